@@ -1,0 +1,292 @@
+//! The checked configuration: every value here has been validated once, so
+//! the rest of the gateway never asks again.
+//!
+//! What always holds: names are unique, every part's downstream exists, every
+//! path parameter has a pattern, no duration that must pass is zero, no page is
+//! without parts. What the operator wrote (spans, strings, defaults) is in
+//! [`file`] and stays there; nothing outside this module sees it.
+
+pub mod file;
+pub mod units;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use http::HeaderName;
+use regex::Regex;
+use url::Url;
+
+/// Most parts a page may have; a set of parts is one 64-bit word.
+pub const MAX_PARTS: usize = 64;
+
+/// Everything `config.toml` says, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`: the public listener.
+    pub server: Server,
+    /// `[admin]`: the operators' listener.
+    pub admin: Admin,
+    /// `[admission]`: the gateway-wide cap.
+    pub admission: Admission,
+    /// `[shed]`: how load refusals are answered.
+    pub shed: Shed,
+    /// `[clients]`: the quota of one client.
+    pub clients: Clients,
+    /// `[telemetry]`: identity, logs and where traces go.
+    pub telemetry: Telemetry,
+    /// `[downstream.*]` in the order of the file; [`DownstreamId`] indexes it.
+    pub downstreams: Vec<Downstream>,
+    /// `[page.*]` in the order of the file; never empty; [`PageId`] indexes it.
+    pub pages: Vec<Page>,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Address of the public listener.
+    pub listen: SocketAddr,
+    /// Connections open at once; further ones wait in the kernel's backlog.
+    pub max_connections: NonZeroUsize,
+    /// A connection that has not sent a whole request head for this long is closed; idle keep-alive connections too. Never zero.
+    pub header_read_timeout: Duration,
+    /// How long pages in flight may take to finish after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Address of the operators' listener.
+    pub listen: SocketAddr,
+}
+
+/// `[admission]`.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Pages in flight at once, gateway-wide: the number of tickets.
+    pub max_in_flight: NonZeroU32,
+}
+
+/// `[shed]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shed {
+    /// Status of the load refusals; the quota's is always 429.
+    pub status: ShedStatus,
+}
+
+/// The two statuses a load refusal may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShedStatus {
+    /// 429.
+    TooManyRequests,
+    /// 503.
+    ServiceUnavailable,
+}
+
+/// `[clients]`.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// What tells one client from another.
+    pub identify_by: IdentifyBy,
+    /// Sustained rate of one client; `None` (written `"none"`) is no quota.
+    pub rate: Option<Rate>,
+    /// Pages a client that was quiet may ask for at once.
+    pub burst: NonZeroU32,
+}
+
+/// What tells one client from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentifyBy {
+    /// The peer's address; an IPv6 client is its /64.
+    Ip,
+    /// The value of this header; a request without it counts by address.
+    Header(HeaderName),
+}
+
+/// A rate as written: `count` per `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In how long: one second, minute or hour.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// Events per second.
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count.get()) / self.period.as_secs_f64()
+    }
+}
+
+/// `[telemetry]`, after the `DD_*` variables.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Service name.
+    pub service: String,
+    /// Environment name.
+    pub env: String,
+    /// Version; the gateway's own unless `DD_VERSION` says otherwise.
+    pub version: String,
+    /// Form of the log.
+    pub log: LogFormat,
+    /// The Datadog agent; `None` exports no traces.
+    pub datadog_agent: Option<Url>,
+    /// Share of plain traces that are kept, 0.0 to 1.0.
+    pub sample: f64,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Index into [`Config::downstreams`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DownstreamId(pub usize);
+
+/// Index into [`Config::pages`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageId(pub usize);
+
+/// `[downstream.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Downstream {
+    /// The name, unique.
+    pub name: Name,
+    /// http or https, with a host, without credentials, query or fragment; its path (without a trailing slash) goes before each part's.
+    pub url: Url,
+    /// Concurrent calls at most; `None` (written `0`) is no bulkhead.
+    pub permits: Option<NonZeroU32>,
+    /// How long opening a connection may take. Never zero.
+    pub connect_timeout: Duration,
+    /// Largest body accepted, in bytes; one byte more is `failed`.
+    pub max_body: NonZeroUsize,
+    /// HTTP/2 with prior knowledge instead of HTTP/1.1.
+    pub http2: bool,
+}
+
+/// `[page.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The name, unique.
+    pub name: Name,
+    /// Where the page is served; unique among pages.
+    pub path: PathPattern,
+    /// Budget of the whole page; `None` (written `"none"`) is no deadline.
+    pub deadline: Option<Duration>,
+    /// Part of the budget kept for assembling and writing; below `deadline`.
+    pub reserve: Duration,
+    /// Longest wait for permits, inside the deadline.
+    pub max_wait: Duration,
+    /// Pages that may wait for permits at once.
+    pub queue: usize,
+    /// Request headers of the client that calls carry; never hop-by-hop ones, `host`, or ones the gateway sets itself.
+    pub forward_headers: Vec<HeaderName>,
+    /// In the order of the file; 1 to [`MAX_PARTS`].
+    pub parts: Vec<Part>,
+}
+
+/// `[page.NAME.part.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The name, unique in its page.
+    pub name: Name,
+    /// Where it comes from.
+    pub downstream: DownstreamId,
+    /// What is asked for there.
+    pub path: PathTemplate,
+    /// Whether the page is worth nothing without it.
+    pub required: bool,
+    /// Never wait longer than this for the part; `None` is the page's deadline alone.
+    pub timeout: Option<Duration>,
+}
+
+/// A name of a page, part or downstream: `[a-z0-9][a-z0-9_-]{0,62}`. It appears in
+/// JSON, in headers and in metric tags, so it needs no escaping anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(pub(in crate::config) String);
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A page's path: `/product-page/{id}`. A parameter is one whole segment.
+#[derive(Clone, Debug)]
+pub struct PathPattern {
+    /// As written.
+    pub text: String,
+    /// Its parameters in the order of the path, each with its pattern.
+    pub params: Vec<Param>,
+}
+
+/// A path parameter and what its decoded value must match.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Name between the braces.
+    pub name: String,
+    /// Matched against the whole decoded value.
+    pub pattern: Regex,
+}
+
+/// A part's path: literal text and the page's parameters in turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTemplate {
+    /// The pieces in order; the first is a literal that begins with `/`.
+    pub pieces: Vec<Piece>,
+    /// As written.
+    pub text: String,
+}
+
+/// One piece of a [`PathTemplate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text sent as it is; a valid part of a path and query.
+    Literal(String),
+    /// Index into [`PathPattern::params`] of the page; the value is percent-encoded when sent.
+    Param(usize),
+}
+
+/// A header the gateway itself owns on calls, so that no client's value may pass.
+pub fn is_reserved_header(name: &HeaderName) -> bool {
+    const RESERVED: &[&str] = &[
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "expect",
+        "accept-encoding",
+        "range",
+        "x-request-id",
+        "x-request-timeout-ms",
+        "traceparent",
+        "tracestate",
+        "x-envoy-expected-rq-timeout-ms",
+    ];
+    RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-datadog-")
+}
+
