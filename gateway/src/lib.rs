@@ -1,1 +1,25 @@
-//! The gateway.
+//! An HTTP gateway that admits a page as a whole, fetches its parts in parallel
+//! under one deadline, and says honestly what is missing and why.
+//!
+//! In reading order, the life of a page:
+//!
+//! 1. [`edge`]: a connection is accepted, a request is checked and routed;
+//! 2. [`page`]: the page is admitted, fetched, assembled, and accounted for;
+//! 3. [`transport`]: each call travels to its downstream.
+//!
+//! Around it: [`app`] builds everything from the [`config`] and drains it at the
+//! end, [`admin`] lets operators look in, [`telemetry`] tells what happened.
+
+
+
+pub mod admin;
+pub mod app;
+pub mod config;
+
+
+
+pub mod edge;
+pub mod page;
+pub mod telemetry;
+pub mod transport;
+

@@ -1,0 +1,206 @@
+//! The composition root: builds every part from the config, binds, serves, drains.
+//!
+//! Sockets are bound early, so that a port in use is an error before anything has
+//! started, and served late, when connections to the downstreams are warm.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::service_fn;
+
+use crate::admin::{Admin, Phase, PhaseName};
+use crate::config::Config;
+use crate::edge::listener::{self, Limits};
+use crate::edge::{Connection, Edge, layers};
+use crate::page::Pages;
+use crate::page::deadline::{Deadline, now};
+use crate::telemetry::events;
+use crate::transport::{HttpTransport, TransportError};
+
+/// Least time between a shutdown's announcement and its end: load balancers that look
+/// at `/readyz`, or see a 503 with `Connection: close`, can turn away meanwhile. Never
+/// more than half of `drain_timeout`.
+pub const LAME_DUCK: Duration = Duration::from_secs(1);
+
+/// How often quotas of idle clients are dropped.
+const QUOTA_SWEEP: Duration = Duration::from_secs(10);
+
+/// Connections of operators at once.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// A gateway that is bound and not yet serving.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    pages: Arc<Pages<HttpTransport>>,
+    phase: Phase,
+    public: TcpListener,
+    operators: TcpListener,
+    effective: serde_json::Value,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address could not be had.
+    #[error("{key} = \"{address}\": {source}")]
+    Bind {
+        /// The key in `config.toml`.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No client for a downstream.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl App {
+    /// Builds everything and binds both listeners. `effective` is what `/config` shows.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
+        let public = bind("server.listen", config.server.listen).await?;
+        let operators = bind("admin.listen", config.admin.listen).await?;
+        let transport = HttpTransport::new(&config)?;
+        let pages = Arc::new(Pages::new(&config, transport));
+        Ok(Self { config, pages, phase: Phase::default(), public, operators, effective })
+    }
+
+    /// Where pages are served.
+    ///
+    /// # Errors
+    /// The system's, if it cannot say.
+    pub fn public_address(&self) -> io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where operators look in.
+    ///
+    /// # Errors
+    /// The system's, if it cannot say.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.operators.local_addr()
+    }
+
+    /// The pages, for views and counts.
+    pub fn pages(&self) -> &Arc<Pages<HttpTransport>> {
+        &self.pages
+    }
+
+    /// Serves until `shutdown` resolves, then drains: new pages are refused at once,
+    /// pages in flight finish, and this returns within `drain_timeout`. Dropping the
+    /// future ends everything at once.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { config, pages, phase, public, operators, effective } = self;
+        let addresses = (public.local_addr(), operators.local_addr());
+        let (stop_operators, operators_stopped) = watch::channel(());
+        let admin = Arc::new(Admin::new(&config, phase.clone(), Arc::clone(&pages), effective));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_operators(operators, limits(&config), admin, operators_stopped));
+        pages.transport().warm().await;
+
+        let (stop_public, public_stopped) = watch::channel(());
+        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
+        tasks.spawn(forget_idle_clients(Arc::clone(&pages)));
+        let mut serving = JoinSet::new();
+        serving.spawn(serve_public(public, limits(&config), edge, public_stopped));
+        phase.enter(PhaseName::Ready);
+        if let (Ok(public), Ok(operators)) = addresses {
+            events::serving(public, operators);
+        }
+
+        shutdown.await;
+        phase.enter(PhaseName::Draining);
+        drain(&pages, config.server.drain_timeout, stop_public, &mut serving).await;
+        drop(stop_operators);
+        // Operators' answers are short: this much is plenty for one that is being written.
+        let _ = Deadline::after(now(), LAME_DUCK).limit(tasks.join_next()).await;
+    }
+}
+
+/// Refuses new pages, waits for those in flight and then for their connections.
+async fn drain(
+    pages: &Pages<HttpTransport>,
+    timeout: Duration,
+    stop_public: watch::Sender<()>,
+    serving: &mut JoinSet<()>,
+) {
+    let began = now();
+    let deadline = Deadline::after(began, timeout);
+    pages.drain();
+    events::draining(pages.admission().view().in_flight);
+    let lame_duck = Deadline::after(began, LAME_DUCK.min(timeout / 2));
+    let _ = lame_duck.limit(std::future::pending::<()>()).await;
+    let _ = deadline.limit(pages.admission().until_empty()).await;
+    // Dropped, the sender says stop.
+    drop(stop_public);
+    match deadline.limit(serving.join_next()).await {
+        Ok(_) => events::drained(now() - began),
+        Err(_elapsed) => events::cut_off(pages.admission().view().in_flight),
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { key, address, source })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_connections: config.server.max_connections.get(),
+        header_read_timeout: config.server.header_read_timeout,
+    }
+}
+
+async fn serve_public(
+    listener: TcpListener,
+    limits: Limits,
+    edge: Arc<Edge<HttpTransport>>,
+    mut stop: watch::Receiver<()>,
+) {
+    let service = |connection: Connection| {
+        let (edge, connection) = (Arc::clone(&edge), Arc::new(connection));
+        layers::layered(service_fn(move |request| {
+            let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
+            async move { Ok(edge.handle(&connection, request).await) }
+        }))
+    };
+    listener::serve(listener, limits, service, async move {
+        // Nothing is ever sent: it ends when the sender is dropped.
+        let _ = stop.changed().await;
+    })
+    .await;
+}
+
+async fn serve_operators(
+    listener: TcpListener,
+    limits: Limits,
+    admin: Arc<Admin<HttpTransport>>,
+    mut stop: watch::Receiver<()>,
+) {
+    let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
+    let service = |_| {
+        let admin = Arc::clone(&admin);
+        service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))
+    };
+    listener::serve(listener, limits, service, async move {
+        let _ = stop.changed().await;
+    })
+    .await;
+}
+
+async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {
+    let mut interval = tokio::time::interval(QUOTA_SWEEP);
+    loop {
+        interval.tick().await;
+        pages.quota().drop_idle();
+    }
+}

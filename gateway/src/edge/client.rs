@@ -1,0 +1,77 @@
+//! Who asks: the key a client's quota is kept under.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use crate::config::{Clients, IdentifyBy};
+use crate::page::quota::ClientKey;
+
+/// Tells clients apart as configured. Holds no names: a header's value becomes a
+/// hash, keyed anew in every process, so that it can neither be read nor aimed.
+#[derive(Debug)]
+pub struct ClientNames {
+    by: IdentifyBy,
+    halves: [RandomState; 2],
+}
+
+impl ClientNames {
+    /// As configured under `[clients]`.
+    pub fn new(config: &Clients) -> Self {
+        Self { by: config.identify_by.clone(), halves: [RandomState::new(), RandomState::new()] }
+    }
+
+    /// The key of whoever sent these headers from this address.
+    pub fn key(&self, peer: IpAddr, headers: &HeaderMap) -> ClientKey {
+        match &self.by {
+            IdentifyBy::Header(name) if headers.contains_key(name) => {
+                let values: Vec<&[u8]> = headers.get_all(name).iter().map(|v| v.as_bytes()).collect();
+                let [high, low] = self.halves.each_ref().map(|half| u128::from(half.hash_one(&values)));
+                ClientKey(high << 64 | low)
+            }
+            IdentifyBy::Header(_) | IdentifyBy::Ip => by_address(peer),
+        }
+    }
+}
+
+/// One host has one IPv4 address but a whole IPv6 /64 (RFC 6177), so the lower half of
+/// that does not count.
+fn by_address(peer: IpAddr) -> ClientKey {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => ClientKey(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(v6) => ClientKey(v6.to_bits() >> 64 << 64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn names(by: IdentifyBy) -> ClientNames {
+        ClientNames::new(&Clients { identify_by: by, rate: None, burst: NonZeroU32::MIN })
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_64_and_a_mapped_address_is_the_ipv4_one() {
+        let names = names(IdentifyBy::Ip);
+        let key = |ip: &str| names.key(ip.parse().unwrap(), &HeaderMap::new());
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("10.0.0.1"), key("::ffff:10.0.0.1"));
+        assert_ne!(key("10.0.0.1"), key("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_client_without_the_header_counts_by_its_address() {
+        let names = names(IdentifyBy::Header("x-api-key".parse().unwrap()));
+        let mut a = HeaderMap::new();
+        a.insert("x-api-key", "a".parse().unwrap());
+        let [here, there]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        assert_eq!(names.key(here, &a), names.key(there, &a));
+        assert_ne!(names.key(here, &a), names.key(here, &HeaderMap::new()));
+        assert_ne!(names.key(here, &HeaderMap::new()), names.key(there, &HeaderMap::new()));
+    }
+}

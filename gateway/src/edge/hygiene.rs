@@ -1,0 +1,147 @@
+//! What a request must be before anything believes it.
+//!
+//! hyper parses; it also lets pass what two parties in a row might read
+//! differently (RFC 9112 sections 3.2 and 6.1). None of that gets further than here.
+
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::Body;
+
+use crate::page::refusal::Refusal;
+
+/// Longest request target, in bytes: what RFC 9110 section 4.1 asks everybody to take.
+pub const MAX_TARGET: usize = 8 * 1024;
+
+/// Largest header section, in bytes of names and values with their separators.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// Most header fields.
+pub const MAX_HEADERS: usize = 100;
+
+/// What a connection buffers of a request head: a target of up to 64 KiB is still read,
+/// to be refused by its name (414); beyond, the head is refused as a whole (431).
+pub const MAX_HEAD: usize = 72 * 1024;
+
+/// Checks the parts of a request that every route shares.
+///
+/// # Errors
+/// The [`Refusal`] of the first check that failed.
+pub fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let target = request.uri();
+    let authority = target.authority().map_or(0, |authority| authority.as_str().len());
+    if target.path_and_query().map_or(0, |path| path.as_str().len()) + authority > MAX_TARGET {
+        return Err(Refusal::UriTooLong);
+    }
+    // ": " and CRLF around every field.
+    let field = |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    if request.headers().iter().map(field).sum::<usize>() > MAX_HEADER_BYTES {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    check_host(request.headers())
+}
+
+fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let refuse = |what: &str| Err(Refusal::BadRequest(what.to_owned()));
+    let Some(host) = hosts.next() else {
+        return refuse("The request has no Host header. Send exactly one.");
+    };
+    if hosts.next().is_some() {
+        return refuse("The request has more than one Host header. Send exactly one.");
+    }
+    if !is_host(host) {
+        return refuse("The Host header is not a host with an optional port.");
+    }
+    Ok(())
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
+    let text = authority.as_str();
+    let port = text.strip_prefix(authority.host()).unwrap_or(text);
+    let port_is_fine = match port.strip_prefix(':') {
+        Some(digits) => digits.is_empty() || digits.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    !authority.host().is_empty() && port_is_fine
+}
+
+/// Checks that a page is only asked for, and that nothing is sent along.
+///
+/// # Errors
+/// [`Refusal::Method`] or [`Refusal::BadRequest`].
+pub fn check_method_and_body<B: Body>(request: &Request<B>) -> Result<(), Refusal> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Refusal::Method);
+    }
+    if has_body(request) {
+        let what = "A request for a page has no body. Send neither Content-Length nor Transfer-Encoding.";
+        return Err(Refusal::BadRequest(what.into()));
+    }
+    Ok(())
+}
+
+fn has_body<B: Body>(request: &Request<B>) -> bool {
+    request.headers().contains_key(TRANSFER_ENCODING) || !request.body().is_end_stream()
+}
+
+/// A connection on which a body was left unread, or on which two parties may disagree
+/// where it ends, carries no further request.
+pub fn close_if_unread<A: Body, B>(request: &Request<A>, mut response: Response<B>) -> Response<B> {
+    let misframed = request.headers().get_all(HOST).iter().count() != 1;
+    if has_body(request) || misframed {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    fn get() -> http::request::Builder {
+        Request::get("/product-page/1")
+    }
+
+    fn head(builder: http::request::Builder) -> Result<(), Refusal> {
+        check_head(&builder.body(()).unwrap())
+    }
+
+    #[test]
+    fn exactly_one_valid_host_is_wanted() {
+        for good in ["a", "a:80", "shop.example", "127.0.0.1:8080", "[::1]:80", "[::1]", "a:"] {
+            assert_eq!(head(get().header(HOST, good)), Ok(()), "{good:?}");
+        }
+        for bad in ["", " ", "a b", "u@a", "a/b", "a:b", "a:99999", "a,b", "http://a", "[::1", "a:80:80", "\u{e9}"] {
+            assert!(head(get().header(HOST, bad)).is_err(), "{bad:?}");
+        }
+        assert!(head(get()).is_err());
+        assert!(head(get().header(HOST, "a").header(HOST, "a")).is_err());
+    }
+
+    #[test]
+    fn targets_and_headers_are_taken_up_to_their_limits() {
+        let target = |n: usize| Request::get(format!("/{}", "a".repeat(n - 1))).header(HOST, "a");
+        assert_eq!(head(target(MAX_TARGET)), Ok(()));
+        assert_eq!(head(target(MAX_TARGET + 1)), Err(Refusal::UriTooLong));
+        // "host" + "a" + 4 and "x" + 4 belong to the section too.
+        let field = |n: usize| get().header(HOST, "a").header("x", "v".repeat(n - 14));
+        assert_eq!(head(field(MAX_HEADER_BYTES)), Ok(()));
+        assert_eq!(head(field(MAX_HEADER_BYTES + 1)), Err(Refusal::HeadersTooLarge));
+    }
+
+    #[test]
+    fn a_body_is_refused_and_its_connection_closed() {
+        let with = get().header(HOST, "a").body(Full::new(bytes::Bytes::from_static(b"x"))).unwrap();
+        assert!(matches!(check_method_and_body(&with), Err(Refusal::BadRequest(_))));
+        assert_eq!(close_if_unread(&with, Response::new(())).headers()[CONNECTION], "close");
+        let without = get().header(HOST, "a").body(Empty::<bytes::Bytes>::new()).unwrap();
+        assert_eq!(check_method_and_body(&without), Ok(()));
+        assert!(close_if_unread(&without, Response::new(())).headers().is_empty());
+        let chunked = get().header(TRANSFER_ENCODING, "chunked").body(Empty::<bytes::Bytes>::new());
+        assert!(check_method_and_body(&chunked.unwrap()).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! What every HTTP server does and is not ours: tower and tower-http layers.
+
+use std::any::Any;
+use std::convert::Infallible;
+
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use tower::util::MapRequestLayer;
+use tower::{Service, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use uuid::Uuid;
+
+use crate::edge::outbox::PageBody;
+use crate::edge::{REQUEST_ID, respond};
+use crate::telemetry::events;
+
+/// Smaller bodies do not get smaller enough to pay for it.
+const COMPRESS_ABOVE: u64 = 1024;
+
+/// Wraps the edge's service: every request has an id that is echoed, a defect becomes a
+/// 500 and not a broken connection, and large pages are compressed for clients that
+/// ask for it.
+pub fn layered<S, B>(
+    service: S,
+) -> impl Service<
+    Request<B>,
+    Response = Response<impl Body<Data = bytes::Bytes, Error: Into<tower::BoxError>> + Send + 'static>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
+where
+    S: Service<Request<B>, Response = Response<PageBody>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+{
+    ServiceBuilder::new()
+        .layer(MapRequestLayer::new(drop_bad_id))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeId))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(SizeAbove::new(COMPRESS_ABOVE)),
+        )
+        .layer(CatchPanicLayer::custom(caught))
+        .service(service)
+}
+
+/// An id the client made is kept if it is one that cannot break a log line or a header.
+fn drop_bad_id<B>(mut request: Request<B>) -> Request<B> {
+    let mut ids = request.headers().get_all(REQUEST_ID).iter();
+    let fine = ids.next().is_some_and(is_id) && ids.next().is_none();
+    if !fine {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
+}
+
+fn is_id(value: &HeaderValue) -> bool {
+    let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=64).contains(&value.len()) && value.as_bytes().iter().all(allowed)
+}
+
+/// UUID version 7 (RFC 9562): sorts by time, as people who read logs expect.
+#[derive(Clone, Copy, Debug)]
+struct MakeId;
+
+impl MakeRequestId for MakeId {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        let mut text = [0; uuid::fmt::Simple::LENGTH];
+        let id = Uuid::now_v7().simple().encode_lower(&mut text);
+        HeaderValue::from_str(id).ok().map(RequestId::new)
+    }
+}
+
+fn caught(panic: Box<dyn Any + Send>) -> Response<PageBody> {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    events::panicked(text.unwrap_or("a panic without words"));
+    respond::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_kept_only_if_it_is_harmless() {
+        for good in ["a", "A-b_c.9", &"x".repeat(64)] {
+            assert!(is_id(&HeaderValue::from_str(good).unwrap()), "{good:?}");
+        }
+        for bad in ["", " ", "a b", "a\"b", "a/b", &"x".repeat(65), "é"] {
+            let value = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
+            assert!(!is_id(&value), "{bad:?}");
+        }
+    }
+}

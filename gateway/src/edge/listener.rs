@@ -1,0 +1,119 @@
+//! Accepts connections under limits, and ends them.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::Service;
+
+use crate::edge::Connection;
+use crate::edge::hygiene::{MAX_HEAD, MAX_HEADERS};
+use crate::edge::outbox::{Outbox, Socket};
+use crate::telemetry::events;
+
+/// After the system refused a connection (most often: no file descriptors left), trying
+/// again at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Limits of one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at once; further ones wait in the system's backlog.
+    pub max_connections: usize,
+    /// Time for a whole request head, and for an idle connection.
+    pub header_read_timeout: Duration,
+}
+
+/// Serves connections until `stop` resolves, then accepts no more and returns when the
+/// open ones have finished what they were answering. Dropping the future cuts them off.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    limits: Limits,
+    service: impl Fn(Connection) -> S,
+    stop: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
+{
+    let http = http(limits);
+    let room = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        let (stream, peer, place) = accepted;
+        let outbox = Arc::new(Outbox::default());
+        let service = service(Connection { peer, outbox: Arc::clone(&outbox) });
+        let socket = TokioIo::new(Socket::new(stream, outbox));
+        let connection = http.serve_connection(socket, TowerToHyperService::new(service));
+        let connection = graceful.watch(connection);
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                events::connection_ended(peer, &error);
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+fn http(limits: Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD);
+    http
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<tokio::sync::OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let place = Arc::clone(room).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // A page is one small write; waiting to fill a segment would only delay it.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer, place);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                events::accept_failed(&error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors of a connection that went away before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}

@@ -1,0 +1,161 @@
+//! A ticket leaves with the last byte of its page.
+//!
+//! hyper lets go of a body as soon as it has copied it, which may be long before
+//! the client has taken it. So the ticket of a page whose body is done waits in
+//! its connection's [`Outbox`], and [`Socket`] empties that when everything
+//! written has reached the system. A client that takes nothing for
+//! [`SLOW_READER`] is cut off, or its ticket would never come home.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::page::admission::Ticket;
+
+/// How long a client may take nothing of an answer that is waiting for it.
+pub const SLOW_READER: Duration = Duration::from_secs(10);
+
+/// Tickets of pages whose last bytes are on their way.
+#[derive(Debug, Default)]
+pub struct Outbox(Mutex<Vec<Ticket>>);
+
+impl Outbox {
+    fn add(&self, ticket: Ticket) {
+        self.0.lock().push(ticket);
+    }
+
+    fn sent(&self) {
+        let tickets = std::mem::take(&mut *self.0.lock());
+        drop(tickets);
+    }
+}
+
+/// The bytes of an answer, and the ticket that leaves with the last of them.
+#[derive(Debug, Default)]
+pub struct PageBody {
+    bytes: Bytes,
+    ticket: Option<(Ticket, Arc<Outbox>)>,
+}
+
+impl PageBody {
+    /// A body without a ticket.
+    pub fn new(bytes: Bytes) -> Self {
+        Self { bytes, ticket: None }
+    }
+
+    /// A body of a page in flight.
+    pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, outbox: &Arc<Outbox>) -> Self {
+        Self { bytes, ticket: ticket.map(|ticket| (ticket, Arc::clone(outbox))) }
+    }
+}
+
+impl Body for PageBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+impl Drop for PageBody {
+    fn drop(&mut self) {
+        if let Some((ticket, outbox)) = self.ticket.take() {
+            outbox.add(ticket);
+        }
+    }
+}
+
+/// A client's connection: tells the outbox when all is written, and cuts off a client
+/// that does not read.
+#[derive(Debug)]
+pub struct Socket {
+    stream: TcpStream,
+    outbox: Arc<Outbox>,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Socket {
+    /// Watches over `stream`.
+    pub fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
+        Self { stream, outbox, stalled: None }
+    }
+
+    /// Passes on what a write came to; an error when nothing has been taken for too long.
+    fn watch<V>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<V>>) -> Poll<io::Result<V>> {
+        if wrote.is_ready() {
+            self.stalled = None;
+            return wrote;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOW_READER)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes when its own buffer is empty: everything has been written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.outbox.sent();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,206 @@
+//! Answers as HTTP: pages as JSON, refusals as problem details (RFC 9457).
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use crate::config::{Config, PageId, ShedStatus};
+use crate::edge::outbox::{Outbox, PageBody};
+use crate::page::assemble::Page;
+use crate::page::refusal::{Refusal, Scope};
+use crate::page::{Answer, Timing};
+use crate::telemetry::context::TraceContext;
+
+const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Clients told to come again are spread over this much longer than they must wait, so
+/// that they do not all come at once.
+const RETRY_JITTER: Duration = Duration::from_secs(2);
+
+/// Writes answers.
+#[derive(Debug)]
+pub struct Respond {
+    shed: ShedStatus,
+    downstreams: Vec<String>,
+    parts: Vec<Vec<String>>,
+}
+
+/// RFC 9457, with the gateway's own members.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: String,
+    reason: &'a str,
+    scope: Option<String>,
+    retry_after_ms: Option<u64>,
+    request_id: &'a str,
+    trace_id: String,
+}
+
+impl Respond {
+    /// With the names and the shed status of `config`.
+    pub fn new(config: &Config) -> Self {
+        let names = |page: &crate::config::Page| page.parts.iter().map(|p| p.name.to_string()).collect();
+        Self {
+            shed: config.shed.status,
+            downstreams: config.downstreams.iter().map(|d| d.name.to_string()).collect(),
+            parts: config.pages.iter().map(names).collect(),
+        }
+    }
+
+    /// The answer to a request for a page.
+    pub fn answer(
+        &self,
+        page: PageId,
+        answer: Answer,
+        id: Option<&HeaderValue>,
+        trace: &TraceContext,
+        outbox: &Arc<Outbox>,
+    ) -> Response<PageBody> {
+        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, outbox);
+        let mut response = match answer.result {
+            Ok(page) => whole(page, trace).map(with_ticket),
+            Err(refusal) => self.problem(&refusal, id, trace).map(with_ticket),
+        };
+        let timing = self.server_timing(page, &answer.timing);
+        response.headers_mut().insert(SERVER_TIMING, timing);
+        response
+    }
+
+    /// The answer to a request that never became one for a page.
+    pub fn refuse(
+        &self,
+        refusal: &Refusal,
+        id: Option<&HeaderValue>,
+        trace: &TraceContext,
+    ) -> Response<PageBody> {
+        self.problem(refusal, id, trace).map(PageBody::new)
+    }
+
+    fn problem(
+        &self,
+        refusal: &Refusal,
+        id: Option<&HeaderValue>,
+        trace: &TraceContext,
+    ) -> Response<Bytes> {
+        let row = refusal.row(self.shed);
+        let retry = row.retry_after.map(jittered);
+        let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let problem = Problem {
+            r#type: format!("urn:gateway:problem:{}", row.reason),
+            title: row.title,
+            status: row.status.as_u16(),
+            detail: refusal.detail(),
+            instance: format!("urn:gateway:request:{request_id}"),
+            reason: row.reason,
+            scope: row.scope.map(|scope| self.scope(scope)),
+            retry_after_ms: retry.map(|retry| retry.as_millis() as u64),
+            request_id,
+            trace_id: trace.trace_id_hex(),
+        };
+        // Strings and numbers only: there is nothing in it that could fail to serialise.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = json(row.status, "application/problem+json", body.into(), trace);
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(retry) = retry {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry.as_millis().div_ceil(1000).max(1) as u64));
+        }
+        if *refusal == Refusal::Method {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        if *refusal == Refusal::Draining {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn scope(&self, scope: Scope) -> String {
+        match scope {
+            Scope::Client => "client".into(),
+            Scope::Gateway => "gateway".into(),
+            Scope::Downstream(id) => format!("downstream:{}", self.downstreams[id.0]),
+        }
+    }
+
+    /// <https://www.w3.org/TR/server-timing/>: durations in milliseconds.
+    fn server_timing(&self, page: PageId, timing: &Timing) -> HeaderValue {
+        let mut text = String::with_capacity(48 * (timing.parts.len() + 2));
+        let ms = |took: Duration| took.as_secs_f64() * 1e3;
+        // Writing to a string cannot fail.
+        if let Some(wait) = timing.wait {
+            let _ = write!(text, "admission;dur={:.2}, ", ms(wait));
+        }
+        for (name, ended) in self.parts[page.0].iter().zip(&timing.parts) {
+            let _ = match ended {
+                Some(part) => {
+                    write!(text, "{name};dur={:.2};desc=\"{}\", ", ms(part.took), part.end.status())
+                }
+                None => write!(text, "{name};desc=\"cancelled\", "),
+            };
+        }
+        let _ = write!(text, "total;dur={:.2}", ms(timing.total));
+        visible(text)
+    }
+}
+
+fn whole(page: Page, trace: &TraceContext) -> Response<Bytes> {
+    let mut response = json(StatusCode::OK, "application/json", page.body, trace);
+    let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
+    response.headers_mut().insert(COMPLETE, complete);
+    if !page.complete {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+fn json(
+    status: StatusCode,
+    content_type: &'static str,
+    body: Bytes,
+    trace: &TraceContext,
+) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(TRACEPARENT, trace.traceparent(trace.span_id));
+    response
+}
+
+fn jittered(least: Duration) -> Duration {
+    least + RETRY_JITTER.mul_f64(fastrand::f64())
+}
+
+fn visible(text: String) -> HeaderValue {
+    #[expect(clippy::expect_used, reason = "names are [a-z0-9_-], the rest is written here")]
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("names and numbers are visible ASCII")
+}
+
+/// The answer when the gateway itself has failed.
+pub fn internal() -> Response<PageBody> {
+    let row = Refusal::Internal.row(ShedStatus::TooManyRequests);
+    let problem = serde_json::json!({
+        "type": format!("urn:gateway:problem:{}", row.reason),
+        "title": row.title,
+        "status": row.status.as_u16(),
+        "detail": Refusal::Internal.detail(),
+        "reason": row.reason,
+        "scope": "gateway",
+    });
+    let mut response = Response::new(PageBody::new(problem.to_string().into()));
+    *response.status_mut() = row.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

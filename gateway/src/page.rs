@@ -1,0 +1,300 @@
+//! The life of a page.
+//!
+//! [`Pages::serve`] fixes the order in which a page is admitted, fetched and
+//! answered; every line of it is a module. Nothing else decides order.
+//!
+//! Not here: sockets, HTTP framing, the file shape of the config. All waiting is
+//! on tokio's clock and every call goes through a [`Transport`], so the same code
+//! runs in simulated time.
+
+pub mod admission;
+pub mod assemble;
+pub mod deadline;
+pub mod downstream;
+pub mod fan_out;
+pub mod json;
+pub mod plan;
+pub mod quota;
+pub mod refusal;
+
+
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use self::admission::core::{Shed, ShedWhy};
+use self::admission::{Admission, Permit, Ticket};
+use self::assemble::{Page, assemble};
+use self::deadline::{Deadline, now};
+use self::downstream::{CallEnd, CallRequest, Transport};
+use self::fan_out::{EndedPart, fan_out};
+use self::plan::{Params, Plan, PlannedPart};
+use self::quota::{ClientKey, Quota};
+use self::refusal::Refusal;
+use crate::config::{Config, DownstreamId, PageId, ShedStatus};
+use crate::telemetry::context::{self, TraceContext};
+use crate::telemetry::counts::Counts;
+use crate::telemetry::events;
+use crate::telemetry::names::PageOutcome;
+
+/// What is left of a call's time, in whole milliseconds; Envoy's name for it.
+const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+/// All pages of one gateway, and what they share.
+#[derive(Debug)]
+pub struct Pages<T> {
+    plans: Vec<Plan>,
+    admission: Arc<Admission>,
+    quota: Quota,
+    transport: T,
+    counts: Counts,
+    shed: ShedStatus,
+    draining: AtomicBool,
+}
+
+/// A client's request for a page, as the edge understood it.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// Which page.
+    pub page: PageId,
+    /// Raw path segments of its parameters, in the order of its path.
+    pub params: Vec<String>,
+    /// Who asks.
+    pub client: ClientKey,
+    /// The client's `X-Request-Timeout-Ms`, unread.
+    pub timeout_ms: Option<HeaderValue>,
+    /// When the request's head had been read; the budget counts from here.
+    pub arrived: Instant,
+    /// Headers every call of the page carries.
+    pub headers: HeaderMap,
+    /// The trace it belongs to.
+    pub trace: TraceContext,
+}
+
+/// What a page came to.
+#[derive(Debug)]
+pub struct Answer {
+    /// The page, or why there is none.
+    pub result: Result<Page, Refusal>,
+    /// To be dropped when the last byte of the answer has left.
+    pub ticket: Option<Ticket>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// Where a page's time went.
+#[derive(Clone, Debug, Default)]
+pub struct Timing {
+    /// Waiting for permits; `None` when it never came to that.
+    pub wait: Option<Duration>,
+    /// By part, in the page's order; `None` for one that was cancelled or never began.
+    pub parts: Vec<Option<EndedPart>>,
+    /// From arrival to answer.
+    pub total: Duration,
+}
+
+impl<T: Transport> Pages<T> {
+    /// Everything at rest.
+    pub fn new(config: &Config, transport: T) -> Self {
+        Self::with_admission(config, transport, Admission::new(config))
+    }
+
+    /// As [`Pages::new`], with an admission made elsewhere.
+    pub fn with_admission(config: &Config, transport: T, admission: Arc<Admission>) -> Self {
+        Self {
+            plans: Plan::compile(config),
+            admission,
+            quota: Quota::new(&config.clients),
+            transport,
+            counts: Counts::new(
+                config.pages.iter().map(|page| page.name.to_string()),
+                config.downstreams.iter().map(|downstream| downstream.name.to_string()),
+            ),
+            shed: config.shed.status,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Serves one page. Dropping the future ends everything it began.
+    pub async fn serve(&self, request: PageRequest) -> Answer {
+        let mut life = Life::begin(&self.counts, &request);
+        let result = self.live(&request, &mut life).await;
+        life.end(result, self.shed)
+    }
+
+    async fn live(&self, request: &PageRequest, life: &mut Life<'_>) -> Result<Page, Refusal> {
+        self.refuse_when_draining()?;
+        let plan = &self.plans[request.page.0];
+        let params = plan.check_params(&request.params)?;
+        let deadline = request.deadline(plan)?;
+        self.quota.take(request.client).map_err(Refusal::ClientQuota)?;
+        life.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
+        let permits = life.wait(self.admission.permits(plan.page, deadline)).await?;
+        #[cfg(any(test, feature = "negative-controls"))]
+        let deadline = self.deadline_unless_broken(plan, deadline);
+        let call = |part, permit| self.call(request, &params, deadline, part, permit);
+        fan_out(&plan.parts, permits, &mut life.timing.parts, call).await?;
+        Ok(assemble(&plan.parts, &life.timing.parts))
+    }
+
+    fn refuse_when_draining(&self) -> Result<(), Refusal> {
+        let draining = self.draining.load(Ordering::Acquire);
+        if draining { Err(Refusal::Draining) } else { Ok(()) }
+    }
+
+    fn call(
+        &self,
+        request: &PageRequest,
+        params: &Params,
+        deadline: Deadline,
+        part: &PlannedPart,
+        permit: Permit,
+    ) -> impl Future<Output = (CallEnd, Duration)> {
+        let started = now();
+        let own = part.timeout.map_or(Deadline::NEVER, |limit| Deadline::after(started, limit));
+        let deadline = deadline.min(own);
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + 8);
+        headers.extend(request.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        request.trace.write_to(context::new_id(), &mut headers);
+        if let Some(left) = deadline.left(started) {
+            headers.insert(BUDGET_LEFT, HeaderValue::from(left.as_millis().max(1) as u64));
+        }
+        let request = CallRequest { path: part.path(params), headers };
+        downstream::call(&self.transport, &self.counts, permit, request, deadline)
+    }
+
+    /// From now on every new page is refused; those in flight go on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Tickets, permits and queues.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// The quotas of clients.
+    pub fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    /// How pages and calls ended so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What carries the calls.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    #[cfg(any(test, feature = "negative-controls"))]
+    fn deadline_unless_broken(&self, plan: &Plan, deadline: Deadline) -> Deadline {
+        use self::admission::core::NegativeControl;
+        match (self.admission.control(), plan.budget) {
+            (Some(NegativeControl::WaitOutsideDeadline), Some(budget)) => {
+                Deadline::after(now(), budget).less(plan.reserve)
+            }
+            _ => deadline,
+        }
+    }
+}
+
+impl PageRequest {
+    /// When the page's calls must have ended: arrival, plus the page's budget or the
+    /// client's smaller one, less the reserve.
+    fn deadline(&self, plan: &Plan) -> Result<Deadline, Refusal> {
+        let page = plan.budget.map_or(Deadline::NEVER, |b| Deadline::after(self.arrived, b));
+        let client = match &self.timeout_ms {
+            None => Deadline::NEVER,
+            Some(value) => Deadline::after(self.arrived, milliseconds(value)?),
+        };
+        let deadline = page.min(client).less(plan.reserve);
+        if deadline.is_past(now()) {
+            return Err(Refusal::DeadlineUnreachable(None));
+        }
+        Ok(deadline)
+    }
+}
+
+fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    number.map(Duration::from_millis).ok_or_else(|| {
+        Refusal::BadRequest("X-Request-Timeout-Ms must be a whole number of milliseconds, such as 250.".into())
+    })
+}
+
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        let downstream = DownstreamId(shed.downstream);
+        match shed.why {
+            ShedWhy::BulkheadFull => Self::BulkheadFull(downstream),
+            ShedWhy::QueueEvicted => Self::QueueEvicted(downstream),
+            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(downstream)),
+        }
+    }
+}
+
+/// Counts a page exactly once: as it ended, or as cancelled when it is dropped before.
+struct Life<'a> {
+    counts: &'a Counts,
+    page: PageId,
+    arrived: Instant,
+    ticket: Option<Ticket>,
+    timing: Timing,
+    outcome: PageOutcome,
+    reason: Option<&'static str>,
+}
+
+impl<'a> Life<'a> {
+    fn begin(counts: &'a Counts, request: &PageRequest) -> Self {
+        Self {
+            counts,
+            page: request.page,
+            arrived: request.arrived,
+            ticket: None,
+            timing: Timing::default(),
+            outcome: PageOutcome::Cancelled,
+            reason: None,
+        }
+    }
+
+    /// Measures the wait for admission, however it ends.
+    async fn wait<V>(&mut self, permits: impl Future<Output = Result<V, Shed>>) -> Result<V, Refusal> {
+        let began = now();
+        let verdict = permits.await;
+        self.timing.wait = Some(now() - began);
+        verdict.map_err(Refusal::from)
+    }
+
+    fn end(mut self, result: Result<Page, Refusal>, shed: ShedStatus) -> Answer {
+        self.timing.total = now() - self.arrived;
+        (self.outcome, self.reason) = match &result {
+            Ok(page) if page.complete => (PageOutcome::Complete, None),
+            Ok(_) => (PageOutcome::Partial, None),
+            Err(refusal) => {
+                let row = refusal.row(shed);
+                (row.outcome, Some(row.reason))
+            }
+        };
+        let ticket = self.ticket.take();
+        let timing = std::mem::take(&mut self.timing);
+        events::page_ended(self.counts.page_name(self.page.0), self.outcome, self.reason, timing.total);
+        Answer { result, ticket, timing }
+    }
+}
+
+impl Drop for Life<'_> {
+    fn drop(&mut self) {
+        self.counts.page(self.page.0, self.outcome);
+        if self.outcome == PageOutcome::Cancelled {
+            let page = self.counts.page_name(self.page.0);
+            events::page_ended(page, self.outcome, None, now() - self.arrived);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From a request to the calls it takes.
+//!
+//! A [`Plan`] is a page's definition, compiled once per config. Values of path
+//! parameters are decoded once, held against their pattern, and encoded again
+//! where they are sent on, so what a downstream decodes is what was checked.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
+use crate::page::refusal::Refusal;
+
+/// Everything but RFC 3986's unreserved characters is encoded when sent on.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A page's definition, ready to serve from.
+#[derive(Debug)]
+pub struct Plan {
+    /// Which page.
+    pub page: PageId,
+    /// The page's name.
+    pub name: String,
+    /// The page's budget; `None` is no deadline.
+    pub budget: Option<Duration>,
+    /// Part of the budget kept for answering.
+    pub reserve: Duration,
+    /// In the page's order.
+    pub parts: Vec<PlannedPart>,
+    params: Vec<Param>,
+}
+
+/// One part of a plan.
+#[derive(Debug)]
+pub struct PlannedPart {
+    /// The part's name.
+    pub name: String,
+    /// Where it comes from.
+    pub downstream: DownstreamId,
+    /// Whether the page is worth nothing without it.
+    pub required: bool,
+    /// Never wait longer than this for the part.
+    pub timeout: Option<Duration>,
+    path: Vec<Piece>,
+}
+
+/// Checked values of a page's path parameters, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params(Vec<String>);
+
+impl Plan {
+    /// One plan per page, by [`PageId`].
+    pub fn compile(config: &Config) -> Vec<Plan> {
+        let part = |part: &config::Part| PlannedPart {
+            name: part.name.to_string(),
+            downstream: part.downstream,
+            required: part.required,
+            timeout: part.timeout,
+            path: part.path.pieces.clone(),
+        };
+        let plan = |(index, page): (usize, &config::Page)| Plan {
+            page: PageId(index),
+            name: page.name.to_string(),
+            budget: page.deadline,
+            reserve: page.reserve,
+            parts: page.parts.iter().map(part).collect(),
+            params: page.path.params.clone(),
+        };
+        config.pages.iter().enumerate().map(plan).collect()
+    }
+
+    /// Decodes and checks the raw path segments of the page's parameters, in order.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`] naming the parameter.
+    pub fn check_params(&self, raw: &[String]) -> Result<Params, Refusal> {
+        debug_assert_eq!(raw.len(), self.params.len(), "the route has the page's parameters");
+        let check = |(raw, param): (&String, &Param)| {
+            checked(raw, param).map(Cow::into_owned).map_err(|why| {
+                Refusal::BadRequest(format!("Path parameter \"{}\": {why}.", param.name))
+            })
+        };
+        raw.iter().zip(&self.params).map(check).collect::<Result<_, _>>().map(Params)
+    }
+}
+
+impl PlannedPart {
+    /// Path and query of the call, percent-encoded.
+    pub fn path(&self, params: &Params) -> String {
+        let mut path = String::new();
+        for piece in &self.path {
+            match piece {
+                Piece::Literal(text) => path.push_str(text),
+                Piece::Param(index) => path.extend(utf8_percent_encode(&params.0[*index], ENCODED)),
+            }
+        }
+        path
+    }
+}
+
+fn checked<'a>(raw: &'a str, param: &Param) -> Result<Cow<'a, str>, &'static str> {
+    let bytes = raw.as_bytes();
+    let escapes = bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'%');
+    for (at, _) in escapes {
+        let digits = bytes.get(at + 1..at + 3);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err("a percent sign must begin an escape of two hex digits");
+        }
+    }
+    let value =
+        percent_decode_str(raw).decode_utf8().map_err(|_| "its escapes do not decode to UTF-8")?;
+    // Never in an identifier, whatever the pattern allows: something behind the
+    // gateway may take them for structure, or decode them once more.
+    if value.contains(['/', '\\', '%']) || value.chars().any(char::is_control) {
+        return Err("slashes, percent signs and control characters are not allowed in it");
+    }
+    if value.is_empty() || value == "." || value == ".." {
+        return Err("it must name something");
+    }
+    if !param.pattern.is_match(&value) {
+        return Err("it does not match the pattern configured for it");
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anything() -> Param {
+        Param { name: "id".into(), pattern: regex::Regex::new("^(?s:.*)$").unwrap() }
+    }
+
+    fn strict() -> Param {
+        Param { name: "id".into(), pattern: regex::Regex::new("^[A-Za-z0-9_-]{1,64}$").unwrap() }
+    }
+
+    #[test]
+    fn an_escaped_value_is_decoded_once_before_it_is_matched() {
+        assert_eq!(checked("p%2D1", &strict()).unwrap(), "p-1");
+        assert_eq!(checked("caf%C3%A9", &anything()).unwrap(), "café");
+    }
+
+    #[test]
+    fn whatever_the_pattern_allows_structure_never_passes() {
+        for raw in [
+            "a%2Fb", "a%2fb", "%2F", "a%5Cb", "a\\b", "%00", "a%00", "%0a", "%7F", ".", "..", "%2e",
+            "%2E%2e", ".%2e", "%252e%252e", "%25", "%252F", "a%2", "a%", "%zz", "%+1", "%u002e", "",
+            "%ff", "%c0%ae", "%C2%85",
+        ] {
+            assert!(checked(raw, &anything()).is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_outside_the_pattern_is_refused() {
+        for raw in ["a.b", "a b", "a%20b", &"a".repeat(65), "a;b", "é"] {
+            assert!(checked(raw, &strict()).is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_encoded_again_when_it_is_sent_on() {
+        let part = PlannedPart {
+            name: "x".into(),
+            downstream: DownstreamId(0),
+            required: true,
+            timeout: None,
+            path: vec![
+                Piece::Literal("/search?q=".into()),
+                Piece::Param(0),
+                Piece::Literal("&n=1".into()),
+            ],
+        };
+        let params = Params(vec!["a b&c=d?#é;~-._".into()]);
+        assert_eq!(part.path(&params), "/search?q=a%20b%26c%3Dd%3F%23%C3%A9%3B~-._&n=1");
+    }
+}

@@ -1,0 +1,260 @@
+//! Every refusal the gateway can answer: one exhaustive table.
+//!
+//! What a client hears is here: few, stable, and never anything a downstream
+//! said. Why a call failed, for the people who run the gateway, is
+//! [`Cause`](crate::page::downstream::Cause).
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::config::{DownstreamId, ShedStatus};
+use crate::telemetry::names::PageOutcome;
+
+/// A page that is not served, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Something of the request is not allowed; the text says what and what to send instead.
+    BadRequest(String),
+    /// No page has this path.
+    NoRoute,
+    /// The path has a page, but not for this method.
+    Method,
+    /// The request target is longer than the gateway reads.
+    UriTooLong,
+    /// The header section is larger than the gateway reads.
+    HeadersTooLarge,
+    /// A required part does not exist.
+    NotFound(DownstreamId),
+    /// A required part failed, or what came cannot be used.
+    DownstreamFailed(DownstreamId),
+    /// A required part was not there in time.
+    Deadline(DownstreamId),
+    /// The client asks more often than its quota allows; time until it may again.
+    ClientQuota(Duration),
+    /// All tickets are out.
+    GatewayFull,
+    /// No permits, and none came in time.
+    BulkheadFull(DownstreamId),
+    /// A newer page took its place in the queue.
+    QueueEvicted(DownstreamId),
+    /// The page could not have been finished before its deadline.
+    DeadlineUnreachable(Option<DownstreamId>),
+    /// The gateway is shutting down.
+    Draining,
+    /// The gateway itself failed; a defect.
+    Internal,
+}
+
+/// The limit or part a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The client's own rate or budget.
+    Client,
+    /// The whole gateway.
+    Gateway,
+    /// One downstream.
+    Downstream(DownstreamId),
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Stable name, for programs.
+    pub reason: &'static str,
+    /// For people; the same for every occurrence.
+    pub title: &'static str,
+    /// What it is about, if it is about a limit or a part.
+    pub scope: Option<Scope>,
+    /// When to come again at the soonest, if coming again can help.
+    pub retry_after: Option<Duration>,
+    /// How the page ended, if it was one.
+    pub outcome: PageOutcome,
+}
+
+/// After a load refusal, a retry sooner than this would meet the same load.
+const SHED_RETRY: Duration = Duration::from_secs(1);
+
+impl Refusal {
+    /// The refusal's row of the table; `shed` is the configured status of load refusals.
+    pub fn row(&self, shed: ShedStatus) -> Row {
+        use PageOutcome as Out;
+        use Scope::{Client, Downstream, Gateway};
+        let load = match shed {
+            ShedStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            ShedStatus::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let again = Some(SHED_RETRY);
+        let (status, reason, title, scope, retry_after, outcome) = match *self {
+            Self::BadRequest(_) => {
+                (StatusCode::BAD_REQUEST, "bad_request", "Request not allowed", None, None, Out::BadRequest)
+            }
+            Self::NoRoute => {
+                (StatusCode::NOT_FOUND, "no_route", "No such page", None, None, Out::BadRequest)
+            }
+            Self::Method => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", None, None, Out::BadRequest)
+            }
+            Self::UriTooLong => {
+                (StatusCode::URI_TOO_LONG, "bad_request", "Request target too long", None, None, Out::BadRequest)
+            }
+            Self::HeadersTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "bad_request",
+                "Request headers too large",
+                None,
+                None,
+                Out::BadRequest,
+            ),
+            Self::NotFound(d) => {
+                (StatusCode::NOT_FOUND, "not_found", "Not found", Some(Downstream(d)), None, Out::NotFound)
+            }
+            Self::DownstreamFailed(d) => (
+                StatusCode::BAD_GATEWAY,
+                "downstream_failed",
+                "A required part failed",
+                Some(Downstream(d)),
+                None,
+                Out::Failed,
+            ),
+            Self::Deadline(d) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "deadline",
+                "A required part was too late",
+                Some(Downstream(d)),
+                None,
+                Out::Late,
+            ),
+            Self::ClientQuota(wait) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "client_quota",
+                "Over the client's quota",
+                Some(Client),
+                Some(wait),
+                Out::Quota,
+            ),
+            Self::GatewayFull => {
+                (load, "gateway_full", "Too many pages in flight", Some(Gateway), again, Out::Shed)
+            }
+            Self::BulkheadFull(d) => {
+                (load, "bulkhead_full", "No call permits free", Some(Downstream(d)), again, Out::Shed)
+            }
+            Self::QueueEvicted(d) => {
+                (load, "queue_evicted", "Gave way to a newer page", Some(Downstream(d)), again, Out::Shed)
+            }
+            Self::DeadlineUnreachable(d) => (
+                load,
+                "deadline_unreachable",
+                "Cannot be finished in time",
+                Some(d.map_or(Client, Downstream)),
+                again,
+                Out::Shed,
+            ),
+            Self::Draining => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "draining",
+                "Shutting down",
+                Some(Gateway),
+                again,
+                Out::Shed,
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The gateway failed",
+                Some(Gateway),
+                None,
+                Out::Failed,
+            ),
+        };
+        Row { status, reason, title, scope, retry_after, outcome }
+    }
+
+    /// What happened, in a sentence or two, for the person who reads the answer.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::BadRequest(what) => what,
+            Self::NoRoute => "No page is served at this path.",
+            Self::Method => "The page answers the methods named in Allow.",
+            Self::UriTooLong => "The request target is longer than 8 KiB. Send a shorter one.",
+            Self::HeadersTooLarge => {
+                "The header section is larger than 16 KiB or has more than 100 fields. Send less."
+            }
+            Self::NotFound(_) => "A part without which there is no page does not exist.",
+            Self::DownstreamFailed(_) => {
+                "A required part failed or gave an answer that cannot be used; the calls for the other parts were cancelled."
+            }
+            Self::Deadline(_) => {
+                "A required part had not answered when the page's time was over; all calls were cancelled."
+            }
+            Self::ClientQuota(_) => "This client asks for more pages than its quota allows.",
+            Self::GatewayFull => "All tickets are out. Nothing was started.",
+            Self::BulkheadFull(_) => {
+                "A required part had no call permit free within the time a page may wait. Nothing was started."
+            }
+            Self::QueueEvicted(_) => {
+                "Waiting for call permits, the page was the oldest of a full queue. Nothing was started."
+            }
+            Self::DeadlineUnreachable(_) => {
+                "The page's time would be over before its calls could start. Nothing was started."
+            }
+            Self::Draining => "This gateway finishes what it began and takes no new pages.",
+            Self::Internal => "A defect in the gateway ended this request. Please report the request id.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const D: DownstreamId = DownstreamId(0);
+
+    fn every_refusal() -> Vec<Refusal> {
+        vec![
+            Refusal::BadRequest("x".into()),
+            Refusal::NoRoute,
+            Refusal::Method,
+            Refusal::UriTooLong,
+            Refusal::HeadersTooLarge,
+            Refusal::NotFound(D),
+            Refusal::DownstreamFailed(D),
+            Refusal::Deadline(D),
+            Refusal::ClientQuota(Duration::from_millis(10)),
+            Refusal::GatewayFull,
+            Refusal::BulkheadFull(D),
+            Refusal::QueueEvicted(D),
+            Refusal::DeadlineUnreachable(None),
+            Refusal::DeadlineUnreachable(Some(D)),
+            Refusal::Draining,
+            Refusal::Internal,
+        ]
+    }
+
+    #[test]
+    fn every_429_and_503_says_when_to_come_again() {
+        for shed in [ShedStatus::TooManyRequests, ShedStatus::ServiceUnavailable] {
+            for refusal in every_refusal() {
+                let row = refusal.row(shed);
+                let is_load = matches!(row.status.as_u16(), 429 | 503);
+                assert_eq!(row.retry_after.is_some(), is_load, "{refusal:?}");
+                assert_eq!(row.scope.is_some(), row.status.as_u16() >= 429 || row.reason == "not_found" || is_load, "{refusal:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_configured_status_moves_load_refusals_but_not_the_quota() {
+        for refusal in every_refusal() {
+            let usual = refusal.row(ShedStatus::TooManyRequests);
+            let moved = refusal.row(ShedStatus::ServiceUnavailable);
+            let moves = matches!(
+                usual.reason,
+                "gateway_full" | "bulkhead_full" | "queue_evicted" | "deadline_unreachable"
+            );
+            assert_eq!(usual.status != moved.status, moves, "{refusal:?}");
+        }
+    }
+}

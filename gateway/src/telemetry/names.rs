@@ -1,0 +1,89 @@
+//! Every name that leaves the gateway in a log, a metric or a trace.
+//!
+//! Tag values are closed sets, so they are enums: a new ending of a page or a
+//! call does not compile until everything that counts endings knows it.
+
+/// How a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PageOutcome {
+    /// Answered with every part.
+    Complete,
+    /// Answered without some optional part.
+    Partial,
+    /// Refused because of load, or because the gateway drains.
+    Shed,
+    /// Refused because its client is over its quota.
+    Quota,
+    /// A required part ran out of time.
+    Late,
+    /// A required part failed.
+    Failed,
+    /// A required part does not exist.
+    NotFound,
+    /// The request was not one the page accepts.
+    BadRequest,
+    /// The client went away.
+    Cancelled,
+}
+
+impl PageOutcome {
+    /// All endings, in the order of declaration.
+    pub const ALL: [Self; 9] = [
+        Self::Complete,
+        Self::Partial,
+        Self::Shed,
+        Self::Quota,
+        Self::Late,
+        Self::Failed,
+        Self::NotFound,
+        Self::BadRequest,
+        Self::Cancelled,
+    ];
+
+    /// The tag value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Shed => "shed",
+            Self::Quota => "quota",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::NotFound => "not_found",
+            Self::BadRequest => "bad_request",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// A usable body.
+    Ok,
+    /// 404.
+    NotFound,
+    /// No answer, or none that can be used.
+    Failed,
+    /// Ran out of time.
+    Late,
+    /// Ended by the gateway: its page was lost, or its client left.
+    Cancelled,
+}
+
+impl CallOutcome {
+    /// All endings, in the order of declaration.
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::NotFound, Self::Failed, Self::Late, Self::Cancelled];
+
+    /// The tag value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Failed => "failed",
+            Self::Late => "late",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
