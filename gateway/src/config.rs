@@ -4,10 +4,19 @@
 //! What always holds: names are unique, every part's downstream exists, every
 //! path parameter has a pattern, no duration that must pass is zero, no page is
 //! without parts. What the operator wrote (spans, strings, defaults) is in
-//! [`file`] and stays there; nothing outside this module sees it.
+//! `file` and stays there; nothing outside this module sees it.
 
-pub mod file;
+mod address;
+mod file;
+mod kinds;
+mod load;
+mod path;
+mod problem;
+mod reader;
+mod report;
+mod rules;
 pub mod units;
+mod variables;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,8 +24,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use http::HeaderName;
-use regex::Regex;
 use url::Url;
+
+pub use load::{Loaded, Source, default_text, load_file, load_text};
+pub use path::{Param, PathPattern, PathTemplate, Piece};
+pub use problem::{Problem, Remedy};
+pub use report::Report;
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
@@ -226,42 +239,6 @@ impl fmt::Display for Name {
     }
 }
 
-/// A page's path: `/product-page/{id}`. A parameter is one whole segment.
-#[derive(Clone, Debug)]
-pub struct PathPattern {
-    /// As written.
-    pub text: String,
-    /// Its parameters in the order of the path, each with its pattern.
-    pub params: Vec<Param>,
-}
-
-/// A path parameter and what its decoded value must match.
-#[derive(Clone, Debug)]
-pub struct Param {
-    /// Name between the braces.
-    pub name: String,
-    /// Matched against the whole decoded value.
-    pub pattern: Regex,
-}
-
-/// A part's path: literal text and the page's parameters in turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathTemplate {
-    /// The pieces in order; the first is a literal that begins with `/`.
-    pub pieces: Vec<Piece>,
-    /// As written.
-    pub text: String,
-}
-
-/// One piece of a [`PathTemplate`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Text sent as it is; a valid part of a path and query.
-    Literal(String),
-    /// Index into [`PathPattern::params`] of the page; the value is percent-encoded when sent.
-    Param(usize),
-}
-
 /// A header the gateway itself owns on calls, so that no client's value may pass.
 pub fn is_reserved_header(name: &HeaderName) -> bool {
     const RESERVED: &[&str] = &[
@@ -289,4 +266,3 @@ pub fn is_reserved_header(name: &HeaderName) -> bool {
     ];
     RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-datadog-")
 }
-

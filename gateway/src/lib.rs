@@ -10,16 +10,12 @@
 //! Around it: [`app`] builds everything from the [`config`] and drains it at the
 //! end, [`admin`] lets operators look in, [`telemetry`] tells what happened.
 
-
-
 pub mod admin;
 pub mod app;
 pub mod config;
-
-
-
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod edge;
 pub mod page;
 pub mod telemetry;
 pub mod transport;
-

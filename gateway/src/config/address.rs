@@ -1,0 +1,98 @@
+//! URLs and addresses: what may be written, and what is shown of them.
+
+use std::net::IpAddr;
+
+use url::Url;
+
+use super::problem::Problem;
+
+/// Checks a base URL: one of `schemes`, a host, and nothing after the path.
+pub(super) fn read(text: &str, schemes: &[&str]) -> Result<Url, Problem> {
+    if text.is_empty() {
+        return Err(Problem::new("a URL cannot be empty").write("http://127.0.0.1:7102"));
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Problem::new("a URL holds no spaces").help("remove them"));
+    }
+    let full = || format!("{}://{text}", schemes[0]);
+    let url = Url::parse(text).map_err(|error| {
+        let problem = Problem::new(format!("is not a URL: {error}"));
+        if text.contains("://") {
+            problem.help("write scheme, host and port, such as \"http://127.0.0.1:7102\"")
+        } else {
+            problem.write(full())
+        }
+    })?;
+    if !schemes.contains(&url.scheme()) {
+        let what = format!(
+            "the scheme must be {}, not {}",
+            schemes.join(" or "),
+            url.scheme()
+        );
+        return Err(match text.split_once("://") {
+            Some((_, rest)) if !rest.starts_with('/') => {
+                Problem::new(what).write(format!("{}://{}", schemes[0], without_credentials(rest)))
+            }
+            Some(_) => Problem::new(what).help("sockets of the file system are not supported"),
+            None => Problem::new(what).write(full()),
+        });
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(Problem::new("a URL needs a host").write("http://127.0.0.1:7102"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let what = "a URL with credentials would end up in logs";
+        return Err(Problem::new(what).write(show(&url)));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let what = "a base URL has no query and no fragment: the paths of the parts follow it";
+        return Err(Problem::new(what).write(show(&url)));
+    }
+    if url.port() == Some(0) {
+        return Err(Problem::new("nothing can be reached at port 0").help("write the port"));
+    }
+    Ok(url)
+}
+
+/// The text after the last `@` of an authority.
+fn without_credentials(rest: &str) -> &str {
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    rest[..authority]
+        .rfind('@')
+        .map_or(rest, |at| &rest[at + 1..])
+}
+
+/// The URL without anything that could be a secret, and without a lone trailing slash.
+pub(super) fn show(url: &Url) -> String {
+    let mut url = url.clone();
+    // These fail only for URLs that cannot have credentials, such as `data:`.
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Says what is wrong with a text that should be `IP:PORT`.
+pub(super) fn not_an_address(text: &str) -> Problem {
+    let what = |why: &str| Problem::new(format!("is not an address and a port: {why}"));
+    if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
+        return what("the address is missing").write(format!("127.0.0.1:{port}"));
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return what("the port is missing").write(std::net::SocketAddr::new(ip, 8080).to_string());
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return what("both are needed").write("127.0.0.1:8080");
+    };
+    if port.parse::<u16>().is_err() {
+        return what("a port is a number from 0 to 65535").write(format!("{host}:8080"));
+    }
+    match host {
+        "localhost" => {
+            what("a name could mean several addresses").write(format!("127.0.0.1:{port}"))
+        }
+        "" | "*" => what("the address is missing").write(format!("0.0.0.0:{port}")),
+        _ => what("only an IP address can be listened on").write(format!("127.0.0.1:{port}")),
+    }
+}

@@ -1,0 +1,266 @@
+//! From text and variables to a checked [`Config`], or to all that is wrong with them.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::Value as Json;
+use toml::de::DeTable;
+
+use super::problem::Problem;
+use super::reader::{Ledger, Section, What};
+use super::report::{Fault, Mark, Report, Severity};
+use super::variables::{self, Variables};
+use super::{Config, file, rules};
+
+/// Largest file that is read. The shipped one has some kilobytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The text of a configuration and what to call it in messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Usually its path.
+    pub name: &'a str,
+    /// All of it.
+    pub text: &'a str,
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is legal but probably not meant.
+    pub warnings: Report,
+    /// Every key with the value it has, as the file would spell it: defaults filled in, variables
+    /// applied, nothing secret. As TOML it loads to the same configuration.
+    pub effective: Json,
+}
+
+/// The `config.toml` that the repository ships: every key with its default.
+pub fn default_text() -> &'static str {
+    include_str!("../../../config.toml")
+}
+
+impl Config {
+    /// Reads a configuration; `env` are the variables that may override it.
+    ///
+    /// # Errors
+    /// All that is wrong, at once.
+    pub fn load(source: Source<'_>, env: &[(String, String)]) -> Result<Loaded, Report> {
+        let mut ledger = Ledger::new(Variables::new(env));
+        let draft = match parse(source.text) {
+            Ok(table) => {
+                let mut root = Section::root(&mut ledger, table.get_ref());
+                let draft = file::read(&mut root);
+                root.finish();
+                rules::errors(&draft, &mut ledger);
+                Some(draft)
+            }
+            Err(faults) => {
+                ledger.faults = faults;
+                None
+            }
+        };
+        let effective = effective(&ledger);
+        if ledger.faults.is_empty()
+            && let Some(config) = draft.and_then(file::Draft::complete)
+        {
+            rules::warnings(&config, &mut ledger);
+            let warnings = report(source, ledger.faults);
+            return Ok(Loaded {
+                config,
+                warnings,
+                effective,
+            });
+        }
+        Err(report(source, ledger.faults))
+    }
+}
+
+/// Reads a configuration from a file, overridden by the variables of this process.
+///
+/// # Errors
+/// All that is wrong, at once; also if the file cannot be read.
+pub fn load_file(path: &Path) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    let whole = |fault| Report {
+        name: name.clone(),
+        text: String::new(),
+        faults: vec![fault],
+    };
+    let bytes = read_file(path).map_err(&whole)?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => return Err(whole(not_utf8(&name, &bytes, error.valid_up_to()))),
+    };
+    let env = environment().map_err(&whole)?;
+    Config::load(Source { name: &name, text }, &env)
+}
+
+/// Reads a configuration from text. See [`Config::load`].
+///
+/// # Errors
+/// All that is wrong, at once.
+pub fn load_text(name: &str, text: &str, env: &[(String, String)]) -> Result<Loaded, Report> {
+    Config::load(Source { name, text }, env)
+}
+
+fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {
+    faults.sort_by_key(|fault| {
+        fault
+            .marks
+            .first()
+            .map_or(usize::MAX, |mark| mark.span.start)
+    });
+    Report {
+        name: source.name.to_owned(),
+        text: source.text.to_owned(),
+        faults,
+    }
+}
+
+fn parse(text: &str) -> Result<toml::Spanned<DeTable<'_>>, Vec<Fault>> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Ok(table);
+    }
+    let fault = |error: &toml::de::Error| Fault {
+        severity: Severity::Error,
+        title: format!("not TOML: {}", error.message().replace('\n', ", ")),
+        marks: error
+            .span()
+            .map(|span| Mark {
+                span,
+                label: String::new(),
+            })
+            .into_iter()
+            .collect(),
+        note: None,
+        help: None,
+    };
+    Err(errors.iter().map(fault).collect())
+}
+
+/// All keys with their values, nested as in the file.
+fn effective(ledger: &Ledger) -> Json {
+    let mut root = Json::Object(serde_json::Map::new());
+    for taken in ledger.taken() {
+        let value = match &taken.what {
+            What::Key { value, .. } => value.clone().unwrap_or(Json::Null),
+            What::Section | What::Names => Json::Object(serde_json::Map::new()),
+        };
+        let Some((last, parents)) = taken.path.split_last() else {
+            continue;
+        };
+        let parent = parents
+            .iter()
+            .try_fold(&mut root, |node, name| node.get_mut(name));
+        if let Some(Json::Object(parent)) = parent {
+            parent.insert(last.clone(), value);
+        }
+    }
+    root
+}
+
+fn environment() -> Result<Vec<(String, String)>, Fault> {
+    let mut all = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        if !variables::concerns_us(&name) {
+            continue;
+        }
+        let Ok(value) = value.into_string() else {
+            return Err(Fault::of_the_whole(
+                format!("the variable {name} is not UTF-8"),
+                "write it in UTF-8",
+            ));
+        };
+        all.push((name, value));
+    }
+    Ok(all)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
+    let name = path.display();
+    let cannot = |error: std::io::Error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "name it with `--config PATH`, start from the repository's config.toml, or try `gateway demo`, which needs none"
+            }
+            std::io::ErrorKind::PermissionDenied => "let the user that runs the gateway read it",
+            _ => "name another file with `--config PATH`",
+        };
+        Fault::of_the_whole(format!("cannot read {name}: {error}"), help)
+    };
+    let about = std::fs::metadata(path).map_err(cannot)?;
+    if !about.is_file() {
+        let what = if about.is_dir() {
+            "a directory"
+        } else {
+            "not a regular file"
+        };
+        return Err(Fault::of_the_whole(
+            format!("{name} is {what}"),
+            "name a file with `--config PATH`",
+        ));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let what = format!("{name} is larger than 1 MiB");
+        return Err(Fault::of_the_whole(
+            what,
+            "this is hardly a configuration; check the path",
+        ));
+    }
+    Ok(bytes)
+}
+
+fn not_utf8(name: &str, bytes: &[u8], at: usize) -> Fault {
+    let before = &bytes[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let what = format!(
+        "{name} is not UTF-8: byte {at}, on line {line}, is 0x{:02x}",
+        bytes[at]
+    );
+    Fault::of_the_whole(what, "TOML files are UTF-8; save it in that encoding")
+}
+
+impl file::Draft {
+    /// The configuration, if everything could be read.
+    fn complete(self) -> Option<Config> {
+        Some(Config {
+            server: self.server?,
+            admin: self.admin?,
+            admission: self.admission?,
+            shed: self.shed?,
+            clients: self.clients?,
+            telemetry: self.telemetry?,
+            downstreams: self
+                .downstreams
+                .into_iter()
+                .map(|(_, it)| it)
+                .collect::<Option<_>>()?,
+            pages: self
+                .pages
+                .into_iter()
+                .map(|(_, it)| it)
+                .collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// A fault of the whole file that a key could have avoided.
+pub(super) fn nothing_to_serve() -> Fault {
+    let problem = Problem::new("no page is configured, so there is nothing to serve");
+    Fault::of_the_whole(
+        problem.what,
+        "add `[page.NAME]` with its `path`, and a `[page.NAME.part.NAME]` with `downstream` and `path`",
+    )
+}

@@ -1,0 +1,246 @@
+//! Paths with parameters: the pattern a page is served at, and the template a
+//! part is fetched from.
+//!
+//! What always holds: a pattern's parameters are whole segments with different
+//! names; a template is a valid path and query whatever its parameters hold,
+//! because they are percent-encoded when sent. Matching requests is the edge's.
+
+use regex::Regex;
+use serde_json::json;
+
+use super::kinds::Kind;
+use super::problem::{Problem, did_you_mean};
+
+/// A page's path: `/product-page/{id}`. A parameter is one whole segment.
+#[derive(Clone, Debug)]
+pub struct PathPattern {
+    /// As written.
+    pub text: String,
+    /// Its parameters in the order of the path, each with its pattern.
+    pub params: Vec<Param>,
+}
+
+/// A path parameter and what its decoded value must match.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Name between the braces.
+    pub name: String,
+    /// Matched against the whole decoded value.
+    pub pattern: Regex,
+}
+
+/// A part's path: literal text and the page's parameters in turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTemplate {
+    /// The pieces in order; the first is a literal that begins with `/`.
+    pub pieces: Vec<Piece>,
+    /// As written.
+    pub text: String,
+}
+
+/// One piece of a [`PathTemplate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text sent as it is; a valid part of a path and query.
+    Literal(String),
+    /// Index into [`PathPattern::params`] of the page; the value is percent-encoded when sent.
+    Param(usize),
+}
+
+impl PathPattern {
+    /// Whether some request path matches both.
+    pub fn overlaps(&self, other: &PathPattern) -> bool {
+        let is_param = |segment: &str| segment.starts_with('{');
+        let (ours, theirs) = (self.text.split('/'), other.text.split('/'));
+        ours.clone().count() == theirs.clone().count()
+            && ours
+                .zip(theirs)
+                .all(|(a, b)| a == b || is_param(a) || is_param(b))
+    }
+}
+
+/// Longest path that can be written.
+const MAX_PATH: usize = 1024;
+
+/// A page's path without the patterns of its parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    pub(super) text: String,
+    pub(super) params: Vec<String>,
+}
+
+/// Where a page is served.
+pub(super) const SERVED: Kind<Served> = Kind {
+    read: |raw| served(raw.text("a path", "/product-page/{id}")?),
+    show: |path| json!(path.text),
+    schema: || json!({"type": "string", "pattern": "^/[^?#]*$"}),
+};
+
+/// A part's path, its parameters still by name.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    text: String,
+    pieces: Vec<Named>,
+}
+
+/// A piece before its parameter is looked up.
+#[derive(Clone, Debug)]
+enum Named {
+    Literal(String),
+    Param(String),
+}
+
+/// What a part asks its downstream for.
+pub(super) const FETCHED: Kind<Fetched> = Kind {
+    read: |raw| fetched(raw.text("a path", "/prices/{id}")?),
+    show: |path| json!(path.text),
+    schema: || json!({"type": "string", "pattern": "^/[^#]*$"}),
+};
+
+fn served(text: &str) -> Result<Served, Problem> {
+    common(text)?;
+    if let Some(at) = text.find('?') {
+        return Err(Problem::new("a page's path has no query").write(&text[..at]));
+    }
+    if text.len() > 1 && text.ends_with('/') {
+        let what = "a page's path does not end with a slash: `/a` and `/a/` are different pages";
+        return Err(Problem::new(what).write(text.trim_end_matches('/')));
+    }
+    let mut params: Vec<String> = Vec::new();
+    for segment in text[1..].split('/') {
+        if !segment.contains(['{', '}']) {
+            continue;
+        }
+        let inner = segment
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let Some(name) = inner.filter(|name| !name.contains(['{', '}'])) else {
+            return Err(Problem::new(format!(
+                "in `{segment}` the parameter is not the whole segment"
+            ))
+            .help("a parameter of a page stands alone between two slashes: `/prices/{id}`"));
+        };
+        param_name(name)?;
+        if params.iter().any(|known| known == name) {
+            return Err(
+                Problem::new(format!("the parameter `{name}` stands in it twice"))
+                    .help("give each parameter its own name"),
+            );
+        }
+        params.push(name.to_owned());
+    }
+    Ok(Served {
+        text: text.to_owned(),
+        params,
+    })
+}
+
+fn fetched(text: &str) -> Result<Fetched, Problem> {
+    common(text)?;
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find(['{', '}']) {
+        let literal = &rest[..open];
+        let close = rest[open..]
+            .find('}')
+            .map(|at| open + at)
+            .filter(|at| *at > open);
+        let Some(close) = close else {
+            return Err(Problem::new("has a brace without its partner")
+                .help("a parameter is its name in braces: `/prices/{id}`"));
+        };
+        let name = &rest[open + 1..close];
+        param_name(name)?;
+        if !literal.is_empty() {
+            pieces.push(Named::Literal(literal.to_owned()));
+        }
+        pieces.push(Named::Param(name.to_owned()));
+        rest = &rest[close + 1..];
+    }
+    if !rest.is_empty() {
+        pieces.push(Named::Literal(rest.to_owned()));
+    }
+    Ok(Fetched {
+        text: text.to_owned(),
+        pieces,
+    })
+}
+
+/// What holds for both: a path from the root, of characters a URL can hold, without empty or dotted segments.
+fn common(text: &str) -> Result<(), Problem> {
+    if !text.starts_with('/') {
+        let problem = Problem::new("a path begins with `/`");
+        return Err(match text.contains("://") {
+            true => problem.help("the host is the downstream's `url`; only the path stands here"),
+            false => problem.write(format!("/{text}")),
+        });
+    }
+    if text.len() > MAX_PATH {
+        return Err(Problem::new(format!("is longer than {MAX_PATH} bytes")).help("shorten it"));
+    }
+    if let Some(at) = text.find('#') {
+        return Err(Problem::new("a fragment is never sent").write(&text[..at]));
+    }
+    let path = text.split('?').next().unwrap_or(text);
+    if path.contains("//") {
+        return Err(Problem::new("has an empty segment: `//`").write(text.replace("//", "/")));
+    }
+    if path
+        .split('/')
+        .any(|segment| segment == "." || segment == "..")
+    {
+        return Err(
+            Problem::new("`.` and `..` are resolved by clients and never arrive")
+                .help("write the path without them"),
+        );
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?{}".contains(c);
+    match text.chars().find(|c| !fits(*c)) {
+        None => Ok(()),
+        Some('*') | Some(_) if text.contains("{*") => {
+            Err(Problem::new("a parameter cannot span several segments").help("name each segment"))
+        }
+        Some(c) => Err(Problem::new(format!("{c:?} cannot stand in a path"))
+            .help("letters, digits and -._~!$&'()*+,;=:@ can")),
+    }
+}
+
+fn param_name(name: &str) -> Result<(), Problem> {
+    let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if first && name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(());
+    }
+    let what = format!("`{{{name}}}` is not a parameter");
+    Err(Problem::new(what).help("its name is up to 32 letters, digits and _, and no digit first"))
+}
+
+impl Fetched {
+    /// Looks the parameters up among those of the page.
+    pub(super) fn resolve(self, params: &[String]) -> Result<PathTemplate, Problem> {
+        let piece = |named: Named| match named {
+            Named::Literal(text) => Ok(Piece::Literal(text)),
+            Named::Param(name) => match params.iter().position(|param| *param == name) {
+                Some(index) => Ok(Piece::Param(index)),
+                None => Err(no_such_param(&name, params)),
+            },
+        };
+        let pieces = self
+            .pieces
+            .into_iter()
+            .map(piece)
+            .collect::<Result<_, _>>()?;
+        Ok(PathTemplate {
+            pieces,
+            text: self.text,
+        })
+    }
+}
+
+fn no_such_param(name: &str, params: &[String]) -> Problem {
+    let problem = Problem::new(format!("the page's path has no parameter `{{{name}}}`"));
+    match did_you_mean(name, params.iter().map(String::as_str)) {
+        Some(meant) => problem.help(format!("did you mean `{{{meant}}}`?")),
+        None if params.is_empty() => problem.help("the page's path has no parameters at all"),
+        None => problem.help(format!("it has {{{}}}", params.join("}, {"))),
+    }
+}

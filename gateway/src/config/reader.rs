@@ -1,0 +1,552 @@
+//! Takes keys out of a parsed file, and remembers what it took.
+//!
+//! Each key is named once, in [`super::file`], by the call that takes it. From what
+//! was taken follows the rest: a key that nobody took is unknown, a variable that
+//! overrode nothing is misspelt, the values taken are the effective configuration,
+//! and what is taken from a file with one of everything is the JSON Schema.
+//!
+//! What always holds: a fault never ends the reading, so all of them are found at
+//! once; `None` from here means that the fault has been recorded.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::kinds::{Kind, Raw};
+use super::problem::{Problem, Remedy, did_you_mean};
+use super::report::{Fault, MOST_SHOWN, Mark, Severity};
+use super::variables::{Variable, Variables};
+use super::{Name, kinds};
+
+/// A key of the file: its name, kind, default and meaning.
+pub(super) struct Key<T> {
+    name: &'static str,
+    kind: Kind<T>,
+    fallback: Fallback,
+    about: &'static str,
+}
+
+/// What happens when a key is not there.
+#[derive(Clone, Copy)]
+enum Fallback {
+    /// It has this value, in the spelling of a variable.
+    Default(&'static str),
+    /// That is an error; this is what a value looks like, in the same spelling.
+    Required(&'static str),
+}
+
+/// A key that has a default, written as in a variable.
+pub(super) fn key<T>(name: &'static str, kind: Kind<T>, default: &'static str) -> Key<T> {
+    Key {
+        name,
+        kind,
+        fallback: Fallback::Default(default),
+        about: "",
+    }
+}
+
+/// A key that must be there, with an example of its value.
+pub(super) fn required<T>(name: &'static str, kind: Kind<T>, example: &'static str) -> Key<T> {
+    Key {
+        name,
+        kind,
+        fallback: Fallback::Required(example),
+        about: "",
+    }
+}
+
+impl<T> Key<T> {
+    /// What the key means; the description in the schema.
+    pub(super) fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// The file.
+    File(Range<usize>),
+    /// A variable.
+    Variable(Variable),
+    /// Nobody wrote it; the section it belongs to stands here, if anywhere.
+    Default(Option<Range<usize>>),
+}
+
+/// A key that was taken, or a section that was entered.
+pub(super) struct Taken {
+    pub(super) path: Vec<String>,
+    pub(super) origin: Origin,
+    pub(super) about: &'static str,
+    pub(super) what: What,
+}
+
+/// The two things that can be taken.
+pub(super) enum What {
+    /// A key.
+    Key {
+        value: Option<Json>,
+        schema: fn() -> Json,
+        required: bool,
+    },
+    /// A section with fixed keys.
+    Section,
+    /// A section whose keys are names.
+    Names,
+}
+
+/// All that was read so far.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) variables: Variables,
+    pub(super) faults: Vec<Fault>,
+    taken: Vec<Taken>,
+    /// Dotted paths into `taken`.
+    index: HashMap<String, usize>,
+}
+
+impl Ledger {
+    /// Nothing read yet.
+    pub(super) fn new(variables: Variables) -> Self {
+        Self {
+            variables,
+            ..Self::default()
+        }
+    }
+
+    /// All keys and sections in the order they were taken.
+    pub(super) fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
+    fn record(&mut self, dotted: String, taken: Taken) {
+        self.index.insert(dotted, self.taken.len());
+        self.taken.push(taken);
+    }
+
+    /// Records a fault of the key at this path, wherever its value came from.
+    pub(super) fn fault(&mut self, severity: Severity, path: &str, problem: Problem) {
+        let origin = self.origin(path);
+        self.fault_at(severity, path, &origin, problem);
+        if let (Some(label), Some(fault)) = (self.default_of(path), self.faults.last_mut())
+            && let Some(mark) = fault.marks.first_mut()
+        {
+            mark.label = label;
+        }
+    }
+
+    /// Adds a place that explains the fault recorded last.
+    pub(super) fn explain(&mut self, path: &str, label: &str) {
+        let (origin, default) = (self.origin(path), self.default_of(path));
+        let (Some(fault), Some(span)) = (self.faults.last_mut(), origin.span()) else {
+            return;
+        };
+        if !fault.marks.is_empty() && fault.marks.iter().all(|mark| mark.span != span) {
+            let label = default.unwrap_or_else(|| label.to_owned());
+            fault.marks.push(Mark { span, label });
+        }
+    }
+
+    /// Where the value of a key came from.
+    pub(super) fn origin(&self, path: &str) -> Origin {
+        self.get(path)
+            .map_or(Origin::Default(None), |taken| taken.origin.clone())
+    }
+
+    fn get(&self, path: &str) -> Option<&Taken> {
+        self.index.get(path).and_then(|at| self.taken.get(*at))
+    }
+
+    /// Says what a key has that nobody wrote.
+    fn default_of(&self, path: &str) -> Option<String> {
+        let taken = self.get(path)?;
+        match (&taken.origin, &taken.what) {
+            (
+                Origin::Default(_),
+                What::Key {
+                    value: Some(value), ..
+                },
+            ) => {
+                let name = taken.path.last()?;
+                Some(format!("`{name}` is not written here: it is {value}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Names the candidate that was probably meant, or all of them.
+    pub(super) fn suggest(&self, word: &str, known: &[String]) -> String {
+        let candidates = known.iter().map(String::as_str);
+        // Beyond that number no fault is shown, and the search is not free.
+        let meant = (self.faults.len() < MOST_SHOWN).then(|| did_you_mean(word, candidates));
+        match meant.flatten() {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => "there is none".to_owned(),
+            None if known.len() <= 12 => format!("there are {}", known.join(", ")),
+            None => format!("there are {} and others", known[..12].join(", ")),
+        }
+    }
+
+    fn fault_at(&mut self, severity: Severity, path: &str, origin: &Origin, problem: Problem) {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let title = format!("`{path}`: {}", problem.what);
+        let (note, help) = match origin {
+            Origin::Variable(variable) => {
+                let note = format!("from the environment: {}", variable.shown());
+                (
+                    Some(note),
+                    help_in_environment(&variable.name, problem.remedy),
+                )
+            }
+            Origin::File(_) | Origin::Default(_) => (None, help_in_file(name, problem.remedy)),
+        };
+        let mark = |span| Mark {
+            span,
+            label: String::new(),
+        };
+        let marks = origin.span().map(mark).into_iter().collect();
+        self.faults.push(Fault {
+            severity,
+            title,
+            marks,
+            note,
+            help,
+        });
+    }
+}
+
+impl Origin {
+    /// The stretch of the file that shows it.
+    pub(super) fn span(&self) -> Option<Range<usize>> {
+        match self {
+            Origin::File(span) => Some(span.clone()),
+            Origin::Default(span) => span.clone(),
+            Origin::Variable(_) => None,
+        }
+    }
+
+    /// Whether somebody wrote the value.
+    pub(super) fn is_written(&self) -> bool {
+        !matches!(self, Origin::Default(_))
+    }
+}
+
+fn help_in_file(name: &str, remedy: Remedy) -> Option<String> {
+    match remedy {
+        Remedy::None => None,
+        Remedy::Write(value) => Some(format!("write `{name} = {value}`")),
+        Remedy::Do(sentence) => Some(sentence),
+    }
+}
+
+fn help_in_environment(name: &str, remedy: Remedy) -> Option<String> {
+    match remedy {
+        Remedy::None => None,
+        Remedy::Write(value) => Some(format!("write `{name}={}`", kinds::plain(&value))),
+        Remedy::Do(sentence) => Some(sentence),
+    }
+}
+
+/// One section of the file, while its keys are being taken.
+pub(super) struct Section<'r, 't> {
+    pub(super) ledger: &'r mut Ledger,
+    table: Option<&'t DeTable<'t>>,
+    /// Where its header stands.
+    span: Option<Range<usize>>,
+    path: Vec<String>,
+    asked: Vec<String>,
+    /// What its keys are called in an error.
+    noun: &'static str,
+}
+
+impl<'r, 't> Section<'r, 't> {
+    /// The whole file.
+    pub(super) fn root(ledger: &'r mut Ledger, table: &'t DeTable<'t>) -> Self {
+        let (path, asked) = (Vec::new(), Vec::new());
+        Self {
+            ledger,
+            table: Some(table),
+            span: None,
+            path,
+            asked,
+            noun: "section",
+        }
+    }
+
+    /// The dotted path of a key in this section.
+    pub(super) fn dotted(&self, name: &str) -> String {
+        self.path
+            .iter()
+            .map(String::as_str)
+            .chain([name])
+            .collect::<Vec<_>>()
+            .join(".")
+    }
+
+    /// Takes a key: from a variable, the file, or its default, in this order.
+    pub(super) fn take<T>(&mut self, key: Key<T>) -> Option<T> {
+        let Key {
+            name,
+            kind,
+            fallback,
+            about,
+        } = key;
+        self.take_named(name, &kind, fallback, about)
+    }
+
+    fn take_named<T>(
+        &mut self,
+        name: &str,
+        kind: &Kind<T>,
+        fallback: Fallback,
+        about: &'static str,
+    ) -> Option<T> {
+        self.asked.push(name.to_owned());
+        let dotted = self.dotted(name);
+        let variable = self.ledger.variables.take(&dotted);
+        let written = self.table.and_then(|table| table.get(name));
+        let (origin, read) = match (variable, written, fallback) {
+            (Some(variable), _, _) => {
+                let read = (kind.read)(&Raw::Plain(&variable.value));
+                (Origin::Variable(variable), read)
+            }
+            (None, Some(value), _) => (
+                Origin::File(value.span()),
+                (kind.read)(&Raw::Toml(value.get_ref())),
+            ),
+            (None, None, Fallback::Default(text)) => (
+                Origin::Default(self.span.clone()),
+                (kind.read)(&Raw::Plain(text)),
+            ),
+            (None, None, Fallback::Required(example)) => {
+                let problem = self.missing(name, kind, example);
+                (Origin::Default(self.span.clone()), Err(problem))
+            }
+        };
+        let value = match read {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.ledger
+                    .fault_at(Severity::Error, &dotted, &origin, problem);
+                None
+            }
+        };
+        let path = self.path.iter().cloned().chain([name.to_owned()]).collect();
+        let required = matches!(fallback, Fallback::Required(_));
+        let shown = value.as_ref().map(kind.show);
+        let what = What::Key {
+            value: shown,
+            schema: kind.schema,
+            required,
+        };
+        self.ledger.record(
+            dotted,
+            Taken {
+                path,
+                origin,
+                about,
+                what,
+            },
+        );
+        value
+    }
+
+    fn missing<T>(&self, name: &str, kind: &Kind<T>, example: &str) -> Problem {
+        let example = (kind.read)(&Raw::Plain(example)).map_or(Json::Null, |v| (kind.show)(&v));
+        let header = self.path.join(".");
+        Problem::new("is missing, and has no default")
+            .help(format!("add `{name} = {example}` below `[{header}]`"))
+    }
+
+    /// Takes a key whose name is the user's own.
+    pub(super) fn take_own<T>(
+        &mut self,
+        name: &str,
+        kind: &Kind<T>,
+        default: &'static str,
+        about: &'static str,
+    ) -> Option<T> {
+        self.take_named(name, kind, Fallback::Default(default), about)
+    }
+
+    /// Takes what only Datadog's own variables can say; it is no key of the file.
+    pub(super) fn from_datadog<T>(
+        &mut self,
+        name: &str,
+        kind: Kind<T>,
+        default: &str,
+    ) -> Option<T> {
+        let dotted = self.dotted(name);
+        let Some(variable) = self.ledger.variables.take_datadog(&dotted) else {
+            return (kind.read)(&Raw::Plain(default)).ok();
+        };
+        let read = (kind.read)(&Raw::Plain(&variable.value));
+        let origin = Origin::Variable(variable);
+        read.map_err(|p| self.ledger.fault_at(Severity::Error, &dotted, &origin, p))
+            .ok()
+    }
+
+    /// Lets every key pass that has not been asked for.
+    pub(super) fn ignore_rest(&mut self) {
+        let names = self.table.into_iter().flat_map(|table| table.keys());
+        self.asked
+            .extend(names.map(|name| name.get_ref().to_string()));
+    }
+
+    /// Reads a section with fixed keys; if it is not there, all its keys are defaults.
+    pub(super) fn section<T>(
+        &mut self,
+        name: &str,
+        about: &'static str,
+        read: impl FnOnce(&mut Section<'_, 't>) -> Option<T>,
+    ) -> Option<T> {
+        let mut section = self.enter(name, about, What::Section, "key")?;
+        let value = read(&mut section);
+        section.finish();
+        value
+    }
+
+    /// Reads a section whose keys are the user's own and end in `names`.
+    pub(super) fn own_keys<T>(
+        &mut self,
+        name: &str,
+        about: &'static str,
+        noun: &'static str,
+        read: impl FnOnce(&mut Section<'_, 't>) -> Option<T>,
+    ) -> Option<T> {
+        let mut section = self.enter(name, about, What::Names, noun)?;
+        let value = read(&mut section);
+        section.finish();
+        value
+    }
+
+    /// Reads every `[name.SOMETHING]` in the order of the file.
+    pub(super) fn each<T>(
+        &mut self,
+        name: &str,
+        about: &'static str,
+        mut read: impl FnMut(&mut Section<'_, 't>, Name) -> Option<T>,
+    ) -> Vec<(Name, Option<T>)> {
+        let Some(mut section) = self.enter(name, about, What::Names, "key") else {
+            return Vec::new();
+        };
+        let table = section.table;
+        let names = table.into_iter().flat_map(|table| table.keys());
+        let mut all = Vec::new();
+        for own in names {
+            let dotted = section.dotted(own.get_ref());
+            if let Err(problem) = kinds::name(own.get_ref()) {
+                let origin = Origin::File(own.span());
+                section
+                    .ledger
+                    .fault_at(Severity::Error, &dotted, &origin, problem);
+            }
+            let name = Name(own.get_ref().to_string());
+            let value = section.section(own.get_ref(), "", |inner| read(inner, name.clone()));
+            all.push((name, value));
+        }
+        all
+    }
+
+    /// The names below a section of names, before they are read.
+    pub(super) fn names_in(&self, name: &str) -> Vec<String> {
+        let table = self.table.and_then(|table| table.get(name));
+        let table = table.and_then(|value| value.get_ref().as_table());
+        table
+            .into_iter()
+            .flat_map(|table| table.keys())
+            .map(|key| key.get_ref().to_string())
+            .collect()
+    }
+
+    fn enter<'s>(
+        &'s mut self,
+        name: &str,
+        about: &'static str,
+        what: What,
+        noun: &'static str,
+    ) -> Option<Section<'s, 't>> {
+        self.asked.push(name.to_owned());
+        let path: Vec<String> = self.path.iter().cloned().chain([name.to_owned()]).collect();
+        let entry = self.table.and_then(|table| table.get_key_value(name));
+        let span = entry
+            .map(|(key, value)| header(key, value))
+            .or_else(|| self.span.clone());
+        let table = match entry.map(|(_, value)| value.get_ref()) {
+            None => None,
+            Some(DeValue::Table(table)) => Some(table),
+            Some(other) => {
+                let dotted = path.join(".");
+                let problem = not_a_section(&dotted, other);
+                let origin = Origin::Default(None);
+                self.ledger
+                    .fault_at(Severity::Error, &dotted, &origin, problem);
+                if let (Some(fault), Some(span)) = (self.ledger.faults.last_mut(), span) {
+                    fault.marks.push(Mark {
+                        span,
+                        label: String::new(),
+                    });
+                }
+                return None;
+            }
+        };
+        let origin = match &span {
+            Some(span) if table.is_some() => Origin::File(span.clone()),
+            other => Origin::Default(other.clone()),
+        };
+        self.ledger.record(
+            path.join("."),
+            Taken {
+                path: path.clone(),
+                origin,
+                about,
+                what,
+            },
+        );
+        Some(Section {
+            ledger: self.ledger,
+            table,
+            span,
+            path,
+            asked: Vec::new(),
+            noun,
+        })
+    }
+
+    /// Reports what is written here and was not asked for.
+    pub(super) fn finish(self) {
+        for (name, _) in self.table.into_iter().flatten() {
+            let word = name.get_ref().as_ref();
+            if self.asked.iter().any(|asked| asked == word) {
+                continue;
+            }
+            let dotted = self.dotted(word);
+            let help = self.ledger.suggest(word, &self.asked);
+            let problem = Problem::new(format!("unknown {}", self.noun)).help(help);
+            let origin = Origin::File(name.span());
+            self.ledger
+                .fault_at(Severity::Error, &dotted, &origin, problem);
+        }
+    }
+}
+
+/// The span of `[a.section]`, or of its name if it is written in another way.
+fn header(key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) -> Range<usize> {
+    let span = value.span();
+    if value.get_ref().is_table() && !span.is_empty() {
+        span
+    } else {
+        key.span()
+    }
+}
+
+fn not_a_section(dotted: &str, found: &DeValue<'_>) -> Problem {
+    let what = format!("is a section, but {} stands here", kinds::type_name(found));
+    Problem::new(what).help(format!(
+        "write the header `[{dotted}]` and its keys below it"
+    ))
+}

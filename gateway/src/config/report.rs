@@ -1,0 +1,165 @@
+//! All that is wrong with a configuration, each fault shown where it stands.
+//!
+//! What always holds: a report shows at most [`MOST_SHOWN`] faults and says how
+//! many more there are, so that a hostile file cannot make it endless.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// Faults of one report that are shown in full.
+pub const MOST_SHOWN: usize = 64;
+
+/// Errors or warnings about one configuration, in the order of the file.
+///
+/// `Display` renders all of them without colours; see [`Report::render`].
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// How bad a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but probably does not do what was wanted.
+    Warning,
+}
+
+/// One fault and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) severity: Severity,
+    pub(super) title: String,
+    /// The first is the place of the fault, the others explain it.
+    pub(super) marks: Vec<Mark>,
+    pub(super) note: Option<String>,
+    pub(super) help: Option<String>,
+}
+
+/// A stretch of the file and what to say about it.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub(super) span: Range<usize>,
+    pub(super) label: String,
+}
+
+impl Fault {
+    /// An error that has no place in a file.
+    pub(super) fn of_the_whole(title: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            title: title.into(),
+            marks: Vec::new(),
+            note: None,
+            help: Some(help.into()),
+        }
+    }
+}
+
+impl Report {
+    /// Whether there is nothing to report.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Number of errors or warnings.
+    pub fn len(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// The title of each error or warning on one line, for a log.
+    pub fn titles(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(|fault| fault.title.as_str())
+    }
+
+    /// All of them as text for a person, with colours for a terminal if asked.
+    pub fn render(&self, colours: bool) -> String {
+        let renderer = if colours {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let shown = self.faults.iter().take(MOST_SHOWN);
+        let mut out: Vec<String> = shown
+            .map(|fault| renderer.render(&[self.group(fault)]))
+            .collect();
+        if let Some(more) = self
+            .faults
+            .len()
+            .checked_sub(MOST_SHOWN)
+            .filter(|more| *more > 0)
+        {
+            out.push(format!("and {more} more of the same file, not shown"));
+        }
+        out.join("\n\n")
+    }
+
+    fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {
+        let level = match fault.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(fault.title.as_str()));
+        if let Some((first, others)) = fault.marks.split_first() {
+            let (start, line, source) = self.excerpt(&fault.marks);
+            let mark = |kind: AnnotationKind, mark: &'a Mark| {
+                let span = mark.span.start - start..mark.span.end - start;
+                kind.span(span).label(mark.label.as_str())
+            };
+            let snippet = Snippet::source(source)
+                .path(self.name.as_str())
+                .line_start(line)
+                .annotation(mark(AnnotationKind::Primary, first))
+                .annotations(
+                    others
+                        .iter()
+                        .map(|other| mark(AnnotationKind::Context, other)),
+                );
+            group = group.element(snippet);
+        }
+        group = group.elements(
+            fault
+                .note
+                .iter()
+                .map(|note| Level::NOTE.message(note.as_str())),
+        );
+        group.elements(
+            fault
+                .help
+                .iter()
+                .map(|help| Level::HELP.message(help.as_str())),
+        )
+    }
+
+    /// The lines the marks touch: their first byte, the number of the first line, and the text.
+    /// Rendering the whole file for each fault would be quadratic.
+    fn excerpt(&self, marks: &[Mark]) -> (usize, usize, &str) {
+        let first = marks.iter().map(|mark| mark.span.start).min().unwrap_or(0);
+        let last = marks.iter().map(|mark| mark.span.end).max().unwrap_or(0);
+        let start = self.text[..first]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        let end = self.text[last..]
+            .find('\n')
+            .map_or(self.text.len(), |newline| last + newline);
+        let line = self.text[..start]
+            .bytes()
+            .filter(|byte| *byte == b'\n')
+            .count()
+            + 1;
+        (start, line, &self.text[start..end])
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Report {}
