@@ -1,2 +1,152 @@
-//! The gateway binary.
-fn main() {}
+//! The `gateway` command: flags, config, logs, signals, exit codes.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use gateway::app::App;
+use gateway::config::{self, Loaded, Report};
+use gateway::telemetry::log;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Fans a page out to its downstreams under limits and one deadline.
+#[derive(Parser)]
+#[command(name = "gateway", version)]
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT, then drain. Exit 0; 2 for a bad config; 1 for anything else.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "config.toml")]
+        config: PathBuf,
+    },
+    /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
+    Check {
+        /// The configuration file.
+        #[arg(long, default_value = "config.toml")]
+        config: PathBuf,
+    },
+    /// Five fake services and a gateway in one process, and what to try with them.
+    #[cfg(feature = "demo")]
+    Demo {
+        /// Use ports that are free instead of those of config.toml.
+        #[arg(long)]
+        free_ports: bool,
+    },
+}
+
+const BAD_CONFIG: u8 = 2;
+
+fn main() -> ExitCode {
+    match Flags::parse().command {
+        Command::Run { config } => match load(&config) {
+            Ok(loaded) => ended(run(loaded)),
+            Err(code) => code,
+        },
+        Command::Check { config } => check(&config),
+        #[cfg(feature = "demo")]
+        Command::Demo { free_ports } => ended(demo(free_ports)),
+    }
+}
+
+/// The configuration, or the exit code after everything wrong with it has been said.
+fn load(path: &Path) -> Result<Loaded, ExitCode> {
+    match config::load_file(path) {
+        Ok(loaded) => {
+            say(&loaded.warnings);
+            Ok(loaded)
+        }
+        Err(report) => {
+            say(&report);
+            Err(ExitCode::from(BAD_CONFIG))
+        }
+    }
+}
+
+fn say(report: &Report) {
+    if !report.is_empty() {
+        let mut stderr = std::io::stderr().lock();
+        // Nobody is left to tell when stderr is gone.
+        let _ = writeln!(stderr, "{}", report.render(stderr.is_terminal()));
+    }
+}
+
+fn check(path: &Path) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match config::load_file(path) {
+        Ok(loaded) => {
+            let _ = writeln!(stdout, "{}", loaded.warnings.render(stdout.is_terminal()));
+            ExitCode::SUCCESS
+        }
+        Err(report) => {
+            let _ = writeln!(stdout, "{}", report.render(stdout.is_terminal()));
+            ExitCode::from(BAD_CONFIG)
+        }
+    }
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(loaded: Loaded) -> anyhow::Result<()> {
+    log::start(loaded.config.telemetry.log);
+    let app = App::bind(loaded.config, loaded.effective).await.context("not started")?;
+    until_told(app).await
+}
+
+#[cfg(feature = "demo")]
+#[tokio::main]
+async fn demo(free_ports: bool) -> anyhow::Result<()> {
+    let (app, fakes) = gateway::demo::start(free_ports).await?;
+    let (page, admin) = (app.public_address()?, app.admin_address()?);
+    // A closed stdout is no reason to stop serving.
+    let _ = write!(std::io::stdout(), "{}", gateway::demo::transcript(page, admin, &fakes));
+    let result = until_told(app).await;
+    fakes.stop().await;
+    result
+}
+
+/// Serves until the first signal, drains; a second signal ends it where it stands.
+async fn until_told(app: App) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (drain, told) = oneshot::channel::<()>();
+    let served = app.run(async {
+        let _ = told.await;
+    });
+    let twice = async {
+        either(&mut terminate, &mut interrupt).await;
+        let _ = drain.send(());
+        either(&mut terminate, &mut interrupt).await;
+    };
+    tokio::select! {
+        () = served => Ok(()),
+        () = twice => anyhow::bail!("told twice to stop: pages in flight were cut off"),
+    }
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

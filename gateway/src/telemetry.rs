@@ -7,4 +7,5 @@
 pub mod context;
 pub mod counts;
 pub mod events;
+pub mod log;
 pub mod names;

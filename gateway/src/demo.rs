@@ -1,0 +1,63 @@
+//! `gateway demo`: the five fakes and the gateway in one process.
+
+use std::net::SocketAddr;
+
+use fixtures::{Behaviour, Fakes, Options, Ports, Service};
+
+use crate::app::App;
+use crate::config;
+use crate::telemetry::log;
+
+/// Starts the fakes, and binds a gateway with the shipped `config.toml` in front of
+/// them. With `free_ports`, every port is one the system had free.
+///
+/// # Errors
+/// When a port is in use; the error names it.
+pub async fn start(free_ports: bool) -> anyhow::Result<(App, Fakes)> {
+    let ports = if free_ports { Ports::Ephemeral } else { Ports::Standard };
+    let options = Options { seed: 0, ports, behaviour: Behaviour::realistic() };
+    let fakes = Fakes::start(options).await?;
+    let loaded = config::load_text("config.toml", config::default_text(), &overrides(free_ports, &fakes))
+        .map_err(|report| anyhow::anyhow!("{report}"))?;
+    log::start(loaded.config.telemetry.log);
+    let app = App::bind(loaded.config, loaded.effective).await?;
+    Ok((app, fakes))
+}
+
+fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
+    if !free_ports {
+        return Vec::new();
+    }
+    let urls = Service::ALL.map(|service| {
+        let name = service.name().to_uppercase();
+        (format!("GATEWAY__DOWNSTREAM__{name}__URL"), fakes.url(service))
+    });
+    let listeners = ["SERVER", "ADMIN"]
+        .map(|section| (format!("GATEWAY__{section}__LISTEN"), "127.0.0.1:0".to_owned()));
+    urls.into_iter().chain(listeners).collect()
+}
+
+/// What to try, as lines for a shell.
+pub fn transcript(page: SocketAddr, admin: SocketAddr, fakes: &Fakes) -> String {
+    let control = fakes.control_url();
+    format!(
+        r#"A gateway on {page}, five fake services behind it. In another terminal:
+
+  # a whole page: five services asked in parallel, one answer
+  curl -i http://{page}/product-page/p-1001
+
+  # pricing slowed to 1.5 s: the page needs it, so it is refused at its deadline of 300 ms
+  curl -d '{{"name":"slow","type":"latency","attributes":{{"latency":1500}}}}' {control}/proxies/pricing/toxics
+  curl -i http://{page}/product-page/p-1001
+
+  # a burst: no more pages are let in than there are permits for, the rest get 429 at once
+  seq 400 | xargs -P 200 -I{{}} curl -s -o /dev/null -w '%{{http_code}}\n' http://{page}/product-page/p-1001 | sort | uniq -c
+
+  # heal, and look at the limits
+  curl -X POST {control}/reset
+  curl http://{admin}/limits
+
+Ctrl-C ends it.
+"#
+    )
+}
