@@ -1,7 +1,8 @@
 //! Where log lines go: standard output, for people or for machines.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
@@ -10,7 +11,8 @@ use crate::config::LogFormat;
 /// Of no effect when a log has been started before.
 pub fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
+    let colours = std::io::stdout().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
     let started = match format {
         LogFormat::Pretty => log.with_target(false).finish().try_init(),
         LogFormat::Json => log.json().flatten_event(true).finish().try_init(),
