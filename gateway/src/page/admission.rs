@@ -11,6 +11,8 @@
 #[cfg(any(test, feature = "negative-controls"))]
 mod broken;
 pub mod core;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::mem;
