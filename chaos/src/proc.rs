@@ -8,12 +8,12 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{sleep, timeout};
@@ -100,6 +100,34 @@ impl Process {
         Ok(())
     }
 
+    /// Waits for a whole line of output that begins with `prefix` and gives the rest of it: how a
+    /// program that chose its own port says which.
+    ///
+    /// # Errors
+    /// `bound` passed; with the latest output.
+    pub async fn says(&self, prefix: &str, bound: Duration) -> Result<String> {
+        let said = async {
+            loop {
+                let output = self.output();
+                let mut lines = output
+                    .split_inclusive('\n')
+                    .filter_map(|line| line.strip_suffix('\n'));
+                match lines.find_map(|line| line.strip_prefix(prefix)) {
+                    Some(rest) => return rest.trim().to_owned(),
+                    None => sleep(PAUSE).await,
+                }
+            }
+        };
+        match timeout(bound, said).await {
+            Ok(rest) => Ok(rest),
+            Err(_) => bail!(
+                "{} did not say `{prefix}` within {bound:?}:\n{}",
+                self.name,
+                self.output()
+            ),
+        }
+    }
+
     /// Sends SIGTERM: the polite request to end.
     ///
     /// # Errors
@@ -138,8 +166,7 @@ impl Process {
     /// # Errors
     /// The child has ended, or this is not Linux.
     pub fn usage(&self) -> Result<Usage> {
-        let root = format!("/proc/{}", self.child.id());
-        usage_in(Path::new(&root)).with_context(|| format!("no usage of {}", self.name))
+        Usage::of(self.child.id()).with_context(|| format!("no usage of {}", self.name))
     }
 
     /// The last 16 KiB the child wrote, stdout and stderr as they came.
@@ -161,7 +188,7 @@ impl Drop for Process {
 /// Reads `pipe` to its end on a thread of its own, which the end of the child ends.
 fn keep_tail(mut pipe: impl Read + Send + 'static, tail: Arc<Mutex<VecDeque<u8>>>) {
     std::thread::spawn(move || {
-        let mut chunk = [0; 4096];
+        let mut chunk = [0; KEPT_OUTPUT];
         while let Ok(read @ 1..) = pipe.read(&mut chunk) {
             let mut tail = tail.lock();
             tail.extend(&chunk[..read]);
@@ -171,25 +198,32 @@ fn keep_tail(mut pipe: impl Read + Send + 'static, tail: Arc<Mutex<VecDeque<u8>>
     });
 }
 
-/// Reads proc(5): nanoseconds on a CPU are the first field of each thread's `schedstat`.
-fn usage_in(root: &Path) -> Result<Usage> {
-    let mut nanos = 0;
-    for task in fs::read_dir(root.join("task"))? {
-        // A thread may end between being listed and being read.
-        if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
-            nanos += first_number(&text).context("schedstat without a number")?;
+impl Usage {
+    /// The usage of any process, from proc(5): nanoseconds on a CPU are the first field of each
+    /// thread's `schedstat`.
+    ///
+    /// # Errors
+    /// There is no such process, or this is not Linux.
+    pub fn of(pid: u32) -> Result<Self> {
+        let root = PathBuf::from(format!("/proc/{pid}"));
+        let mut nanos = 0;
+        for task in fs::read_dir(root.join("task"))? {
+            // A thread may end between being listed and being read.
+            if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
+                nanos += first_number(&text).context("schedstat without a number")?;
+            }
         }
+        let status = fs::read_to_string(root.join("status"))?;
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(first_number)
+            .context("no VmRSS: the process has ended")?;
+        Ok(Self {
+            cpu: Duration::from_nanos(nanos),
+            resident: resident * 1024,
+        })
     }
-    let status = fs::read_to_string(root.join("status"))?;
-    let resident = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(first_number)
-        .ok_or_else(|| anyhow!("no VmRSS: the process has ended"))?;
-    Ok(Usage {
-        cpu: Duration::from_nanos(nanos),
-        resident: resident * 1024,
-    })
 }
 
 fn first_number(text: &str) -> Option<u64> {

@@ -1,5 +1,7 @@
 //! The load generator against small servers whose faults are known exactly.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Child processes: started, watched, ended, and never left behind.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -23,17 +25,6 @@ fn nobody() -> Origin {
 /// `exec`, so that the signal meets the program and not a shell around it.
 fn sleeper() -> Process {
     Process::start(shell("exec sleep 60")).unwrap()
-}
-
-/// The output, once it ends as it should; it arrives a moment after it was written.
-async fn output_ending_in(child: &Process, end: &str) -> String {
-    let arrives = async {
-        while !child.output().ends_with(end) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(BOUND, arrives).await.unwrap();
-    child.output()
 }
 
 #[tokio::test]
@@ -60,8 +51,8 @@ async fn a_child_that_does_not_end_is_an_error_within_the_bound() {
 #[tokio::test]
 async fn dropping_the_process_leaves_none_behind() {
     // The shell writes its id and becomes the sleeper.
-    let child = Process::start(shell("echo $$; exec sleep 60")).unwrap();
-    let proc = format!("/proc/{}", output_ending_in(&child, "\n").await.trim());
+    let child = Process::start(shell("echo pid $$; exec sleep 60")).unwrap();
+    let proc = format!("/proc/{}", child.says("pid ", BOUND).await.unwrap());
     assert!(Path::new(&proc).exists());
     drop(child);
     assert!(!Path::new(&proc).exists());
@@ -71,7 +62,7 @@ async fn dropping_the_process_leaves_none_behind() {
 async fn a_child_that_ends_before_it_is_ready_shows_what_it_wrote() {
     let mut child = Process::start(shell("echo config.toml is wrong >&2; exit 2")).unwrap();
     child.exit(BOUND).await.unwrap();
-    output_ending_in(&child, "wrong\n").await;
+    child.says("config.toml", BOUND).await.unwrap();
     let text = child
         .ready(nobody(), "/", BOUND)
         .await
@@ -102,7 +93,8 @@ async fn only_the_latest_output_is_kept() {
     let script = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo the end";
     let mut child = Process::start(shell(script)).unwrap();
     child.exit(BOUND).await.unwrap();
-    assert_eq!(output_ending_in(&child, "the end\n").await.len(), 16 * 1024);
+    child.says("the end", BOUND).await.unwrap();
+    assert_eq!(child.output().len(), 16 * 1024);
 }
 
 #[tokio::test]
@@ -115,4 +107,15 @@ async fn a_busy_child_shows_its_cpu_time_and_memory() {
     };
     tokio::time::timeout(BOUND, shows).await.unwrap();
     assert!(child.usage().unwrap().resident > 100 * 1024);
+}
+
+#[tokio::test]
+async fn a_child_that_does_not_say_what_is_waited_for_shows_what_it_said_instead() {
+    let child = Process::start(shell("echo something else; exec sleep 60")).unwrap();
+    let error = child
+        .says("control", Duration::from_millis(500))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("something else"), "{error}");
 }

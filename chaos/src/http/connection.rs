@@ -36,7 +36,7 @@ pub(crate) struct Connection {
 pub(crate) enum Broken {
     /// The connection was found closed before the request was taken from the queue: no byte of it
     /// was written, and it may be sent again without asking anything twice.
-    Unsent(Request<Full<Bytes>>),
+    Unsent(Box<Request<Full<Bytes>>>),
     /// Anything later. The other side may have seen the request.
     Lost(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -64,7 +64,7 @@ impl Connection {
             drive(&mut self.io, sending)
                 .await
                 .map_err(|mut error| match error.take_message() {
-                    Some(request) => Broken::Unsent(request),
+                    Some(request) => Broken::Unsent(Box::new(request)),
                     None => Broken::Lost(error.into_error().into()),
                 })?;
         let (head, body) = response.into_parts();

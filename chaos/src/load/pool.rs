@@ -48,7 +48,7 @@ impl Pool {
             None => request,
             Some(connection) => match self.exchange_on(connection, request).await {
                 Ok(answer) => return Ok(answer),
-                Err(Broken::Unsent(request)) => request,
+                Err(Broken::Unsent(request)) => *request,
                 Err(Broken::Lost(error)) => return Err(reset(&*error)),
             },
         };
