@@ -1,0 +1,95 @@
+//! The `config.toml` a check runs the gateway with.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The five services in the order of a page, with the path of a part.
+pub(crate) const SERVICES: [(&str, &str); 5] = [
+    ("product", "/products/{id}"),
+    ("pricing", "/prices/{id}"),
+    ("inventory", "/stock/{id}"),
+    ("reviews", "/reviews/{id}"),
+    ("recommendations", "/recommendations/{id}"),
+];
+
+pub(crate) const DEADLINE: Duration = Duration::from_millis(300);
+pub(crate) const MAX_WAIT: Duration = Duration::from_millis(50);
+
+/// What checks differ in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    /// So many services, from the first, are required parts.
+    pub(crate) required: usize,
+    /// So many more are optional parts.
+    pub(crate) optional: usize,
+    /// The bulkhead of every downstream.
+    pub(crate) permits: u32,
+    pub(crate) header_read_timeout: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            required: 3,
+            optional: 2,
+            permits: 512,
+            header_read_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Setup {
+    /// Names of the services the page asks.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &'static str> + use<> {
+        SERVICES
+            .into_iter()
+            .map(|(name, _)| name)
+            .take(self.required + self.optional)
+    }
+
+    /// `at` gives the address of a service. Quotas are off: all load comes from one address.
+    pub(crate) fn to_toml(
+        self,
+        page: SocketAddr,
+        admin: SocketAddr,
+        at: impl Fn(&str) -> SocketAddr,
+    ) -> String {
+        let mut toml = format!(
+            "server.listen = \"{page}\"\n\
+             server.header_read_timeout = \"{header}ms\"\n\
+             server.drain_timeout = \"5s\"\n\
+             admin.listen = \"{admin}\"\n\
+             clients.rate = \"none\"\n\
+             telemetry.log = \"json\"\n\
+             telemetry.datadog_agent = \"\"\n\
+             [page.product-page]\n\
+             path = \"/product-page/{{id}}\"\n\
+             deadline = \"{deadline}ms\"\n\
+             reserve = \"5ms\"\n\
+             max_wait = \"{max_wait}ms\"\n\
+             params.id = \"^[A-Za-z0-9_-]{{1,64}}$\"\n",
+            header = self.header_read_timeout.as_millis(),
+            deadline = DEADLINE.as_millis(),
+            max_wait = MAX_WAIT.as_millis(),
+        );
+        let parts = SERVICES.into_iter().take(self.required + self.optional);
+        for (n, (name, path)) in parts.enumerate() {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                toml,
+                "[downstream.{name}]\n\
+                 url = \"http://{}\"\n\
+                 permits = {}\n\
+                 [page.product-page.part.{name}]\n\
+                 downstream = \"{name}\"\n\
+                 path = \"{path}\"\n\
+                 required = {}\n",
+                at(name),
+                self.permits,
+                n < self.required,
+            );
+        }
+        toml
+    }
+}

@@ -1,0 +1,97 @@
+//! Does the gateway keep its promises? Measured on the release binaries, over real sockets.
+//!
+//!     cargo build --release --workspace
+//!     cargo bench -p chaos --bench acceptance [-- NAME...]
+//!
+//! Starts `gateway` and `fakes` for each check, offers open-loop load, and prints one row per
+//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about two
+//! minutes). Load, gateway and fakes share this machine: the rows "generator late" say when it
+//! was too small for all three.
+
+mod binaries;
+mod calm;
+mod config;
+mod faults;
+mod hostile;
+mod overload;
+mod table;
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail, ensure};
+use table::Table;
+
+/// In the order they run.
+const CHECKS: [&str; 8] = [
+    "steady",
+    "hang",
+    "optional",
+    "error",
+    "leave",
+    "overload",
+    "slowloris",
+    "drain",
+];
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a program says on stderr why it could not start"
+)]
+async fn main() -> ExitCode {
+    match measure().await {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_missed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("acceptance: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what was asked for; how many promises were missed.
+async fn measure() -> Result<usize> {
+    // `cargo bench` adds `--bench`. `cargo test --all-targets` does not, and builds nothing that
+    // would be worth measuring.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return Ok(0);
+    }
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"))
+        .collect();
+    for name in &asked {
+        ensure!(
+            CHECKS.contains(&name.as_str()),
+            "no check `{name}`: choose from {}",
+            CHECKS.join(", ")
+        );
+    }
+    binaries::binary("gateway")?;
+    binaries::binary("fakes")?;
+    let mut table = Table::new();
+    for check in CHECKS {
+        if asked.is_empty() || asked.iter().any(|name| name == check) {
+            table.begin(check);
+            if let Err(error) = run(check, &mut table).await {
+                table.broken(&error);
+            }
+        }
+    }
+    Ok(table.missed())
+}
+
+async fn run(check: &str, table: &mut Table) -> Result<()> {
+    match check {
+        "steady" => calm::steady(table).await,
+        "drain" => calm::drain(table).await,
+        "hang" => faults::hang(table).await,
+        "optional" => faults::optional(table).await,
+        "error" => faults::error(table).await,
+        "leave" => hostile::leave(table).await,
+        "slowloris" => hostile::slowloris(table).await,
+        "overload" => overload::overload(table).await,
+        other => bail!("no check `{other}`"),
+    }
+}

@@ -1,0 +1,237 @@
+//! The gateway and the fakes as release binaries on free ports, and views into both.
+//!
+//! Always holds: both end with the [`World`]. Each check has its own, so counters start at zero.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use chaos::http::Origin;
+use chaos::load::{Load, Report};
+use chaos::proc::{Process, Usage};
+use http::uri::PathAndQuery;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::binaries::binary;
+use crate::config::Setup;
+
+const START: Duration = Duration::from_secs(10);
+
+/// Asked for in turn.
+const PRODUCTS: [&str; 3] = ["p-1001", "p-1002", "p-1003"];
+
+pub(crate) struct World {
+    pub(crate) gateway: Process,
+    pub(crate) page: Origin,
+    pub(crate) admin: Origin,
+    pub(crate) setup: Setup,
+    control: Origin,
+    _fakes: Process,
+    _config: TempDir,
+}
+
+/// What a fake has counted, as far as checks ask.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) received: u64,
+    pub(crate) aborted_by_caller: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) in_flight_max: u64,
+}
+
+impl World {
+    /// Both processes running and ready; every fake answers after exactly `latency`.
+    pub(crate) async fn start(setup: Setup, latency: Duration) -> Result<Self> {
+        let (fakes, control) = start_fakes().await?;
+        let at = addresses(control).await?;
+        let [page, admin] = [free_port()?, free_port()?];
+        let config = TempDir::new()?;
+        let file = config.path().join("config.toml");
+        fs::write(&file, setup.to_toml(page, admin, |name| at[name]))?;
+        let mut command = Command::new(binary("gateway")?);
+        command.arg("run").arg("--config").arg(&file);
+        let mut gateway = Process::start(command)?;
+        let (page, admin) = (Origin::from(page), Origin::from(admin));
+        gateway.ready(admin, "/readyz", START).await?;
+        let world = Self {
+            gateway,
+            page,
+            admin,
+            setup,
+            control,
+            _fakes: fakes,
+            _config: config,
+        };
+        for service in setup.services() {
+            world.behave(service, &fixed(latency)).await?;
+        }
+        Ok(world)
+    }
+
+    /// Replaces the whole behaviour of one fake.
+    pub(crate) async fn behave(&self, service: &str, behaviour: &Value) -> Result<()> {
+        self.control
+            .put(&format!("/behaviour/{service}"), behaviour)
+            .await
+    }
+
+    /// One fake never answers again.
+    pub(crate) async fn hang(&self, service: &str) -> Result<()> {
+        let toxic = json!({"name": "hang", "type": "timeout", "attributes": {"timeout": 0}});
+        self.control
+            .post(&format!("/proxies/{service}/toxics"), &toxic)
+            .await
+    }
+
+    /// One fake answers every call with this status.
+    pub(crate) async fn fail(&self, service: &str, status: u16) -> Result<()> {
+        let toxic = json!({"name": "fail", "type": "error", "attributes": {"status": status, "ratio": 1.0}});
+        self.control
+            .post(&format!("/proxies/{service}/toxics"), &toxic)
+            .await
+    }
+
+    /// What each fake the page asks has counted.
+    pub(crate) async fn stats(&self) -> Result<BTreeMap<String, Stats>> {
+        let mut all: BTreeMap<String, Value> =
+            serde_json::from_value(self.control.get("/stats").await?)?;
+        self.setup
+            .services()
+            .map(|name| {
+                let stats = all
+                    .remove(name)
+                    .with_context(|| format!("no stats of {name}"))?;
+                Ok((name.to_owned(), serde_json::from_value(stats)?))
+            })
+            .collect()
+    }
+
+    /// How long from now until no fake has a call in flight, looked at every few milliseconds.
+    pub(crate) async fn quiet_after(&self, give_up: Duration) -> Result<Option<Duration>> {
+        let start = now();
+        loop {
+            let busy: u64 = self
+                .stats()
+                .await?
+                .values()
+                .map(|stats| stats.in_flight)
+                .sum();
+            match busy {
+                0 => return Ok(Some(start.elapsed())),
+                _ if start.elapsed() > give_up => return Ok(None),
+                _ => sleep(Duration::from_millis(2)).await,
+            }
+        }
+    }
+
+    /// Tickets and permits in use, as the gateway itself says.
+    pub(crate) async fn in_use(&self) -> Result<u64> {
+        let metrics = self.admin.text("/metrics").await?;
+        let held = ["gateway_in_flight", "gateway_bulkhead_in_use"];
+        let lines = metrics.lines().filter(|line| {
+            held.iter().any(|name| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with([' ', '{']))
+            })
+        });
+        let values: Vec<f64> = lines
+            .map(|line| {
+                line.rsplit(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .parse()
+                    .with_context(|| format!("metric {line}"))
+            })
+            .collect::<Result<_>>()?;
+        let gauges = 1 + self.setup.services().count();
+        ensure!(
+            values.len() == gauges,
+            "{} of {gauges} gauges of use in /metrics",
+            values.len()
+        );
+        Ok(values.into_iter().sum::<f64>() as u64)
+    }
+
+    /// Pages in turn, whose answers are bounded well above any deadline.
+    pub(crate) fn load(&self, rate: f64, duration: Duration) -> Result<Load> {
+        let paths: Vec<PathAndQuery> = PRODUCTS
+            .iter()
+            .map(|id| format!("/product-page/{id}").parse())
+            .collect::<Result<_, _>>()?;
+        let load = Load::new(self.page, paths[0].clone(), rate, duration);
+        Ok(Load {
+            paths,
+            guard: Duration::from_secs(3),
+            ..load
+        })
+    }
+
+    /// Runs the load and says what it cost in CPU time.
+    pub(crate) async fn run(&self, load: Load) -> Result<Measured> {
+        let before = (self.gateway.usage()?.cpu, own_cpu()?);
+        let report = load.run().await?;
+        let after = (self.gateway.usage()?.cpu, own_cpu()?);
+        let pages = u32::try_from(report.answers.len().max(1))?;
+        Ok(Measured {
+            report,
+            gateway_cpu: after.0.saturating_sub(before.0) / pages,
+            load_cpu: after.1.saturating_sub(before.1) / pages,
+        })
+    }
+}
+
+/// A load's report, and the CPU time of each request.
+pub(crate) struct Measured {
+    pub(crate) report: Report,
+    pub(crate) gateway_cpu: Duration,
+    /// Of this program itself.
+    pub(crate) load_cpu: Duration,
+}
+
+fn own_cpu() -> Result<Duration> {
+    Ok(Usage::of(std::process::id())?.cpu)
+}
+
+/// A behaviour: every call takes exactly so long.
+pub(crate) fn fixed(latency: Duration) -> Value {
+    json!({"latency": {"fixed": format!("{}ms", latency.as_millis())}})
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of these measurements")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A port that was free a moment ago. Two programs that pick at once may collide; then one of
+/// them says so when it starts.
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+async fn start_fakes() -> Result<(Process, Origin)> {
+    let mut command = Command::new(binary("fakes")?);
+    command.args(["--seed", "1", "--ephemeral"]);
+    let fakes = Process::start(command)?;
+    let url = fakes.says("control", START).await?;
+    let control = url.trim_end_matches("/proxies").parse()?;
+    Ok((fakes, control))
+}
+
+/// Where each fake listens, as Toxiproxy's `GET /proxies` says it.
+async fn addresses(control: Origin) -> Result<BTreeMap<String, SocketAddr>> {
+    #[derive(Deserialize)]
+    struct Proxy {
+        listen: SocketAddr,
+    }
+    let proxies: BTreeMap<String, Proxy> = serde_json::from_value(control.get("/proxies").await?)?;
+    Ok(proxies
+        .into_iter()
+        .map(|(name, proxy)| (name, proxy.listen))
+        .collect())
+}

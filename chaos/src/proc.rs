@@ -1,0 +1,231 @@
+//! Running the gateway and the fakes as child processes.
+//!
+//! Always holds: a child never outlives its [`Process`] (drop kills and reaps it); every wait is
+//! bounded; a failure to start or to end shows what the child last wrote.
+//!
+//! Not here: which binaries and with what configuration (the caller's).
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{sleep, timeout};
+
+use crate::http::Origin;
+
+/// How much of a child's latest output is kept for failure messages.
+const KEPT_OUTPUT: usize = 16 * 1024;
+
+/// Between two looks at a child or at its readiness.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A running child process. Dropping it kills the child.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    output: Arc<Mutex<VecDeque<u8>>>,
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of its living threads, user and system.
+    pub cpu: Duration,
+    /// Resident memory in bytes.
+    pub resident: u64,
+}
+
+impl Process {
+    /// Starts `command`, whose program, arguments and environment are the caller's choice.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start(mut command: Command) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("could not start {name}"))?;
+        let output = Arc::default();
+        if let Some(pipe) = child.stdout.take() {
+            keep_tail(pipe, Arc::clone(&output));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            keep_tail(pipe, Arc::clone(&output));
+        }
+        Ok(Self {
+            name,
+            child,
+            output,
+        })
+    }
+
+    /// Waits until `GET path` is answered 2xx.
+    ///
+    /// # Errors
+    /// The child ended first, or `bound` passed; either with its latest output.
+    pub async fn ready(&mut self, origin: Origin, path: &str, bound: Duration) -> Result<()> {
+        match timeout(bound, self.answered(origin, path)).await {
+            Ok(result) => result,
+            Err(_) => bail!(
+                "{} was not ready within {bound:?}:\n{}",
+                self.name,
+                self.output()
+            ),
+        }
+    }
+
+    async fn answered(&mut self, origin: Origin, path: &str) -> Result<()> {
+        while origin.text(path).await.is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!(
+                    "{} ended before it was ready ({status}):\n{}",
+                    self.name,
+                    self.output()
+                );
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for a whole line of output that begins with `prefix` and gives the rest of it: how a
+    /// program that chose its own port says which.
+    ///
+    /// # Errors
+    /// `bound` passed; with the latest output.
+    pub async fn says(&self, prefix: &str, bound: Duration) -> Result<String> {
+        let said = async {
+            loop {
+                let output = self.output();
+                let mut lines = output
+                    .split_inclusive('\n')
+                    .filter_map(|line| line.strip_suffix('\n'));
+                match lines.find_map(|line| line.strip_prefix(prefix)) {
+                    Some(rest) => return rest.trim().to_owned(),
+                    None => sleep(PAUSE).await,
+                }
+            }
+        };
+        match timeout(bound, said).await {
+            Ok(rest) => Ok(rest),
+            Err(_) => bail!(
+                "{} did not say `{prefix}` within {bound:?}:\n{}",
+                self.name,
+                self.output()
+            ),
+        }
+    }
+
+    /// Sends SIGTERM: the polite request to end.
+    ///
+    /// # Errors
+    /// The child has ended already.
+    pub fn terminate(&self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)
+            .with_context(|| format!("could not signal {}", self.name))
+    }
+
+    /// Waits for the child to end by itself.
+    ///
+    /// # Errors
+    /// It has not within `bound`. It still runs then.
+    pub async fn exit(&mut self, bound: Duration) -> Result<ExitStatus> {
+        match timeout(bound, self.ended()).await {
+            Ok(status) => status,
+            Err(_) => bail!(
+                "{} did not end within {bound:?}:\n{}",
+                self.name,
+                self.output()
+            ),
+        }
+    }
+
+    async fn ended(&mut self) -> Result<ExitStatus> {
+        loop {
+            match self.child.try_wait()? {
+                Some(status) => return Ok(status),
+                None => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// CPU and memory the child has used. Threads that have ended are not counted.
+    ///
+    /// # Errors
+    /// The child has ended, or this is not Linux.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.child.id()).with_context(|| format!("no usage of {}", self.name))
+    }
+
+    /// The last 16 KiB the child wrote, stdout and stderr as they came.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let tail: Vec<u8> = self.output.lock().iter().copied().collect();
+        String::from_utf8_lossy(&tail).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a child that is gone and reaped, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads `pipe` to its end on a thread of its own, which the end of the child ends.
+fn keep_tail(mut pipe: impl Read + Send + 'static, tail: Arc<Mutex<VecDeque<u8>>>) {
+    std::thread::spawn(move || {
+        let mut chunk = [0; KEPT_OUTPUT];
+        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
+            let mut tail = tail.lock();
+            tail.extend(&chunk[..read]);
+            let excess = tail.len().saturating_sub(KEPT_OUTPUT);
+            tail.drain(..excess);
+        }
+    });
+}
+
+impl Usage {
+    /// The usage of any process, from proc(5): nanoseconds on a CPU are the first field of each
+    /// thread's `schedstat`.
+    ///
+    /// # Errors
+    /// There is no such process, or this is not Linux.
+    pub fn of(pid: u32) -> Result<Self> {
+        let root = PathBuf::from(format!("/proc/{pid}"));
+        let mut nanos = 0;
+        for task in fs::read_dir(root.join("task"))? {
+            // A thread may end between being listed and being read.
+            if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
+                nanos += first_number(&text).context("schedstat without a number")?;
+            }
+        }
+        let status = fs::read_to_string(root.join("status"))?;
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(first_number)
+            .context("no VmRSS: the process has ended")?;
+        Ok(Self {
+            cpu: Duration::from_nanos(nanos),
+            resident: resident * 1024,
+        })
+    }
+}
+
+fn first_number(text: &str) -> Option<u64> {
+    text.split_whitespace().next()?.parse().ok()
+}
