@@ -16,6 +16,10 @@ pub mod json;
 pub mod plan;
 pub mod quota;
 pub mod refusal;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod tests;
 
 
 

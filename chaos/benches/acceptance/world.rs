@@ -132,30 +132,13 @@ impl World {
 
     /// Tickets and permits in use, as the gateway itself says.
     pub(crate) async fn in_use(&self) -> Result<u64> {
-        let metrics = self.admin.text("/metrics").await?;
-        let held = ["gateway_in_flight", "gateway_bulkhead_in_use"];
-        let lines = metrics.lines().filter(|line| {
-            held.iter().any(|name| {
-                line.strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with([' ', '{']))
-            })
-        });
-        let values: Vec<f64> = lines
-            .map(|line| {
-                line.rsplit(' ')
-                    .next()
-                    .unwrap_or_default()
-                    .parse()
-                    .with_context(|| format!("metric {line}"))
-            })
-            .collect::<Result<_>>()?;
-        let gauges = 1 + self.setup.services().count();
-        ensure!(
-            values.len() == gauges,
-            "{} of {gauges} gauges of use in /metrics",
-            values.len()
-        );
-        Ok(values.into_iter().sum::<f64>() as u64)
+        let limits = self.admin.get("/limits").await?;
+        let number = |value: &Value| value.as_u64().context("/limits: a number is missing");
+        let mut held = number(&limits["gateway"]["in_flight"])?;
+        for service in self.setup.services() {
+            held += number(&limits["downstreams"][service]["in_use"])?;
+        }
+        Ok(held)
     }
 
     /// Pages in turn, whose answers are bounded well above any deadline.

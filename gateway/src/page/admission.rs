@@ -261,6 +261,8 @@ impl Admission {
                 Some(sender) => sender.send(verdict).err(),
                 None => Some(verdict),
             };
+            #[cfg(any(test, feature = "negative-controls"))]
+            let unheard = self.unless_leaking(unheard);
             drop(unheard);
         }
     }

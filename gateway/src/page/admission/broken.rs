@@ -37,6 +37,15 @@ impl Admission {
         self.control() == Some(NegativeControl::LeakOnCancel)
     }
 
+    /// Forgets a verdict nobody heard, permits and all, when that is the rule to break.
+    pub(super) fn unless_leaking(&self, unheard: Option<Verdict>) -> Option<Verdict> {
+        if self.leaks_on_cancel() {
+            std::mem::forget(unheard);
+            return None;
+        }
+        unheard
+    }
+
     pub(super) async fn permits_broken(
         self: &Arc<Self>,
         control: NegativeControl,
