@@ -7,16 +7,23 @@
 //! `file` and stays there; nothing outside this module sees it.
 
 mod address;
+mod check;
 mod file;
+mod headers;
 mod kinds;
+mod ledger;
 mod load;
+mod names;
 mod path;
 mod problem;
+mod raw;
 mod reader;
 mod report;
 mod rules;
+mod schema;
 pub mod units;
 mod variables;
+mod warnings;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,10 +33,13 @@ use std::time::Duration;
 use http::HeaderName;
 use url::Url;
 
+pub use check::check;
+pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use report::Report;
+pub use schema::json_schema;
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
@@ -237,32 +247,4 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// A header the gateway itself owns on calls, so that no client's value may pass.
-pub fn is_reserved_header(name: &HeaderName) -> bool {
-    const RESERVED: &[&str] = &[
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-        "content-length",
-        "content-type",
-        "content-encoding",
-        "expect",
-        "accept-encoding",
-        "range",
-        "x-request-id",
-        "x-request-timeout-ms",
-        "traceparent",
-        "tracestate",
-        "x-envoy-expected-rq-timeout-ms",
-    ];
-    RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-datadog-")
 }

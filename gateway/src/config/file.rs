@@ -6,10 +6,13 @@
 //! come from what these functions take. Rules between sections are in
 //! [`super::rules`]; those between two keys of one section stand beside the keys.
 
+use super::address::{ADDRESS, AGENT, URL};
+use super::headers::{HEADERS, IDENTIFY_BY};
 use super::kinds::{
-    ADDRESS, AGENT, BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE, HEADERS,
-    IDENTIFY_BY, LOG, PATTERN, POSITIVE_DURATION, RATE, REFERENCE, SHARE, SIZE, STATUS, TEXT, URL,
+    BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE, LOG, POSITIVE_DURATION, RATE, SHARE,
+    SIZE, STATUS, TEXT,
 };
+use super::names::{PATTERN, REFERENCE};
 use super::path::{FETCHED, SERVED, Served};
 use super::problem::Problem;
 use super::reader::{Section, key, required};
@@ -27,8 +30,8 @@ pub(super) struct Draft {
     pub(super) shed: Option<Shed>,
     pub(super) clients: Option<Clients>,
     pub(super) telemetry: Option<Telemetry>,
-    pub(super) downstreams: Vec<(Name, Option<Downstream>)>,
-    pub(super) pages: Vec<(Name, Option<Page>)>,
+    pub(super) downstreams: Option<Vec<(Name, Option<Downstream>)>>,
+    pub(super) pages: Option<Vec<(Name, Option<Page>)>>,
 }
 
 /// Takes everything.
@@ -248,7 +251,7 @@ fn parts(s: &mut Section<'_, '_>, path: Option<&Served>, known: &[String]) -> Op
     let params = path.map(|path| path.params.as_slice());
     let all = s.each("part", "A named piece of the page.", |s, name| {
         part(s, name, params, known)
-    });
+    })?;
     if all.is_empty() {
         let header = s.dotted("part.pricing");
         let problem = Problem::new("a page without parts has nothing to answer");

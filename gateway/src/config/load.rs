@@ -7,11 +7,14 @@ use std::path::Path;
 use serde_json::Value as Json;
 use toml::de::DeTable;
 
-use super::problem::Problem;
-use super::reader::{Ledger, Section, What};
+use super::ledger::{Ledger, What};
+use super::reader::Section;
 use super::report::{Fault, Mark, Report, Severity};
 use super::variables::{self, Variables};
-use super::{Config, file, rules};
+use super::{Config, file, rules, warnings};
+
+/// How the parser calls a key that stands twice: the one error that leaves the rest readable.
+const DUPLICATE: &str = "duplicate key";
 
 /// Largest file that is read. The shipped one has some kilobytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -49,24 +52,21 @@ impl Config {
     /// All that is wrong, at once.
     pub fn load(source: Source<'_>, env: &[(String, String)]) -> Result<Loaded, Report> {
         let mut ledger = Ledger::new(Variables::new(env));
-        let draft = match parse(source.text) {
-            Ok(table) => {
-                let mut root = Section::root(&mut ledger, table.get_ref());
-                let draft = file::read(&mut root);
-                root.finish();
-                rules::errors(&draft, &mut ledger);
-                Some(draft)
-            }
-            Err(faults) => {
-                ledger.faults = faults;
-                None
-            }
-        };
+        let (table, syntax) = parse(source.text);
+        if syntax.iter().any(|fault| !fault.title.contains(DUPLICATE)) {
+            // What follows a slip of syntax is guesswork; do not report guesses.
+            return Err(report(source, syntax));
+        }
+        ledger.faults = syntax;
+        let mut root = Section::root(&mut ledger, table.get_ref());
+        let draft = file::read(&mut root);
+        root.finish();
+        rules::check(&draft, &mut ledger);
         let effective = effective(&ledger);
         if ledger.faults.is_empty()
-            && let Some(config) = draft.and_then(file::Draft::complete)
+            && let Some(config) = draft.complete()
         {
-            rules::warnings(&config, &mut ledger);
+            warnings::find(&config, &mut ledger);
             let warnings = report(source, ledger.faults);
             return Ok(Loaded {
                 config,
@@ -120,11 +120,9 @@ fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {
     }
 }
 
-fn parse(text: &str) -> Result<toml::Spanned<DeTable<'_>>, Vec<Fault>> {
+/// The file as far as it is TOML, and where it is not.
+fn parse(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<Fault>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        return Ok(table);
-    }
     let fault = |error: &toml::de::Error| Fault {
         severity: Severity::Error,
         title: format!("not TOML: {}", error.message().replace('\n', ", ")),
@@ -137,9 +135,25 @@ fn parse(text: &str) -> Result<toml::Spanned<DeTable<'_>>, Vec<Fault>> {
             .into_iter()
             .collect(),
         note: None,
-        help: None,
+        help: Some(syntax_help(error.message()).to_owned()),
     };
-    Err(errors.iter().map(fault).collect())
+    let faults = errors.iter().map(fault).collect();
+    (table, faults)
+}
+
+/// What to do about an error of the parser.
+fn syntax_help(message: &str) -> &'static str {
+    if message.contains(DUPLICATE) {
+        "it is already there, further up; keep one of them"
+    } else if message.contains("table") {
+        "a section is its dotted name in brackets, alone on its line: `[page.product-page]`"
+    } else if message.contains("value") {
+        "write `key = value`; text stands in quotes: `listen = \"127.0.0.1:8080\"`"
+    } else if message.contains("string") {
+        "close the quotes on the same line; write a backslash twice, or use single quotes"
+    } else {
+        "write `key = value`, one on each line; see https://toml.io"
+    }
 }
 
 /// All keys with their values, nested as in the file.
@@ -243,24 +257,15 @@ impl file::Draft {
             clients: self.clients?,
             telemetry: self.telemetry?,
             downstreams: self
-                .downstreams
+                .downstreams?
                 .into_iter()
                 .map(|(_, it)| it)
                 .collect::<Option<_>>()?,
             pages: self
-                .pages
+                .pages?
                 .into_iter()
                 .map(|(_, it)| it)
                 .collect::<Option<_>>()?,
         })
     }
-}
-
-/// A fault of the whole file that a key could have avoided.
-pub(super) fn nothing_to_serve() -> Fault {
-    let problem = Problem::new("no page is configured, so there is nothing to serve");
-    Fault::of_the_whole(
-        problem.what,
-        "add `[page.NAME]` with its `path`, and a `[page.NAME.part.NAME]` with `downstream` and `path`",
-    )
 }

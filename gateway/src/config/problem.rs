@@ -23,6 +23,8 @@ pub enum Remedy {
     None,
     /// Write this value; it is shown in the notation of the place: `key = "300ms"`.
     Write(Json),
+    /// Write one of these values, the first being the likelier.
+    Either(Json, Json),
     /// Anything else, as a sentence in lower case.
     Do(String),
 }
@@ -42,6 +44,12 @@ impl Problem {
         self
     }
 
+    /// The same fault, and two values that could have been meant.
+    pub fn either(mut self, value: impl Into<Json>, other: impl Into<Json>) -> Self {
+        self.remedy = Remedy::Either(value.into(), other.into());
+        self
+    }
+
     /// The same fault, and what to do about it.
     pub fn help(mut self, sentence: impl Into<String>) -> Self {
         self.remedy = Remedy::Do(sentence.into());
@@ -55,6 +63,7 @@ impl fmt::Display for Problem {
         match &self.remedy {
             Remedy::None => Ok(()),
             Remedy::Write(value) => write!(f, "; write {value}"),
+            Remedy::Either(value, other) => write!(f, "; write {value} or {other}"),
             Remedy::Do(sentence) => write!(f, "; {sentence}"),
         }
     }

@@ -8,18 +8,18 @@
 //! What always holds: a fault never ends the reading, so all of them are found at
 //! once; `None` from here means that the fault has been recorded.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::kinds::{Kind, Raw};
-use super::problem::{Problem, Remedy, did_you_mean};
-use super::report::{Fault, MOST_SHOWN, Mark, Severity};
-use super::variables::{Variable, Variables};
-use super::{Name, kinds};
+use super::kinds::Kind;
+use super::ledger::{Ledger, Origin, Taken, What};
+use super::problem::Problem;
+use super::raw::{self, Raw};
+use super::report::Severity;
+use super::{Name, names};
 
 /// A key of the file: its name, kind, default and meaning.
 pub(super) struct Key<T> {
@@ -63,191 +63,6 @@ impl<T> Key<T> {
     pub(super) fn about(mut self, about: &'static str) -> Self {
         self.about = about;
         self
-    }
-}
-
-/// Where a value came from.
-#[derive(Clone, Debug)]
-pub(super) enum Origin {
-    /// The file.
-    File(Range<usize>),
-    /// A variable.
-    Variable(Variable),
-    /// Nobody wrote it; the section it belongs to stands here, if anywhere.
-    Default(Option<Range<usize>>),
-}
-
-/// A key that was taken, or a section that was entered.
-pub(super) struct Taken {
-    pub(super) path: Vec<String>,
-    pub(super) origin: Origin,
-    pub(super) about: &'static str,
-    pub(super) what: What,
-}
-
-/// The two things that can be taken.
-pub(super) enum What {
-    /// A key.
-    Key {
-        value: Option<Json>,
-        schema: fn() -> Json,
-        required: bool,
-    },
-    /// A section with fixed keys.
-    Section,
-    /// A section whose keys are names.
-    Names,
-}
-
-/// All that was read so far.
-#[derive(Default)]
-pub(super) struct Ledger {
-    pub(super) variables: Variables,
-    pub(super) faults: Vec<Fault>,
-    taken: Vec<Taken>,
-    /// Dotted paths into `taken`.
-    index: HashMap<String, usize>,
-}
-
-impl Ledger {
-    /// Nothing read yet.
-    pub(super) fn new(variables: Variables) -> Self {
-        Self {
-            variables,
-            ..Self::default()
-        }
-    }
-
-    /// All keys and sections in the order they were taken.
-    pub(super) fn taken(&self) -> &[Taken] {
-        &self.taken
-    }
-
-    fn record(&mut self, dotted: String, taken: Taken) {
-        self.index.insert(dotted, self.taken.len());
-        self.taken.push(taken);
-    }
-
-    /// Records a fault of the key at this path, wherever its value came from.
-    pub(super) fn fault(&mut self, severity: Severity, path: &str, problem: Problem) {
-        let origin = self.origin(path);
-        self.fault_at(severity, path, &origin, problem);
-        if let (Some(label), Some(fault)) = (self.default_of(path), self.faults.last_mut())
-            && let Some(mark) = fault.marks.first_mut()
-        {
-            mark.label = label;
-        }
-    }
-
-    /// Adds a place that explains the fault recorded last.
-    pub(super) fn explain(&mut self, path: &str, label: &str) {
-        let (origin, default) = (self.origin(path), self.default_of(path));
-        let (Some(fault), Some(span)) = (self.faults.last_mut(), origin.span()) else {
-            return;
-        };
-        if !fault.marks.is_empty() && fault.marks.iter().all(|mark| mark.span != span) {
-            let label = default.unwrap_or_else(|| label.to_owned());
-            fault.marks.push(Mark { span, label });
-        }
-    }
-
-    /// Where the value of a key came from.
-    pub(super) fn origin(&self, path: &str) -> Origin {
-        self.get(path)
-            .map_or(Origin::Default(None), |taken| taken.origin.clone())
-    }
-
-    fn get(&self, path: &str) -> Option<&Taken> {
-        self.index.get(path).and_then(|at| self.taken.get(*at))
-    }
-
-    /// Says what a key has that nobody wrote.
-    fn default_of(&self, path: &str) -> Option<String> {
-        let taken = self.get(path)?;
-        match (&taken.origin, &taken.what) {
-            (
-                Origin::Default(_),
-                What::Key {
-                    value: Some(value), ..
-                },
-            ) => {
-                let name = taken.path.last()?;
-                Some(format!("`{name}` is not written here: it is {value}"))
-            }
-            _ => None,
-        }
-    }
-
-    /// Names the candidate that was probably meant, or all of them.
-    pub(super) fn suggest(&self, word: &str, known: &[String]) -> String {
-        let candidates = known.iter().map(String::as_str);
-        // Beyond that number no fault is shown, and the search is not free.
-        let meant = (self.faults.len() < MOST_SHOWN).then(|| did_you_mean(word, candidates));
-        match meant.flatten() {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => "there is none".to_owned(),
-            None if known.len() <= 12 => format!("there are {}", known.join(", ")),
-            None => format!("there are {} and others", known[..12].join(", ")),
-        }
-    }
-
-    fn fault_at(&mut self, severity: Severity, path: &str, origin: &Origin, problem: Problem) {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        let title = format!("`{path}`: {}", problem.what);
-        let (note, help) = match origin {
-            Origin::Variable(variable) => {
-                let note = format!("from the environment: {}", variable.shown());
-                (
-                    Some(note),
-                    help_in_environment(&variable.name, problem.remedy),
-                )
-            }
-            Origin::File(_) | Origin::Default(_) => (None, help_in_file(name, problem.remedy)),
-        };
-        let mark = |span| Mark {
-            span,
-            label: String::new(),
-        };
-        let marks = origin.span().map(mark).into_iter().collect();
-        self.faults.push(Fault {
-            severity,
-            title,
-            marks,
-            note,
-            help,
-        });
-    }
-}
-
-impl Origin {
-    /// The stretch of the file that shows it.
-    pub(super) fn span(&self) -> Option<Range<usize>> {
-        match self {
-            Origin::File(span) => Some(span.clone()),
-            Origin::Default(span) => span.clone(),
-            Origin::Variable(_) => None,
-        }
-    }
-
-    /// Whether somebody wrote the value.
-    pub(super) fn is_written(&self) -> bool {
-        !matches!(self, Origin::Default(_))
-    }
-}
-
-fn help_in_file(name: &str, remedy: Remedy) -> Option<String> {
-    match remedy {
-        Remedy::None => None,
-        Remedy::Write(value) => Some(format!("write `{name} = {value}`")),
-        Remedy::Do(sentence) => Some(sentence),
-    }
-}
-
-fn help_in_environment(name: &str, remedy: Remedy) -> Option<String> {
-    match remedy {
-        Remedy::None => None,
-        Remedy::Write(value) => Some(format!("write `{name}={}`", kinds::plain(&value))),
-        Remedy::Do(sentence) => Some(sentence),
     }
 }
 
@@ -430,16 +245,14 @@ impl<'r, 't> Section<'r, 't> {
         name: &str,
         about: &'static str,
         mut read: impl FnMut(&mut Section<'_, 't>, Name) -> Option<T>,
-    ) -> Vec<(Name, Option<T>)> {
-        let Some(mut section) = self.enter(name, about, What::Names, "key") else {
-            return Vec::new();
-        };
+    ) -> Option<Vec<(Name, Option<T>)>> {
+        let mut section = self.enter(name, about, What::Names, "key")?;
         let table = section.table;
         let names = table.into_iter().flat_map(|table| table.keys());
         let mut all = Vec::new();
         for own in names {
             let dotted = section.dotted(own.get_ref());
-            if let Err(problem) = kinds::name(own.get_ref()) {
+            if let Err(problem) = names::check(own.get_ref()) {
                 let origin = Origin::File(own.span());
                 section
                     .ledger
@@ -449,7 +262,7 @@ impl<'r, 't> Section<'r, 't> {
             let value = section.section(own.get_ref(), "", |inner| read(inner, name.clone()));
             all.push((name, value));
         }
-        all
+        Some(all)
     }
 
     /// The names below a section of names, before they are read.
@@ -481,16 +294,9 @@ impl<'r, 't> Section<'r, 't> {
             Some(DeValue::Table(table)) => Some(table),
             Some(other) => {
                 let dotted = path.join(".");
-                let problem = not_a_section(&dotted, other);
-                let origin = Origin::Default(None);
-                self.ledger
-                    .fault_at(Severity::Error, &dotted, &origin, problem);
-                if let (Some(fault), Some(span)) = (self.ledger.faults.last_mut(), span) {
-                    fault.marks.push(Mark {
-                        span,
-                        label: String::new(),
-                    });
-                }
+                let problem = not_a_section(&dotted, &what, other);
+                let origin = span.map_or(Origin::Default(None), Origin::File);
+                self.ledger.fault_at(Severity::Error, &dotted, &origin, problem);
                 return None;
             }
         };
@@ -544,9 +350,16 @@ fn header(key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>
     }
 }
 
-fn not_a_section(dotted: &str, found: &DeValue<'_>) -> Problem {
-    let what = format!("is a section, but {} stands here", kinds::type_name(found));
-    Problem::new(what).help(format!(
-        "write the header `[{dotted}]` and its keys below it"
+fn not_a_section(dotted: &str, what: &What, found: &DeValue<'_>) -> Problem {
+    let header = match what {
+        What::Names if !dotted.ends_with(".params") => format!("{dotted}.NAME"),
+        What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
+    };
+    Problem::new(format!(
+        "is a section, but {} stands here",
+        raw::type_name(found)
+    ))
+    .help(format!(
+        "write the header `[{header}]` and its keys below it"
     ))
 }
