@@ -21,6 +21,7 @@ mod reader;
 mod report;
 mod rules;
 mod schema;
+mod syntax;
 pub mod units;
 mod variables;
 mod warnings;

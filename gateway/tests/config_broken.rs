@@ -12,7 +12,10 @@ fn broken_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken-configs");
     let entries = fs::read_dir(folder).unwrap();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     files.sort();
     files
 }
@@ -54,9 +57,15 @@ fn every_refusal_names_a_line_and_a_remedy() {
         let text = rendered(&path);
         let name = path.file_name().unwrap().to_str().unwrap();
         for fault in text.trim_end().split("\n\n") {
-            assert!(fault.contains("= help: "), "{name} says not what to do:\n{fault}");
+            assert!(
+                fault.contains("= help: "),
+                "{name} says not what to do:\n{fault}"
+            );
             let placed = fault.contains(&format!("--> {name}:"));
-            assert!(placed || name.contains("empty-file"), "{name} names no line:\n{fault}");
+            assert!(
+                placed || name.contains("empty-file"),
+                "{name} names no line:\n{fault}"
+            );
         }
     }
 }
@@ -64,7 +73,9 @@ fn every_refusal_names_a_line_and_a_remedy() {
 #[test]
 fn the_fault_stands_on_the_line_that_the_report_names() {
     let text = "# comment\n[page.p]\npath = \"/p\"\nqueue = \"x\"\n";
-    let report = config::load_text("c.toml", text, &[]).unwrap_err().to_string();
+    let report = config::load_text("c.toml", text, &[])
+        .unwrap_err()
+        .to_string();
     assert!(report.contains("--> c.toml:4:9"), "{report}");
     assert!(report.contains("4 | queue = \"x\""), "{report}");
 }
@@ -75,6 +86,10 @@ fn a_thousand_faults_make_a_short_report() {
     let report = config::load_text("c.toml", &format!("[page.p]\n{keys}"), &[]).unwrap_err();
     assert!(report.len() > 1000);
     let text = report.to_string();
-    assert!(text.lines().count() < 1000, "{} lines", text.lines().count());
+    assert!(
+        text.lines().count() < 1000,
+        "{} lines",
+        text.lines().count()
+    );
     assert!(text.contains("more of the same file"), "{text}");
 }

@@ -11,7 +11,7 @@ use super::problem::Problem;
 /// An IP address and a port.
 pub(super) const ADDRESS: Kind<SocketAddr> = Kind {
     read: |raw| {
-        let text = raw.text("an address and a port", "127.0.0.1:8080")?;
+        let text = raw.text("an address and a port")?;
         text.parse().map_err(|_| not_an_address(text))
     },
     show: |value| json!(value.to_string()),
@@ -20,19 +20,14 @@ pub(super) const ADDRESS: Kind<SocketAddr> = Kind {
 
 /// Where a downstream is.
 pub(super) const URL: Kind<Url> = Kind {
-    read: |raw| {
-        read(
-            raw.text("a URL", "http://127.0.0.1:7102")?,
-            &["http", "https"],
-        )
-    },
+    read: |raw| read(raw.text("a URL")?, &["http", "https"]),
     show: |value| json!(show(value)),
     schema: || json!({"type": "string", "format": "uri", "pattern": "^https?://"}),
 };
 
 /// Where the agent is; `""` is nowhere.
 pub(super) const AGENT: Kind<Option<Url>> = Kind {
-    read: |raw| match raw.text("a URL", "http://127.0.0.1:8126")? {
+    read: |raw| match raw.text("a URL")? {
         "" => Ok(None),
         text => read(text, &["http"]).map(Some),
     },
@@ -117,7 +112,7 @@ pub(super) fn not_an_address(text: &str) -> Problem {
         return what("the port is missing").write(SocketAddr::new(ip, 8080).to_string());
     }
     let Some((host, port)) = text.rsplit_once(':') else {
-        return what("both are needed").write("127.0.0.1:8080");
+        return what("both are needed").default();
     };
     if port.parse::<u16>().is_err() {
         return what("a port is a number from 0 to 65535").write(format!("{host}:8080"));

@@ -46,7 +46,7 @@ fn header(text: &str) -> Result<HeaderName, Problem> {
 /// What tells clients apart: `"ip"` or `"header:NAME"`.
 pub(super) const IDENTIFY_BY: Kind<IdentifyBy> = Kind {
     read: |raw| {
-        let text = raw.text("\"ip\" or \"header:NAME\"", "ip")?;
+        let text = raw.text("\"ip\" or \"header:NAME\"")?;
         match text.strip_prefix("header:") {
             Some(name) => header(name).map(IdentifyBy::Header),
             None if text == "ip" => Ok(IdentifyBy::Ip),

@@ -40,7 +40,7 @@ fn one_of<T: Copy>(raw: &Raw<'_>, words: &[(&'static str, T)]) -> Result<T, Prob
         .map(|(word, _)| format!("\"{word}\""))
         .collect();
     let wanted = names.join(" or ");
-    let text = raw.text(&wanted, words[0].0)?;
+    let text = raw.text(&wanted)?;
     let found = words.iter().find(|(word, _)| *word == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let meant = did_you_mean(text, words.iter().map(|(word, _)| *word));
@@ -70,7 +70,7 @@ pub(super) const BOOLEAN: Kind<bool> = Kind {
         Raw::Toml(DeValue::String(text)) if text == "true" || text == "false" => Err(raw
             .instead("true or false without quotes")
             .write(text == "true")),
-        Raw::Plain(_) | Raw::Toml(_) => Err(raw.instead("true or false").write(true)),
+        Raw::Plain(_) | Raw::Toml(_) => Err(raw.instead("true or false").default()),
     },
     show: |value| json!(value),
     schema: || json!({"type": "boolean"}),
@@ -85,7 +85,7 @@ pub(super) const SHARE: Kind<f64> = Kind {
             Raw::Plain(text) => text.parse().ok(),
             Raw::Toml(_) => None,
         };
-        let number = number.ok_or_else(|| raw.instead("a number from 0.0 to 1.0").write(1.0))?;
+        let number = number.ok_or_else(|| raw.instead("a number from 0.0 to 1.0").default())?;
         if (0.0..=1.0).contains(&number) {
             return Ok(number);
         }
@@ -102,7 +102,7 @@ pub(super) const SHARE: Kind<f64> = Kind {
 /// Words without control characters, as tags carry them.
 pub(super) const TEXT: Kind<String> = Kind {
     read: |raw| {
-        let text = raw.text("a string", "product-gateway")?;
+        let text = raw.text("a string")?;
         no_control_characters(text)?;
         match text.trim().is_empty() {
             true => Err(Problem::new("cannot be empty").help("write a word, or remove the key")),
@@ -192,7 +192,7 @@ pub(super) const RATE: Kind<Option<Rate>> = Kind {
 const MANY: u64 = 1_000_000;
 
 fn count(raw: &Raw<'_>) -> Result<NonZeroU32, Problem> {
-    let value = raw.integer(1, MANY, 64)?;
+    let value = raw.integer(1, MANY)?;
     let value = u32::try_from(value).ok().and_then(NonZeroU32::new);
     value.ok_or_else(|| Problem::new("is too big").write(MANY))
 }
@@ -207,7 +207,7 @@ pub(super) const COUNT: Kind<NonZeroU32> = Kind {
 /// How many; zero is `None`.
 pub(super) const COUNT_OR_ZERO: Kind<Option<NonZeroU32>> = Kind {
     read: |raw| {
-        let value = raw.integer(0, MANY, 64)?;
+        let value = raw.integer(0, MANY)?;
         Ok(u32::try_from(value).ok().and_then(NonZeroU32::new))
     },
     show: |value| json!(value.map_or(0, NonZeroU32::get)),
@@ -216,7 +216,7 @@ pub(super) const COUNT_OR_ZERO: Kind<Option<NonZeroU32>> = Kind {
 
 /// 429 or 503.
 pub(super) const STATUS: Kind<ShedStatus> = Kind {
-    read: |raw| match raw.integer(0, 999, 429)? {
+    read: |raw| match raw.integer(0, 999)? {
         429 => Ok(ShedStatus::TooManyRequests),
         503 => Ok(ShedStatus::ServiceUnavailable),
         other => Err(

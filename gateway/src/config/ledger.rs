@@ -88,13 +88,13 @@ impl Ledger {
         }
     }
 
-    /// Adds a place that explains the fault recorded last.
+    /// Adds a place that explains the fault recorded last, or stands for it if it has none.
     pub(super) fn explain(&mut self, path: &str, label: &str) {
         let (origin, default) = (self.origin(path), self.default_of(path));
         let (Some(fault), Some(span)) = (self.faults.last_mut(), origin.span()) else {
             return;
         };
-        if !fault.marks.is_empty() && fault.marks.iter().all(|mark| mark.span != span) {
+        if fault.marks.iter().all(|mark| mark.span != span) {
             let label = default.unwrap_or_else(|| label.to_owned());
             fault.marks.push(Mark { span, label });
         }
@@ -201,7 +201,7 @@ impl Origin {
 
 fn help_in_file(name: &str, remedy: Remedy) -> Option<String> {
     match remedy {
-        Remedy::None => None,
+        Remedy::None | Remedy::Default => None,
         Remedy::Write(value) => Some(format!("write `{name} = {value}`")),
         Remedy::Either(value, other) => Some(format!("write `{name} = {value}`, or `{other}`")),
         Remedy::Do(sentence) => Some(sentence),
@@ -210,7 +210,7 @@ fn help_in_file(name: &str, remedy: Remedy) -> Option<String> {
 
 fn help_in_environment(name: &str, remedy: Remedy) -> Option<String> {
     match remedy {
-        Remedy::None => None,
+        Remedy::None | Remedy::Default => None,
         Remedy::Write(value) => Some(format!("write `{name}={}`", raw::plain(&value))),
         Remedy::Either(value, other) => {
             let (value, other) = (raw::plain(&value), raw::plain(&other));

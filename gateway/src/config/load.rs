@@ -5,16 +5,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value as Json;
-use toml::de::DeTable;
 
 use super::ledger::{Ledger, What};
 use super::reader::Section;
-use super::report::{Fault, Mark, Report, Severity};
+use super::report::{Fault, Report};
 use super::variables::{self, Variables};
-use super::{Config, file, rules, warnings};
-
-/// How the parser calls a key that stands twice: the one error that leaves the rest readable.
-const DUPLICATE: &str = "duplicate key";
+use super::{Config, file, rules, syntax, warnings};
 
 /// Largest file that is read. The shipped one has some kilobytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -52,8 +48,8 @@ impl Config {
     /// All that is wrong, at once.
     pub fn load(source: Source<'_>, env: &[(String, String)]) -> Result<Loaded, Report> {
         let mut ledger = Ledger::new(Variables::new(env));
-        let (table, syntax) = parse(source.text);
-        if syntax.iter().any(|fault| !fault.title.contains(DUPLICATE)) {
+        let (table, syntax, readable) = syntax::parse(source.text);
+        if !readable {
             // What follows a slip of syntax is guesswork; do not report guesses.
             return Err(report(source, syntax));
         }
@@ -117,42 +113,6 @@ fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {
         name: source.name.to_owned(),
         text: source.text.to_owned(),
         faults,
-    }
-}
-
-/// The file as far as it is TOML, and where it is not.
-fn parse(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<Fault>) {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let fault = |error: &toml::de::Error| Fault {
-        severity: Severity::Error,
-        title: format!("not TOML: {}", error.message().replace('\n', ", ")),
-        marks: error
-            .span()
-            .map(|span| Mark {
-                span,
-                label: String::new(),
-            })
-            .into_iter()
-            .collect(),
-        note: None,
-        help: Some(syntax_help(error.message()).to_owned()),
-    };
-    let faults = errors.iter().map(fault).collect();
-    (table, faults)
-}
-
-/// What to do about an error of the parser.
-fn syntax_help(message: &str) -> &'static str {
-    if message.contains(DUPLICATE) {
-        "it is already there, further up; keep one of them"
-    } else if message.contains("table") {
-        "a section is its dotted name in brackets, alone on its line: `[page.product-page]`"
-    } else if message.contains("value") {
-        "write `key = value`; text stands in quotes: `listen = \"127.0.0.1:8080\"`"
-    } else if message.contains("string") {
-        "close the quotes on the same line; write a backslash twice, or use single quotes"
-    } else {
-        "write `key = value`, one on each line; see https://toml.io"
     }
 }
 

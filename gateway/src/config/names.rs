@@ -14,7 +14,7 @@ const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
 /// A regular expression for whole values.
 pub(super) const PATTERN: Kind<Regex> = Kind {
     read: |raw| {
-        let text = raw.text("a pattern", "^[A-Za-z0-9_-]{1,64}$")?;
+        let text = raw.text("a pattern")?;
         if text.is_empty() {
             return Err(
                 Problem::new("an empty pattern matches no value").write("^[A-Za-z0-9_-]{1,64}$")
@@ -73,11 +73,7 @@ pub(super) fn check(text: &str) -> Result<(), Problem> {
 
 /// The name of a downstream, as a reference.
 pub(super) const REFERENCE: Kind<Cow<'static, str>> = Kind {
-    read: |raw| {
-        Ok(Cow::Owned(
-            raw.text("the name of a downstream", "pricing")?.to_owned(),
-        ))
-    },
+    read: |raw| Ok(Cow::Owned(raw.text("the name of a downstream")?.to_owned())),
     show: |value| json!(value),
     schema: || json!({"type": "string", "pattern": NAME_PATTERN}),
 };

@@ -71,7 +71,7 @@ pub(super) struct Served {
 
 /// Where a page is served.
 pub(super) const SERVED: Kind<Served> = Kind {
-    read: |raw| served(raw.text("a path", "/product-page/{id}")?),
+    read: |raw| served(raw.text("a path")?),
     show: |path| json!(path.text),
     schema: || json!({"type": "string", "pattern": "^/[^?#]*$"}),
 };
@@ -92,7 +92,7 @@ enum Named {
 
 /// What a part asks its downstream for.
 pub(super) const FETCHED: Kind<Fetched> = Kind {
-    read: |raw| fetched(raw.text("a path", "/prices/{id}")?),
+    read: |raw| fetched(raw.text("a path")?),
     show: |path| json!(path.text),
     schema: || json!({"type": "string", "pattern": "^/[^#]*$"}),
 };

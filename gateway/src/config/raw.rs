@@ -46,29 +46,23 @@ impl Raw<'_> {
         }
     }
 
-    pub(super) fn text(&self, wanted: &str, example: &str) -> Result<&str, Problem> {
+    pub(super) fn text(&self, wanted: &str) -> Result<&str, Problem> {
         match self {
             Raw::Plain(text) => Ok(text),
             Raw::Toml(DeValue::String(text)) => Ok(text),
-            Raw::Toml(_) => Err(self.instead(wanted).write(example)),
+            Raw::Toml(_) => Err(self.instead(wanted).default()),
         }
     }
 
     /// Text that has a unit; a bare number gets the usual one in the hint. Small numbers
     /// that were meant in another unit would be wrong by a lot, so those get both.
-    fn with_unit(
-        &self,
-        wanted: &str,
-        usual: &str,
-        other: Option<&str>,
-        example: &str,
-    ) -> Result<&str, Problem> {
+    fn with_unit(&self, wanted: &str, usual: &str, other: Option<&str>) -> Result<&str, Problem> {
         let Raw::Toml(DeValue::Integer(number)) = self else {
-            return self.text(wanted, example);
+            return self.text(wanted);
         };
         let number = number.as_str();
         if number.starts_with('-') {
-            return Err(Problem::new(format!("{wanted} cannot be negative")).write(example));
+            return Err(Problem::new(format!("{wanted} cannot be negative")).default());
         }
         let problem = Problem::new(format!("{wanted} needs its unit, and quotes around both"));
         let with = |unit: &str| format!("{number}{unit}");
@@ -80,30 +74,30 @@ impl Raw<'_> {
 
     /// Text that is a duration.
     pub(super) fn duration(&self) -> Result<&str, Problem> {
-        self.with_unit("a duration", "ms", Some("s"), "300ms")
+        self.with_unit("a duration", "ms", Some("s"))
     }
 
     /// Text that is a size.
     pub(super) fn size(&self) -> Result<&str, Problem> {
-        self.with_unit("a size", "B", Some("KiB"), "256KiB")
+        self.with_unit("a size", "B", Some("KiB"))
     }
 
     /// Text that is a rate.
     pub(super) fn rate(&self) -> Result<&str, Problem> {
-        self.with_unit("a rate", "/s", None, "500/s")
+        self.with_unit("a rate", "/s", None)
     }
 
     /// A whole number within bounds.
-    pub(super) fn integer(&self, low: u64, high: u64, example: u64) -> Result<u64, Problem> {
+    pub(super) fn integer(&self, low: u64, high: u64) -> Result<u64, Problem> {
         let (text, radix) = match self {
             Raw::Plain(text) => (*text, 10),
             Raw::Toml(DeValue::Integer(number)) => (number.as_str(), number.radix()),
-            Raw::Toml(_) => return Err(self.instead("a whole number").write(example)),
+            Raw::Toml(_) => return Err(self.instead("a whole number").default()),
         };
         let negative = text.strip_prefix('-');
         let digits = negative.unwrap_or(text);
         if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-            return Err(self.instead("a whole number").write(example));
+            return Err(self.instead("a whole number").default());
         }
         let value = u64::from_str_radix(digits, radix).ok();
         match value {
@@ -120,10 +114,7 @@ impl Raw<'_> {
 
 /// An array of strings; in a variable `a,b` or `["a", "b"]`, and nothing for an empty one.
 pub(super) fn list(raw: &Raw<'_>) -> Result<Vec<String>, Problem> {
-    let wrong = || {
-        raw.instead("an array of strings")
-            .write(json!(["accept-language"]))
-    };
+    let wrong = || raw.instead("an array of strings").default();
     let from_toml = |value: &DeValue<'_>| match value {
         DeValue::Array(items) => {
             let text =

@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::kinds::Kind;
 use super::ledger::{Ledger, Origin, Taken, What};
-use super::problem::Problem;
+use super::problem::{Problem, Remedy};
 use super::raw::{self, Raw};
 use super::report::Severity;
 use super::{Name, names};
@@ -36,6 +36,14 @@ enum Fallback {
     Default(&'static str),
     /// That is an error; this is what a value looks like, in the same spelling.
     Required(&'static str),
+}
+
+impl Fallback {
+    fn text(self) -> &'static str {
+        match self {
+            Fallback::Default(text) | Fallback::Required(text) => text,
+        }
+    }
 }
 
 /// A key that has a default, written as in a variable.
@@ -122,40 +130,23 @@ impl<'r, 't> Section<'r, 't> {
     ) -> Option<T> {
         self.asked.push(name.to_owned());
         let dotted = self.dotted(name);
-        let variable = self.ledger.variables.take(&dotted);
-        let written = self.table.and_then(|table| table.get(name));
-        let (origin, read) = match (variable, written, fallback) {
-            (Some(variable), _, _) => {
-                let read = (kind.read)(&Raw::Plain(&variable.value));
-                (Origin::Variable(variable), read)
+        let (origin, read) = self.find(name, &dotted, kind, fallback);
+        let read = read.map_err(|mut problem| {
+            if problem.remedy == Remedy::Default {
+                let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
+                let value = value.map(|value| Remedy::Write((kind.show)(&value)));
+                problem.remedy = value.unwrap_or(Remedy::None);
             }
-            (None, Some(value), _) => (
-                Origin::File(value.span()),
-                (kind.read)(&Raw::Toml(value.get_ref())),
-            ),
-            (None, None, Fallback::Default(text)) => (
-                Origin::Default(self.span.clone()),
-                (kind.read)(&Raw::Plain(text)),
-            ),
-            (None, None, Fallback::Required(example)) => {
-                let problem = self.missing(name, kind, example);
-                (Origin::Default(self.span.clone()), Err(problem))
-            }
-        };
-        let value = match read {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.ledger
-                    .fault_at(Severity::Error, &dotted, &origin, problem);
-                None
-            }
-        };
-        let path = self.path.iter().cloned().chain([name.to_owned()]).collect();
+            let ledger = &mut self.ledger;
+            ledger.fault_at(Severity::Error, &dotted, &origin, problem);
+        });
+        let value = read.ok();
+        let path = self.path_of(name);
         let required = matches!(fallback, Fallback::Required(_));
-        let shown = value.as_ref().map(kind.show);
+        let (shown, schema) = (value.as_ref().map(kind.show), kind.schema);
         let what = What::Key {
             value: shown,
-            schema: kind.schema,
+            schema,
             required,
         };
         self.ledger.record(
@@ -168,6 +159,33 @@ impl<'r, 't> Section<'r, 't> {
             },
         );
         value
+    }
+
+    /// What the key is: from a variable, the file, or its default.
+    fn find<T>(
+        &mut self,
+        name: &str,
+        dotted: &str,
+        kind: &Kind<T>,
+        fallback: Fallback,
+    ) -> (Origin, Result<T, Problem>) {
+        if let Some(variable) = self.ledger.variables.take(dotted) {
+            let read = (kind.read)(&Raw::Plain(&variable.value));
+            return (Origin::Variable(variable), read);
+        }
+        if let Some(value) = self.table.and_then(|table| table.get(name)) {
+            let read = (kind.read)(&Raw::Toml(value.get_ref()));
+            return (Origin::File(value.span()), read);
+        }
+        let read = match fallback {
+            Fallback::Default(text) => (kind.read)(&Raw::Plain(text)),
+            Fallback::Required(example) => Err(self.missing(name, kind, example)),
+        };
+        (Origin::Default(self.span.clone()), read)
+    }
+
+    fn path_of(&self, name: &str) -> Vec<String> {
+        self.path.iter().cloned().chain([name.to_owned()]).collect()
     }
 
     fn missing<T>(&self, name: &str, kind: &Kind<T>, example: &str) -> Problem {
@@ -296,7 +314,8 @@ impl<'r, 't> Section<'r, 't> {
                 let dotted = path.join(".");
                 let problem = not_a_section(&dotted, &what, other);
                 let origin = span.map_or(Origin::Default(None), Origin::File);
-                self.ledger.fault_at(Severity::Error, &dotted, &origin, problem);
+                self.ledger
+                    .fault_at(Severity::Error, &dotted, &origin, problem);
                 return None;
             }
         };

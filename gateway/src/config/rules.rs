@@ -36,13 +36,18 @@ fn listeners_differ(draft: &Draft, ledger: &mut Ledger) {
         || public.ip().is_unspecified()
         || private.ip().is_unspecified();
     if public.port() == private.port() && public.port() != 0 && same_host {
-        let what = format!("port {} is taken by `server.listen`", private.port());
+        let what = format!("both listeners would have port {}", public.port());
+        let written = ledger.origin("admin.listen").is_written();
+        let (at, other) = match written {
+            true => ("admin.listen", "server.listen"),
+            false => ("server.listen", "admin.listen"),
+        };
         error(
             ledger,
-            "admin.listen",
-            Problem::new(what).write("127.0.0.1:9901"),
+            at,
+            Problem::new(what).help("give one of them another port"),
         );
-        ledger.explain("server.listen", "the public listener");
+        ledger.explain(other, "the other listener");
     }
 }
 
