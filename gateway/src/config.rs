@@ -10,6 +10,7 @@ mod address;
 mod check;
 mod file;
 mod headers;
+mod key;
 mod kinds;
 mod ledger;
 mod load;
@@ -44,6 +45,12 @@ pub use schema::json_schema;
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
+
+/// Most pages a gateway may have; each costs patterns, a queue and metric series.
+pub const MAX_PAGES: usize = 256;
+
+/// Most downstreams a gateway may have; each costs a connection pool and metric series.
+pub const MAX_DOWNSTREAMS: usize = 1024;
 
 /// Everything `config.toml` says, checked.
 #[derive(Clone, Debug)]

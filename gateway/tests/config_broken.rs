@@ -3,6 +3,12 @@
 //! After a deliberate change: `UPDATE_GOLDEN=1 cargo test -p gateway --test config_broken`,
 //! then read the difference as the person who made the mistake would.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test and its helpers fail by panicking"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

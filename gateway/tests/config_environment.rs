@@ -1,5 +1,11 @@
 //! Variables override keys, and say so when they do not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test and its helpers fail by panicking"
+)]
+
 use std::time::Duration;
 
 use gateway::config::{self, Loaded, Report};

@@ -1,5 +1,11 @@
 //! Whatever a file holds, it is read or refused: no panic, no hang.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test and its helpers fail by panicking"
+)]
+
 use std::fs;
 
 use gateway::config::{self, default_text, load_file, load_text};

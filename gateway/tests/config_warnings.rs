@@ -1,5 +1,11 @@
 //! What is legal but probably not meant is said once, where it stands; what is fine is not mentioned.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test and its helpers fail by panicking"
+)]
+
 use gateway::config;
 
 /// A good file, to which each test adds a slip.

@@ -203,7 +203,7 @@ fn help_in_file(name: &str, remedy: Remedy) -> Option<String> {
     match remedy {
         Remedy::None | Remedy::Default => None,
         Remedy::Write(value) => Some(format!("write `{name} = {value}`")),
-        Remedy::Either(value, other) => Some(format!("write `{name} = {value}`, or `{other}`")),
+        Remedy::Either(value, other) => Some(format!("write `{name} = {value:?}`, or `{other:?}`")),
         Remedy::Do(sentence) => Some(sentence),
     }
 }
@@ -212,10 +212,7 @@ fn help_in_environment(name: &str, remedy: Remedy) -> Option<String> {
     match remedy {
         Remedy::None | Remedy::Default => None,
         Remedy::Write(value) => Some(format!("write `{name}={}`", raw::plain(&value))),
-        Remedy::Either(value, other) => {
-            let (value, other) = (raw::plain(&value), raw::plain(&other));
-            Some(format!("write `{name}={value}`, or `{other}`"))
-        }
+        Remedy::Either(value, other) => Some(format!("write `{name}={value}`, or `{other}`")),
         Remedy::Do(sentence) => Some(sentence),
     }
 }

@@ -160,12 +160,12 @@ fn environment() -> Result<Vec<(String, String)>, Fault> {
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let name = path.display();
     let cannot = |error: std::io::Error| {
-        let help = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                "name it with `--config PATH`, start from the repository's config.toml, or try `gateway demo`, which needs none"
-            }
-            std::io::ErrorKind::PermissionDenied => "let the user that runs the gateway read it",
-            _ => "name another file with `--config PATH`",
+        let help = if error.kind() == std::io::ErrorKind::NotFound {
+            "name it with `--config PATH`, start from the repository's config.toml, or try `gateway demo`, which needs none"
+        } else if error.kind() == std::io::ErrorKind::PermissionDenied {
+            "let the user that runs the gateway read it"
+        } else {
+            "name another file with `--config PATH`"
         };
         Fault::of_the_whole(format!("cannot read {name}: {error}"), help)
     };

@@ -24,7 +24,7 @@ pub enum Remedy {
     /// Write this value; it is shown in the notation of the place: `key = "300ms"`.
     Write(Json),
     /// Write one of these values, the first being the likelier.
-    Either(Json, Json),
+    Either(String, String),
     /// Write the key's default, or its example if it has none.
     Default,
     /// Anything else, as a sentence in lower case.
@@ -47,7 +47,7 @@ impl Problem {
     }
 
     /// The same fault, and two values that could have been meant.
-    pub fn either(mut self, value: impl Into<Json>, other: impl Into<Json>) -> Self {
+    pub fn either(mut self, value: impl Into<String>, other: impl Into<String>) -> Self {
         self.remedy = Remedy::Either(value.into(), other.into());
         self
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Problem {
         match &self.remedy {
             Remedy::None | Remedy::Default => Ok(()),
             Remedy::Write(value) => write!(f, "; write {value}"),
-            Remedy::Either(value, other) => write!(f, "; write {value} or {other}"),
+            Remedy::Either(value, other) => write!(f, "; write {value:?} or {other:?}"),
             Remedy::Do(sentence) => write!(f, "; {sentence}"),
         }
     }

@@ -14,65 +14,13 @@ use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::key::{Fallback, Key};
 use super::kinds::Kind;
 use super::ledger::{Ledger, Origin, Taken, What};
 use super::problem::{Problem, Remedy};
 use super::raw::{self, Raw};
 use super::report::Severity;
 use super::{Name, names};
-
-/// A key of the file: its name, kind, default and meaning.
-pub(super) struct Key<T> {
-    name: &'static str,
-    kind: Kind<T>,
-    fallback: Fallback,
-    about: &'static str,
-}
-
-/// What happens when a key is not there.
-#[derive(Clone, Copy)]
-enum Fallback {
-    /// It has this value, in the spelling of a variable.
-    Default(&'static str),
-    /// That is an error; this is what a value looks like, in the same spelling.
-    Required(&'static str),
-}
-
-impl Fallback {
-    fn text(self) -> &'static str {
-        match self {
-            Fallback::Default(text) | Fallback::Required(text) => text,
-        }
-    }
-}
-
-/// A key that has a default, written as in a variable.
-pub(super) fn key<T>(name: &'static str, kind: Kind<T>, default: &'static str) -> Key<T> {
-    Key {
-        name,
-        kind,
-        fallback: Fallback::Default(default),
-        about: "",
-    }
-}
-
-/// A key that must be there, with an example of its value.
-pub(super) fn required<T>(name: &'static str, kind: Kind<T>, example: &'static str) -> Key<T> {
-    Key {
-        name,
-        kind,
-        fallback: Fallback::Required(example),
-        about: "",
-    }
-}
-
-impl<T> Key<T> {
-    /// What the key means; the description in the schema.
-    pub(super) fn about(mut self, about: &'static str) -> Self {
-        self.about = about;
-        self
-    }
-}
 
 /// One section of the file, while its keys are being taken.
 pub(super) struct Section<'r, 't> {
@@ -111,26 +59,16 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Takes a key: from a variable, the file, or its default, in this order.
-    pub(super) fn take<T>(&mut self, key: Key<T>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, key: Key<'_, T>) -> Option<T> {
         let Key {
             name,
             kind,
             fallback,
             about,
         } = key;
-        self.take_named(name, &kind, fallback, about)
-    }
-
-    fn take_named<T>(
-        &mut self,
-        name: &str,
-        kind: &Kind<T>,
-        fallback: Fallback,
-        about: &'static str,
-    ) -> Option<T> {
         self.asked.push(name.to_owned());
         let dotted = self.dotted(name);
-        let (origin, read) = self.find(name, &dotted, kind, fallback);
+        let (origin, read) = self.find(name, &dotted, &kind, fallback);
         let read = read.map_err(|mut problem| {
             if problem.remedy == Remedy::Default {
                 let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
@@ -195,19 +133,8 @@ impl<'r, 't> Section<'r, 't> {
             .help(format!("add `{name} = {example}` below `[{header}]`"))
     }
 
-    /// Takes a key whose name is the user's own.
-    pub(super) fn take_own<T>(
-        &mut self,
-        name: &str,
-        kind: &Kind<T>,
-        default: &'static str,
-        about: &'static str,
-    ) -> Option<T> {
-        self.take_named(name, kind, Fallback::Default(default), about)
-    }
-
     /// Takes what only Datadog's own variables can say; it is no key of the file.
-    pub(super) fn from_datadog<T>(
+    pub(super) fn take_datadog<T>(
         &mut self,
         name: &str,
         kind: Kind<T>,
@@ -243,7 +170,7 @@ impl<'r, 't> Section<'r, 't> {
         value
     }
 
-    /// Reads a section whose keys are the user's own and end in `names`.
+    /// Reads a section whose keys are the user's own; `noun` is what one of them is called.
     pub(super) fn own_keys<T>(
         &mut self,
         name: &str,
@@ -257,15 +184,28 @@ impl<'r, 't> Section<'r, 't> {
         value
     }
 
-    /// Reads every `[name.SOMETHING]` in the order of the file.
+    /// Reads every `[name.SOMETHING]` in the order of the file; none if there are too many.
     pub(super) fn each<T>(
         &mut self,
         name: &str,
         about: &'static str,
+        most: usize,
         mut read: impl FnMut(&mut Section<'_, 't>, Name) -> Option<T>,
     ) -> Option<Vec<(Name, Option<T>)>> {
         let mut section = self.enter(name, about, What::Names, "key")?;
         let table = section.table;
+        let count = table.map_or(0, |table| table.len());
+        if count > most {
+            let problem = Problem::new(format!("{count} are too many; the most is {most}"));
+            let path = section.path.join(".");
+            let ledger = &mut section.ledger;
+            ledger.fault(
+                Severity::Error,
+                &path,
+                problem.help("remove some, or share the work"),
+            );
+            return None;
+        }
         let names = table.into_iter().flat_map(|table| table.keys());
         let mut all = Vec::new();
         for own in names {

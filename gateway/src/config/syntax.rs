@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str) -> (Spanned<DeTable<'_>>, Vec<Fault>, bool) {
     let readable = errors.iter().all(|error| error.message() == DUPLICATE);
     let mut faults: Vec<(usize, Fault)> = errors.iter().map(|error| fault(text, error)).collect();
     // The parser goes on where it stumbled; the rest of that line is the same slip.
-    faults.sort_by_key(|(line, _)| *line);
+    faults.sort_by_key(|(_, fault)| fault.marks.first().map_or(0, |mark| mark.span.start));
     faults.dedup_by_key(|(line, _)| *line);
     (
         table,

@@ -269,10 +269,11 @@ mod tests {
     use super::*;
 
     fn fix<T: std::fmt::Debug>(read: Result<T, Problem>) -> String {
-        match read.unwrap_err().remedy {
-            Remedy::Write(value) => value.as_str().unwrap().to_owned(),
-            other => panic!("no value to write: {other:?}"),
-        }
+        let problem = read.unwrap_err();
+        let Remedy::Write(value) = problem.remedy else {
+            panic!("no value to write: {problem:?}");
+        };
+        value.as_str().unwrap().to_owned()
     }
 
     #[test]
