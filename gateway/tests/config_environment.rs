@@ -199,3 +199,13 @@ fn other_programs_variables_are_none_of_our_business() {
     ];
     assert!(load(&env).is_ok());
 }
+
+#[test]
+fn the_credentials_of_a_url_in_a_variable_are_not_repeated() {
+    let text = error(&[(
+        "GATEWAY__DOWNSTREAM__PRICING__URL",
+        "http://me:hush@pricing:80",
+    )]);
+    assert!(text.contains("GATEWAY__DOWNSTREAM__PRICING__URL"), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+}
