@@ -7,16 +7,25 @@
 //! `file` and stays there; nothing outside this module sees it.
 
 mod address;
+mod check;
 mod file;
+mod headers;
+mod key;
 mod kinds;
+mod ledger;
 mod load;
+mod names;
 mod path;
 mod problem;
+mod raw;
 mod reader;
 mod report;
 mod rules;
+mod schema;
+mod syntax;
 pub mod units;
 mod variables;
+mod warnings;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,13 +35,22 @@ use std::time::Duration;
 use http::HeaderName;
 use url::Url;
 
+pub use check::check;
+pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use report::Report;
+pub use schema::json_schema;
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
+
+/// Most pages a gateway may have; each costs patterns, a queue and metric series.
+pub const MAX_PAGES: usize = 256;
+
+/// Most downstreams a gateway may have; each costs a connection pool and metric series.
+pub const MAX_DOWNSTREAMS: usize = 1024;
 
 /// Everything `config.toml` says, checked.
 #[derive(Clone, Debug)]
@@ -237,32 +255,4 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// A header the gateway itself owns on calls, so that no client's value may pass.
-pub fn is_reserved_header(name: &HeaderName) -> bool {
-    const RESERVED: &[&str] = &[
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-        "content-length",
-        "content-type",
-        "content-encoding",
-        "expect",
-        "accept-encoding",
-        "range",
-        "x-request-id",
-        "x-request-timeout-ms",
-        "traceparent",
-        "tracestate",
-        "x-envoy-expected-rq-timeout-ms",
-    ];
-    RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-datadog-")
 }

@@ -1,10 +1,39 @@
 //! URLs and addresses: what may be written, and what is shown of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use serde_json::json;
 use url::Url;
 
+use super::kinds::Kind;
 use super::problem::Problem;
+
+/// An IP address and a port.
+pub(super) const ADDRESS: Kind<SocketAddr> = Kind {
+    read: |raw| {
+        let text = raw.text("an address and a port")?;
+        text.parse().map_err(|_| not_an_address(text))
+    },
+    show: |value| json!(value.to_string()),
+    schema: || json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
+};
+
+/// Where a downstream is.
+pub(super) const URL: Kind<Url> = Kind {
+    read: |raw| read(raw.text("a URL")?, &["http", "https"]),
+    show: |value| json!(show(value)),
+    schema: || json!({"type": "string", "format": "uri", "pattern": "^https?://"}),
+};
+
+/// Where the agent is; `""` is nowhere.
+pub(super) const AGENT: Kind<Option<Url>> = Kind {
+    read: |raw| match raw.text("a URL")? {
+        "" => Ok(None),
+        text => read(text, &["http"]).map(Some),
+    },
+    show: |value| json!(value.as_ref().map_or(String::new(), show)),
+    schema: || json!({"type": "string", "pattern": "^(http://.+)?$"}),
+};
 
 /// Checks a base URL: one of `schemes`, a host, and nothing after the path.
 pub(super) fn read(text: &str, schemes: &[&str]) -> Result<Url, Problem> {
@@ -80,10 +109,10 @@ pub(super) fn not_an_address(text: &str) -> Problem {
         return what("the address is missing").write(format!("127.0.0.1:{port}"));
     }
     if let Ok(ip) = text.parse::<IpAddr>() {
-        return what("the port is missing").write(std::net::SocketAddr::new(ip, 8080).to_string());
+        return what("the port is missing").write(SocketAddr::new(ip, 8080).to_string());
     }
     let Some((host, port)) = text.rsplit_once(':') else {
-        return what("both are needed").write("127.0.0.1:8080");
+        return what("both are needed").default();
     };
     if port.parse::<u16>().is_err() {
         return what("a port is a number from 0 to 65535").write(format!("{host}:8080"));

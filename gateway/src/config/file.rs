@@ -6,17 +6,20 @@
 //! come from what these functions take. Rules between sections are in
 //! [`super::rules`]; those between two keys of one section stand beside the keys.
 
+mod page;
+
+use self::page::page;
+use super::address::{ADDRESS, AGENT, URL};
+use super::headers::IDENTIFY_BY;
+use super::key::{key, required};
 use super::kinds::{
-    ADDRESS, AGENT, BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE, HEADERS,
-    IDENTIFY_BY, LOG, PATTERN, POSITIVE_DURATION, RATE, REFERENCE, SHARE, SIZE, STATUS, TEXT, URL,
+    BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, LOG, POSITIVE_DURATION, RATE, SHARE, SIZE, STATUS,
+    TEXT,
 };
-use super::path::{FETCHED, SERVED, Served};
-use super::problem::Problem;
-use super::reader::{Section, key, required};
-use super::report::Severity;
+use super::reader::Section;
 use super::{
-    Admin, Admission, Clients, Downstream, DownstreamId, MAX_PARTS, Name, Page, Param, Part,
-    PathPattern, Server, Shed, Telemetry,
+    Admin, Admission, Clients, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Page, Server, Shed,
+    Telemetry,
 };
 
 /// What could be read of a file; complete only if no fault was recorded.
@@ -27,8 +30,8 @@ pub(super) struct Draft {
     pub(super) shed: Option<Shed>,
     pub(super) clients: Option<Clients>,
     pub(super) telemetry: Option<Telemetry>,
-    pub(super) downstreams: Vec<(Name, Option<Downstream>)>,
-    pub(super) pages: Vec<(Name, Option<Page>)>,
+    pub(super) downstreams: Option<Vec<(Name, Option<Downstream>)>>,
+    pub(super) pages: Option<Vec<(Name, Option<Page>)>>,
 }
 
 /// Takes everything.
@@ -41,10 +44,18 @@ pub(super) fn read(file: &mut Section<'_, '_>) -> Draft {
         shed: file.section("shed", "How load is refused.", shed),
         clients: file.section("clients", "The quota of one client.", clients),
         telemetry: file.section("telemetry", "Identity, logs and traces.", telemetry),
-        downstreams: file.each("downstream", "A service that parts come from.", downstream),
-        pages: file.each("page", "An aggregate endpoint.", |section, name| {
-            page(section, name, &names)
-        }),
+        downstreams: file.each(
+            "downstream",
+            "A service that parts come from.",
+            MAX_DOWNSTREAMS,
+            downstream,
+        ),
+        pages: file.each(
+            "page",
+            "An aggregate endpoint.",
+            MAX_PAGES,
+            |section, name| page(section, name, &names),
+        ),
     }
 }
 
@@ -131,7 +142,7 @@ fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
     let sample = s.take(
         key("sample", SHARE, "1.0").about("Share of plain traces that are kept, 0.0 to 1.0."),
     );
-    let version = s.from_datadog("version", TEXT, env!("CARGO_PKG_VERSION"));
+    let version = s.take_datadog("version", TEXT, env!("CARGO_PKG_VERSION"));
     Some(Telemetry {
         service: service?,
         env: env?,
@@ -167,165 +178,4 @@ fn downstream(s: &mut Section<'_, '_>, name: Name) -> Option<Downstream> {
         max_body: max_body?,
         http2: http2?,
     })
-}
-
-fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) -> Option<Page> {
-    let path = s.take(
-        required("path", SERVED, "/product-page/{id}")
-            .about("Where the page is served; a parameter is a whole segment in braces."),
-    );
-    let deadline = s.take(
-        key("deadline", DURATION_OR_NONE, "300ms")
-            .about("Budget of the whole page. \"none\": none."),
-    );
-    let reserve = s.take(
-        key("reserve", DURATION, "5ms")
-            .about("Part of the budget kept for assembling and writing."),
-    );
-    let max_wait = s.take(
-        key("max_wait", DURATION, "50ms").about("Longest wait for permits, inside the deadline."),
-    );
-    let queue =
-        s.take(key("queue", COUNT_OR_ZERO, "64").about("Pages that may wait for permits at once."));
-    let forward_headers = s.take(
-        key("forward_headers", HEADERS, "accept-language")
-            .about("Request headers of the client that calls carry."),
-    );
-    let params = params(s, path.as_ref());
-    let parts = parts(s, path.as_ref(), downstreams);
-    if let (Some(Some(deadline)), Some(reserve)) = (deadline, reserve)
-        && reserve >= deadline
-    {
-        let problem = Problem::new("leaves nothing of the deadline for the calls");
-        s.fault_beside(
-            "reserve",
-            problem.write("5ms"),
-            "deadline",
-            "all of the budget",
-        );
-    }
-    Some(Page {
-        name,
-        path: PathPattern {
-            text: path?.text,
-            params: params?,
-        },
-        deadline: deadline?,
-        reserve: reserve?,
-        max_wait: max_wait?,
-        queue: queue?.map_or(0, |pages| pages.get() as usize),
-        forward_headers: forward_headers?,
-        parts: parts?,
-    })
-}
-
-fn params(s: &mut Section<'_, '_>, path: Option<&Served>) -> Option<Vec<Param>> {
-    let about = "One pattern per parameter of the path; a value that does not match is refused.";
-    s.own_keys("params", about, "parameter of the path", |s| {
-        let Some(path) = path else {
-            s.ignore_rest();
-            return None;
-        };
-        let take = |name: &String| {
-            let default = "^[A-Za-z0-9_-]{1,64}$";
-            let pattern = s.take_own(
-                name,
-                &PATTERN,
-                default,
-                "What the decoded value must match.",
-            );
-            Some(Param {
-                name: name.clone(),
-                pattern: pattern?,
-            })
-        };
-        let all: Vec<Option<Param>> = path.params.iter().map(take).collect();
-        all.into_iter().collect()
-    })
-}
-
-fn parts(s: &mut Section<'_, '_>, path: Option<&Served>, known: &[String]) -> Option<Vec<Part>> {
-    let params = path.map(|path| path.params.as_slice());
-    let all = s.each("part", "A named piece of the page.", |s, name| {
-        part(s, name, params, known)
-    });
-    if all.is_empty() {
-        let header = s.dotted("part.pricing");
-        let problem = Problem::new("a page without parts has nothing to answer");
-        s.fault(
-            "part",
-            problem.help(format!("add `[{header}]` with its `downstream` and `path`")),
-        );
-    }
-    if all.len() > MAX_PARTS {
-        let problem = Problem::new(format!(
-            "{} parts are too many; the most is {MAX_PARTS}",
-            all.len()
-        ));
-        s.fault("part", problem.help("make two pages of it"));
-    }
-    all.into_iter().map(|(_, part)| part).collect()
-}
-
-fn part(
-    s: &mut Section<'_, '_>,
-    name: Name,
-    params: Option<&[String]>,
-    downstreams: &[String],
-) -> Option<Part> {
-    let downstream = s.take(
-        required("downstream", REFERENCE, "pricing")
-            .about("Name of the `[downstream.NAME]` it comes from."),
-    );
-    let path = s.take(
-        required("path", FETCHED, "/prices/{id}")
-            .about("What is asked for there; the page's parameters in braces."),
-    );
-    let required = s.take(
-        key("required", BOOLEAN, "true")
-            .about("Whether the page is refused without it, instead of answered without it."),
-    );
-    let timeout = s
-        .take(key("timeout", DURATION_OR_NONE, "none").about(
-            "Never wait longer than this for the part. \"none\": as long as the page does.",
-        ));
-    let downstream = downstream.and_then(|wanted| {
-        let id = downstreams.iter().position(|known| *known == *wanted);
-        if id.is_none() {
-            let problem = Problem::new(format!("there is no downstream `{wanted}`"));
-            s.fault_suggesting("downstream", problem, &wanted, downstreams);
-        }
-        id.map(DownstreamId)
-    });
-    let path = path.zip(params).and_then(|(path, params)| {
-        path.resolve(params)
-            .map_err(|problem| s.fault("path", problem))
-            .ok()
-    });
-    Some(Part {
-        name,
-        downstream: downstream?,
-        path: path?,
-        required: required?,
-        timeout: timeout?,
-    })
-}
-
-/// The faults a section can find itself.
-impl Section<'_, '_> {
-    fn fault(&mut self, name: &str, problem: Problem) {
-        let path = self.dotted(name);
-        self.ledger.fault(Severity::Error, &path, problem);
-    }
-
-    fn fault_beside(&mut self, name: &str, problem: Problem, other: &str, label: &str) {
-        let (path, other) = (self.dotted(name), self.dotted(other));
-        self.ledger.fault(Severity::Error, &path, problem);
-        self.ledger.explain(&other, label);
-    }
-
-    fn fault_suggesting(&mut self, name: &str, problem: Problem, word: &str, known: &[String]) {
-        let help = self.ledger.suggest(word, known);
-        self.fault(name, problem.help(help));
-    }
 }

@@ -5,13 +5,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value as Json;
-use toml::de::DeTable;
 
-use super::problem::Problem;
-use super::reader::{Ledger, Section, What};
-use super::report::{Fault, Mark, Report, Severity};
+use super::ledger::{Ledger, What};
+use super::reader::Section;
+use super::report::{Fault, Report};
 use super::variables::{self, Variables};
-use super::{Config, file, rules};
+use super::{Config, file, rules, syntax, warnings};
 
 /// Largest file that is read. The shipped one has some kilobytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -49,24 +48,21 @@ impl Config {
     /// All that is wrong, at once.
     pub fn load(source: Source<'_>, env: &[(String, String)]) -> Result<Loaded, Report> {
         let mut ledger = Ledger::new(Variables::new(env));
-        let draft = match parse(source.text) {
-            Ok(table) => {
-                let mut root = Section::root(&mut ledger, table.get_ref());
-                let draft = file::read(&mut root);
-                root.finish();
-                rules::errors(&draft, &mut ledger);
-                Some(draft)
-            }
-            Err(faults) => {
-                ledger.faults = faults;
-                None
-            }
-        };
+        let (table, syntax, readable) = syntax::parse(source.text);
+        if !readable {
+            // What follows a slip of syntax is guesswork; do not report guesses.
+            return Err(report(source, syntax));
+        }
+        ledger.faults = syntax;
+        let mut root = Section::root(&mut ledger, table.get_ref());
+        let draft = file::read(&mut root);
+        root.finish();
+        rules::check(&draft, &mut ledger);
         let effective = effective(&ledger);
         if ledger.faults.is_empty()
-            && let Some(config) = draft.and_then(file::Draft::complete)
+            && let Some(config) = draft.complete()
         {
-            rules::warnings(&config, &mut ledger);
+            warnings::find(&config, &mut ledger);
             let warnings = report(source, ledger.faults);
             return Ok(Loaded {
                 config,
@@ -120,28 +116,6 @@ fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {
     }
 }
 
-fn parse(text: &str) -> Result<toml::Spanned<DeTable<'_>>, Vec<Fault>> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        return Ok(table);
-    }
-    let fault = |error: &toml::de::Error| Fault {
-        severity: Severity::Error,
-        title: format!("not TOML: {}", error.message().replace('\n', ", ")),
-        marks: error
-            .span()
-            .map(|span| Mark {
-                span,
-                label: String::new(),
-            })
-            .into_iter()
-            .collect(),
-        note: None,
-        help: None,
-    };
-    Err(errors.iter().map(fault).collect())
-}
-
 /// All keys with their values, nested as in the file.
 fn effective(ledger: &Ledger) -> Json {
     let mut root = Json::Object(serde_json::Map::new());
@@ -186,12 +160,12 @@ fn environment() -> Result<Vec<(String, String)>, Fault> {
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let name = path.display();
     let cannot = |error: std::io::Error| {
-        let help = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                "name it with `--config PATH`, start from the repository's config.toml, or try `gateway demo`, which needs none"
-            }
-            std::io::ErrorKind::PermissionDenied => "let the user that runs the gateway read it",
-            _ => "name another file with `--config PATH`",
+        let help = if error.kind() == std::io::ErrorKind::NotFound {
+            "name it with `--config PATH`, start from the repository's config.toml, or try `gateway demo`, which needs none"
+        } else if error.kind() == std::io::ErrorKind::PermissionDenied {
+            "let the user that runs the gateway read it"
+        } else {
+            "name another file with `--config PATH`"
         };
         Fault::of_the_whole(format!("cannot read {name}: {error}"), help)
     };
@@ -243,24 +217,15 @@ impl file::Draft {
             clients: self.clients?,
             telemetry: self.telemetry?,
             downstreams: self
-                .downstreams
+                .downstreams?
                 .into_iter()
                 .map(|(_, it)| it)
                 .collect::<Option<_>>()?,
             pages: self
-                .pages
+                .pages?
                 .into_iter()
                 .map(|(_, it)| it)
                 .collect::<Option<_>>()?,
         })
     }
-}
-
-/// A fault of the whole file that a key could have avoided.
-pub(super) fn nothing_to_serve() -> Fault {
-    let problem = Problem::new("no page is configured, so there is nothing to serve");
-    Fault::of_the_whole(
-        problem.what,
-        "add `[page.NAME]` with its `path`, and a `[page.NAME.part.NAME]` with `downstream` and `path`",
-    )
 }

@@ -59,6 +59,9 @@ impl PathPattern {
     }
 }
 
+/// Most parameters of a page; each is a pattern to compile and to match.
+const MAX_PARAMS: usize = 16;
+
 /// Longest path that can be written.
 const MAX_PATH: usize = 1024;
 
@@ -71,7 +74,7 @@ pub(super) struct Served {
 
 /// Where a page is served.
 pub(super) const SERVED: Kind<Served> = Kind {
-    read: |raw| served(raw.text("a path", "/product-page/{id}")?),
+    read: |raw| served(raw.text("a path")?),
     show: |path| json!(path.text),
     schema: || json!({"type": "string", "pattern": "^/[^?#]*$"}),
 };
@@ -92,7 +95,7 @@ enum Named {
 
 /// What a part asks its downstream for.
 pub(super) const FETCHED: Kind<Fetched> = Kind {
-    read: |raw| fetched(raw.text("a path", "/prices/{id}")?),
+    read: |raw| fetched(raw.text("a path")?),
     show: |path| json!(path.text),
     schema: || json!({"type": "string", "pattern": "^/[^#]*$"}),
 };
@@ -125,6 +128,11 @@ fn served(text: &str) -> Result<Served, Problem> {
             return Err(
                 Problem::new(format!("the parameter `{name}` stands in it twice"))
                     .help("give each parameter its own name"),
+            );
+        }
+        if params.len() == MAX_PARAMS {
+            return Err(
+                Problem::new(format!("has more than {MAX_PARAMS} parameters")).help("shorten it"),
             );
         }
         params.push(name.to_owned());

@@ -23,6 +23,10 @@ pub enum Remedy {
     None,
     /// Write this value; it is shown in the notation of the place: `key = "300ms"`.
     Write(Json),
+    /// Write one of these values, the first being the likelier.
+    Either(String, String),
+    /// Write the key's default, or its example if it has none.
+    Default,
     /// Anything else, as a sentence in lower case.
     Do(String),
 }
@@ -42,6 +46,18 @@ impl Problem {
         self
     }
 
+    /// The same fault, and two values that could have been meant.
+    pub fn either(mut self, value: impl Into<String>, other: impl Into<String>) -> Self {
+        self.remedy = Remedy::Either(value.into(), other.into());
+        self
+    }
+
+    /// The same fault; the default of its key would do.
+    pub fn default(mut self) -> Self {
+        self.remedy = Remedy::Default;
+        self
+    }
+
     /// The same fault, and what to do about it.
     pub fn help(mut self, sentence: impl Into<String>) -> Self {
         self.remedy = Remedy::Do(sentence.into());
@@ -53,8 +69,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         match &self.remedy {
-            Remedy::None => Ok(()),
+            Remedy::None | Remedy::Default => Ok(()),
             Remedy::Write(value) => write!(f, "; write {value}"),
+            Remedy::Either(value, other) => write!(f, "; write {value:?} or {other:?}"),
             Remedy::Do(sentence) => write!(f, "; {sentence}"),
         }
     }

@@ -8,248 +8,19 @@
 //! What always holds: a fault never ends the reading, so all of them are found at
 //! once; `None` from here means that the fault has been recorded.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::kinds::{Kind, Raw};
-use super::problem::{Problem, Remedy, did_you_mean};
-use super::report::{Fault, MOST_SHOWN, Mark, Severity};
-use super::variables::{Variable, Variables};
-use super::{Name, kinds};
-
-/// A key of the file: its name, kind, default and meaning.
-pub(super) struct Key<T> {
-    name: &'static str,
-    kind: Kind<T>,
-    fallback: Fallback,
-    about: &'static str,
-}
-
-/// What happens when a key is not there.
-#[derive(Clone, Copy)]
-enum Fallback {
-    /// It has this value, in the spelling of a variable.
-    Default(&'static str),
-    /// That is an error; this is what a value looks like, in the same spelling.
-    Required(&'static str),
-}
-
-/// A key that has a default, written as in a variable.
-pub(super) fn key<T>(name: &'static str, kind: Kind<T>, default: &'static str) -> Key<T> {
-    Key {
-        name,
-        kind,
-        fallback: Fallback::Default(default),
-        about: "",
-    }
-}
-
-/// A key that must be there, with an example of its value.
-pub(super) fn required<T>(name: &'static str, kind: Kind<T>, example: &'static str) -> Key<T> {
-    Key {
-        name,
-        kind,
-        fallback: Fallback::Required(example),
-        about: "",
-    }
-}
-
-impl<T> Key<T> {
-    /// What the key means; the description in the schema.
-    pub(super) fn about(mut self, about: &'static str) -> Self {
-        self.about = about;
-        self
-    }
-}
-
-/// Where a value came from.
-#[derive(Clone, Debug)]
-pub(super) enum Origin {
-    /// The file.
-    File(Range<usize>),
-    /// A variable.
-    Variable(Variable),
-    /// Nobody wrote it; the section it belongs to stands here, if anywhere.
-    Default(Option<Range<usize>>),
-}
-
-/// A key that was taken, or a section that was entered.
-pub(super) struct Taken {
-    pub(super) path: Vec<String>,
-    pub(super) origin: Origin,
-    pub(super) about: &'static str,
-    pub(super) what: What,
-}
-
-/// The two things that can be taken.
-pub(super) enum What {
-    /// A key.
-    Key {
-        value: Option<Json>,
-        schema: fn() -> Json,
-        required: bool,
-    },
-    /// A section with fixed keys.
-    Section,
-    /// A section whose keys are names.
-    Names,
-}
-
-/// All that was read so far.
-#[derive(Default)]
-pub(super) struct Ledger {
-    pub(super) variables: Variables,
-    pub(super) faults: Vec<Fault>,
-    taken: Vec<Taken>,
-    /// Dotted paths into `taken`.
-    index: HashMap<String, usize>,
-}
-
-impl Ledger {
-    /// Nothing read yet.
-    pub(super) fn new(variables: Variables) -> Self {
-        Self {
-            variables,
-            ..Self::default()
-        }
-    }
-
-    /// All keys and sections in the order they were taken.
-    pub(super) fn taken(&self) -> &[Taken] {
-        &self.taken
-    }
-
-    fn record(&mut self, dotted: String, taken: Taken) {
-        self.index.insert(dotted, self.taken.len());
-        self.taken.push(taken);
-    }
-
-    /// Records a fault of the key at this path, wherever its value came from.
-    pub(super) fn fault(&mut self, severity: Severity, path: &str, problem: Problem) {
-        let origin = self.origin(path);
-        self.fault_at(severity, path, &origin, problem);
-        if let (Some(label), Some(fault)) = (self.default_of(path), self.faults.last_mut())
-            && let Some(mark) = fault.marks.first_mut()
-        {
-            mark.label = label;
-        }
-    }
-
-    /// Adds a place that explains the fault recorded last.
-    pub(super) fn explain(&mut self, path: &str, label: &str) {
-        let (origin, default) = (self.origin(path), self.default_of(path));
-        let (Some(fault), Some(span)) = (self.faults.last_mut(), origin.span()) else {
-            return;
-        };
-        if !fault.marks.is_empty() && fault.marks.iter().all(|mark| mark.span != span) {
-            let label = default.unwrap_or_else(|| label.to_owned());
-            fault.marks.push(Mark { span, label });
-        }
-    }
-
-    /// Where the value of a key came from.
-    pub(super) fn origin(&self, path: &str) -> Origin {
-        self.get(path)
-            .map_or(Origin::Default(None), |taken| taken.origin.clone())
-    }
-
-    fn get(&self, path: &str) -> Option<&Taken> {
-        self.index.get(path).and_then(|at| self.taken.get(*at))
-    }
-
-    /// Says what a key has that nobody wrote.
-    fn default_of(&self, path: &str) -> Option<String> {
-        let taken = self.get(path)?;
-        match (&taken.origin, &taken.what) {
-            (
-                Origin::Default(_),
-                What::Key {
-                    value: Some(value), ..
-                },
-            ) => {
-                let name = taken.path.last()?;
-                Some(format!("`{name}` is not written here: it is {value}"))
-            }
-            _ => None,
-        }
-    }
-
-    /// Names the candidate that was probably meant, or all of them.
-    pub(super) fn suggest(&self, word: &str, known: &[String]) -> String {
-        let candidates = known.iter().map(String::as_str);
-        // Beyond that number no fault is shown, and the search is not free.
-        let meant = (self.faults.len() < MOST_SHOWN).then(|| did_you_mean(word, candidates));
-        match meant.flatten() {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => "there is none".to_owned(),
-            None if known.len() <= 12 => format!("there are {}", known.join(", ")),
-            None => format!("there are {} and others", known[..12].join(", ")),
-        }
-    }
-
-    fn fault_at(&mut self, severity: Severity, path: &str, origin: &Origin, problem: Problem) {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        let title = format!("`{path}`: {}", problem.what);
-        let (note, help) = match origin {
-            Origin::Variable(variable) => {
-                let note = format!("from the environment: {}", variable.shown());
-                (
-                    Some(note),
-                    help_in_environment(&variable.name, problem.remedy),
-                )
-            }
-            Origin::File(_) | Origin::Default(_) => (None, help_in_file(name, problem.remedy)),
-        };
-        let mark = |span| Mark {
-            span,
-            label: String::new(),
-        };
-        let marks = origin.span().map(mark).into_iter().collect();
-        self.faults.push(Fault {
-            severity,
-            title,
-            marks,
-            note,
-            help,
-        });
-    }
-}
-
-impl Origin {
-    /// The stretch of the file that shows it.
-    pub(super) fn span(&self) -> Option<Range<usize>> {
-        match self {
-            Origin::File(span) => Some(span.clone()),
-            Origin::Default(span) => span.clone(),
-            Origin::Variable(_) => None,
-        }
-    }
-
-    /// Whether somebody wrote the value.
-    pub(super) fn is_written(&self) -> bool {
-        !matches!(self, Origin::Default(_))
-    }
-}
-
-fn help_in_file(name: &str, remedy: Remedy) -> Option<String> {
-    match remedy {
-        Remedy::None => None,
-        Remedy::Write(value) => Some(format!("write `{name} = {value}`")),
-        Remedy::Do(sentence) => Some(sentence),
-    }
-}
-
-fn help_in_environment(name: &str, remedy: Remedy) -> Option<String> {
-    match remedy {
-        Remedy::None => None,
-        Remedy::Write(value) => Some(format!("write `{name}={}`", kinds::plain(&value))),
-        Remedy::Do(sentence) => Some(sentence),
-    }
-}
+use super::key::{Fallback, Key};
+use super::kinds::Kind;
+use super::ledger::{Ledger, Origin, Taken, What};
+use super::problem::{Problem, Remedy};
+use super::raw::{self, Raw};
+use super::report::Severity;
+use super::{Name, names};
 
 /// One section of the file, while its keys are being taken.
 pub(super) struct Section<'r, 't> {
@@ -288,59 +59,32 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Takes a key: from a variable, the file, or its default, in this order.
-    pub(super) fn take<T>(&mut self, key: Key<T>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, key: Key<'_, T>) -> Option<T> {
         let Key {
             name,
             kind,
             fallback,
             about,
         } = key;
-        self.take_named(name, &kind, fallback, about)
-    }
-
-    fn take_named<T>(
-        &mut self,
-        name: &str,
-        kind: &Kind<T>,
-        fallback: Fallback,
-        about: &'static str,
-    ) -> Option<T> {
         self.asked.push(name.to_owned());
         let dotted = self.dotted(name);
-        let variable = self.ledger.variables.take(&dotted);
-        let written = self.table.and_then(|table| table.get(name));
-        let (origin, read) = match (variable, written, fallback) {
-            (Some(variable), _, _) => {
-                let read = (kind.read)(&Raw::Plain(&variable.value));
-                (Origin::Variable(variable), read)
+        let (origin, read) = self.find(name, &dotted, &kind, fallback);
+        let read = read.map_err(|mut problem| {
+            if problem.remedy == Remedy::Default {
+                let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
+                let value = value.map(|value| Remedy::Write((kind.show)(&value)));
+                problem.remedy = value.unwrap_or(Remedy::None);
             }
-            (None, Some(value), _) => (
-                Origin::File(value.span()),
-                (kind.read)(&Raw::Toml(value.get_ref())),
-            ),
-            (None, None, Fallback::Default(text)) => (
-                Origin::Default(self.span.clone()),
-                (kind.read)(&Raw::Plain(text)),
-            ),
-            (None, None, Fallback::Required(example)) => {
-                let problem = self.missing(name, kind, example);
-                (Origin::Default(self.span.clone()), Err(problem))
-            }
-        };
-        let value = match read {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.ledger
-                    .fault_at(Severity::Error, &dotted, &origin, problem);
-                None
-            }
-        };
-        let path = self.path.iter().cloned().chain([name.to_owned()]).collect();
+            let ledger = &mut self.ledger;
+            ledger.fault_at(Severity::Error, &dotted, &origin, problem);
+        });
+        let value = read.ok();
+        let path = self.path_of(name);
         let required = matches!(fallback, Fallback::Required(_));
-        let shown = value.as_ref().map(kind.show);
+        let (shown, schema) = (value.as_ref().map(kind.show), kind.schema);
         let what = What::Key {
             value: shown,
-            schema: kind.schema,
+            schema,
             required,
         };
         self.ledger.record(
@@ -355,6 +99,33 @@ impl<'r, 't> Section<'r, 't> {
         value
     }
 
+    /// What the key is: from a variable, the file, or its default.
+    fn find<T>(
+        &mut self,
+        name: &str,
+        dotted: &str,
+        kind: &Kind<T>,
+        fallback: Fallback,
+    ) -> (Origin, Result<T, Problem>) {
+        if let Some(variable) = self.ledger.variables.take(dotted) {
+            let read = (kind.read)(&Raw::Plain(&variable.value));
+            return (Origin::Variable(variable), read);
+        }
+        if let Some(value) = self.table.and_then(|table| table.get(name)) {
+            let read = (kind.read)(&Raw::Toml(value.get_ref()));
+            return (Origin::File(value.span()), read);
+        }
+        let read = match fallback {
+            Fallback::Default(text) => (kind.read)(&Raw::Plain(text)),
+            Fallback::Required(example) => Err(self.missing(name, kind, example)),
+        };
+        (Origin::Default(self.span.clone()), read)
+    }
+
+    fn path_of(&self, name: &str) -> Vec<String> {
+        self.path.iter().cloned().chain([name.to_owned()]).collect()
+    }
+
     fn missing<T>(&self, name: &str, kind: &Kind<T>, example: &str) -> Problem {
         let example = (kind.read)(&Raw::Plain(example)).map_or(Json::Null, |v| (kind.show)(&v));
         let header = self.path.join(".");
@@ -362,19 +133,8 @@ impl<'r, 't> Section<'r, 't> {
             .help(format!("add `{name} = {example}` below `[{header}]`"))
     }
 
-    /// Takes a key whose name is the user's own.
-    pub(super) fn take_own<T>(
-        &mut self,
-        name: &str,
-        kind: &Kind<T>,
-        default: &'static str,
-        about: &'static str,
-    ) -> Option<T> {
-        self.take_named(name, kind, Fallback::Default(default), about)
-    }
-
     /// Takes what only Datadog's own variables can say; it is no key of the file.
-    pub(super) fn from_datadog<T>(
+    pub(super) fn take_datadog<T>(
         &mut self,
         name: &str,
         kind: Kind<T>,
@@ -410,7 +170,7 @@ impl<'r, 't> Section<'r, 't> {
         value
     }
 
-    /// Reads a section whose keys are the user's own and end in `names`.
+    /// Reads a section whose keys are the user's own; `noun` is what one of them is called.
     pub(super) fn own_keys<T>(
         &mut self,
         name: &str,
@@ -424,22 +184,33 @@ impl<'r, 't> Section<'r, 't> {
         value
     }
 
-    /// Reads every `[name.SOMETHING]` in the order of the file.
+    /// Reads every `[name.SOMETHING]` in the order of the file; none if there are too many.
     pub(super) fn each<T>(
         &mut self,
         name: &str,
         about: &'static str,
+        most: usize,
         mut read: impl FnMut(&mut Section<'_, 't>, Name) -> Option<T>,
-    ) -> Vec<(Name, Option<T>)> {
-        let Some(mut section) = self.enter(name, about, What::Names, "key") else {
-            return Vec::new();
-        };
+    ) -> Option<Vec<(Name, Option<T>)>> {
+        let mut section = self.enter(name, about, What::Names, "key")?;
         let table = section.table;
+        let count = table.map_or(0, |table| table.len());
+        if count > most {
+            let problem = Problem::new(format!("{count} are too many; the most is {most}"));
+            let path = section.path.join(".");
+            let ledger = &mut section.ledger;
+            ledger.fault(
+                Severity::Error,
+                &path,
+                problem.help("remove some, or share the work"),
+            );
+            return None;
+        }
         let names = table.into_iter().flat_map(|table| table.keys());
         let mut all = Vec::new();
         for own in names {
             let dotted = section.dotted(own.get_ref());
-            if let Err(problem) = kinds::name(own.get_ref()) {
+            if let Err(problem) = names::check(own.get_ref()) {
                 let origin = Origin::File(own.span());
                 section
                     .ledger
@@ -449,7 +220,7 @@ impl<'r, 't> Section<'r, 't> {
             let value = section.section(own.get_ref(), "", |inner| read(inner, name.clone()));
             all.push((name, value));
         }
-        all
+        Some(all)
     }
 
     /// The names below a section of names, before they are read.
@@ -481,16 +252,10 @@ impl<'r, 't> Section<'r, 't> {
             Some(DeValue::Table(table)) => Some(table),
             Some(other) => {
                 let dotted = path.join(".");
-                let problem = not_a_section(&dotted, other);
-                let origin = Origin::Default(None);
+                let problem = not_a_section(&dotted, &what, other);
+                let origin = span.map_or(Origin::Default(None), Origin::File);
                 self.ledger
                     .fault_at(Severity::Error, &dotted, &origin, problem);
-                if let (Some(fault), Some(span)) = (self.ledger.faults.last_mut(), span) {
-                    fault.marks.push(Mark {
-                        span,
-                        label: String::new(),
-                    });
-                }
                 return None;
             }
         };
@@ -544,9 +309,16 @@ fn header(key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>
     }
 }
 
-fn not_a_section(dotted: &str, found: &DeValue<'_>) -> Problem {
-    let what = format!("is a section, but {} stands here", kinds::type_name(found));
-    Problem::new(what).help(format!(
-        "write the header `[{dotted}]` and its keys below it"
+fn not_a_section(dotted: &str, what: &What, found: &DeValue<'_>) -> Problem {
+    let header = match what {
+        What::Names if !dotted.ends_with(".params") => format!("{dotted}.NAME"),
+        What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
+    };
+    Problem::new(format!(
+        "is a section, but {} stands here",
+        raw::type_name(found)
+    ))
+    .help(format!(
+        "write the header `[{header}]` and its keys below it"
     ))
 }

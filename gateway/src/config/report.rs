@@ -9,7 +9,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Faults of one report that are shown in full.
-pub const MOST_SHOWN: usize = 64;
+pub(super) const MOST_SHOWN: usize = 64;
 
 /// Errors or warnings about one configuration, in the order of the file.
 ///

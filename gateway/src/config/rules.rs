@@ -1,17 +1,21 @@
 //! Rules between sections: the errors no section can find alone.
 
+use serde_json::Value as Json;
+
 use super::file::Draft;
-use super::load::nothing_to_serve;
+use super::ledger::Ledger;
+use super::path::PathPattern;
 use super::problem::Problem;
-use super::reader::Ledger;
 use super::report::{Fault, Severity};
 use super::variables;
-use super::{Config, Page};
 
 /// Finds what is wrong between sections.
-pub(super) fn errors(draft: &Draft, ledger: &mut Ledger) {
-    if draft.pages.is_empty() {
-        ledger.faults.push(nothing_to_serve());
+pub(super) fn check(draft: &Draft, ledger: &mut Ledger) {
+    if draft.pages.as_ref().is_some_and(Vec::is_empty) {
+        ledger.faults.push(Fault::of_the_whole(
+            "no page is configured, so there is nothing to serve",
+            "add `[page.NAME]` with its `path`, and `[page.NAME.part.NAME]` with `downstream` and `path`",
+        ));
     }
     listeners_differ(draft, ledger);
     pages_do_not_overlap(draft, ledger);
@@ -32,43 +36,52 @@ fn listeners_differ(draft: &Draft, ledger: &mut Ledger) {
         || public.ip().is_unspecified()
         || private.ip().is_unspecified();
     if public.port() == private.port() && public.port() != 0 && same_host {
-        let what = format!("port {} is taken by `server.listen`", private.port());
+        let what = format!("both listeners would have port {}", public.port());
+        let written = ledger.origin("admin.listen").is_written();
+        let (at, other) = match written {
+            true => ("admin.listen", "server.listen"),
+            false => ("server.listen", "admin.listen"),
+        };
         error(
             ledger,
-            "admin.listen",
-            Problem::new(what).write("127.0.0.1:9901"),
+            at,
+            Problem::new(what).help("give one of them another port"),
         );
-        ledger.explain("server.listen", "the public listener");
+        ledger.explain(other, "the other listener");
     }
 }
 
+/// Goes by the paths alone, so that a page with another fault is compared all the same.
 fn pages_do_not_overlap(draft: &Draft, ledger: &mut Ledger) {
-    let pages: Vec<&Page> = draft
-        .pages
-        .iter()
-        .filter_map(|(_, page)| page.as_ref())
-        .collect();
-    for (i, page) in pages.iter().enumerate() {
-        let Some(other) = pages[..i]
-            .iter()
-            .find(|other| other.path.overlaps(&page.path))
-        else {
+    let mut seen: Vec<(String, PathPattern)> = Vec::new();
+    for (name, _) in draft.pages.iter().flatten() {
+        let key = format!("page.{name}.path");
+        let Some(text) = ledger.value(&key).and_then(Json::as_str) else {
             continue;
         };
-        let what = format!(
-            "one request could match this and the path of `page.{}`",
-            other.name
-        );
-        let problem = Problem::new(what).help("let one of them begin with another word");
-        error(ledger, &format!("page.{}.path", page.name), problem);
-        ledger.explain(&format!("page.{}.path", other.name), "the other path");
+        let path = PathPattern {
+            text: text.to_owned(),
+            params: Vec::new(),
+        };
+        if let Some((other, _)) = seen.iter().find(|(_, other)| other.overlaps(&path)) {
+            let what = format!("a request could match this and `{other}`");
+            let problem = Problem::new(what).help("let one of the paths begin with another word");
+            error(ledger, &key, problem);
+            ledger.explain(other, "the other path");
+        }
+        seen.push((key, path));
     }
 }
 
 /// A page starts when all its required parts have permits; it never does if it needs more than there are.
 fn pages_can_be_admitted(draft: &Draft, ledger: &mut Ledger) {
-    for page in draft.pages.iter().filter_map(|(_, page)| page.as_ref()) {
-        for (id, (name, downstream)) in draft.downstreams.iter().enumerate() {
+    for page in draft
+        .pages
+        .iter()
+        .flatten()
+        .filter_map(|(_, page)| page.as_ref())
+    {
+        for (id, (name, downstream)) in draft.downstreams.iter().flatten().enumerate() {
             let required = page
                 .parts
                 .iter()
@@ -127,6 +140,3 @@ fn variables_found_their_keys(ledger: &mut Ledger) {
     }
     ledger.faults.append(&mut faults);
 }
-
-/// Finds what is legal but probably not meant.
-pub(super) fn warnings(_config: &Config, _ledger: &mut Ledger) {}

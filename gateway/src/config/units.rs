@@ -165,7 +165,13 @@ impl Quantity {
             return Err(Problem::new(format!("a {noun} cannot be empty")).write(self.example));
         }
         if text.starts_with('-') {
-            return Err(Problem::new(format!("a {noun} cannot be negative")).write(self.example));
+            let positive = text.trim_start_matches('-');
+            let fix = if self.parse(positive, max).is_ok() {
+                positive
+            } else {
+                self.example
+            };
+            return Err(Problem::new(format!("a {noun} cannot be negative")).write(fix));
         }
         if number.is_empty() {
             let what = format!("not a {noun}, which is a whole number and its unit");
@@ -252,5 +258,118 @@ impl Quantity {
                 .filter(|(prefix, _)| lower.starts_with(prefix))
                 .find_map(|(_, name)| known(name))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::problem::Remedy;
+    use super::*;
+
+    fn fix<T: std::fmt::Debug>(read: Result<T, Problem>) -> String {
+        let problem = read.unwrap_err();
+        let Remedy::Write(value) = problem.remedy else {
+            panic!("no value to write: {problem:?}");
+        };
+        value.as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        for (text, nanos) in [
+            ("0ms", 0),
+            ("7ns", 7),
+            ("250us", 250_000),
+            ("300ms", 300_000_000),
+            ("5s", 5_000_000_000),
+            ("1m", 60_000_000_000),
+            ("24h", 86_400_000_000_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_near_miss_of_a_duration_is_answered_with_what_was_meant() {
+        for (text, meant) in [
+            ("300", "300ms"),
+            ("", "300ms"),
+            ("-5s", "5s"),
+            ("1.5s", "1500ms"),
+            ("0.25ms", "250us"),
+            ("300MS", "300ms"),
+            ("300 ms", "300ms"),
+            ("5 seconds", "5s"),
+            ("2min", "2m"),
+            ("25h", "24h"),
+            ("99999999999999999999h", "24h"),
+            ("18446744073709551615h", "24h"),
+        ] {
+            assert_eq!(fix(duration(text)), meant, "{text}");
+        }
+        for text in ["ms", "5x", "1s500ms", "+5s", "1e3ms", "٣s", "5s "] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024_or_of_1000() {
+        for (text, bytes) in [
+            ("512B", 512),
+            ("64KiB", 65_536),
+            ("1MiB", 1 << 20),
+            ("1GiB", 1 << 30),
+            ("1kB", 1000),
+            ("1KB", 1000),
+            ("2MB", 2_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(fix(size("64")), "64KiB");
+        assert_eq!(fix(size("64kib")), "64KiB");
+        assert_eq!(fix(size("64K")), "64KiB");
+        assert_eq!(fix(size("2GiB")), "1GiB");
+        assert_eq!(fix(size("1.5KiB")), "1536B");
+    }
+
+    #[test]
+    fn rates_are_a_count_and_a_period() {
+        let seconds = |text: &str| rate(text).unwrap().map(|rate| rate.per_second());
+        assert_eq!(seconds("500/s"), Some(500.0));
+        assert_eq!(seconds("30/min"), Some(0.5));
+        assert_eq!(seconds("3600/h"), Some(1.0));
+        assert_eq!(seconds("none"), None);
+        assert_eq!(fix(rate("500")), "500/s");
+        assert_eq!(fix(rate("0/s")), "none");
+        assert_eq!(fix(rate("5/sec")), "5/s");
+        assert_eq!(fix(rate("5/minute")), "5/min");
+        for text in [
+            "",
+            "/s",
+            "-5/s",
+            "1.5/s",
+            "5/",
+            "5/d",
+            "99999999999/s",
+            "5 /s",
+        ] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_as_the_same(nanos in 0..=86_400_000_000_000_u64, bytes in 0..=MAX_SIZE) {
+            let time = Duration::from_nanos(nanos);
+            prop_assert_eq!(duration(&show_duration(time)), Ok(time));
+            prop_assert_eq!(size(&show_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,24}|[0-9.]{0,30}[a-zA-Z/]{0,4}") {
+            let _ = (duration(&text), size(&text), rate(&text));
+        }
     }
 }

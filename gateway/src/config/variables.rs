@@ -33,10 +33,18 @@ pub(super) struct Variable {
 }
 
 impl Variable {
-    /// `NAME="value"`, on one line and not endless.
+    /// `NAME="value"`, on one line, not endless, and without the credentials of a URL:
+    /// variables are where people put secrets, and errors end up in logs.
     pub(super) fn shown(&self) -> String {
-        let short: String = self.value.chars().take(200).collect();
-        let more = if short.len() < self.value.len() {
+        let masked = match self.value.split_once("://") {
+            Some((scheme, rest)) if rest.contains('@') => {
+                let host = rest.rsplit('@').next().unwrap_or("");
+                format!("{scheme}://***@{host}")
+            }
+            Some(_) | None => self.value.clone(),
+        };
+        let short: String = masked.chars().take(200).collect();
+        let more = if short.len() < masked.len() {
             " (and more)"
         } else {
             ""

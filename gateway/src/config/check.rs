@@ -1,0 +1,156 @@
+//! `gateway check`: all that is wrong with a file, or what it amounts to.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::load::load_file;
+use super::units::{show_duration, show_rate, show_size};
+use super::{Config, Downstream, Page, Part, ShedStatus};
+
+/// Latency that the summary's throughput is worked out for, beside the deadline.
+const USUAL: Duration = Duration::from_millis(80);
+
+/// Writes every error and warning of the file at `path`, and a summary if it can be used.
+/// Returns whether it can.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn check(path: &Path, colours: bool, out: &mut dyn io::Write) -> io::Result<bool> {
+    let count = |number: usize, noun: &str| match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    };
+    match load_file(path) {
+        Err(report) => {
+            writeln!(out, "{}\n", report.render(colours))?;
+            writeln!(out, "{}: {}", path.display(), count(report.len(), "error"))?;
+            Ok(false)
+        }
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                writeln!(out, "{}\n", loaded.warnings.render(colours))?;
+            }
+            let warnings = count(loaded.warnings.len(), "warning");
+            writeln!(out, "{}: no errors, {warnings}\n", path.display())?;
+            summary(&loaded.config, out)?;
+            Ok(true)
+        }
+    }
+}
+
+/// What a person wants to see before starting it.
+fn summary(config: &Config, out: &mut dyn io::Write) -> io::Result<()> {
+    for page in &config.pages {
+        page_summary(config, page, out)?;
+    }
+    writeln!(out, "downstreams")?;
+    for (id, downstream) in config.downstreams.iter().enumerate() {
+        let calls = config
+            .pages
+            .iter()
+            .filter(|page| page.parts.iter().any(|part| part.downstream.0 == id));
+        let slowest = calls.filter_map(|page| page.deadline).max();
+        writeln!(
+            out,
+            "  {:<20} {}",
+            downstream.name.as_str(),
+            downstream_summary(downstream, slowest)
+        )?;
+    }
+    let status = match config.shed.status {
+        ShedStatus::TooManyRequests => 429,
+        ShedStatus::ServiceUnavailable => 503,
+    };
+    let clients = &config.clients;
+    writeln!(out, "limits")?;
+    writeln!(
+        out,
+        "  {} pages in flight, {} connections; load is refused with {status}",
+        config.admission.max_in_flight, config.server.max_connections
+    )?;
+    writeln!(
+        out,
+        "  each client: {}, {} at once",
+        show_rate(clients.rate),
+        clients.burst
+    )?;
+    writeln!(out, "listeners")?;
+    writeln!(
+        out,
+        "  {} for clients, {} for operators",
+        config.server.listen, config.admin.listen
+    )
+}
+
+fn page_summary(config: &Config, page: &Page, out: &mut dyn io::Write) -> io::Result<()> {
+    writeln!(out, "page {}: GET {}", page.name, page.path.text)?;
+    let wait = match page.queue {
+        0 => "no page waits for permits".to_owned(),
+        queue => format!(
+            "{queue} may wait for permits, up to {}",
+            show_duration(page.max_wait)
+        ),
+    };
+    match page.deadline {
+        Some(deadline) => writeln!(
+            out,
+            "  answers within {}, {} of it reserved; {wait}",
+            show_duration(deadline),
+            show_duration(page.reserve)
+        )?,
+        None => writeln!(out, "  has no deadline; {wait}")?,
+    }
+    for part in &page.parts {
+        writeln!(
+            out,
+            "  {:<20} {}",
+            part.name.as_str(),
+            part_summary(config, part)
+        )?;
+    }
+    Ok(())
+}
+
+fn part_summary(config: &Config, part: &Part) -> String {
+    let need = if part.required {
+        "required"
+    } else {
+        "optional"
+    };
+    let from = config
+        .downstreams
+        .get(part.downstream.0)
+        .map_or("", |downstream| downstream.name.as_str());
+    let timeout = part.timeout.map_or(String::new(), |timeout| {
+        format!(", given up after {}", show_duration(timeout))
+    });
+    format!("{need}, {from} {}{timeout}", part.path.text)
+}
+
+fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> String {
+    let version = if downstream.http2 {
+        "HTTP/2"
+    } else {
+        "HTTP/1.1"
+    };
+    let body = show_size(downstream.max_body.get() as u64);
+    let carries = match downstream.permits {
+        None => "no bulkhead".to_owned(),
+        Some(permits) => {
+            let at = |latency: Duration| f64::from(permits.get()) / latency.as_secs_f64();
+            let worst = slowest.map_or(String::new(), |d| {
+                format!(", {:.0}/s at {}", at(d), show_duration(d))
+            });
+            format!(
+                "{permits} permits: {:.0} calls/s at {}{worst}",
+                at(USUAL),
+                show_duration(USUAL)
+            )
+        }
+    };
+    format!(
+        "{} {version}, bodies to {body}, {carries}",
+        super::address::show(&downstream.url)
+    )
+}

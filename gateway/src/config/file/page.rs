@@ -1,0 +1,166 @@
+//! `[page.NAME]`, its parameters and its parts.
+
+use crate::config::headers::HEADERS;
+use crate::config::key::{key, required};
+use crate::config::kinds::{BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE};
+use crate::config::names::{PATTERN, REFERENCE};
+use crate::config::path::{FETCHED, SERVED, Served};
+use crate::config::problem::Problem;
+use crate::config::reader::Section;
+use crate::config::report::Severity;
+use crate::config::{DownstreamId, MAX_PARTS, Name, Page, Param, Part, PathPattern};
+
+/// Takes `[page.NAME]` and the parts below it.
+pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) -> Option<Page> {
+    let path = s.take(
+        required("path", SERVED, "/product-page/{id}")
+            .about("Where the page is served; a parameter is a whole segment in braces."),
+    );
+    let deadline = s.take(
+        key("deadline", DURATION_OR_NONE, "300ms")
+            .about("Budget of the whole page. \"none\": none."),
+    );
+    let reserve = s.take(
+        key("reserve", DURATION, "5ms")
+            .about("Part of the budget kept for assembling and writing."),
+    );
+    let max_wait = s.take(
+        key("max_wait", DURATION, "50ms").about("Longest wait for permits, inside the deadline."),
+    );
+    let queue =
+        s.take(key("queue", COUNT_OR_ZERO, "64").about("Pages that may wait for permits at once."));
+    let forward_headers = s.take(
+        key("forward_headers", HEADERS, "accept-language")
+            .about("Request headers of the client that calls carry."),
+    );
+    let params = params(s, path.as_ref());
+    let parts = parts(s, path.as_ref(), downstreams);
+    if let (Some(Some(deadline)), Some(reserve)) = (deadline, reserve)
+        && reserve >= deadline
+    {
+        let problem = Problem::new("leaves nothing of the deadline for the calls");
+        s.fault_beside(
+            "reserve",
+            problem.write("5ms"),
+            "deadline",
+            "all of the budget",
+        );
+    }
+    Some(Page {
+        name,
+        path: PathPattern {
+            text: path?.text,
+            params: params?,
+        },
+        deadline: deadline?,
+        reserve: reserve?,
+        max_wait: max_wait?,
+        queue: queue?.map_or(0, |pages| pages.get() as usize),
+        forward_headers: forward_headers?,
+        parts: parts?,
+    })
+}
+
+fn params(s: &mut Section<'_, '_>, path: Option<&Served>) -> Option<Vec<Param>> {
+    let about = "One pattern per parameter of the path; a value that does not match is refused.";
+    s.own_keys("params", about, "parameter of the path", |s| {
+        let Some(path) = path else {
+            s.ignore_rest();
+            return None;
+        };
+        let take = |name: &String| {
+            let pattern = s.take(
+                key(name, PATTERN, "^[A-Za-z0-9_-]{1,64}$")
+                    .about("What the whole decoded value must match."),
+            );
+            Some(Param {
+                name: name.clone(),
+                pattern: pattern?,
+            })
+        };
+        let all: Vec<Option<Param>> = path.params.iter().map(take).collect();
+        all.into_iter().collect()
+    })
+}
+
+fn parts(s: &mut Section<'_, '_>, path: Option<&Served>, known: &[String]) -> Option<Vec<Part>> {
+    let params = path.map(|path| path.params.as_slice());
+    let all = s.each(
+        "part",
+        "A named piece of the page.",
+        MAX_PARTS,
+        |s, name| part(s, name, params, known),
+    )?;
+    if all.is_empty() {
+        let header = s.dotted("part.pricing");
+        let problem = Problem::new("a page without parts has nothing to answer");
+        s.fault(
+            "part",
+            problem.help(format!("add `[{header}]` with its `downstream` and `path`")),
+        );
+    }
+    all.into_iter().map(|(_, part)| part).collect()
+}
+
+fn part(
+    s: &mut Section<'_, '_>,
+    name: Name,
+    params: Option<&[String]>,
+    downstreams: &[String],
+) -> Option<Part> {
+    let downstream = s.take(
+        required("downstream", REFERENCE, "pricing")
+            .about("Name of the `[downstream.NAME]` it comes from."),
+    );
+    let path = s.take(
+        required("path", FETCHED, "/prices/{id}")
+            .about("What is asked for there; the page's parameters in braces."),
+    );
+    let required = s.take(
+        key("required", BOOLEAN, "true")
+            .about("Whether the page is refused without it, instead of answered without it."),
+    );
+    let timeout = s
+        .take(key("timeout", DURATION_OR_NONE, "none").about(
+            "Never wait longer than this for the part. \"none\": as long as the page does.",
+        ));
+    let downstream = downstream.and_then(|wanted| {
+        let id = downstreams.iter().position(|known| *known == *wanted);
+        if id.is_none() {
+            let problem = Problem::new(format!("there is no downstream `{wanted}`"));
+            s.fault_suggesting("downstream", problem, &wanted, downstreams);
+        }
+        id.map(DownstreamId)
+    });
+    let path = path.zip(params).and_then(|(path, params)| {
+        path.resolve(params)
+            .map_err(|problem| s.fault("path", problem))
+            .ok()
+    });
+    Some(Part {
+        name,
+        downstream: downstream?,
+        path: path?,
+        required: required?,
+        timeout: timeout?,
+    })
+}
+
+/// The faults a section can find itself.
+impl Section<'_, '_> {
+    fn fault(&mut self, name: &str, problem: Problem) {
+        let path = self.dotted(name);
+        self.ledger.fault(Severity::Error, &path, problem);
+    }
+
+    fn fault_beside(&mut self, name: &str, problem: Problem, other: &str, label: &str) {
+        let (path, other) = (self.dotted(name), self.dotted(other));
+        self.ledger.fault(Severity::Error, &path, problem);
+        self.ledger.explain(&other, label);
+    }
+
+    fn fault_suggesting(&mut self, name: &str, problem: Problem, word: &str, known: &[String]) {
+        let help = self.ledger.suggest(word, known);
+        self.fault(name, problem.help(help));
+    }
+}

@@ -1,0 +1,92 @@
+//! Header names: which may be forwarded, and which tell clients apart.
+
+use http::HeaderName;
+use serde_json::json;
+
+use super::IdentifyBy;
+use super::kinds::Kind;
+use super::problem::Problem;
+use super::raw::list;
+
+/// A header the gateway itself owns on calls, so that no client's value may pass.
+pub fn is_reserved_header(name: &HeaderName) -> bool {
+    const RESERVED: &[&str] = &[
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "expect",
+        "accept-encoding",
+        "range",
+        "x-request-id",
+        "x-request-timeout-ms",
+        "traceparent",
+        "tracestate",
+        "x-envoy-expected-rq-timeout-ms",
+    ];
+    RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-datadog-")
+}
+
+fn header(text: &str) -> Result<HeaderName, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(format!("{text:?} is not a header name"))
+            .help("a header name is letters, digits and dashes, such as `accept-language`")
+    })
+}
+
+/// What tells clients apart: `"ip"` or `"header:NAME"`.
+pub(super) const IDENTIFY_BY: Kind<IdentifyBy> = Kind {
+    read: |raw| {
+        let text = raw.text("\"ip\" or \"header:NAME\"")?;
+        match text.strip_prefix("header:") {
+            Some(name) => header(name).map(IdentifyBy::Header),
+            None if text == "ip" => Ok(IdentifyBy::Ip),
+            None => {
+                let what = format!("expected \"ip\" or \"header:NAME\", found {text:?}");
+                let plausible = text.parse::<HeaderName>().is_ok() && text.contains('-');
+                let fix = if plausible {
+                    format!("header:{text}")
+                } else {
+                    "ip".to_owned()
+                };
+                Err(Problem::new(what).write(fix))
+            }
+        }
+    },
+    show: |value| match value {
+        IdentifyBy::Ip => json!("ip"),
+        IdentifyBy::Header(name) => json!(format!("header:{name}")),
+    },
+    schema: || json!({"type": "string", "pattern": "^(ip|header:[!-~]+)$"}),
+};
+
+/// A list of header names that calls may carry.
+pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
+    read: |raw| {
+        let mut all: Vec<HeaderName> = Vec::new();
+        for text in list(raw)? {
+            let name = header(&text)?;
+            if is_reserved_header(&name) {
+                let what = format!("`{name}` is not the client's to send on: calls have their own");
+                return Err(Problem::new(what).help("remove it from the list"));
+            }
+            if all.contains(&name) {
+                let what = format!("`{name}` stands here twice");
+                return Err(Problem::new(what).help("remove one of them"));
+            }
+            all.push(name);
+        }
+        Ok(all)
+    },
+    show: |all| all.iter().map(HeaderName::as_str).collect(),
+    schema: || json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "minLength": 1}}),
+};

@@ -1,0 +1,79 @@
+//! Names, references to them, and the patterns of parameters.
+
+use std::borrow::Cow;
+
+use regex::Regex;
+use serde_json::json;
+
+use super::kinds::Kind;
+use super::problem::Problem;
+
+/// Wraps a pattern so that it matches whole values only.
+const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
+
+/// A regular expression for whole values.
+pub(super) const PATTERN: Kind<Regex> = Kind {
+    read: |raw| {
+        let text = raw.text("a pattern")?;
+        if text.is_empty() {
+            return Err(
+                Problem::new("an empty pattern matches no value").write("^[A-Za-z0-9_-]{1,64}$")
+            );
+        }
+        let whole =
+            Regex::new(text).and_then(|_| Regex::new(&format!("{}{text}{}", WHOLE.0, WHOLE.1)));
+        whole.map_err(|error| {
+            let why = error.to_string();
+            let why = why
+                .lines()
+                .last()
+                .unwrap_or("")
+                .trim_start_matches("error: ")
+                .to_owned();
+            let what = format!("is not a pattern: {why}");
+            Problem::new(what)
+                .help("the syntax is that of https://docs.rs/regex, e.g. '^[0-9]{1,10}$'")
+        })
+    },
+    show: |pattern| {
+        let text = pattern.as_str();
+        let bare = text
+            .strip_prefix(WHOLE.0)
+            .and_then(|text| text.strip_suffix(WHOLE.1));
+        json!(bare.unwrap_or(text))
+    },
+    schema: || json!({"type": "string", "format": "regex", "minLength": 1}),
+};
+
+/// What a name may look like, for the schema.
+pub(super) const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
+
+/// Checks a name of a page, part or downstream.
+pub(super) fn check(text: &str) -> Result<(), Problem> {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let first = text.bytes().next().is_some_and(good);
+    if first && text.len() <= 63 && text.bytes().all(|b| good(b) || b == b'_' || b == b'-') {
+        return Ok(());
+    }
+    let what = "is not a name: up to 63 of a-z, 0-9, - and _, and the first a letter or digit";
+    let usable = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let better: String = text.chars().map(usable).take(63).collect();
+    let better = better.trim_matches('-');
+    Err(match better {
+        "" => Problem::new(what),
+        better => Problem::new(what).help(format!("call it `{better}`")),
+    })
+}
+
+/// The name of a downstream, as a reference.
+pub(super) const REFERENCE: Kind<Cow<'static, str>> = Kind {
+    read: |raw| Ok(Cow::Owned(raw.text("the name of a downstream")?.to_owned())),
+    show: |value| json!(value),
+    schema: || json!({"type": "string", "pattern": NAME_PATTERN}),
+};

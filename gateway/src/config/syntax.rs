@@ -1,0 +1,81 @@
+//! What is wrong with a file before it is TOML.
+//!
+//! The parser's words are kept, for people who know TOML; the help beside them is
+//! for those who just forgot the quotes.
+
+use toml::Spanned;
+use toml::de::{DeTable, Error};
+
+use super::report::{Fault, Mark, Severity};
+
+/// How the parser calls a key that stands twice: the one error that leaves the rest readable.
+const DUPLICATE: &str = "duplicate key";
+
+/// The file as far as it is TOML, where it is not, and whether the rest is worth reading.
+pub(super) fn parse(text: &str) -> (Spanned<DeTable<'_>>, Vec<Fault>, bool) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let readable = errors.iter().all(|error| error.message() == DUPLICATE);
+    let mut faults: Vec<(usize, Fault)> = errors.iter().map(|error| fault(text, error)).collect();
+    // The parser goes on where it stumbled; the rest of that line is the same slip.
+    faults.sort_by_key(|(_, fault)| fault.marks.first().map_or(0, |mark| mark.span.start));
+    faults.dedup_by_key(|(line, _)| *line);
+    (
+        table,
+        faults.into_iter().map(|(_, fault)| fault).collect(),
+        readable,
+    )
+}
+
+/// The fault and the start of its line.
+fn fault(text: &str, error: &Error) -> (usize, Fault) {
+    let span = error.span().unwrap_or(0..0);
+    let start = text[..span.start]
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let line = text[start..].lines().next().unwrap_or("").trim();
+    let title = match error.message() {
+        DUPLICATE => format!("`{}` stands here for the second time", &text[span.clone()]),
+        other => format!("not TOML: {}", other.replace('\n', ", ")),
+    };
+    let help = Some(help(error.message(), line));
+    let marks = vec![Mark {
+        span,
+        label: String::new(),
+    }];
+    (
+        start,
+        Fault {
+            severity: Severity::Error,
+            title,
+            marks,
+            note: None,
+            help,
+        },
+    )
+}
+
+/// What to do about it, judged by the line as much as by the error.
+fn help(message: &str, line: &str) -> String {
+    let (key, value) = line.split_once('=').unwrap_or((line, ""));
+    let (key, value) = (key.trim(), value.trim());
+    let bare =
+        !value.is_empty() && !value.contains(['"', '\'', '[', ']', '{', '}', '#', '=', '\\']);
+    if message == DUPLICATE {
+        "it is already there, further up; keep one of them".to_owned()
+    } else if line.contains('=') && value.is_empty() {
+        format!("write a value after `{key} =`")
+    } else if message.contains("escape") {
+        "between single quotes a backslash is only a backslash: '^\\d+$'".to_owned()
+    } else if message.contains("array") {
+        "a list is values with commas between them, in brackets: [\"a\", \"b\"]".to_owned()
+    } else if message.contains("table") {
+        "a section is its dotted name in brackets, alone on its line: `[page.product-page]`"
+            .to_owned()
+    } else if bare {
+        format!("write `{key} = \"{value}\"`: text, durations and sizes stand in quotes")
+    } else if message.contains("string") {
+        "close the quotes on the same line".to_owned()
+    } else {
+        "write `[section]` or `key = value` on each line; see https://toml.io".to_owned()
+    }
+}

@@ -1,0 +1,226 @@
+//! What is legal but probably not meant. Few and precise: a warning that is often
+//! wrong is one that nobody reads.
+
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use super::problem::Problem;
+use super::report::Severity;
+use super::units::{show_duration, show_rate};
+use super::{Config, Downstream, Page};
+
+/// Finds all of them.
+pub(super) fn find(config: &Config, ledger: &mut Ledger) {
+    let mut found = Warnings { config, ledger };
+    config.pages.iter().for_each(|page| {
+        found.budget(page);
+        found.queue(page);
+        found.parts(page);
+        found.capacity(page);
+    });
+    for (id, downstream) in config.downstreams.iter().enumerate() {
+        found.downstream(id, downstream);
+    }
+    found.drain();
+}
+
+struct Warnings<'a> {
+    config: &'a Config,
+    ledger: &'a mut Ledger,
+}
+
+impl Page {
+    /// What the deadline leaves for waiting and calling.
+    fn usable(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_sub(self.reserve))
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("page.{}.{name}", self.name)
+    }
+}
+
+impl Warnings<'_> {
+    fn warn(&mut self, path: &str, problem: Problem) {
+        self.ledger.fault(Severity::Warning, path, problem);
+    }
+
+    fn is_written(&self, path: &str) -> bool {
+        self.ledger.origin(path).is_written()
+    }
+
+    fn budget(&mut self, page: &Page) {
+        let Some(usable) = page.usable() else {
+            let what = "without a deadline a slow part holds its page, and the page its permits, without end";
+            return self.warn(&page.key("deadline"), Problem::new(what).write("300ms"));
+        };
+        if page.max_wait >= usable {
+            let what = format!(
+                "a page may wait for permits until nothing is left of its {}",
+                show_duration(usable)
+            );
+            self.warn(
+                &page.key("max_wait"),
+                Problem::new(what).write(show_duration(whole_ms(usable / 6))),
+            );
+            self.ledger
+                .explain(&page.key("deadline"), "the deadline it is inside of");
+        }
+    }
+
+    /// A queue and the wait in it only make sense together.
+    fn queue(&mut self, page: &Page) {
+        let (queue, max_wait) = (page.key("queue"), page.key("max_wait"));
+        if page.queue == 0 && !page.max_wait.is_zero() && self.is_written(&max_wait) {
+            let what = "has no effect: with `queue = 0` no page waits";
+            self.warn(&max_wait, Problem::new(what).write("0ms"));
+            self.ledger.explain(&queue, "no page waits");
+        }
+        if page.max_wait.is_zero() && page.queue > 0 && self.is_written(&queue) {
+            let what = "has no effect: with `max_wait = \"0ms\"` no page waits";
+            self.warn(&queue, Problem::new(what).write(0));
+            self.ledger.explain(&max_wait, "no page waits");
+        }
+        let tickets = self.config.admission.max_in_flight.get();
+        if page.queue > tickets as usize {
+            let what = format!("the queue never fills: only {tickets} pages are in flight at once");
+            self.warn(&queue, Problem::new(what).write(tickets));
+            self.ledger
+                .explain("admission.max_in_flight", "waiting pages count");
+        }
+    }
+
+    fn parts(&mut self, page: &Page) {
+        if page.parts.iter().all(|part| !part.required) {
+            let what = "no part is required, so the page is a 200 even when all of them are lost";
+            let help = format!(
+                "write `required = true` below `[{}]`",
+                page.key(&format!("part.{}", page.parts[0].name))
+            );
+            self.warn(&page.key("part"), Problem::new(what).help(help));
+        }
+        for part in &page.parts {
+            let (Some(timeout), Some(usable)) = (part.timeout, page.usable()) else {
+                continue;
+            };
+            if timeout >= usable {
+                let what = format!(
+                    "never ends a wait: the page itself leaves {}, its deadline less its reserve",
+                    show_duration(usable)
+                );
+                let key = page.key(&format!("part.{}.timeout", part.name));
+                self.warn(&key, Problem::new(what).write("none"));
+                self.ledger
+                    .explain(&page.key("deadline"), "the deadline of the page");
+            }
+        }
+        for param in &page.path.params {
+            if param.pattern.is_match("..") {
+                let what = "allows `..`, with which a client climbs out of the paths of the parts";
+                let key = page.key(&format!("params.{}", param.name));
+                self.warn(&key, Problem::new(what).write("^[A-Za-z0-9_-]{1,64}$"));
+            }
+        }
+    }
+
+    /// Little's law: calls at once = calls a second x seconds a call. A bulkhead of P permits, each
+    /// held for at most D, surely carries P / D. It need not carry one client's whole rate at
+    /// that worst, but a tenth of it is far off.
+    fn capacity(&mut self, page: &Page) {
+        let (Some(rate), Some(usable)) = (self.config.clients.rate, page.usable()) else {
+            return;
+        };
+        for (id, downstream) in self.config.downstreams.iter().enumerate() {
+            let Some(permits) = downstream.permits else {
+                continue;
+            };
+            let needs = page
+                .parts
+                .iter()
+                .filter(|part| part.required && part.downstream.0 == id);
+            let held: f64 = needs
+                .map(|part| part.timeout.unwrap_or(usable).min(usable).as_secs_f64())
+                .sum();
+            let surely = f64::from(permits.get()) / held;
+            if held > 0.0 && surely * 10.0 < rate.per_second() {
+                let what = format!(
+                    "if every call takes its {:.0}ms, {permits} permits carry {surely:.0} pages a second of `page.{}`; one client may ask for {}",
+                    held * 1000.0,
+                    page.name,
+                    show_rate(Some(rate))
+                );
+                let full = (rate.per_second() * held).ceil();
+                let help = format!(
+                    "{full} permits would carry all of it even then; or lower `clients.rate`"
+                );
+                self.warn(
+                    &format!("downstream.{}.permits", downstream.name),
+                    Problem::new(what).help(help),
+                );
+                self.ledger
+                    .explain("clients.rate", "the rate of one client");
+            }
+        }
+    }
+
+    fn downstream(&mut self, id: usize, downstream: &Downstream) {
+        let key = |name: &str| format!("downstream.{}{name}", downstream.name);
+        let uses = |page: &&Page| page.parts.iter().any(|part| part.downstream.0 == id);
+        let users: Vec<&Page> = self.config.pages.iter().filter(uses).collect();
+        if users.is_empty() {
+            let help = "remove it, or let a part name it as its `downstream`";
+            return self.warn(&key(""), Problem::new("no part comes from here").help(help));
+        }
+        if downstream.permits.is_none() {
+            let what =
+                "without a bulkhead nothing limits the calls to this service when it slows down";
+            self.warn(&key(".permits"), Problem::new(what).write(64));
+        }
+        let shortest = users
+            .iter()
+            .filter_map(|page| Some((page.usable()?, *page)))
+            .min_by_key(|(d, _)| *d);
+        if let Some((usable, page)) = shortest
+            && downstream.connect_timeout >= usable
+        {
+            let what = format!(
+                "opening a connection may take all {} of `page.{}`",
+                show_duration(usable),
+                page.name
+            );
+            self.warn(
+                &key(".connect_timeout"),
+                Problem::new(what).write(show_duration(whole_ms(usable / 3))),
+            );
+            self.ledger
+                .explain(&page.key("deadline"), "the deadline of that page");
+        }
+    }
+
+    fn drain(&mut self) {
+        let longest = self
+            .config
+            .pages
+            .iter()
+            .filter_map(|page| Some((page.deadline?, page)));
+        let Some((deadline, page)) = longest.max_by_key(|(deadline, _)| *deadline) else {
+            return;
+        };
+        if self.config.server.drain_timeout < deadline {
+            let what = "pages in flight are cut off before their deadline when the gateway stops";
+            self.warn(
+                "server.drain_timeout",
+                Problem::new(what).write(show_duration(deadline)),
+            );
+            self.ledger
+                .explain(&page.key("deadline"), "the longest deadline");
+        }
+    }
+}
+
+/// Rounded down to whole milliseconds, but at least one, for hints that are easy to read.
+fn whole_ms(duration: Duration) -> Duration {
+    let ms = duration.as_millis().max(1);
+    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,211 @@
+//! Variables override keys, and say so when they do not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test and its helpers fail by panicking"
+)]
+
+use std::time::Duration;
+
+use gateway::config::{self, Loaded, Report};
+
+fn load(env: &[(&str, &str)]) -> Result<Loaded, Report> {
+    let env: Vec<(String, String)> = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    config::load_text("config.toml", config::default_text(), &env)
+}
+
+fn error(env: &[(&str, &str)]) -> String {
+    load(env).unwrap_err().to_string()
+}
+
+#[test]
+fn a_variable_overrides_a_key_of_any_kind() {
+    let loaded = load(&[
+        ("GATEWAY__SERVER__LISTEN", "0.0.0.0:80"),
+        ("GATEWAY__SERVER__MAX_CONNECTIONS", "7"),
+        ("GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE", "900ms"),
+        ("GATEWAY__PAGE__PRODUCT_PAGE__PARAMS__ID", "[0-9]+"),
+        (
+            "GATEWAY__PAGE__PRODUCT_PAGE__PART__PRICING__TIMEOUT",
+            "250ms",
+        ),
+        (
+            "GATEWAY__PAGE__PRODUCT_PAGE__FORWARD_HEADERS",
+            "accept-language, x-tenant",
+        ),
+        ("GATEWAY__DOWNSTREAM__PRICING__HTTP2", "true"),
+        ("GATEWAY__TELEMETRY__SAMPLE", "0.25"),
+    ])
+    .unwrap();
+    let (config, page) = (&loaded.config, &loaded.config.pages[0]);
+    assert_eq!(config.server.listen.port(), 80);
+    assert_eq!(config.server.max_connections.get(), 7);
+    assert_eq!(page.deadline, Some(Duration::from_millis(900)));
+    assert!(page.path.params[0].pattern.is_match("123"));
+    assert!(
+        !page.path.params[0].pattern.is_match("123a"),
+        "a pattern must match whole values"
+    );
+    assert_eq!(page.parts[1].timeout, Some(Duration::from_millis(250)));
+    assert_eq!(page.forward_headers.len(), 2);
+    assert!(config.downstreams[1].http2);
+    assert_eq!(config.telemetry.sample, 0.25);
+    assert_eq!(
+        loaded.effective["page"]["product-page"]["deadline"],
+        "900ms"
+    );
+}
+
+#[test]
+fn the_case_of_a_variable_does_not_matter() {
+    let loaded = load(&[("gateway__shed__Status", "503")]).unwrap();
+    assert_eq!(
+        loaded.config.shed.status,
+        config::ShedStatus::ServiceUnavailable
+    );
+}
+
+#[test]
+fn a_list_may_be_written_as_in_the_file_or_be_empty() {
+    let name = "GATEWAY__PAGE__PRODUCT_PAGE__FORWARD_HEADERS";
+    let headers = |value| {
+        load(&[(name, value)]).unwrap().config.pages[0]
+            .forward_headers
+            .len()
+    };
+    assert_eq!(headers(r#"["accept-language", "x-tenant"]"#), 2);
+    assert_eq!(headers(""), 0);
+    assert!(error(&[(name, "[\"a\"")]).contains("an array of strings"));
+}
+
+#[test]
+fn datadogs_variables_win_over_the_file_and_over_ours() {
+    let loaded = load(&[
+        ("GATEWAY__TELEMETRY__SERVICE", "ours"),
+        ("DD_SERVICE", "shop"),
+        ("DD_ENV", "prod"),
+        ("DD_VERSION", "1.2.3"),
+        ("DD_TRACE_AGENT_URL", "http://agent:8126"),
+    ])
+    .unwrap();
+    let telemetry = loaded.config.telemetry;
+    assert_eq!(telemetry.service, "shop");
+    assert_eq!(telemetry.env, "prod");
+    assert_eq!(telemetry.version, "1.2.3");
+    assert_eq!(
+        telemetry.datadog_agent.unwrap().as_str(),
+        "http://agent:8126/"
+    );
+}
+
+#[test]
+fn an_empty_datadog_variable_is_not_set() {
+    let loaded = load(&[
+        ("DD_SERVICE", ""),
+        ("DD_VERSION", ""),
+        ("DD_TRACE_AGENT_URL", ""),
+    ]);
+    let telemetry = loaded.unwrap().config.telemetry;
+    assert_eq!(telemetry.service, "product-gateway");
+    assert_eq!(telemetry.version, env!("CARGO_PKG_VERSION"));
+    assert!(telemetry.datadog_agent.is_some());
+}
+
+#[test]
+fn an_empty_agent_exports_nothing() {
+    let loaded = load(&[("GATEWAY__TELEMETRY__DATADOG_AGENT", "")]).unwrap();
+    assert!(loaded.config.telemetry.datadog_agent.is_none());
+    assert_eq!(loaded.effective["telemetry"]["datadog_agent"], "");
+}
+
+#[test]
+fn a_misspelt_variable_is_an_error_with_the_name_that_was_meant() {
+    let text = error(&[("GATEWAY__SERVER__LISTN", "127.0.0.1:1")]);
+    assert!(
+        text.contains("GATEWAY__SERVER__LISTN stands for no key"),
+        "{text}"
+    );
+    assert!(
+        text.contains("did you mean GATEWAY__SERVER__LISTEN?"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_bad_value_names_the_variable_and_what_to_write_there() {
+    let text = error(&[("GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE", "300")]);
+    assert!(
+        text.contains("GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE=\"300\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("write `GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE=300ms`"),
+        "{text}"
+    );
+    let text = error(&[("DD_TRACE_AGENT_URL", "unix:///var/run/datadog/apm.socket")]);
+    assert!(text.contains("DD_TRACE_AGENT_URL"), "{text}");
+    assert!(text.contains("not supported"), "{text}");
+}
+
+#[test]
+fn a_variable_can_supply_a_key_that_has_no_default() {
+    let text = "[downstream.a]\n[page.p]\npath='/p'\n[page.p.part.a]\ndownstream='a'\npath='/a'\n";
+    let env = [(
+        "GATEWAY__DOWNSTREAM__A__URL".to_owned(),
+        "http://a:80".to_owned(),
+    )];
+    assert!(config::load_text("c.toml", text, &[]).is_err());
+    let loaded = config::load_text("c.toml", text, &env).unwrap();
+    assert_eq!(loaded.config.downstreams[0].url.as_str(), "http://a/");
+}
+
+#[test]
+fn one_variable_for_two_keys_is_an_error() {
+    let text = "[downstream.a-b]\nurl='http://a'\n[downstream.a_b]\nurl='http://b'\n\
+                [page.p]\npath='/p'\n[page.p.part.a]\ndownstream='a-b'\npath='/a'\n";
+    let env = [(
+        "GATEWAY__DOWNSTREAM__A_B__PERMITS".to_owned(),
+        "3".to_owned(),
+    )];
+    let text = config::load_text("c.toml", text, &env)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("stands for downstream.a-b.permits and downstream.a_b.permits"),
+        "{text}"
+    );
+}
+
+#[test]
+fn two_variables_for_one_key_are_an_error() {
+    let text = error(&[
+        ("GATEWAY__SHED__STATUS", "503"),
+        ("gateway__shed__status", "429"),
+    ]);
+    assert!(text.contains("stand for the same key"), "{text}");
+}
+
+#[test]
+fn other_programs_variables_are_none_of_our_business() {
+    let env = [
+        ("GATEWAY_PORT", "x"),
+        ("DD_SITE", "y"),
+        ("GATEWAY", "z"),
+        ("PATH", "/bin"),
+    ];
+    assert!(load(&env).is_ok());
+}
+
+#[test]
+fn the_credentials_of_a_url_in_a_variable_are_not_repeated() {
+    let text = error(&[(
+        "GATEWAY__DOWNSTREAM__PRICING__URL",
+        "http://me:hush@pricing:80",
+    )]);
+    assert!(text.contains("GATEWAY__DOWNSTREAM__PRICING__URL"), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+}
