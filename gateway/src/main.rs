@@ -84,15 +84,12 @@ fn say(report: &Report) {
 
 fn check(path: &Path) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
-    match config::load_file(path) {
-        Ok(loaded) => {
-            let _ = writeln!(stdout, "{}", loaded.warnings.render(stdout.is_terminal()));
-            ExitCode::SUCCESS
-        }
-        Err(report) => {
-            let _ = writeln!(stdout, "{}", report.render(stdout.is_terminal()));
-            ExitCode::from(BAD_CONFIG)
-        }
+    let colours = stdout.is_terminal();
+    match config::check(path, colours, &mut stdout) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(BAD_CONFIG),
+        // Nobody is left to tell when stdout is gone.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
