@@ -13,9 +13,17 @@ async fn operators_are_told_that_it_lives_and_takes_pages() {
     fakes.stop().await;
     for (path, word) in [("/livez", "alive\n"), ("/readyz", "ready\n")] {
         let answer = gateway.look(path).await;
-        assert_eq!((answer.status, answer.body.as_slice()), (200, word.as_bytes()));
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (200, word.as_bytes())
+        );
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert!(answer.header("content-type").unwrap().starts_with("text/plain"));
+        assert!(
+            answer
+                .header("content-type")
+                .unwrap()
+                .starts_with("text/plain")
+        );
     }
     assert_eq!(gateway.look("/nothing").await.status, 404);
     assert_eq!(gateway.look(PAGE).await.status, 404);
@@ -40,7 +48,10 @@ async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended(
     assert_eq!(gateway.page(PAGE).await.status, 200);
     gateway.at_rest().await;
     let limits = gateway.limits().await;
-    assert_eq!(limits["gateway"], json!({"max_in_flight": 1024, "in_flight": 0}));
+    assert_eq!(
+        limits["gateway"],
+        json!({"max_in_flight": 1024, "in_flight": 0})
+    );
     assert_eq!(limits["clients"]["known"], 1);
     let calls = json!({"ok": 1, "not_found": 0, "failed": 0, "late": 0, "cancelled": 0});
     let expected = json!({"permits": 64, "in_use": 0, "queued": 0, "calls": calls});
@@ -52,7 +63,14 @@ async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended(
     let mut names: Vec<_> = outcomes.keys().map(String::as_str).collect();
     names.sort_unstable();
     let expected = [
-        "bad_request", "cancelled", "complete", "failed", "late", "not_found", "partial", "quota",
+        "bad_request",
+        "cancelled",
+        "complete",
+        "failed",
+        "late",
+        "not_found",
+        "partial",
+        "quota",
         "shed",
     ];
     assert_eq!(names, expected);

@@ -11,21 +11,28 @@ use crate::common::until;
 /// The shop, its downstreams over HTTP/1.1 or HTTP/2.
 async fn shop_over(http2: bool, changes: &[&str]) -> (Gateway, Fakes) {
     let switches = Service::ALL.map(|service| format!("downstream.{service}.http2={http2}"));
-    let all: Vec<&str> =
-        switches.iter().map(String::as_str).chain(changes.iter().copied()).collect();
+    let all: Vec<&str> = switches
+        .iter()
+        .map(String::as_str)
+        .chain(changes.iter().copied())
+        .collect();
     shop(&all).await
 }
 
 /// Everything answers after `latency`, much later than any test waits.
 fn slow(fakes: &Fakes) {
     for service in Service::ALL {
-        fakes.set(service, Behaviour::fixed(Duration::from_secs(50))).unwrap();
+        fakes
+            .set(service, Behaviour::fixed(Duration::from_secs(50)))
+            .unwrap();
     }
 }
 
 async fn until_all_received(fakes: &Fakes, calls: u64) {
     until("the calls to arrive", async || {
-        Service::ALL.iter().all(|&service| fakes.stats(service).received == calls)
+        Service::ALL
+            .iter()
+            .all(|&service| fakes.stats(service).received == calls)
     })
     .await;
 }
@@ -33,10 +40,13 @@ async fn until_all_received(fakes: &Fakes, calls: u64) {
 /// That every fake but these saw all its calls go away, and nothing is held.
 async fn assert_aborted(gateway: &Gateway, fakes: &Fakes, but: &[Service], calls: u64) {
     until("the calls to be aborted", async || {
-        Service::ALL.iter().filter(|service| !but.contains(service)).all(|&service| {
-            let stats = fakes.stats(service);
-            stats.aborted_by_caller == calls && stats.in_flight == 0
-        })
+        Service::ALL
+            .iter()
+            .filter(|service| !but.contains(service))
+            .all(|&service| {
+                let stats = fakes.stats(service);
+                stats.aborted_by_caller == calls && stats.in_flight == 0
+            })
     })
     .await;
     gateway.at_rest().await;
@@ -64,8 +74,14 @@ async fn a_required_part_that_fails_ends_its_siblings_at_once() {
         let (gateway, fakes) = shop_over(http2, &["page.product-page.deadline=60s"]).await;
         slow(&fakes);
         // Late enough that the others are under way.
-        let errors = vec![ErrorShare { share: 1.0, kind: Fault::Status(500) }];
-        let failing = Behaviour { errors, ..Behaviour::fixed(Duration::from_millis(500)) };
+        let errors = vec![ErrorShare {
+            share: 1.0,
+            kind: Fault::Status(500),
+        }];
+        let failing = Behaviour {
+            errors,
+            ..Behaviour::fixed(Duration::from_millis(500))
+        };
         fakes.set(Service::Product, failing).unwrap();
         let answer = gateway.page(PAGE).await;
         answer.assert_refused(502, "downstream_failed", Some("downstream:product"));
@@ -114,7 +130,10 @@ async fn after_many_cancelled_calls_the_next_page_is_served() {
 #[tokio::test]
 async fn clients_that_leave_one_after_the_other_never_use_up_the_permits() {
     for http2 in [false, true] {
-        let changes = ["downstream.pricing.permits=2", "page.product-page.max_wait=15s"];
+        let changes = [
+            "downstream.pricing.permits=2",
+            "page.product-page.max_wait=15s",
+        ];
         let (gateway, fakes) = shop_over(http2, &changes).await;
         slow(&fakes);
         for page in 1..=10 {
@@ -130,7 +149,10 @@ async fn clients_that_leave_one_after_the_other_never_use_up_the_permits() {
 
 #[tokio::test]
 async fn a_client_that_leaves_the_queue_starts_no_call() {
-    let changes = ["downstream.pricing.permits=1", "page.product-page.max_wait=15s"];
+    let changes = [
+        "downstream.pricing.permits=1",
+        "page.product-page.max_wait=15s",
+    ];
     let (gateway, fakes) = shop_over(false, &changes).await;
     slow(&fakes);
     let mut first = Client::connect(gateway.public).await;
@@ -141,7 +163,10 @@ async fn a_client_that_leaves_the_queue_starts_no_call() {
     gateway.until_in_flight(2).await;
     drop(second);
     gateway.until_in_flight(1).await;
-    assert_eq!(gateway.limits().await["downstreams"]["pricing"]["queued"], 0);
+    assert_eq!(
+        gateway.limits().await["downstreams"]["pricing"]["queued"],
+        0
+    );
     fakes.heal();
     assert_eq!(first.answer().await.status, 200);
     gateway.at_rest().await;

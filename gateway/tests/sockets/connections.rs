@@ -50,7 +50,12 @@ async fn a_connection_that_idles_after_its_answer_is_closed() {
 #[tokio::test]
 async fn a_page_may_take_longer_than_a_head() {
     let (gateway, fakes) = shop(&["server.header_read_timeout=200ms"]).await;
-    fakes.set(Service::Pricing, Behaviour::fixed(Duration::from_millis(700))).unwrap();
+    fakes
+        .set(
+            Service::Pricing,
+            Behaviour::fixed(Duration::from_millis(700)),
+        )
+        .unwrap();
     assert_eq!(gateway.page(PAGE).await.status, 200);
 }
 
@@ -79,11 +84,21 @@ async fn pipelined_requests_are_answered_in_their_order() {
     let (gateway, _fakes) = shop(&[]).await;
     let mut client = Client::connect(gateway.public).await;
     let one = |id: &str| get(PAGE, &format!("X-Request-Id: {id}\r\n"));
-    client.send(one("a") + &get("/none", "") + &one("b") + &one("c")).await;
-    for (status, id) in [(200, Some("a")), (404, None), (200, Some("b")), (200, Some("c"))] {
+    client
+        .send(one("a") + &get("/none", "") + &one("b") + &one("c"))
+        .await;
+    for (status, id) in [
+        (200, Some("a")),
+        (404, None),
+        (200, Some("b")),
+        (200, Some("c")),
+    ] {
         let answer = client.answer().await;
         assert_eq!(answer.status, status);
-        assert!(id.is_none() || answer.header("x-request-id") == id, "{answer:?}");
+        assert!(
+            id.is_none() || answer.header("x-request-id") == id,
+            "{answer:?}"
+        );
     }
     gateway.at_rest().await;
 }
@@ -92,13 +107,18 @@ async fn pipelined_requests_are_answered_in_their_order() {
 async fn a_client_that_only_shuts_its_writing_side_counts_as_gone() {
     use tokio::io::AsyncWriteExt as _;
     let (gateway, fakes) = shop(&[]).await;
-    fakes.set(Service::Pricing, Behaviour::fixed(Duration::from_secs(15))).unwrap();
+    fakes
+        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(15)))
+        .unwrap();
     let mut client = Client::connect(gateway.public).await;
     client.send(get(PAGE, "")).await;
     gateway.until_in_flight(1).await;
     client.stream.shutdown().await.unwrap();
     gateway.at_rest().await;
-    until("pricing to notice", async || fakes.stats(Service::Pricing).in_flight == 0).await;
+    until("pricing to notice", async || {
+        fakes.stats(Service::Pricing).in_flight == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -114,7 +134,9 @@ async fn head_is_answered_as_get_is_but_without_the_body() {
     for path in [PAGE, "/product-page/p-none", "/none"] {
         let whole = gateway.page(path).await;
         let mut client = Client::connect(gateway.public).await;
-        client.send(get(path, "").replacen("GET", "HEAD", 1) + &get(PAGE, "")).await;
+        client
+            .send(get(path, "").replacen("GET", "HEAD", 1) + &get(PAGE, ""))
+            .await;
         let head = client.answer_to_head().await;
         assert_eq!(head.status, whole.status);
         assert_eq!(names(&head.headers), names(&whole.headers), "{path}");
@@ -130,7 +152,13 @@ async fn large_pages_are_compressed_for_those_who_ask_and_small_answers_never() 
     let zipped = ask(gateway.public, get(PAGE, accept)).await;
     assert_eq!(zipped.header("content-encoding"), Some("gzip"));
     assert_eq!(zipped.body[..2], [0x1f, 0x8b]);
-    assert!(zipped.header("vary").unwrap().to_ascii_lowercase().contains("accept-encoding"));
+    assert!(
+        zipped
+            .header("vary")
+            .unwrap()
+            .to_ascii_lowercase()
+            .contains("accept-encoding")
+    );
     let plain = gateway.page(PAGE).await;
     assert_eq!(plain.header("content-encoding"), None);
     assert!(zipped.body.len() < plain.body.len());

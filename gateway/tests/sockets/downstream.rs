@@ -17,7 +17,12 @@ async fn assert_failed(script: Script) {
     let gateway = Gateway::start(&one_part(&downstream.url), &changes).await;
     for _ in 0..3 {
         let answer = gateway.page("/p/1").await;
-        assert_eq!(answer.status, 502, "{}", shown.chars().take(200).collect::<String>());
+        assert_eq!(
+            answer.status,
+            502,
+            "{}",
+            shown.chars().take(200).collect::<String>()
+        );
         answer.assert_refused(502, "downstream_failed", D);
     }
     gateway.at_rest().await;
@@ -38,7 +43,15 @@ async fn a_required_part_that_fails_in_any_way_is_a_502() {
         Fault::Endless,
     ] {
         let errors = vec![ErrorShare { share: 1.0, kind }];
-        fakes.set(Service::Pricing, Behaviour { errors, ..Behaviour::default() }).unwrap();
+        fakes
+            .set(
+                Service::Pricing,
+                Behaviour {
+                    errors,
+                    ..Behaviour::default()
+                },
+            )
+            .unwrap();
         let answer = gateway.page(PAGE).await;
         assert_eq!(answer.status, 502, "{kind:?}: {answer:?}");
         answer.assert_refused(502, "downstream_failed", Some("downstream:pricing"));
@@ -50,8 +63,15 @@ async fn a_required_part_that_fails_in_any_way_is_a_502() {
 #[tokio::test]
 async fn a_body_that_is_no_single_json_value_is_a_502() {
     let deep = "[".repeat(101) + &"]".repeat(101);
-    let bodies: [&[u8]; 7] =
-        [b"", b"{", b"{}{}", b"<html>", b"\"\xff\"", b"\xef\xbb\xbf{}", deep.as_bytes()];
+    let bodies: [&[u8]; 7] = [
+        b"",
+        b"{",
+        b"{}{}",
+        b"<html>",
+        b"\"\xff\"",
+        b"\xef\xbb\xbf{}",
+        deep.as_bytes(),
+    ];
     for body in bodies {
         assert_failed(ok(body)).await;
     }
@@ -105,7 +125,10 @@ async fn a_body_without_an_end_is_not_read_on() {
     let downstream = Scripted::start(Script::SayForever(head.to_vec(), chunk)).await;
     let changes = ["downstream.d.max_body=64KiB".to_owned()];
     let gateway = Gateway::start(&one_part(&downstream.url), &changes).await;
-    gateway.page("/p/1").await.assert_refused(502, "downstream_failed", D);
+    gateway
+        .page("/p/1")
+        .await
+        .assert_refused(502, "downstream_failed", D);
     assert_cut_off(&downstream).await;
 }
 
@@ -118,14 +141,20 @@ async fn an_encoded_body_is_not_decoded_and_a_bomb_not_even_read() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b";
     let downstream = Scripted::start(Script::SayForever(head.to_vec(), vec![0; 8192])).await;
     let gateway = Gateway::start(&one_part(&downstream.url), &[]).await;
-    gateway.page("/p/1").await.assert_refused(502, "downstream_failed", D);
+    gateway
+        .page("/p/1")
+        .await
+        .assert_refused(502, "downstream_failed", D);
     assert_cut_off(&downstream).await;
 }
 
 /// That the connection of the one call was closed after no more bytes than the buffers
 /// of two sockets take.
 async fn assert_cut_off(downstream: &Scripted) {
-    until("the connection to be closed", async || downstream.closed() == 1).await;
+    until("the connection to be closed", async || {
+        downstream.closed() == 1
+    })
+    .await;
     assert_eq!(downstream.heads().len(), 1);
     assert!(downstream.sent() < 16 << 20, "{} bytes", downstream.sent());
 }
@@ -169,14 +198,22 @@ async fn connections_are_open_before_the_first_page_and_no_request_has_been_sent
         let (gateway, fakes) = shop(&changes).await;
         for service in Service::ALL {
             let stats = fakes.stats(service);
-            assert_eq!((stats.connections_open, stats.received), (least, 0), "{service}");
+            assert_eq!(
+                (stats.connections_open, stats.received),
+                (least, 0),
+                "{service}"
+            );
         }
         for _ in 0..5 {
             assert_eq!(gateway.page(PAGE).await.status, 200);
         }
         for service in Service::ALL {
             let stats = fakes.stats(service);
-            assert_eq!((stats.connections_total, stats.received), (least, 5), "{service}");
+            assert_eq!(
+                (stats.connections_total, stats.received),
+                (least, 5),
+                "{service}"
+            );
         }
     }
 }

@@ -30,7 +30,11 @@ async fn run(changes: &[&str]) -> (Binary, Fakes, TempDir) {
     let fakes = Fakes::start(Options::default()).await.unwrap();
     let (directory, path) = file(config::default_text());
     let variables = variables(&shop_changes(&fakes, changes));
-    (Binary::start(&["run", "--config", &path], &variables), fakes, directory)
+    (
+        Binary::start(&["run", "--config", &path], &variables),
+        fakes,
+        directory,
+    )
 }
 
 #[tokio::test]
@@ -39,7 +43,9 @@ async fn a_signal_under_load_breaks_no_page() {
         let (mut binary, fakes, _directory) = run(&["server.drain_timeout=20s"]).await;
         let (public, admin) = binary.serving().await;
         for service in Service::ALL {
-            fakes.set(service, Behaviour::fixed(Duration::from_millis(250))).unwrap();
+            fakes
+                .set(service, Behaviour::fixed(Duration::from_millis(250)))
+                .unwrap();
         }
         let mut clients = JoinSet::new();
         for _ in 0..20 {
@@ -48,7 +54,9 @@ async fn a_signal_under_load_breaks_no_page() {
                 loop {
                     client.send(get(PAGE, "")).await;
                     // Closed between two pages: nothing was lost.
-                    let Some(answer) = client.answer_or_end().await else { return served };
+                    let Some(answer) = client.answer_or_end().await else {
+                        return served;
+                    };
                     if answer.status != 200 {
                         answer.assert_refused(503, "draining", Some("gateway"));
                         assert_eq!(answer.header("connection"), Some("close"));
@@ -58,10 +66,16 @@ async fn a_signal_under_load_breaks_no_page() {
                 }
             });
         }
-        until("load", async || fakes.stats(Service::Product).in_flight >= 10).await;
+        until("load", async || {
+            fakes.stats(Service::Product).in_flight >= 10
+        })
+        .await;
         let began = now();
         binary.signal(signal);
-        until("not ready", async || ask(admin, get("/readyz", "")).await.status == 503).await;
+        until("not ready", async || {
+            ask(admin, get("/readyz", "")).await.status == 503
+        })
+        .await;
         assert_eq!(ask(admin, get("/livez", "")).await.status, 200);
         let served: u32 = clients.join_all().await.iter().sum();
         assert!(served >= 10, "{served}");
@@ -76,12 +90,20 @@ async fn a_signal_under_load_breaks_no_page() {
 async fn a_second_signal_ends_it_where_it_stands() {
     let (mut binary, fakes, _directory) = run(&["page.product-page.deadline=none"]).await;
     let (public, admin) = binary.serving().await;
-    fakes.set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60))).unwrap();
+    fakes
+        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+        .unwrap();
     let mut client = Client::connect(public).await;
     client.send(get(PAGE, "")).await;
-    until("the call", async || fakes.stats(Service::Pricing).in_flight == 1).await;
+    until("the call", async || {
+        fakes.stats(Service::Pricing).in_flight == 1
+    })
+    .await;
     binary.signal("TERM");
-    until("not ready", async || ask(admin, get("/readyz", "")).await.status == 503).await;
+    until("not ready", async || {
+        ask(admin, get("/readyz", "")).await.status == 503
+    })
+    .await;
     let began = now();
     binary.signal("INT");
     let status = binary.ended().await;
@@ -134,7 +156,13 @@ async fn a_good_configuration_passes_the_check() {
 /// What a line of the transcript prints when it is typed in.
 async fn typed(line: &str) -> String {
     let line = line.to_owned();
-    let run = move || Command::new("sh").args(["-c", &line]).output().unwrap().stdout;
+    let run = move || {
+        Command::new("sh")
+            .args(["-c", &line])
+            .output()
+            .unwrap()
+            .stdout
+    };
     String::from_utf8(tokio::task::spawn_blocking(run).await.unwrap()).unwrap()
 }
 
@@ -142,12 +170,23 @@ async fn typed(line: &str) -> String {
 #[tokio::test]
 async fn the_demo_does_what_its_transcript_promises() {
     let mut binary = Binary::start(&["demo", "--free-ports"], &[]);
-    until("the transcript", async || binary.said().contains("Ctrl-C ends it")).await;
+    until("the transcript", async || {
+        binary.said().contains("Ctrl-C ends it")
+    })
+    .await;
     binary.serving().await;
     let said = binary.said();
-    let lines: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("  ")).collect();
-    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.starts_with('#')).collect();
-    let [whole, slow, late, burst, heal, limits] = lines[..] else { panic!("{lines:?}") };
+    let lines: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .collect();
+    let lines: Vec<&str> = lines
+        .into_iter()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let [whole, slow, late, burst, heal, limits] = lines[..] else {
+        panic!("{lines:?}")
+    };
 
     // Five fakes draw their latencies: on a busy machine one may miss the 300 ms.
     until("a whole page", async || {
@@ -157,10 +196,16 @@ async fn the_demo_does_what_its_transcript_promises() {
     .await;
     assert!(typed(slow).await.contains("\"slow\""));
     let said = typed(late).await;
-    assert!(said.starts_with("HTTP/1.1 504") && said.contains("\"deadline\""), "{said}");
+    assert!(
+        said.starts_with("HTTP/1.1 504") && said.contains("\"deadline\""),
+        "{said}"
+    );
     assert_burst(&typed(burst).await);
     typed(heal).await;
-    until("a whole page again", async || typed(whole).await.starts_with("HTTP/1.1 200")).await;
+    until("a whole page again", async || {
+        typed(whole).await.starts_with("HTTP/1.1 200")
+    })
+    .await;
     let limits: Value = serde_json::from_str(&typed(limits).await).unwrap();
     assert_eq!(limits["downstreams"]["pricing"]["permits"], 64);
     binary.signal("INT");
@@ -171,9 +216,19 @@ async fn the_demo_does_what_its_transcript_promises() {
 fn assert_burst(said: &str) {
     let count = |line: &str| {
         let (count, status) = line.trim().split_once(' ').unwrap();
-        (count.parse::<u32>().unwrap(), status.parse::<u16>().unwrap())
+        (
+            count.parse::<u32>().unwrap(),
+            status.parse::<u16>().unwrap(),
+        )
     };
     let counts: Vec<_> = said.lines().map(count).collect();
-    assert_eq!(counts.iter().map(|(count, _)| count).sum::<u32>(), 400, "{said}");
-    assert!(counts.iter().all(|(_, status)| [429, 504].contains(status)), "{said}");
+    assert_eq!(
+        counts.iter().map(|(count, _)| count).sum::<u32>(),
+        400,
+        "{said}"
+    );
+    assert!(
+        counts.iter().all(|(_, status)| [429, 504].contains(status)),
+        "{said}"
+    );
 }

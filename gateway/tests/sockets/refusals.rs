@@ -10,7 +10,9 @@ use crate::common::until;
 
 /// Pricing takes longer than any of these tests.
 fn slow_pricing(fakes: &Fakes) {
-    fakes.set(Service::Pricing, Behaviour::fixed(Duration::from_secs(28))).unwrap();
+    fakes
+        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(28)))
+        .unwrap();
 }
 
 /// A client whose page is asked for.
@@ -40,7 +42,16 @@ async fn an_id_the_pattern_does_not_allow_is_a_bad_request() {
 async fn a_budget_that_is_not_a_number_is_a_bad_request_and_one_too_small_is_refused() {
     let (gateway, fakes) = shop(&[]).await;
     let with = |value: &str| get(PAGE, &format!("X-Request-Timeout-Ms: {value}\r\n"));
-    for garbage in ["soon", "", "-1", "1.5", "+5", "0x10", "1 2", "99999999999999999999999"] {
+    for garbage in [
+        "soon",
+        "",
+        "-1",
+        "1.5",
+        "+5",
+        "0x10",
+        "1 2",
+        "99999999999999999999999",
+    ] {
         let answer = ask(gateway.public, with(garbage)).await;
         answer.assert_refused(400, "bad_request", None);
     }
@@ -58,7 +69,11 @@ async fn what_a_required_part_does_not_know_does_not_exist() {
     let (gateway, _fakes) = shop(&[]).await;
     let answer = gateway.page("/product-page/p-unknown").await;
     let scope = answer.json()["scope"].as_str().unwrap().to_owned();
-    let required = ["downstream:product", "downstream:pricing", "downstream:inventory"];
+    let required = [
+        "downstream:product",
+        "downstream:pricing",
+        "downstream:inventory",
+    ];
     assert!(required.contains(&scope.as_str()), "{scope}");
     answer.assert_refused(404, "not_found", Some(&scope));
 }
@@ -73,7 +88,9 @@ async fn other_methods_are_refused_with_those_that_are_allowed() {
         assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
     let mut client = Client::connect(gateway.public).await;
-    client.send(get(PAGE, "Content-Length: 2\r\n").replacen("GET", "POST", 1) + "{}").await;
+    client
+        .send(get(PAGE, "Content-Length: 2\r\n").replacen("GET", "POST", 1) + "{}")
+        .await;
     client.answer().await.assert_refused(405, "method", None);
     assert!(client.is_closed().await);
     assert_eq!(fakes.stats(Service::Product).received, 0);
@@ -96,7 +113,10 @@ async fn a_required_part_that_is_late_ends_the_page_at_its_deadline() {
     let answer = gateway.page(PAGE).await;
     answer.assert_refused(504, "deadline", Some("downstream:pricing"));
     let timing = answer.header("server-timing").unwrap();
-    assert!(timing.contains("pricing;dur=") && timing.contains("desc=\"late\""), "{timing}");
+    assert!(
+        timing.contains("pricing;dur=") && timing.contains("desc=\"late\""),
+        "{timing}"
+    );
 }
 
 #[tokio::test]
@@ -124,7 +144,10 @@ async fn clients_known_by_a_header_have_a_quota_each() {
     }
     // Without the header the address counts.
     assert_eq!(gateway.page(PAGE).await.status, 200);
-    gateway.page(PAGE).await.assert_refused(429, "client_quota", Some("client"));
+    gateway
+        .page(PAGE)
+        .await
+        .assert_refused(429, "client_quota", Some("client"));
 }
 
 #[tokio::test]
@@ -133,21 +156,32 @@ async fn when_all_tickets_are_out_the_gateway_is_full() {
     slow_pricing(&fakes);
     let _in_flight = [asking(&gateway).await, asking(&gateway).await];
     gateway.until_in_flight(2).await;
-    gateway.page(PAGE).await.assert_refused(429, "gateway_full", Some("gateway"));
+    gateway
+        .page(PAGE)
+        .await
+        .assert_refused(429, "gateway_full", Some("gateway"));
     assert_eq!(gateway.in_flight().await, 2);
 }
 
 #[tokio::test]
 async fn a_page_that_gets_no_permit_in_time_is_refused_and_starts_no_call() {
-    let changes = ["downstream.pricing.permits=1", "page.product-page.max_wait=100ms"];
+    let changes = [
+        "downstream.pricing.permits=1",
+        "page.product-page.max_wait=100ms",
+    ];
     let (gateway, fakes) = shop(&changes).await;
     slow_pricing(&fakes);
     let _first = asking(&gateway).await;
-    until("the first at pricing", async || fakes.stats(Service::Pricing).received == 1).await;
+    until("the first at pricing", async || {
+        fakes.stats(Service::Pricing).received == 1
+    })
+    .await;
     let answer = gateway.page(PAGE).await;
     answer.assert_refused(429, "bulkhead_full", Some("downstream:pricing"));
     until("the first everywhere", async || {
-        Service::ALL.iter().all(|&service| fakes.stats(service).received == 1)
+        Service::ALL
+            .iter()
+            .all(|&service| fakes.stats(service).received == 1)
     })
     .await;
 }
@@ -162,11 +196,17 @@ async fn in_a_full_queue_the_oldest_gives_way() {
     let (gateway, fakes) = shop(&changes).await;
     slow_pricing(&fakes);
     let mut first = asking(&gateway).await;
-    until("the first at pricing", async || fakes.stats(Service::Pricing).received == 1).await;
+    until("the first at pricing", async || {
+        fakes.stats(Service::Pricing).received == 1
+    })
+    .await;
     let mut second = asking(&gateway).await;
     until_queued(&gateway, 1).await;
     let mut third = asking(&gateway).await;
-    second.answer().await.assert_refused(429, "queue_evicted", Some("downstream:pricing"));
+    second
+        .answer()
+        .await
+        .assert_refused(429, "queue_evicted", Some("downstream:pricing"));
     fakes.heal();
     assert_eq!(first.answer().await.status, 200);
     assert_eq!(third.answer().await.status, 200);
@@ -174,18 +214,29 @@ async fn in_a_full_queue_the_oldest_gives_way() {
 
 #[tokio::test]
 async fn a_page_whose_time_ends_in_the_queue_could_not_be_finished() {
-    let changes = ["downstream.pricing.permits=1", "page.product-page.max_wait=15s"];
+    let changes = [
+        "downstream.pricing.permits=1",
+        "page.product-page.max_wait=15s",
+    ];
     let (gateway, fakes) = shop(&changes).await;
     slow_pricing(&fakes);
     let _first = asking(&gateway).await;
-    until("the first at pricing", async || fakes.stats(Service::Pricing).received == 1).await;
+    until("the first at pricing", async || {
+        fakes.stats(Service::Pricing).received == 1
+    })
+    .await;
     let answer = ask(gateway.public, get(PAGE, "X-Request-Timeout-Ms: 200\r\n")).await;
     answer.assert_refused(429, "deadline_unreachable", Some("downstream:pricing"));
 }
 
 #[tokio::test]
 async fn load_is_refused_with_the_configured_status_and_the_quota_still_with_429() {
-    let changes = ["shed.status=503", "admission.max_in_flight=1", "clients.burst=2", "clients.rate=1/h"];
+    let changes = [
+        "shed.status=503",
+        "admission.max_in_flight=1",
+        "clients.burst=2",
+        "clients.rate=1/h",
+    ];
     let (gateway, fakes) = shop(&changes).await;
     slow_pricing(&fakes);
     let _first = asking(&gateway).await;
@@ -194,7 +245,10 @@ async fn load_is_refused_with_the_configured_status_and_the_quota_still_with_429
     answer.assert_refused(503, "gateway_full", Some("gateway"));
     // Full is no reason to send clients away for good.
     assert_eq!(answer.header("connection"), None);
-    gateway.page(PAGE).await.assert_refused(429, "client_quota", Some("client"));
+    gateway
+        .page(PAGE)
+        .await
+        .assert_refused(429, "client_quota", Some("client"));
 }
 
 #[tokio::test]
@@ -210,7 +264,12 @@ async fn every_page_asked_for_is_counted_under_one_outcome() {
     drop(leaves);
     gateway.at_rest().await;
     let outcomes = gateway.limits().await["pages"]["product-page"]["outcomes"].clone();
-    let sum: u64 = outcomes.as_object().unwrap().values().filter_map(|n| n.as_u64()).sum();
+    let sum: u64 = outcomes
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(|n| n.as_u64())
+        .sum();
     assert_eq!(sum, 5, "{outcomes}");
     for outcome in ["complete", "bad_request", "not_found", "late", "cancelled"] {
         assert_eq!(outcomes[outcome], 1, "{outcomes}");

@@ -39,7 +39,11 @@ impl Binary {
             collect(child.stdout.take().unwrap(), &said),
             collect(child.stderr.take().unwrap(), &said),
         ];
-        Self { child, said, readers }
+        Self {
+            child,
+            said,
+            readers,
+        }
     }
 
     /// Everything it has written so far, to either output.
@@ -51,7 +55,8 @@ impl Binary {
     pub(crate) async fn serving(&mut self) -> (SocketAddr, SocketAddr) {
         let address = |said: &str, key: &str| {
             let line = said.lines().find(|line| line.contains("serving"))?;
-            line.split(' ').find_map(|word| word.strip_prefix(key)?.parse().ok())
+            line.split(' ')
+                .find_map(|word| word.strip_prefix(key)?.parse().ok())
         };
         let (child, said) = (&mut self.child, &self.said);
         until("the binary to serve", async || {
@@ -61,20 +66,31 @@ impl Binary {
         })
         .await;
         let said = self.said();
-        (address(&said, "listen=").unwrap(), address(&said, "admin=").unwrap())
+        (
+            address(&said, "listen=").unwrap(),
+            address(&said, "admin=").unwrap(),
+        )
     }
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let status = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -s {name} {pid}");
     }
 
     /// Its exit status, once it has ended and all it said has been read.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        until("the binary to end", async || self.child.try_wait().unwrap().is_some()).await;
-        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        until("the binary to end", async || {
+            self.child.try_wait().unwrap().is_some()
+        })
+        .await;
+        self.readers
+            .drain(..)
+            .for_each(|reader| reader.join().unwrap());
         self.child.wait().unwrap()
     }
 }

@@ -39,7 +39,10 @@ impl Client {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
         let stream = soon("a connection", TcpStream::connect(to)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
     }
 
     /// Writes as much as the other side takes: it may refuse before it has read all.
@@ -71,20 +74,39 @@ impl Client {
 
     async fn read_answer(&mut self, with_body: bool) -> Answer {
         let end = loop {
-            if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(at) = self
+                .unread
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break at + 4;
             }
-            assert!(self.more().await, "closed before an answer: {:?}", self.unread);
+            assert!(
+                self.more().await,
+                "closed before an answer: {:?}",
+                self.unread
+            );
         };
         let head = String::from_utf8(self.unread.drain(..end).collect()).unwrap();
         let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let status = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
         let field = |line: &str| {
             let (name, value) = line.split_once(':').unwrap();
             (name.to_ascii_lowercase(), value.trim().to_owned())
         };
         let headers = lines.filter(|line| !line.is_empty()).map(field).collect();
-        let mut answer = Answer { status, headers, body: Vec::new() };
+        let mut answer = Answer {
+            status,
+            headers,
+            body: Vec::new(),
+        };
         if with_body {
             answer.body = match answer.header("content-length") {
                 Some(length) => self.take(length.parse().unwrap()).await,
@@ -166,25 +188,46 @@ impl Answer {
             (status, &Value::from(reason), scope),
             "{self:?}"
         );
-        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(problem["status"], status);
-        let mut members: Vec<&str> =
-            problem.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut members: Vec<&str> = problem
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         members.sort_unstable();
         let expected = [
-            "detail", "instance", "reason", "request_id", "retry_after_ms", "scope", "status",
-            "title", "trace_id", "type",
+            "detail",
+            "instance",
+            "reason",
+            "request_id",
+            "retry_after_ms",
+            "scope",
+            "status",
+            "title",
+            "trace_id",
+            "type",
         ];
         assert_eq!(members, expected);
         for text in ["type", "title", "detail", "instance"] {
-            assert!(!problem[text].as_str().unwrap().is_empty(), "{text}: {problem}");
+            assert!(
+                !problem[text].as_str().unwrap().is_empty(),
+                "{text}: {problem}"
+            );
         }
         let id = problem["request_id"].as_str().unwrap();
         assert_eq!(self.header("x-request-id"), Some(id));
         assert!(problem["instance"].as_str().unwrap().ends_with(id));
         let trace = problem["trace_id"].as_str().unwrap();
-        assert!(trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()), "{trace}");
+        assert!(
+            trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{trace}"
+        );
         assert!(self.header("traceparent").unwrap().contains(trace));
         self.assert_retry(&problem);
     }

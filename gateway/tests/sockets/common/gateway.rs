@@ -65,13 +65,24 @@ pub(crate) fn variables(changes: &[String]) -> Vec<(String, String)> {
         (format!("GATEWAY__{name}"), value.to_owned())
     };
     let quiet = [
-        ("GATEWAY__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("GATEWAY__ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("GATEWAY__TELEMETRY__DATADOG_AGENT".to_owned(), String::new()),
+        (
+            "GATEWAY__SERVER__LISTEN".to_owned(),
+            "127.0.0.1:0".to_owned(),
+        ),
+        (
+            "GATEWAY__ADMIN__LISTEN".to_owned(),
+            "127.0.0.1:0".to_owned(),
+        ),
+        (
+            "GATEWAY__TELEMETRY__DATADOG_AGENT".to_owned(),
+            String::new(),
+        ),
     ];
     // The last one of a name counts.
-    let all: BTreeMap<_, _> =
-        quiet.into_iter().chain(changes.iter().map(variable)).collect();
+    let all: BTreeMap<_, _> = quiet
+        .into_iter()
+        .chain(changes.iter().map(variable))
+        .collect();
     all.into_iter().collect()
 }
 
@@ -87,8 +98,16 @@ impl Gateway {
         running.spawn(app.run(async {
             let _ = stopped.await;
         }));
-        let gateway = Self { public, admin, stop: Some(stop), running };
-        until("ready", async || gateway.look("/readyz").await.status == 200).await;
+        let gateway = Self {
+            public,
+            admin,
+            stop: Some(stop),
+            running,
+        };
+        until("ready", async || {
+            gateway.look("/readyz").await.status == 200
+        })
+        .await;
         gateway
     }
 
@@ -108,11 +127,16 @@ impl Gateway {
 
     /// Pages in flight.
     pub(crate) async fn in_flight(&self) -> u64 {
-        self.limits().await["gateway"]["in_flight"].as_u64().unwrap()
+        self.limits().await["gateway"]["in_flight"]
+            .as_u64()
+            .unwrap()
     }
 
     pub(crate) async fn until_in_flight(&self, pages: u64) {
-        until("that many pages in flight", async || self.in_flight().await == pages).await;
+        until("that many pages in flight", async || {
+            self.in_flight().await == pages
+        })
+        .await;
     }
 
     /// Waits until every ticket, permit and place in a queue is free.
@@ -122,7 +146,9 @@ impl Gateway {
             let zero = |value: &Value| *value == 0;
             let downstreams = limits["downstreams"].as_object().unwrap();
             zero(&limits["gateway"]["in_flight"])
-                && downstreams.values().all(|d| zero(&d["in_use"]) && zero(&d["queued"]))
+                && downstreams
+                    .values()
+                    .all(|d| zero(&d["in_use"]) && zero(&d["queued"]))
         })
         .await;
     }
@@ -134,6 +160,9 @@ impl Gateway {
 
     /// Waits until it has drained.
     pub(crate) async fn ended(&mut self) {
-        soon("the end of the gateway", self.running.join_next()).await.unwrap().unwrap();
+        soon("the end of the gateway", self.running.join_next())
+            .await
+            .unwrap()
+            .unwrap();
     }
 }

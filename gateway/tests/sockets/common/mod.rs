@@ -16,7 +16,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The result of `work`, which must come within [`PATIENCE`].
 pub(crate) async fn soon<F: Future>(what: &str, work: F) -> F::Output {
     let limit = Deadline::after(now(), PATIENCE);
-    limit.limit(work).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+    limit
+        .limit(work)
+        .await
+        .unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }
 
 /// Waits until `holds` does.

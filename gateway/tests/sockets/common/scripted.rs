@@ -59,7 +59,11 @@ impl Scripted {
         let seen = Arc::new(Seen::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, script, Arc::clone(&seen)));
-        Self { url, seen, _tasks: tasks }
+        Self {
+            url,
+            seen,
+            _tasks: tasks,
+        }
     }
 
     /// The heads of the requests so far.
