@@ -120,10 +120,11 @@ impl App {
 
         shutdown.await;
         phase.enter(PhaseName::Draining);
+        let end = Deadline::after(now(), config.server.drain_timeout);
         drain(&pages, config.server.drain_timeout, stop_public, &mut serving).await;
         drop(stop_operators);
         // Operators' answers are short: this much is plenty for one that is being written.
-        let _ = Deadline::after(now(), LAME_DUCK).limit(tasks.join_next()).await;
+        let _ = Deadline::after(now(), LAME_DUCK).min(end).limit(tasks.join_next()).await;
     }
 }
 

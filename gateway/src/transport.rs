@@ -248,3 +248,6 @@ impl std::fmt::Debug for HttpTransport {
         f.debug_list().entries(names).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

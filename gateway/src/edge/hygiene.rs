@@ -16,8 +16,12 @@ pub const MAX_TARGET: usize = 8 * 1024;
 /// Largest header section, in bytes of names and values with their separators.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Most header fields.
+/// Most header fields, the request id included, also where it was made here.
 pub const MAX_HEADERS: usize = 100;
+
+/// Most header fields that are still read, to be refused with a reason; a head with more
+/// is refused as a whole, by its status alone.
+pub const MAX_READ_HEADERS: usize = 2 * MAX_HEADERS;
 
 /// What a connection buffers of a request head: a target of up to 64 KiB is still read,
 /// to be refused by its name (414); beyond, the head is refused as a whole (431).
@@ -35,10 +39,11 @@ pub fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     }
     // ": " and CRLF around every field.
     let field = |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
-    if request.headers().iter().map(field).sum::<usize>() > MAX_HEADER_BYTES {
+    let headers = request.headers();
+    if headers.len() > MAX_HEADERS || headers.iter().map(field).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
     }
-    check_host(request.headers())
+    check_host(headers)
 }
 
 fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -64,7 +69,17 @@ fn is_host(value: &HeaderValue) -> bool {
         Some(digits) => digits.is_empty() || digits.parse::<u16>().is_ok(),
         None => port.is_empty(),
     };
-    !authority.host().is_empty() && port_is_fine
+    is_name(authority.host()) && port_is_fine
+}
+
+/// A name or an address as servers have them. RFC 3986 allows more, a comma for one: but
+/// that is what two Host headers become where somebody joins them.
+fn is_name(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    !host.is_empty() && host.bytes().all(allowed)
 }
 
 /// Checks that a page is only asked for, and that nothing is sent along.
@@ -115,7 +130,7 @@ mod tests {
         for good in ["a", "a:80", "shop.example", "127.0.0.1:8080", "[::1]:80", "[::1]", "a:"] {
             assert_eq!(head(get().header(HOST, good)), Ok(()), "{good:?}");
         }
-        for bad in ["", " ", "a b", "u@a", "a/b", "a:b", "a:99999", "a,b", "http://a", "[::1", "a:80:80", "\u{e9}"] {
+        for bad in ["", " ", "a b", "u@a", "a/b", "a:b", "a:99999", "a,b", "http://a", "[::1", "a:80:80", "[a]", "a;b", "a%2eb", "\u{e9}"] {
             assert!(head(get().header(HOST, bad)).is_err(), "{bad:?}");
         }
         assert!(head(get()).is_err());
@@ -131,6 +146,9 @@ mod tests {
         let field = |n: usize| get().header(HOST, "a").header("x", "v".repeat(n - 14));
         assert_eq!(head(field(MAX_HEADER_BYTES)), Ok(()));
         assert_eq!(head(field(MAX_HEADER_BYTES + 1)), Err(Refusal::HeadersTooLarge));
+        let fields = |n: usize| (1..n).fold(get().header(HOST, "a"), |head, _| head.header("x", "y"));
+        assert_eq!(head(fields(MAX_HEADERS)), Ok(()));
+        assert_eq!(head(fields(MAX_HEADERS + 1)), Err(Refusal::HeadersTooLarge));
     }
 
     #[test]

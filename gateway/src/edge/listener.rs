@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::edge::Connection;
-use crate::edge::hygiene::{MAX_HEAD, MAX_HEADERS};
+use crate::edge::hygiene::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::edge::outbox::{Outbox, Socket};
 use crate::telemetry::events;
 
@@ -80,7 +80,7 @@ fn http(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
-        .max_headers(MAX_HEADERS)
+        .max_headers(MAX_READ_HEADERS)
         .max_buf_size(MAX_HEAD);
     http
 }

@@ -70,7 +70,14 @@ pub struct Shelf<C> {
     /// HTTP/1.1: a connection on which the server speaks first, or says goodbye, is useless.
     client_speaks_first: bool,
     held: AtomicBool,
-    spares: Mutex<VecDeque<Spare<C>>>,
+    spares: Mutex<Spares<C>>,
+}
+
+#[derive(Debug)]
+struct Spares<C> {
+    queue: VecDeque<Spare<C>>,
+    /// Whether a sweep is under way: one is enough.
+    swept: bool,
 }
 
 #[derive(Debug)]
@@ -89,7 +96,7 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
             connect_timeout,
             client_speaks_first,
             held: AtomicBool::new(false),
-            spares: Mutex::default(),
+            spares: Mutex::new(Spares { queue: VecDeque::new(), swept: false }),
         })
     }
 
@@ -130,25 +137,25 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
         opening
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a sweep that ends by itself after one life")]
+    #[expect(clippy::disallowed_methods, reason = "one sweep, which ends when there are no spares")]
     fn put(self: &Arc<Self>, opening: Opening<C>) {
         let life = if self.client_speaks_first { SHELF_LIFE } else { UNSEEN_LIFE };
         let until = Deadline::after(now(), life);
         let mut spares = self.spares.lock();
-        if spares.len() >= SHELF_ROOM {
-            spares.pop_front();
+        if spares.queue.len() >= SHELF_ROOM {
+            spares.queue.pop_front();
         }
-        spares.push_back(Spare { opening, until });
-        let first = spares.len() == 1;
+        spares.queue.push_back(Spare { opening, until });
+        let swept = std::mem::replace(&mut spares.swept, true);
         drop(spares);
-        if first {
+        if !swept {
             tokio::spawn(sweep(Arc::downgrade(self), until));
         }
     }
 
     /// The newest spare: it is the least likely to have been closed meanwhile.
     fn take(&self) -> Option<Opening<C>> {
-        let spare = self.spares.lock().pop_back()?;
+        let spare = self.spares.lock().queue.pop_back()?;
         (!spare.until.is_past(now())).then_some(spare.opening)
     }
 
@@ -164,7 +171,7 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
 
     /// Spares on the shelf now.
     pub fn spares(&self) -> usize {
-        self.spares.lock().len()
+        self.spares.lock().queue.len()
     }
 }
 
@@ -174,10 +181,13 @@ async fn sweep<C>(shelf: Weak<Shelf<C>>, mut next: Deadline) {
         let _ = next.limit(std::future::pending::<()>()).await;
         let Some(shelf) = shelf.upgrade() else { return };
         let mut spares = shelf.spares.lock();
-        spares.retain(|spare| !spare.until.is_past(now()));
-        match spares.front() {
+        spares.queue.retain(|spare| !spare.until.is_past(now()));
+        match spares.queue.front() {
             Some(oldest) => next = oldest.until,
-            None => return,
+            None => {
+                spares.swept = false;
+                return;
+            }
         }
     }
 }
@@ -229,7 +239,7 @@ impl<C: Read + Unpin + Send + 'static> Warm for Arc<Shelf<C>> {
 
     fn settled(&self) -> Pin<Box<dyn Future<Output = Result<(), OpenError>> + Send + '_>> {
         Box::pin(async {
-            let spares: Vec<_> = self.spares.lock().drain(..).collect();
+            let spares: Vec<_> = self.spares.lock().queue.drain(..).collect();
             let mut last = Ok(());
             for spare in spares {
                 match spare.opening.await.unwrap_or(Err(OpenError::Abandoned)) {
@@ -301,3 +311,6 @@ where
         Box::pin(async move { shelf.connection(connect).await.map_err(BoxError::from) })
     }
 }
+
+#[cfg(test)]
+mod tests;

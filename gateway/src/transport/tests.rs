@@ -1,0 +1,167 @@
+//! The transport over real sockets, with a connector that takes its time.
+
+use fixtures::{Behaviour, Fakes, Options, Service as Fake};
+use futures_util::future::join;
+use tokio::time::sleep;
+use tower::{Layer, Service, ServiceExt};
+
+use super::*;
+use crate::page::deadline::{Deadline, now};
+
+/// Far longer than a call waits, so that only what outlives its call can succeed.
+const CONNECT: Duration = Duration::from_millis(600);
+const CALL: Duration = Duration::from_millis(200);
+
+/// A connector that connects late.
+#[derive(Clone)]
+struct Late<S>(S);
+
+#[derive(Clone)]
+struct LateLayer;
+
+impl<S> Layer<S> for LateLayer {
+    type Service = Late<S>;
+
+    fn layer(&self, inner: S) -> Late<S> {
+        Late(inner)
+    }
+}
+
+impl<S, R> Service<R> for Late<S>
+where
+    S: Service<R> + Clone + Send + 'static,
+    S::Future: Send,
+    R: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: R) -> Self::Future {
+        let connect = self.0.clone().oneshot(to);
+        Box::pin(async move {
+            sleep(CONNECT).await;
+            connect.await
+        })
+    }
+}
+
+fn config(url: &str, http2: bool) -> Config {
+    let text = format!(
+        "[downstream.d]\nurl = \"{url}\"\nconnect_timeout = \"10s\"\nhttp2 = {http2}\n\
+         [page.p]\npath = \"/p\"\n[page.p.part.x]\ndownstream = \"d\"\npath = \"/x\"\n",
+    );
+    crate::config::load_text("test.toml", &text, &[])
+        .unwrap()
+        .config
+}
+
+/// A fake, and a transport that connects to it late.
+async fn late(http2: bool) -> (Fakes, HttpTransport) {
+    let fakes = Fakes::start(Options::default()).await.unwrap();
+    let config = config(&fakes.url(Fake::Product), http2);
+    let downstream = &config.downstreams[0];
+    let mut transport = HttpTransport::new(&config).unwrap();
+    // As in `Target::new`, with the late connector below the shelf.
+    let shelf = Shelf::new(downstream.connect_timeout, !http2);
+    transport.targets[0].client = client(downstream, "d")
+        .unwrap()
+        .connector_layer(LateLayer)
+        .connector_layer(KeepOpening(Arc::clone(&shelf)))
+        .build()
+        .unwrap();
+    transport.targets[0].shelf = Box::new(shelf);
+    (fakes, transport)
+}
+
+fn call(transport: &HttpTransport) -> impl Future<Output = Result<Reply, Cause>> + Send {
+    let request = CallRequest {
+        path: "/products/p-1001".into(),
+        headers: http::HeaderMap::new(),
+    };
+    transport.call(DownstreamId(0), request)
+}
+
+async fn limited<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
+    Deadline::after(now(), limit).limit(work).await.ok()
+}
+
+#[tokio::test]
+async fn calls_that_wait_shorter_than_connecting_takes_get_through_in_the_end() {
+    for http2 in [false, true] {
+        let (fakes, transport) = late(http2).await;
+        let mut cancelled = 0;
+        while limited(CALL, call(&transport)).await.is_none() {
+            cancelled += 1;
+            assert!(cancelled < 50, "http2 = {http2}: none ever gets through");
+        }
+        assert!(cancelled >= 1, "http2 = {http2}");
+        let reply = limited(CALL * 20, call(&transport)).await.unwrap().unwrap();
+        assert_eq!(reply.status, 200);
+        // What was never answered was never sent: a call that was dropped asks nothing.
+        assert_eq!(fakes.stats(Fake::Product).received, 2, "http2 = {http2}");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
+    for http2 in [false, true] {
+        let (fakes, transport) = late(http2).await;
+        let first = limited(CALL, call(&transport));
+        let others = limited(CALL * 100, join_all((0..4).map(|_| call(&transport))));
+        let (first, others) = join(first, others).await;
+        assert!(first.is_none());
+        for reply in others.unwrap() {
+            assert_eq!(reply.unwrap().status, 200, "http2 = {http2}");
+        }
+        assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_ends_its_work_and_leaves_the_others_theirs() {
+    for http2 in [false, true] {
+        let (fakes, transport) = late(http2).await;
+        call(&transport).await.unwrap();
+        fakes.reset_stats();
+        fakes
+            .set(Fake::Product, Behaviour::fixed(Duration::from_secs(3)))
+            .unwrap();
+        let mut dropped = Box::pin(call(&transport));
+        let mut kept = Box::pin(call(&transport));
+        while fakes.stats(Fake::Product).in_flight < 2 {
+            let both = join(&mut dropped, &mut kept);
+            assert!(limited(Duration::from_millis(10), both).await.is_none());
+        }
+        drop(dropped);
+        while fakes.stats(Fake::Product).aborted_by_caller < 1 {
+            assert!(
+                limited(Duration::from_millis(10), &mut kept)
+                    .await
+                    .is_none()
+            );
+        }
+        assert_eq!(kept.await.unwrap().status, 200, "http2 = {http2}");
+    }
+}
+
+#[test]
+fn a_downstreams_own_path_goes_before_each_parts() {
+    for (base, path, expected) in [
+        ("http://a:1", "/x/1", "http://a:1/x/1"),
+        ("http://a:1/", "/x/1?y=%20", "http://a:1/x/1?y=%20"),
+        ("http://a:1/v2", "/x/1", "http://a:1/v2/x/1"),
+        ("http://a:1/v2/", "/x?y=a/../b", "http://a:1/v2/x?y=a/../b"),
+        ("http://a:1/v2", "/x%3Fy", "http://a:1/v2/x%3Fy"),
+    ] {
+        let transport = HttpTransport::new(&config(base, false)).unwrap();
+        assert_eq!(transport.targets[0].url(path).as_str(), expected);
+    }
+}

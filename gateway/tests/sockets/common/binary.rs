@@ -1,0 +1,115 @@
+//! The real binary, as an operator runs it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use super::until;
+
+/// A process that is killed with this value.
+pub(crate) struct Binary {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Binary {
+    /// `gateway` with these arguments and variables, and no others of its own.
+    pub(crate) fn start(arguments: &[&str], variables: &[(String, String)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        for (name, _) in std::env::vars() {
+            if name.starts_with("GATEWAY__") || name.starts_with("DD_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .args(arguments)
+            .envs(variables.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), &said),
+            collect(child.stderr.take().unwrap(), &said),
+        ];
+        Self {
+            child,
+            said,
+            readers,
+        }
+    }
+
+    /// Everything it has written so far, to either output.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().clone()
+    }
+
+    /// Its public and its admin address, once it serves.
+    pub(crate) async fn serving(&mut self) -> (SocketAddr, SocketAddr) {
+        let address = |said: &str, key: &str| {
+            let line = said.lines().find(|line| line.contains("serving"))?;
+            line.split(' ')
+                .find_map(|word| word.strip_prefix(key)?.parse().ok())
+        };
+        let (child, said) = (&mut self.child, &self.said);
+        until("the binary to serve", async || {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {}", said.lock());
+            address(&said.lock(), "admin=").is_some()
+        })
+        .await;
+        let said = self.said();
+        (
+            address(&said, "listen=").unwrap(),
+            address(&said, "admin=").unwrap(),
+        )
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
+        assert!(status.success(), "kill -s {name} {pid}");
+    }
+
+    /// Its exit status, once it has ended and all it said has been read.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        until("the binary to end", async || {
+            self.child.try_wait().unwrap().is_some()
+        })
+        .await;
+        self.readers
+            .drain(..)
+            .for_each(|reader| reader.join().unwrap());
+        self.child.wait().unwrap()
+    }
+}
+
+fn collect(output: impl Read + Send + 'static, said: &Arc<Mutex<String>>) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let mut said = said.lock();
+            said.push_str(&line);
+            said.push('\n');
+        }
+    })
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        // It has ended already, in a test that went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,33 @@
+//! What the tests share: a client that writes exact bytes, a gateway in this
+//! process, a downstream that follows a script, the real binary.
+
+pub(crate) mod binary;
+pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod scripted;
+
+use std::time::Duration;
+
+use ::gateway::page::deadline::{Deadline, now};
+
+/// Longest wait for anything that must happen. Only a failing test waits so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The result of `work`, which must come within [`PATIENCE`].
+pub(crate) async fn soon<F: Future>(what: &str, work: F) -> F::Output {
+    let limit = Deadline::after(now(), PATIENCE);
+    limit
+        .limit(work)
+        .await
+        .unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+/// Waits until `holds` does.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    soon(what, async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

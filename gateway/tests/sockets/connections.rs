@@ -1,0 +1,169 @@
+//! Connections: who may hold one, for how long, and in which order it is answered.
+
+use std::time::Duration;
+
+use fixtures::{Behaviour, Service};
+use gateway::page::deadline::now;
+
+use crate::common::client::{Client, ask, get};
+use crate::common::gateway::{PAGE, shop};
+use crate::common::until;
+
+/// The gateway's `header_read_timeout` here, and what may come on top of it on a busy machine.
+const HEAD: Duration = Duration::from_millis(600);
+const SLACK: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_or_trickles_is_closed_when_its_time_is_over() {
+    let (gateway, _fakes) = shop(&["server.header_read_timeout=600ms"]).await;
+    for admin in [false, true] {
+        let to = if admin { gateway.admin } else { gateway.public };
+        let began = now();
+        assert!(Client::connect(to).await.is_closed().await);
+        let took = now() - began;
+        assert!(took >= HEAD && took < HEAD + SLACK, "{took:?}");
+    }
+    let mut client = Client::connect(gateway.public).await;
+    let began = now();
+    for byte in get(PAGE, "").bytes() {
+        let closed = tokio::time::timeout(Duration::from_millis(100), client.is_closed()).await;
+        if closed == Ok(true) {
+            break;
+        }
+        client.send([byte]).await;
+    }
+    let took = now() - began;
+    assert!(took >= HEAD && took < HEAD + SLACK, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_after_its_answer_is_closed() {
+    let (gateway, _fakes) = shop(&["server.header_read_timeout=600ms"]).await;
+    let mut client = Client::connect(gateway.public).await;
+    client.send(get(PAGE, "")).await;
+    assert_eq!(client.answer().await.status, 200);
+    let began = now();
+    assert!(client.is_closed().await);
+    assert!(now() - began < HEAD + SLACK);
+}
+
+#[tokio::test]
+async fn a_page_may_take_longer_than_a_head() {
+    let (gateway, fakes) = shop(&["server.header_read_timeout=200ms"]).await;
+    fakes
+        .set(
+            Service::Pricing,
+            Behaviour::fixed(Duration::from_millis(700)),
+        )
+        .unwrap();
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+}
+
+#[tokio::test]
+async fn beyond_max_connections_the_next_is_served_only_when_one_leaves() {
+    let (gateway, _fakes) = shop(&["server.max_connections=2"]).await;
+    let mut first = Client::connect(gateway.public).await;
+    let mut second = Client::connect(gateway.public).await;
+    for client in [&mut first, &mut second] {
+        client.send(get(PAGE, "")).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let mut third = Client::connect(gateway.public).await;
+    third.send(get(PAGE, "")).await;
+    let early = tokio::time::timeout(Duration::from_millis(400), third.answer()).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(first);
+    assert_eq!(third.answer().await.status, 200);
+    // One that stays is still served.
+    second.send(get(PAGE, "")).await;
+    assert_eq!(second.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_their_order() {
+    let (gateway, _fakes) = shop(&[]).await;
+    let mut client = Client::connect(gateway.public).await;
+    let one = |id: &str| get(PAGE, &format!("X-Request-Id: {id}\r\n"));
+    client
+        .send(one("a") + &get("/none", "") + &one("b") + &one("c"))
+        .await;
+    for (status, id) in [
+        (200, Some("a")),
+        (404, None),
+        (200, Some("b")),
+        (200, Some("c")),
+    ] {
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status);
+        assert!(
+            id.is_none() || answer.header("x-request-id") == id,
+            "{answer:?}"
+        );
+    }
+    gateway.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_client_that_only_shuts_its_writing_side_counts_as_gone() {
+    use tokio::io::AsyncWriteExt as _;
+    let (gateway, fakes) = shop(&[]).await;
+    fakes
+        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(15)))
+        .unwrap();
+    let mut client = Client::connect(gateway.public).await;
+    client.send(get(PAGE, "")).await;
+    gateway.until_in_flight(1).await;
+    client.stream.shutdown().await.unwrap();
+    gateway.at_rest().await;
+    until("pricing to notice", async || {
+        fakes.stats(Service::Pricing).in_flight == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_is_but_without_the_body() {
+    let (gateway, _fakes) = shop(&[]).await;
+    let names = |headers: &[(String, String)]| {
+        let mut kept = headers.to_vec();
+        kept.retain(|(name, _)| {
+            !["date", "server-timing", "traceparent", "x-request-id"].contains(&name.as_str())
+        });
+        kept
+    };
+    for path in [PAGE, "/product-page/p-none", "/none"] {
+        let whole = gateway.page(path).await;
+        let mut client = Client::connect(gateway.public).await;
+        client
+            .send(get(path, "").replacen("GET", "HEAD", 1) + &get(PAGE, ""))
+            .await;
+        let head = client.answer_to_head().await;
+        assert_eq!(head.status, whole.status);
+        assert_eq!(names(&head.headers), names(&whole.headers), "{path}");
+        // What comes next is the next answer, not a body.
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn large_pages_are_compressed_for_those_who_ask_and_small_answers_never() {
+    let (gateway, _fakes) = shop(&[]).await;
+    let accept = "Accept-Encoding: br, gzip;q=0.5\r\n";
+    let zipped = ask(gateway.public, get(PAGE, accept)).await;
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    assert_eq!(zipped.body[..2], [0x1f, 0x8b]);
+    assert!(
+        zipped
+            .header("vary")
+            .unwrap()
+            .to_ascii_lowercase()
+            .contains("accept-encoding")
+    );
+    let plain = gateway.page(PAGE).await;
+    assert_eq!(plain.header("content-encoding"), None);
+    assert!(zipped.body.len() < plain.body.len());
+    let refused = ask(gateway.public, get(PAGE, "Accept-Encoding: gzip;q=0\r\n")).await;
+    assert_eq!(refused.header("content-encoding"), None);
+    let small = ask(gateway.public, get("/none", accept)).await;
+    assert_eq!(small.header("content-encoding"), None);
+}

@@ -1,0 +1,14 @@
+//! The gateway on real sockets, in real time: what clients, downstreams and
+//! operators see of it. Every wait is bounded by `common::PATIENCE`.
+
+mod admin;
+mod cancellation;
+mod common;
+mod connections;
+mod downstream;
+mod drain;
+mod forwarding;
+mod hygiene;
+mod pages;
+mod process;
+mod refusals;

@@ -1,0 +1,234 @@
+//! The real binary: signals, exit codes, and the demo as its transcript promises it.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+use fixtures::{Behaviour, Fakes, Options, Service};
+use gateway::config;
+use gateway::page::deadline::now;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::common::binary::Binary;
+use crate::common::client::{Client, ask, get};
+use crate::common::gateway::{PAGE, shop_changes, variables};
+use crate::common::until;
+
+/// A directory that holds this configuration, and its path.
+fn file(text: &str) -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+/// The binary with the shop's configuration and these changes, and its fakes.
+async fn run(changes: &[&str]) -> (Binary, Fakes, TempDir) {
+    let fakes = Fakes::start(Options::default()).await.unwrap();
+    let (directory, path) = file(config::default_text());
+    let variables = variables(&shop_changes(&fakes, changes));
+    (
+        Binary::start(&["run", "--config", &path], &variables),
+        fakes,
+        directory,
+    )
+}
+
+#[tokio::test]
+async fn a_signal_under_load_breaks_no_page() {
+    for signal in ["TERM", "INT"] {
+        let (mut binary, fakes, _directory) = run(&["server.drain_timeout=20s"]).await;
+        let (public, admin) = binary.serving().await;
+        for service in Service::ALL {
+            fakes
+                .set(service, Behaviour::fixed(Duration::from_millis(250)))
+                .unwrap();
+        }
+        let mut clients = JoinSet::new();
+        for _ in 0..20 {
+            clients.spawn(async move {
+                let (mut client, mut served) = (Client::connect(public).await, 0);
+                loop {
+                    client.send(get(PAGE, "")).await;
+                    // Closed between two pages: nothing was lost.
+                    let Some(answer) = client.answer_or_end().await else {
+                        return served;
+                    };
+                    if answer.status != 200 {
+                        answer.assert_refused(503, "draining", Some("gateway"));
+                        assert_eq!(answer.header("connection"), Some("close"));
+                        return served;
+                    }
+                    served += 1;
+                }
+            });
+        }
+        until("load", async || {
+            fakes.stats(Service::Product).in_flight >= 10
+        })
+        .await;
+        let began = now();
+        binary.signal(signal);
+        until("not ready", async || {
+            ask(admin, get("/readyz", "")).await.status == 503
+        })
+        .await;
+        assert_eq!(ask(admin, get("/livez", "")).await.status, 200);
+        let served: u32 = clients.join_all().await.iter().sum();
+        assert!(served >= 10, "{served}");
+        let status = binary.ended().await;
+        assert_eq!(status.code(), Some(0), "{signal}: {}", binary.said());
+        assert!(now() - began < Duration::from_secs(20));
+        assert!(binary.said().contains("drained"), "{}", binary.said());
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_where_it_stands() {
+    let (mut binary, fakes, _directory) = run(&["page.product-page.deadline=none"]).await;
+    let (public, admin) = binary.serving().await;
+    fakes
+        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+        .unwrap();
+    let mut client = Client::connect(public).await;
+    client.send(get(PAGE, "")).await;
+    until("the call", async || {
+        fakes.stats(Service::Pricing).in_flight == 1
+    })
+    .await;
+    binary.signal("TERM");
+    until("not ready", async || {
+        ask(admin, get("/readyz", "")).await.status == 503
+    })
+    .await;
+    let began = now();
+    binary.signal("INT");
+    let status = binary.ended().await;
+    assert_eq!(status.code(), Some(1), "{}", binary.said());
+    assert!(now() - began < Duration::from_secs(8));
+    assert!(binary.said().contains("told twice"), "{}", binary.said());
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_names_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for key in ["server.listen", "admin.listen"] {
+        let change = format!("{key}={address}");
+        let (mut binary, _fakes, _directory) = run(&[&change]).await;
+        let status = binary.ended().await;
+        let said = binary.said();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.contains(key) && said.contains(&address), "{said}");
+        assert!(!said.contains("serving"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_told_in_full_and_nothing_starts() {
+    let text = "[server]\nlisten = \"127.0.0.1:0\"\ndrain_timeout = 5\nmax_conections = 3\n";
+    let (_directory, path) = file(text);
+    for command in ["run", "check"] {
+        let mut binary = Binary::start(&[command, "--config", &path], &[]);
+        let status = binary.ended().await;
+        let said = binary.said();
+        assert_eq!(status.code(), Some(2), "{said}");
+        for part in ["drain_timeout = 5", "max_connections", "page", &path] {
+            assert!(said.contains(part), "{part:?} in: {said}");
+        }
+        assert!(!said.contains("serving"), "{said}");
+    }
+    let mut missing = Binary::start(&["run", "--config", &format!("{path}.none")], &[]);
+    assert_eq!(missing.ended().await.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_good_configuration_passes_the_check() {
+    let (_directory, path) = file(config::default_text());
+    let mut binary = Binary::start(&["check", "--config", &path], &[]);
+    assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
+}
+
+/// What a line of the transcript prints when it is typed in.
+async fn typed(line: &str) -> String {
+    let line = line.to_owned();
+    let run = move || {
+        Command::new("sh")
+            .args(["-c", &line])
+            .output()
+            .unwrap()
+            .stdout
+    };
+    String::from_utf8(tokio::task::spawn_blocking(run).await.unwrap()).unwrap()
+}
+
+#[cfg(feature = "demo")]
+#[tokio::test]
+async fn the_demo_does_what_its_transcript_promises() {
+    let mut binary = Binary::start(&["demo", "--free-ports"], &[]);
+    until("the transcript", async || {
+        binary.said().contains("Ctrl-C ends it")
+    })
+    .await;
+    binary.serving().await;
+    let said = binary.said();
+    let lines: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .collect();
+    let lines: Vec<&str> = lines
+        .into_iter()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let [whole, slow, late, burst, heal, limits] = lines[..] else {
+        panic!("{lines:?}")
+    };
+
+    // Five fakes draw their latencies: on a busy machine one may miss the 300 ms.
+    until("a whole page", async || {
+        let said = typed(whole).await;
+        said.starts_with("HTTP/1.1 200") && said.contains("\"complete\":true,\"missing\":[]")
+    })
+    .await;
+    assert!(typed(slow).await.contains("\"slow\""));
+    let said = typed(late).await;
+    assert!(
+        said.starts_with("HTTP/1.1 504") && said.contains("\"deadline\""),
+        "{said}"
+    );
+    assert_burst(&typed(burst).await);
+    typed(heal).await;
+    until("a whole page again", async || {
+        typed(whole).await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+    let limits: Value = serde_json::from_str(&typed(limits).await).unwrap();
+    assert_eq!(limits["downstreams"]["pricing"]["permits"], 64);
+    binary.signal("INT");
+    assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
+}
+
+/// All 400 were answered, some because there was no room, and none in another way.
+fn assert_burst(said: &str) {
+    let count = |line: &str| {
+        let (count, status) = line.trim().split_once(' ').unwrap();
+        (
+            count.parse::<u32>().unwrap(),
+            status.parse::<u16>().unwrap(),
+        )
+    };
+    let counts: Vec<_> = said.lines().map(count).collect();
+    assert_eq!(
+        counts.iter().map(|(count, _)| count).sum::<u32>(),
+        400,
+        "{said}"
+    );
+    assert!(
+        counts.iter().all(|(_, status)| [429, 504].contains(status)),
+        "{said}"
+    );
+}
