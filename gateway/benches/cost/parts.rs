@@ -1,0 +1,157 @@
+//! Single steps of a page, in nanoseconds, without a socket.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, ensure};
+use bytes::Bytes;
+use fixtures::Service;
+use fixtures::catalogue::Catalogue;
+use futures_util::FutureExt;
+use gateway::config::{self, Config, PageId};
+use gateway::page::admission::core::{Shed, ShedWhy};
+use gateway::page::admission::{Admission, Permits};
+use gateway::page::assemble::assemble;
+use gateway::page::deadline::{Deadline, now};
+use gateway::page::fan_out::{EndedPart, PartEnd};
+use gateway::page::json::CheckedJson;
+use gateway::page::plan::Plan;
+
+use crate::pages::Effort;
+use crate::samples::Samples;
+
+/// Batches of which the median is shown.
+const BATCHES: usize = 9;
+
+const PAGE: PageId = PageId(0);
+
+/// Times all steps; returns a table.
+///
+/// # Errors
+/// A step that does not do what it is timed for.
+pub(crate) fn measure(effort: Effort) -> anyhow::Result<String> {
+    let steps = effort.steps;
+    let admission = Admission::new(&configured(&[])?);
+    ensure!(grant(&admission).is_some(), "an idle gateway grants a page");
+    let full = Admission::new(&configured(&[
+        ("DOWNSTREAM__PRICING__PERMITS", "1"),
+        ("PAGE__PRODUCT_PAGE__QUEUE", "0"),
+    ])?);
+    let held = grant(&full).context("the first page gets the only permit")?;
+    ensure!(
+        refuse(&full).is_some(),
+        "a page is refused when a bulkhead it needs is full"
+    );
+
+    let bodies = bodies("p-1001")?;
+    let plan = Plan::compile(&configured(&[])?).swap_remove(PAGE.0);
+    let ends = ended(&bodies)?;
+    let rows = [
+        (
+            "admit and release a page, one thread",
+            batches(1, steps, || grant(&admission)),
+        ),
+        (
+            "the same, two threads at once",
+            batches(2, steps, || grant(&admission)),
+        ),
+        (
+            "refuse a page, bulkhead full",
+            batches(1, steps, || refuse(&full)),
+        ),
+        (
+            "check the JSON of its five bodies",
+            batches(1, steps / 20, || ended(&bodies).ok()),
+        ),
+        (
+            "assemble it",
+            batches(1, steps / 20, || assemble(&plan.parts, &ends)),
+        ),
+    ];
+    drop(held);
+
+    let mut text = format!(
+        "{:<42}{:>8} {:>15}\n",
+        "Step of a page, ns", "median", "range"
+    );
+    for (name, samples) in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<42}{samples}");
+    }
+    Ok(text)
+}
+
+fn configured(overrides: &[(&str, &str)]) -> anyhow::Result<Config> {
+    let variable = |&(key, value): &(&str, &str)| (format!("GATEWAY__{key}"), value.to_owned());
+    let overrides: Vec<_> = overrides.iter().map(variable).collect();
+    let loaded = config::load_text("config.toml", config::default_text(), &overrides);
+    Ok(loaded.map_err(|report| anyhow!("{report}"))?.config)
+}
+
+/// A ticket and the permits of a page, dropped by the caller.
+fn grant(admission: &Arc<Admission>) -> Option<impl Sized + use<>> {
+    let ticket = admission.ticket()?;
+    let permits = decide(admission)?.ok()?;
+    permits
+        .iter()
+        .all(Option::is_some)
+        .then_some((ticket, permits))
+}
+
+fn refuse(admission: &Arc<Admission>) -> Option<()> {
+    let _ticket = admission.ticket()?;
+    let shed = decide(admission)?.err()?;
+    (shed.why == ShedWhy::BulkheadFull).then_some(())
+}
+
+/// What admission says at once.
+fn decide(admission: &Arc<Admission>) -> Option<Result<Permits, Shed>> {
+    let deadline = Deadline::after(now(), Duration::from_millis(300));
+    admission.permits(PAGE, deadline).now_or_never()
+}
+
+fn bodies(id: &str) -> anyhow::Result<Vec<Bytes>> {
+    let body = |service| {
+        Catalogue::get()
+            .body(service, id)
+            .context("the catalogue knows the id")
+    };
+    Service::ALL.into_iter().map(body).collect()
+}
+
+fn ended(bodies: &[Bytes]) -> anyhow::Result<Vec<Option<EndedPart>>> {
+    let checked = |body: &Bytes| {
+        let end = PartEnd::Ok(CheckedJson::new(body.clone())?);
+        Ok(Some(EndedPart {
+            end,
+            took: Duration::ZERO,
+        }))
+    };
+    bodies.iter().map(checked).collect()
+}
+
+/// Nanoseconds per step as each of `threads` threads sees them, batch by batch.
+fn batches<R>(threads: usize, steps: u32, step: impl Fn() -> R + Sync) -> Samples {
+    let batch = |_| {
+        let start = Barrier::new(threads);
+        let timed = || {
+            start.wait();
+            let began = now();
+            for _ in 0..steps {
+                black_box(step());
+            }
+            (now() - began).as_nanos() as f64 / f64::from(steps)
+        };
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
+            let times: Vec<f64> = running
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .collect();
+            times.iter().sum::<f64>() / times.len() as f64
+        })
+    };
+    Samples((0..BATCHES).map(batch).collect())
+}

@@ -1,0 +1,127 @@
+//! The servers this executable can be, each in a process of its own.
+//!
+//! A role prints [`LISTENING`] and its addresses on one line, and ends when its
+//! standard input does, or after [`LIFE`]: none is left behind.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{anyhow, ensure};
+use fixtures::{Fakes, Options, Service};
+use gateway::app::App;
+use gateway::config::{self, Loaded};
+use gateway::page::deadline::{Deadline, now};
+use gateway::telemetry::log;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::bare::{Bare, Caller};
+
+/// What comes before a role's addresses; log lines may come before it.
+pub(crate) const LISTENING: &str = "listening on ";
+
+/// Longer than any measurement.
+const LIFE: Duration = Duration::from_secs(300);
+
+/// A server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// The five services, without latency.
+    Fakes,
+    /// The gateway with the shipped `config.toml`.
+    Gateway,
+    /// The bare fan-out over hyper-util's client.
+    Bare,
+    /// The bare fan-out over reqwest.
+    BareReqwest,
+}
+
+/// Plays `role` until standard input ends. Worker threads as in the shipped binary: one per core.
+pub(crate) fn play(role: Role, downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> {
+    ensure!(
+        role == Role::Fakes || downstreams.len() == Service::ALL.len(),
+        "--role needs --downstreams with five addresses, such as `--role fakes` prints"
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match role {
+            Role::Fakes => fakes().await,
+            Role::Gateway => gateway(downstreams, http2).await,
+            Role::Bare => bare(Caller::hyper(http2), downstreams).await,
+            Role::BareReqwest => bare(Caller::reqwest(http2)?, downstreams).await,
+        }
+    })
+}
+
+async fn fakes() -> anyhow::Result<()> {
+    let fakes = Fakes::start(Options::default()).await?;
+    announce(&Service::ALL.map(|service| fakes.addr(service)))?;
+    told_to_end().await;
+    fakes.stop().await;
+    Ok(())
+}
+
+async fn gateway(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> {
+    let loaded = configured(downstreams, http2)?;
+    log::start(loaded.config.telemetry.log);
+    let app = App::bind(loaded.config, loaded.effective).await?;
+    announce(&[app.public_address()?])?;
+    // Cut off, not drained: nothing is in flight any more.
+    tokio::select! {
+        () = app.run(std::future::pending()) => {}
+        () = told_to_end() => {}
+    }
+    Ok(())
+}
+
+/// The shipped configuration on free ports, without a quota: one address sends all pages.
+fn configured(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<Loaded> {
+    let key = |key: &str, value: String| (format!("GATEWAY__{key}"), value);
+    let mut overrides = vec![
+        key("SERVER__LISTEN", "127.0.0.1:0".into()),
+        key("ADMIN__LISTEN", "127.0.0.1:0".into()),
+        key("CLIENTS__RATE", "none".into()),
+    ];
+    for (service, address) in Service::ALL.into_iter().zip(downstreams) {
+        let name = service.name().to_uppercase();
+        overrides.push(key(
+            &format!("DOWNSTREAM__{name}__URL"),
+            format!("http://{address}"),
+        ));
+        overrides.push(key(
+            &format!("DOWNSTREAM__{name}__HTTP2"),
+            http2.to_string(),
+        ));
+    }
+    config::load_text("config.toml", config::default_text(), &overrides)
+        .map_err(|report| anyhow!("{report}"))
+}
+
+async fn bare(caller: Caller, downstreams: &[SocketAddr]) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    announce(&[listener.local_addr()?])?;
+    tokio::select! {
+        ended = Bare::new(caller, downstreams).serve(listener) => ended,
+        () = told_to_end() => Ok(()),
+    }
+}
+
+fn announce(addresses: &[SocketAddr]) -> anyhow::Result<()> {
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    writeln!(std::io::stdout(), "{LISTENING}{}", addresses.join(","))?;
+    Ok(())
+}
+
+/// Resolves when standard input ends. A thread waits for that, so that the runtime need not.
+async fn told_to_end() {
+    let (sender, told) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        // However it ends, it has ended.
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        drop(sender);
+    });
+    let _ = Deadline::after(now(), LIFE).limit(told).await;
+}
