@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use chaos::http::Origin;
 use chaos::load::{Load, Report};
 use chaos::proc::{Process, Usage};
