@@ -16,10 +16,13 @@ pub mod outbox;
 pub mod respond;
 pub mod route;
 
+use std::any::Any;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Request, Response};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 
 use self::client::ClientNames;
@@ -32,6 +35,7 @@ use crate::page::downstream::Transport;
 use crate::page::refusal::Refusal;
 use crate::page::{PageRequest, Pages};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::events;
 
 /// The client's own name for a request, or ours.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,23 +71,38 @@ impl<T: Transport> Edge<T> {
         }
     }
 
-    /// Answers one request. Dropping the future ends everything it began.
+    /// Answers one request. Dropping the future ends everything it began. A defect is
+    /// answered too, and ends only its own page.
     pub async fn handle<B: Body>(
         &self,
         connection: &Connection,
         request: Request<B>,
     ) -> Response<PageBody> {
         let trace = TraceContext::from_headers(request.headers());
-        let id = request.headers().get(REQUEST_ID).cloned();
-        let answered = match self.understand(connection, &request, &trace) {
+        // Nothing that a panic may leave half changed is used afterwards: the request's own
+        // state is dropped, and what pages share gives way by `Drop` alone.
+        let answering = AssertUnwindSafe(self.answer(connection, &request, &trace));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|panic| {
+            events::panicked(words(panic.as_ref()));
+            self.respond.refuse(&Refusal::Internal, id(&request), &trace)
+        });
+        hygiene::close_if_unread(&request, answered)
+    }
+
+    async fn answer<B: Body>(
+        &self,
+        connection: &Connection,
+        request: &Request<B>,
+        trace: &TraceContext,
+    ) -> Response<PageBody> {
+        match self.understand(connection, request, trace) {
             Ok(asked) => {
                 let page = asked.page;
                 let answer = self.pages.serve(asked).await;
-                self.respond.answer(page, answer, id.as_ref(), &trace, &connection.outbox)
+                self.respond.answer(page, answer, id(request), trace, &connection.outbox)
             }
-            Err(refusal) => self.respond.refuse(&refusal, id.as_ref(), &trace),
-        };
-        hygiene::close_if_unread(&request, answered)
+            Err(refusal) => self.respond.refuse(&refusal, id(request), trace),
+        }
     }
 
     fn understand<B: Body>(
@@ -98,7 +117,7 @@ impl<T: Transport> Edge<T> {
         hygiene::check_method_and_body(request)?;
         let mut headers = HeaderMap::new();
         self.routes.forward(matched.page, request.headers(), &mut headers);
-        if let Some(id) = request.headers().get(REQUEST_ID) {
+        if let Some(id) = id(request) {
             headers.insert(REQUEST_ID, id.clone());
         }
         Ok(PageRequest {
@@ -110,5 +129,54 @@ impl<T: Transport> Edge<T> {
             headers,
             trace: trace.clone(),
         })
+    }
+}
+
+fn id<B>(request: &Request<B>) -> Option<&HeaderValue> {
+    request.headers().get(REQUEST_ID)
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("a panic without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::config;
+    use crate::config::DownstreamId;
+    use crate::page::downstream::{CallRequest, Cause, Reply};
+
+    struct Broken;
+
+    impl Transport for Broken {
+        async fn call(&self, _: DownstreamId, _: CallRequest) -> Result<Reply, Cause> {
+            panic!("a defect, for this test")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_defect_is_answered_as_every_refusal_is_and_nothing_stays_held() {
+        let config = config::load_text("test.toml", config::default_text(), &[]).unwrap().config;
+        let pages = Arc::new(Pages::new(&config, Broken));
+        let edge = Edge::new(&config, Arc::clone(&pages));
+        let peer = ([127, 0, 0, 1], 1).into();
+        let connection = Connection { peer, outbox: Arc::default() };
+        let request = Request::get("/product-page/1").header("host", "a").header(REQUEST_ID, "my-id");
+        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+
+        let response = edge.handle(&connection, request).await;
+        assert_eq!(response.status(), 500);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["reason"], &problem["request_id"]), (&"internal".into(), &"my-id".into()));
+        assert_eq!(problem.as_object().unwrap().len(), 10);
+        assert!(!problem.to_string().contains("defect, for this test"));
+        let view = pages.admission().view();
+        assert_eq!(view.in_flight, 0);
+        assert!(view.bulkheads.iter().all(|bulkhead| bulkhead.in_use == 0));
     }
 }

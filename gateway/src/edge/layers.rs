@@ -1,28 +1,24 @@
 //! What every HTTP server does and is not ours: tower and tower-http layers.
 
-use std::any::Any;
 use std::convert::Infallible;
 
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tower::util::MapRequestLayer;
 use tower::{Service, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use uuid::Uuid;
 
 use crate::edge::outbox::PageBody;
-use crate::edge::{REQUEST_ID, respond};
-use crate::telemetry::events;
+use crate::edge::REQUEST_ID;
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;
 
-/// Wraps the edge's service: every request has an id that is echoed, a defect becomes a
-/// 500 and not a broken connection, and large pages are compressed for clients that
-/// ask for it.
+/// Wraps the edge's service: every request has an id that is echoed, and large pages are
+/// compressed for clients that ask for it.
 pub fn layered<S, B>(
     service: S,
 ) -> impl Service<
@@ -45,7 +41,6 @@ where
                 .quality(CompressionLevel::Fastest)
                 .compress_when(SizeAbove::new(COMPRESS_ABOVE)),
         )
-        .layer(CatchPanicLayer::custom(caught))
         .service(service)
 }
 
@@ -74,15 +69,6 @@ impl MakeRequestId for MakeId {
         let id = Uuid::now_v7().simple().encode_lower(&mut text);
         HeaderValue::from_str(id).ok().map(RequestId::new)
     }
-}
-
-fn caught(panic: Box<dyn Any + Send>) -> Response<PageBody> {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    events::panicked(text.unwrap_or("a panic without words"));
-    respond::internal()
 }
 
 #[cfg(test)]

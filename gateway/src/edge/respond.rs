@@ -185,22 +185,3 @@ fn visible(text: String) -> HeaderValue {
     #[expect(clippy::expect_used, reason = "names are [a-z0-9_-], the rest is written here")]
     HeaderValue::from_maybe_shared(Bytes::from(text)).expect("names and numbers are visible ASCII")
 }
-
-/// The answer when the gateway itself has failed.
-pub fn internal() -> Response<PageBody> {
-    let row = Refusal::Internal.row(ShedStatus::TooManyRequests);
-    let problem = serde_json::json!({
-        "type": format!("urn:gateway:problem:{}", row.reason),
-        "title": row.title,
-        "status": row.status.as_u16(),
-        "detail": Refusal::Internal.detail(),
-        "reason": row.reason,
-        "scope": "gateway",
-    });
-    let mut response = Response::new(PageBody::new(problem.to_string().into()));
-    *response.status_mut() = row.status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}

@@ -10,7 +10,7 @@ use crate::page::deadline::{Deadline, now};
 
 /// Far longer than a call waits, so that only what outlives its call can succeed.
 const CONNECT: Duration = Duration::from_millis(600);
-const CALL: Duration = Duration::from_millis(200);
+const CALL: Duration = Duration::from_millis(250);
 
 /// A connector that connects late.
 #[derive(Clone)]
@@ -105,8 +105,33 @@ async fn calls_that_wait_shorter_than_connecting_takes_get_through_in_the_end() 
         assert!(cancelled >= 1, "http2 = {http2}");
         let reply = limited(CALL * 20, call(&transport)).await.unwrap().unwrap();
         assert_eq!(reply.status, 200);
-        // What was never answered was never sent: a call that was dropped asks nothing.
-        assert_eq!(fakes.stats(Fake::Product).received, 2, "http2 = {http2}");
+        assert_eq!(
+            fakes.stats(Fake::Product).connections_total,
+            1,
+            "http2 = {http2}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_while_it_connects_asks_nothing_and_leaves_its_connection() {
+    for http2 in [false, true] {
+        let (fakes, transport) = late(http2).await;
+        for _ in 0..3 {
+            assert!(futures_util::poll!(Box::pin(call(&transport))).is_pending());
+        }
+        while fakes.stats(Fake::Product).connections_open == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(fakes.stats(Fake::Product).received, 0, "http2 = {http2}");
+        assert_eq!(call(&transport).await.unwrap().status, 200);
+        let stats = fakes.stats(Fake::Product);
+        assert_eq!(
+            (stats.received, stats.connections_total),
+            (1, 1),
+            "http2 = {http2}"
+        );
     }
 }
 

@@ -104,6 +104,20 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_with_a_request_unread_costs_no_more_than_a_deadline() {
+    let (gateway, fakes) = shop(&["page.product-page.deadline=1s"]).await;
+    fakes
+        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+        .unwrap();
+    let mut client = Client::connect(gateway.public).await;
+    client.send(get(PAGE, "") + &get(PAGE, "")).await;
+    gateway.until_in_flight(1).await;
+    drop(client);
+    gateway.at_rest().await;
+    assert_eq!(fakes.stats(Service::Pricing).received, 1);
+}
+
+#[tokio::test]
 async fn a_client_that_only_shuts_its_writing_side_counts_as_gone() {
     use tokio::io::AsyncWriteExt as _;
     let (gateway, fakes) = shop(&[]).await;
@@ -142,6 +156,7 @@ async fn head_is_answered_as_get_is_but_without_the_body() {
         assert_eq!(names(&head.headers), names(&whole.headers), "{path}");
         // What comes next is the next answer, not a body.
         assert_eq!(client.answer().await.status, 200);
+        gateway.at_rest().await;
     }
 }
 
@@ -166,4 +181,5 @@ async fn large_pages_are_compressed_for_those_who_ask_and_small_answers_never() 
     assert_eq!(refused.header("content-encoding"), None);
     let small = ask(gateway.public, get("/none", accept)).await;
     assert_eq!(small.header("content-encoding"), None);
+    gateway.at_rest().await;
 }

@@ -29,35 +29,43 @@ async fn assert_failed(script: Script) {
 }
 
 #[tokio::test]
-async fn a_required_part_that_fails_in_any_way_is_a_502() {
-    let (gateway, fakes) = shop(&["downstream.pricing.max_body=64KiB"]).await;
-    for kind in [
-        Fault::Status(500),
-        Fault::Status(503),
-        Fault::Status(400),
-        Fault::Status(429),
-        Fault::Reset,
-        Fault::Close,
-        Fault::Truncated,
-        Fault::WrongJson,
-        Fault::Endless,
-    ] {
-        let errors = vec![ErrorShare { share: 1.0, kind }];
-        fakes
-            .set(
-                Service::Pricing,
-                Behaviour {
-                    errors,
-                    ..Behaviour::default()
-                },
-            )
-            .unwrap();
-        let answer = gateway.page(PAGE).await;
-        assert_eq!(answer.status, 502, "{kind:?}: {answer:?}");
-        answer.assert_refused(502, "downstream_failed", Some("downstream:pricing"));
+async fn a_required_part_that_fails_in_any_way_is_a_502_and_heals() {
+    for http2 in [false, true] {
+        let switch = format!("downstream.pricing.http2={http2}");
+        let (gateway, fakes) = shop(&["downstream.pricing.max_body=64KiB", &switch]).await;
+        for kind in [
+            Fault::Status(500),
+            Fault::Status(503),
+            Fault::Status(400),
+            Fault::Status(429),
+            Fault::Reset,
+            Fault::Close,
+            Fault::Truncated,
+            Fault::WrongJson,
+            Fault::Endless,
+        ] {
+            let errors = vec![ErrorShare { share: 1.0, kind }];
+            fakes
+                .set(
+                    Service::Pricing,
+                    Behaviour {
+                        errors,
+                        ..Behaviour::default()
+                    },
+                )
+                .unwrap();
+            let answer = gateway.page(PAGE).await;
+            assert_eq!(answer.status, 502, "http2 = {http2}, {kind:?}: {answer:?}");
+            answer.assert_refused(502, "downstream_failed", Some("downstream:pricing"));
+            fakes.heal();
+            assert_eq!(
+                gateway.page(PAGE).await.status,
+                200,
+                "http2 = {http2}, after {kind:?}"
+            );
+        }
+        gateway.at_rest().await;
     }
-    fakes.heal();
-    assert_eq!(gateway.page(PAGE).await.status, 200);
 }
 
 #[tokio::test]

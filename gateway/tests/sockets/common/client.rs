@@ -154,14 +154,9 @@ impl Client {
 
     /// Reads more; false when the connection is over.
     async fn more(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
-        match soon("an answer, or the end", self.stream.read(&mut buffer)).await {
-            Ok(0) | Err(_) => false,
-            Ok(read) => {
-                self.unread.extend_from_slice(&buffer[..read]);
-                true
-            }
-        }
+        self.unread.reserve(16 * 1024);
+        let read = self.stream.read_buf(&mut self.unread);
+        matches!(soon("an answer, or the end", read).await, Ok(1..))
     }
 }
 
