@@ -38,8 +38,7 @@ fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
 }
 
 /// What to try, as lines for a shell.
-pub fn transcript(page: SocketAddr, admin: SocketAddr, fakes: &Fakes) -> String {
-    let control = fakes.control_url();
+pub fn transcript(page: SocketAddr, admin: SocketAddr, control: &str) -> String {
     format!(
         r#"A gateway on {page}, five fake services behind it. In another terminal:
 
@@ -50,8 +49,8 @@ pub fn transcript(page: SocketAddr, admin: SocketAddr, fakes: &Fakes) -> String 
   curl -d '{{"name":"slow","type":"latency","attributes":{{"latency":1500}}}}' {control}/proxies/pricing/toxics
   curl -i http://{page}/product-page/p-1001
 
-  # a burst: no more pages are let in than there are permits for, the rest get 429 at once
-  seq 400 | xargs -P 200 -I{{}} curl -s -o /dev/null -w '%{{http_code}}\n' http://{page}/product-page/p-1001 | sort | uniq -c
+  # a burst of 400: no more pages are let in than there are permits for, the rest get 429
+  curl -sZ --no-progress-meter --parallel-max 200 -o /dev/null -w '%{{http_code}}\n' 'http://{page}/product-page/p-1001?[1-400]' | sort | uniq -c
 
   # heal, and look at the limits
   curl -X POST {control}/reset

@@ -116,7 +116,7 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     let (app, fakes) = gateway::demo::start(free_ports).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.
-    let _ = write!(std::io::stdout(), "{}", gateway::demo::transcript(page, admin, &fakes));
+    let _ = write!(std::io::stdout(), "{}", gateway::demo::transcript(page, admin, &fakes.control_url()));
     let result = until_told(app).await;
     fakes.stop().await;
     result

@@ -86,7 +86,7 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
 fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
     let listen = s.take(
         key("listen", ADDRESS, "127.0.0.1:9901")
-            .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
+            .about("Address and port of /livez, /readyz, /config and /limits."),
     );
     Some(Admin { listen: listen? })
 }
