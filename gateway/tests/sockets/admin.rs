@@ -44,7 +44,8 @@ async fn operators_can_only_look() {
 
 #[tokio::test]
 async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended() {
-    let (gateway, _fakes) = shop(&["downstream.reviews.permits=0"]).await;
+    // A quota that is not whole again at once: the client stays known.
+    let (gateway, _fakes) = shop(&["downstream.reviews.permits=0", "clients.rate=1/h"]).await;
     assert_eq!(gateway.page(PAGE).await.status, 200);
     gateway.at_rest().await;
     let limits = gateway.limits().await;
