@@ -7,6 +7,7 @@
 //! on tokio's clock and every call goes through a [`Transport`], so the same code
 //! runs in simulated time.
 
+pub mod account;
 pub mod admission;
 pub mod assemble;
 pub mod deadline;
@@ -30,19 +31,19 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use self::account::{Life, Timing};
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Permit, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
 use self::downstream::{CallEnd, CallRequest, Transport};
-use self::fan_out::{EndedPart, fan_out};
+use self::fan_out::fan_out;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
 use crate::telemetry::context::{self, TraceContext};
 use crate::telemetry::counts::Counts;
-use crate::telemetry::events;
 use crate::telemetry::names::PageOutcome;
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
@@ -88,17 +89,6 @@ pub struct Answer {
     pub ticket: Option<Ticket>,
     /// Where the time went.
     pub timing: Timing,
-}
-
-/// Where a page's time went.
-#[derive(Clone, Debug, Default)]
-pub struct Timing {
-    /// Waiting for permits; `None` when it never came to that.
-    pub wait: Option<Duration>,
-    /// By part, in the page's order; `None` for one that was cancelled or never began.
-    pub parts: Vec<Option<EndedPart>>,
-    /// From arrival to answer.
-    pub total: Duration,
 }
 
 impl<T: Transport> Pages<T> {
@@ -240,65 +230,6 @@ impl From<Shed> for Refusal {
             ShedWhy::BulkheadFull => Self::BulkheadFull(downstream),
             ShedWhy::QueueEvicted => Self::QueueEvicted(downstream),
             ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(downstream)),
-        }
-    }
-}
-
-/// Counts a page exactly once: as it ended, or as cancelled when it is dropped before.
-struct Life<'a> {
-    counts: &'a Counts,
-    page: PageId,
-    arrived: Instant,
-    ticket: Option<Ticket>,
-    timing: Timing,
-    outcome: PageOutcome,
-    reason: Option<&'static str>,
-}
-
-impl<'a> Life<'a> {
-    fn begin(counts: &'a Counts, request: &PageRequest) -> Self {
-        Self {
-            counts,
-            page: request.page,
-            arrived: request.arrived,
-            ticket: None,
-            timing: Timing::default(),
-            outcome: PageOutcome::Cancelled,
-            reason: None,
-        }
-    }
-
-    /// Measures the wait for admission, however it ends.
-    async fn wait<V>(&mut self, permits: impl Future<Output = Result<V, Shed>>) -> Result<V, Refusal> {
-        let began = now();
-        let verdict = permits.await;
-        self.timing.wait = Some(now() - began);
-        verdict.map_err(Refusal::from)
-    }
-
-    fn end(mut self, result: Result<Page, Refusal>, shed: ShedStatus) -> Answer {
-        self.timing.total = now() - self.arrived;
-        (self.outcome, self.reason) = match &result {
-            Ok(page) if page.complete => (PageOutcome::Complete, None),
-            Ok(_) => (PageOutcome::Partial, None),
-            Err(refusal) => {
-                let row = refusal.row(shed);
-                (row.outcome, Some(row.reason))
-            }
-        };
-        let ticket = self.ticket.take();
-        let timing = std::mem::take(&mut self.timing);
-        events::page_ended(self.counts.page_name(self.page.0), self.outcome, self.reason, timing.total);
-        Answer { result, ticket, timing }
-    }
-}
-
-impl Drop for Life<'_> {
-    fn drop(&mut self) {
-        self.counts.page(self.page.0, self.outcome);
-        if self.outcome == PageOutcome::Cancelled {
-            let page = self.counts.page_name(self.page.0);
-            events::page_ended(page, self.outcome, None, now() - self.arrived);
         }
     }
 }

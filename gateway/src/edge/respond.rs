@@ -13,7 +13,8 @@ use crate::config::{Config, PageId, ShedStatus};
 use crate::edge::outbox::{Outbox, PageBody};
 use crate::page::assemble::Page;
 use crate::page::refusal::{Refusal, Scope};
-use crate::page::{Answer, Timing};
+use crate::page::Answer;
+use crate::page::account::Timing;
 use crate::telemetry::context::TraceContext;
 
 const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");

@@ -7,6 +7,7 @@
 //! the known, and not the gateway.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -47,9 +48,11 @@ impl Quota {
 
     fn with_room(config: &Clients, clients: usize) -> Self {
         let limiter = |rate: Rate| {
-            let quota = governor::Quota::with_period(rate.period / rate.count.get())
+            // More than one a nanosecond is no limit that could be told from that.
+            let interval = (rate.period / rate.count.get()).max(Duration::from_nanos(1));
+            let quota = governor::Quota::with_period(interval)
                 .unwrap_or(governor::Quota::per_second(rate.count))
-                .allow_burst(config.burst);
+                .allow_burst(config.burst.min(most_burst(interval)));
             RateLimiter::new(quota, BoundedClients::new(clients), PageClock { epoch: now() })
         };
         Self { limiter: config.rate.map(limiter) }
@@ -77,6 +80,13 @@ impl Quota {
     pub fn clients(&self) -> usize {
         self.limiter.as_ref().map_or(0, |limiter| limiter.len())
     }
+}
+
+/// governor counts the time a whole burst takes to come back in nanoseconds of 64 bits;
+/// no client lives to see a burst above this.
+fn most_burst(interval: Duration) -> NonZeroU32 {
+    let most = u128::from(u64::MAX / 4) / interval.as_nanos().max(1);
+    u32::try_from(most).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX)
 }
 
 /// Tokio's clock for governor, so that a paused clock holds quotas too.
@@ -159,4 +169,73 @@ impl ShrinkableKeyedStateStore<ClientKey> for BoundedClients {
 fn arrival(state: &InMemoryState) -> Nanos {
     let read = |at: Option<Nanos>| Err::<((), Nanos), Nanos>(at.unwrap_or_default());
     state.measure_and_replace(&NotKeyed::NonKey, read).err().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::IdentifyBy;
+
+    fn quota(count: u32, period: Duration, burst: u32, room: usize) -> Quota {
+        let rate = Some(Rate { count: NonZeroU32::new(count).unwrap(), period });
+        let burst = NonZeroU32::new(burst).unwrap();
+        Quota::with_room(&Clients { identify_by: IdentifyBy::Ip, rate, burst }, room)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_and_then_the_rate_holds_to_the_nanosecond() {
+        let quota = quota(10, SECOND, 3, 16);
+        let client = ClientKey(7);
+        for _ in 0..3 {
+            assert_eq!(quota.take(client), Ok(()));
+        }
+        assert_eq!(quota.take(client), Err(SECOND / 10));
+        tokio::time::advance(SECOND / 10 - Duration::from_nanos(1)).await;
+        assert_eq!(quota.take(client), Err(Duration::from_nanos(1)));
+        tokio::time::advance(Duration::from_nanos(1)).await;
+        assert_eq!(quota.take(client), Ok(()));
+        assert!(quota.take(client).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_have_been_quiet_are_forgotten_and_lose_nothing() {
+        let quota = quota(10, SECOND, 2, 1000);
+        for client in 0..100 {
+            assert_eq!(quota.take(ClientKey(client)), Ok(()));
+        }
+        assert_eq!(quota.clients(), 100);
+        tokio::time::advance(SECOND / 20).await;
+        quota.drop_idle();
+        assert_eq!(quota.clients(), 100, "their quota is not whole yet");
+        tokio::time::advance(SECOND).await;
+        quota.drop_idle();
+        assert_eq!(quota.clients(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cap_on_clients_holds_and_known_ones_keep_their_own_quota() {
+        let quota = quota(1, SECOND, 2, 32);
+        let known = ClientKey(1 << 64);
+        assert_eq!(quota.take(known), Ok(()));
+        let mut refused = 0;
+        for client in 1..10_000 {
+            refused += usize::from(quota.take(ClientKey(client)).is_err());
+        }
+        assert!(quota.clients() <= 32 + SHARDS, "{}", quota.clients());
+        // All others together had one burst of two.
+        assert!(refused >= 9_999 - 32 - SHARDS - 2, "{refused}");
+        assert_eq!(quota.take(known), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_numbers_a_config_can_hold_do_no_harm() {
+        for (count, period) in [(1, Duration::from_secs(3600)), (u32::MAX, SECOND)] {
+            let quota = quota(count, period, u32::MAX, 16);
+            for _ in 0..3 {
+                assert_eq!(quota.take(ClientKey(1)), Ok(()));
+            }
+        }
+    }
 }
