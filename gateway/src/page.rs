@@ -44,7 +44,6 @@ use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
 use crate::telemetry::context::{self, TraceContext};
 use crate::telemetry::counts::Counts;
-use crate::telemetry::names::PageOutcome;
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");

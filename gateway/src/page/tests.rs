@@ -8,6 +8,7 @@ use super::admission::core::NegativeControl;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config;
+use crate::telemetry::names::PageOutcome;
 
 const MS: Duration = Duration::from_millis(1);
 
