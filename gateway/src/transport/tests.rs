@@ -93,88 +93,107 @@ async fn limited<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
     Deadline::after(now(), limit).limit(work).await.ok()
 }
 
+/// Runs a whole test; only a failing one takes so long.
+async fn bounded(test: impl Future<Output = ()>) {
+    limited(Duration::from_secs(60), test)
+        .await
+        .expect("the test ends in time");
+}
+
 #[tokio::test]
 async fn calls_that_wait_shorter_than_connecting_takes_get_through_in_the_end() {
-    for http2 in [false, true] {
-        let (fakes, transport) = late(http2).await;
-        let mut cancelled = 0;
-        while limited(CALL, call(&transport)).await.is_none() {
-            cancelled += 1;
-            assert!(cancelled < 50, "http2 = {http2}: none ever gets through");
+    bounded(async {
+        for http2 in [false, true] {
+            let (fakes, transport) = late(http2).await;
+            let mut cancelled = 0;
+            while limited(CALL, call(&transport)).await.is_none() {
+                cancelled += 1;
+                assert!(cancelled < 50, "http2 = {http2}: none ever gets through");
+            }
+            assert!(cancelled >= 1, "http2 = {http2}");
+            let reply = limited(CALL * 20, call(&transport)).await.unwrap().unwrap();
+            assert_eq!(reply.status, 200);
+            assert_eq!(
+                fakes.stats(Fake::Product).connections_total,
+                1,
+                "http2 = {http2}"
+            );
         }
-        assert!(cancelled >= 1, "http2 = {http2}");
-        let reply = limited(CALL * 20, call(&transport)).await.unwrap().unwrap();
-        assert_eq!(reply.status, 200);
-        assert_eq!(
-            fakes.stats(Fake::Product).connections_total,
-            1,
-            "http2 = {http2}"
-        );
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_call_that_is_dropped_while_it_connects_asks_nothing_and_leaves_its_connection() {
-    for http2 in [false, true] {
-        let (fakes, transport) = late(http2).await;
-        for _ in 0..3 {
-            assert!(futures_util::poll!(Box::pin(call(&transport))).is_pending());
+    bounded(async {
+        for http2 in [false, true] {
+            let (fakes, transport) = late(http2).await;
+            for _ in 0..3 {
+                assert!(futures_util::poll!(Box::pin(call(&transport))).is_pending());
+            }
+            while fakes.stats(Fake::Product).connections_open == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            sleep(Duration::from_millis(100)).await;
+            assert_eq!(fakes.stats(Fake::Product).received, 0, "http2 = {http2}");
+            assert_eq!(call(&transport).await.unwrap().status, 200);
+            let stats = fakes.stats(Fake::Product);
+            assert_eq!(
+                (stats.received, stats.connections_total),
+                (1, 1),
+                "http2 = {http2}"
+            );
         }
-        while fakes.stats(Fake::Product).connections_open == 0 {
-            sleep(Duration::from_millis(10)).await;
-        }
-        sleep(Duration::from_millis(100)).await;
-        assert_eq!(fakes.stats(Fake::Product).received, 0, "http2 = {http2}");
-        assert_eq!(call(&transport).await.unwrap().status, 200);
-        let stats = fakes.stats(Fake::Product);
-        assert_eq!(
-            (stats.received, stats.connections_total),
-            (1, 1),
-            "http2 = {http2}"
-        );
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
-    for http2 in [false, true] {
-        let (fakes, transport) = late(http2).await;
-        let first = limited(CALL, call(&transport));
-        let others = limited(CALL * 100, join_all((0..4).map(|_| call(&transport))));
-        let (first, others) = join(first, others).await;
-        assert!(first.is_none());
-        for reply in others.unwrap() {
-            assert_eq!(reply.unwrap().status, 200, "http2 = {http2}");
+    bounded(async {
+        for http2 in [false, true] {
+            let (fakes, transport) = late(http2).await;
+            let first = limited(CALL, call(&transport));
+            let others = limited(CALL * 100, join_all((0..4).map(|_| call(&transport))));
+            let (first, others) = join(first, others).await;
+            assert!(first.is_none());
+            for reply in others.unwrap() {
+                assert_eq!(reply.unwrap().status, 200, "http2 = {http2}");
+            }
+            assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
         }
-        assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_call_that_is_dropped_ends_its_work_and_leaves_the_others_theirs() {
-    for http2 in [false, true] {
-        let (fakes, transport) = late(http2).await;
-        call(&transport).await.unwrap();
-        fakes.reset_stats();
-        fakes
-            .set(Fake::Product, Behaviour::fixed(Duration::from_secs(3)))
-            .unwrap();
-        let mut dropped = Box::pin(call(&transport));
-        let mut kept = Box::pin(call(&transport));
-        while fakes.stats(Fake::Product).in_flight < 2 {
-            let both = join(&mut dropped, &mut kept);
-            assert!(limited(Duration::from_millis(10), both).await.is_none());
+    bounded(async {
+        for http2 in [false, true] {
+            let (fakes, transport) = late(http2).await;
+            call(&transport).await.unwrap();
+            fakes.reset_stats();
+            fakes
+                .set(Fake::Product, Behaviour::fixed(Duration::from_secs(3)))
+                .unwrap();
+            let mut dropped = Box::pin(call(&transport));
+            let mut kept = Box::pin(call(&transport));
+            while fakes.stats(Fake::Product).in_flight < 2 {
+                let both = join(&mut dropped, &mut kept);
+                assert!(limited(Duration::from_millis(10), both).await.is_none());
+            }
+            drop(dropped);
+            while fakes.stats(Fake::Product).aborted_by_caller < 1 {
+                assert!(
+                    limited(Duration::from_millis(10), &mut kept)
+                        .await
+                        .is_none()
+                );
+            }
+            assert_eq!(kept.await.unwrap().status, 200, "http2 = {http2}");
         }
-        drop(dropped);
-        while fakes.stats(Fake::Product).aborted_by_caller < 1 {
-            assert!(
-                limited(Duration::from_millis(10), &mut kept)
-                    .await
-                    .is_none()
-            );
-        }
-        assert_eq!(kept.await.unwrap().status, 200, "http2 = {http2}");
-    }
+    })
+    .await;
 }
 
 #[test]

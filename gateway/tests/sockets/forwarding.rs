@@ -202,6 +202,7 @@ async fn a_redirect_is_not_followed() {
         let gateway = Gateway::start(&one_part(&downstream.url), &[]).await;
         let answer = gateway.page("/p/1").await;
         answer.assert_refused(502, "downstream_failed", Some("downstream:d"));
+        assert_eq!(downstream.heads().len(), 1, "{status}");
     }
     assert_eq!(target.heads().len(), 0);
 }
