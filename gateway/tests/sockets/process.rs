@@ -231,4 +231,5 @@ fn assert_burst(said: &str) {
         counts.iter().all(|(_, status)| [429, 504].contains(status)),
         "{said}"
     );
+    assert!(counts.iter().any(|(_, status)| *status == 429), "{said}");
 }
