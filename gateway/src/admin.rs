@@ -70,8 +70,16 @@ impl<T> Admin<T> {
         Self {
             phase,
             pages,
-            downstreams: config.downstreams.iter().map(|d| d.name.to_string()).collect(),
-            names: config.pages.iter().map(|page| page.name.to_string()).collect(),
+            downstreams: config
+                .downstreams
+                .iter()
+                .map(|d| d.name.to_string())
+                .collect(),
+            names: config
+                .pages
+                .iter()
+                .map(|page| page.name.to_string())
+                .collect(),
             effective,
         }
     }
@@ -82,7 +90,9 @@ impl<T: Transport> Admin<T> {
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only: GET or HEAD\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match request.uri().path() {
@@ -112,7 +122,11 @@ impl<T: Transport> Admin<T> {
                 (name.clone(), value)
             })
             .collect();
-        let pages: Map<_, _> = self.names.iter().zip(&now.queues).enumerate()
+        let pages: Map<_, _> = self
+            .names
+            .iter()
+            .zip(&now.queues)
+            .enumerate()
             .map(|(index, (name, queue))| {
                 let outcomes = PageOutcome::ALL
                     .map(|outcome| (outcome.as_str().into(), counts.pages(index, outcome).into()));
@@ -134,17 +148,29 @@ impl<T: Transport> Admin<T> {
 }
 
 fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
-    answer(status, "text/plain; charset=utf-8", Bytes::from_static(words.as_bytes()))
+    answer(
+        status,
+        "text/plain; charset=utf-8",
+        Bytes::from_static(words.as_bytes()),
+    )
 }
 
 fn view(value: &Value) -> Response<Full<Bytes>> {
-    answer(StatusCode::OK, "application/json", format!("{value:#}\n").into())
+    answer(
+        StatusCode::OK,
+        "application/json",
+        format!("{value:#}\n").into(),
+    )
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

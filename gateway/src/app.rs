@@ -72,7 +72,14 @@ impl App {
         let operators = bind("admin.listen", config.admin.listen).await?;
         let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport));
-        Ok(Self { config, pages, phase: Phase::default(), public, operators, effective })
+        Ok(Self {
+            config,
+            pages,
+            phase: Phase::default(),
+            public,
+            operators,
+            effective,
+        })
     }
 
     /// Where pages are served.
@@ -100,12 +107,29 @@ impl App {
     /// pages in flight finish, and this returns within `drain_timeout`. Dropping the
     /// future ends everything at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { config, pages, phase, public, operators, effective } = self;
+        let Self {
+            config,
+            pages,
+            phase,
+            public,
+            operators,
+            effective,
+        } = self;
         let addresses = (public.local_addr(), operators.local_addr());
         let (stop_operators, operators_stopped) = watch::channel(());
-        let admin = Arc::new(Admin::new(&config, phase.clone(), Arc::clone(&pages), effective));
+        let admin = Arc::new(Admin::new(
+            &config,
+            phase.clone(),
+            Arc::clone(&pages),
+            effective,
+        ));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_operators(operators, limits(&config), admin, operators_stopped));
+        tasks.spawn(serve_operators(
+            operators,
+            limits(&config),
+            admin,
+            operators_stopped,
+        ));
         pages.transport().warm().await;
 
         let (stop_public, public_stopped) = watch::channel(());
@@ -121,10 +145,19 @@ impl App {
         shutdown.await;
         phase.enter(PhaseName::Draining);
         let end = Deadline::after(now(), config.server.drain_timeout);
-        drain(&pages, config.server.drain_timeout, stop_public, &mut serving).await;
+        drain(
+            &pages,
+            config.server.drain_timeout,
+            stop_public,
+            &mut serving,
+        )
+        .await;
         drop(stop_operators);
         // Operators' answers are short: this much is plenty for one that is being written.
-        let _ = Deadline::after(now(), LAME_DUCK).min(end).limit(tasks.join_next()).await;
+        let _ = Deadline::after(now(), LAME_DUCK)
+            .min(end)
+            .limit(tasks.join_next())
+            .await;
     }
 }
 
@@ -151,7 +184,13 @@ async fn drain(
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { key, address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Bind {
+            key,
+            address,
+            source,
+        })
 }
 
 fn limits(config: &Config) -> Limits {
@@ -187,7 +226,10 @@ async fn serve_operators(
     admin: Arc<Admin<HttpTransport>>,
     mut stop: watch::Receiver<()>,
 ) {
-    let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
+    let limits = Limits {
+        max_connections: ADMIN_CONNECTIONS,
+        ..limits
+    };
     let service = |_| {
         let admin = Arc::clone(&admin);
         service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))

@@ -14,11 +14,23 @@ use crate::telemetry::log;
 /// # Errors
 /// When a port is in use; the error names it.
 pub async fn start(free_ports: bool) -> anyhow::Result<(App, Fakes)> {
-    let ports = if free_ports { Ports::Ephemeral } else { Ports::Standard };
-    let options = Options { seed: 0, ports, behaviour: Behaviour::realistic() };
+    let ports = if free_ports {
+        Ports::Ephemeral
+    } else {
+        Ports::Standard
+    };
+    let options = Options {
+        seed: 0,
+        ports,
+        behaviour: Behaviour::realistic(),
+    };
     let fakes = Fakes::start(options).await?;
-    let loaded = config::load_text("config.toml", config::default_text(), &overrides(free_ports, &fakes))
-        .map_err(|report| anyhow::anyhow!("{report}"))?;
+    let loaded = config::load_text(
+        "config.toml",
+        config::default_text(),
+        &overrides(free_ports, &fakes),
+    )
+    .map_err(|report| anyhow::anyhow!("{report}"))?;
     log::start(loaded.config.telemetry.log);
     let app = App::bind(loaded.config, loaded.effective).await?;
     Ok((app, fakes))
@@ -30,10 +42,17 @@ fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
     }
     let urls = Service::ALL.map(|service| {
         let name = service.name().to_uppercase();
-        (format!("GATEWAY__DOWNSTREAM__{name}__URL"), fakes.url(service))
+        (
+            format!("GATEWAY__DOWNSTREAM__{name}__URL"),
+            fakes.url(service),
+        )
     });
-    let listeners = ["SERVER", "ADMIN"]
-        .map(|section| (format!("GATEWAY__{section}__LISTEN"), "127.0.0.1:0".to_owned()));
+    let listeners = ["SERVER", "ADMIN"].map(|section| {
+        (
+            format!("GATEWAY__{section}__LISTEN"),
+            "127.0.0.1:0".to_owned(),
+        )
+    });
     urls.into_iter().chain(listeners).collect()
 }
 

@@ -84,7 +84,8 @@ impl<T: Transport> Edge<T> {
         let answering = AssertUnwindSafe(self.answer(connection, &request, &trace));
         let answered = answering.catch_unwind().await.unwrap_or_else(|panic| {
             events::panicked(words(panic.as_ref()));
-            self.respond.refuse(&Refusal::Internal, id(&request), &trace)
+            self.respond
+                .refuse(&Refusal::Internal, id(&request), &trace)
         });
         hygiene::close_if_unread(&request, answered)
     }
@@ -99,7 +100,8 @@ impl<T: Transport> Edge<T> {
             Ok(asked) => {
                 let page = asked.page;
                 let answer = self.pages.serve(asked).await;
-                self.respond.answer(page, answer, id(request), trace, &connection.outbox)
+                self.respond
+                    .answer(page, answer, id(request), trace, &connection.outbox)
             }
             Err(refusal) => self.respond.refuse(&refusal, id(request), trace),
         }
@@ -116,7 +118,8 @@ impl<T: Transport> Edge<T> {
         let matched = self.routes.find(request.uri().path())?;
         hygiene::check_method_and_body(request)?;
         let mut headers = HeaderMap::new();
-        self.routes.forward(matched.page, request.headers(), &mut headers);
+        self.routes
+            .forward(matched.page, request.headers(), &mut headers);
         if let Some(id) = id(request) {
             headers.insert(REQUEST_ID, id.clone());
         }
@@ -138,7 +141,8 @@ fn id<B>(request: &Request<B>) -> Option<&HeaderValue> {
 
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("a panic without words")
+    text.or_else(|| panic.downcast_ref().map(String::as_str))
+        .unwrap_or("a panic without words")
 }
 
 #[cfg(test)]
@@ -160,19 +164,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_defect_is_answered_as_every_refusal_is_and_nothing_stays_held() {
-        let config = config::load_text("test.toml", config::default_text(), &[]).unwrap().config;
+        let config = config::load_text("test.toml", config::default_text(), &[])
+            .unwrap()
+            .config;
         let pages = Arc::new(Pages::new(&config, Broken));
         let edge = Edge::new(&config, Arc::clone(&pages));
         let peer = ([127, 0, 0, 1], 1).into();
-        let connection = Connection { peer, outbox: Arc::default() };
-        let request = Request::get("/product-page/1").header("host", "a").header(REQUEST_ID, "my-id");
+        let connection = Connection {
+            peer,
+            outbox: Arc::default(),
+        };
+        let request = Request::get("/product-page/1")
+            .header("host", "a")
+            .header(REQUEST_ID, "my-id");
         let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
 
         let response = edge.handle(&connection, request).await;
         assert_eq!(response.status(), 500);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&problem["reason"], &problem["request_id"]), (&"internal".into(), &"my-id".into()));
+        assert_eq!(
+            (&problem["reason"], &problem["request_id"]),
+            (&"internal".into(), &"my-id".into())
+        );
         assert_eq!(problem.as_object().unwrap().len(), 10);
         assert!(!problem.to_string().contains("defect, for this test"));
         let view = pages.admission().view();

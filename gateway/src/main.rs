@@ -106,7 +106,9 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 #[tokio::main]
 async fn run(loaded: Loaded) -> anyhow::Result<()> {
     log::start(loaded.config.telemetry.log);
-    let app = App::bind(loaded.config, loaded.effective).await.context("not started")?;
+    let app = App::bind(loaded.config, loaded.effective)
+        .await
+        .context("not started")?;
     until_told(app).await
 }
 
@@ -116,7 +118,11 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     let (app, fakes) = gateway::demo::start(free_ports).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.
-    let _ = write!(std::io::stdout(), "{}", gateway::demo::transcript(page, admin, &fakes.control_url()));
+    let _ = write!(
+        std::io::stdout(),
+        "{}",
+        gateway::demo::transcript(page, admin, &fakes.control_url())
+    );
     let result = until_told(app).await;
     fakes.stop().await;
     result

@@ -22,8 +22,6 @@ mod simulated;
 #[cfg(test)]
 mod tests;
 
-
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -105,7 +103,10 @@ impl<T: Transport> Pages<T> {
             transport,
             counts: Counts::new(
                 config.pages.iter().map(|page| page.name.to_string()),
-                config.downstreams.iter().map(|downstream| downstream.name.to_string()),
+                config
+                    .downstreams
+                    .iter()
+                    .map(|downstream| downstream.name.to_string()),
             ),
             shed: config.shed.status,
             draining: AtomicBool::new(false),
@@ -124,9 +125,13 @@ impl<T: Transport> Pages<T> {
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
-        self.quota.take(request.client).map_err(Refusal::ClientQuota)?;
+        self.quota
+            .take(request.client)
+            .map_err(Refusal::ClientQuota)?;
         life.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
-        let permits = life.wait(self.admission.permits(plan.page, deadline)).await?;
+        let permits = life
+            .wait(self.admission.permits(plan.page, deadline))
+            .await?;
         #[cfg(any(test, feature = "negative-controls"))]
         let deadline = self.deadline_unless_broken(plan, deadline);
         let call = |part, permit| self.call(request, &params, deadline, part, permit);
@@ -136,7 +141,11 @@ impl<T: Transport> Pages<T> {
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
         let draining = self.draining.load(Ordering::Acquire);
-        if draining { Err(Refusal::Draining) } else { Ok(()) }
+        if draining {
+            Err(Refusal::Draining)
+        } else {
+            Ok(())
+        }
     }
 
     fn call(
@@ -148,15 +157,28 @@ impl<T: Transport> Pages<T> {
         permit: Permit,
     ) -> impl Future<Output = (CallEnd, Duration)> {
         let started = now();
-        let own = part.timeout.map_or(Deadline::NEVER, |limit| Deadline::after(started, limit));
+        let own = part
+            .timeout
+            .map_or(Deadline::NEVER, |limit| Deadline::after(started, limit));
         let deadline = deadline.min(own);
         let mut headers = HeaderMap::with_capacity(request.headers.len() + 8);
-        headers.extend(request.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        headers.extend(
+            request
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         request.trace.write_to(context::new_id(), &mut headers);
         if let Some(left) = deadline.left(started) {
-            headers.insert(BUDGET_LEFT, HeaderValue::from(left.as_millis().max(1) as u64));
+            headers.insert(
+                BUDGET_LEFT,
+                HeaderValue::from(left.as_millis().max(1) as u64),
+            );
         }
-        let request = CallRequest { path: part.path(params), headers };
+        let request = CallRequest {
+            path: part.path(params),
+            headers,
+        };
         downstream::call(&self.transport, &self.counts, permit, request, deadline)
     }
 
@@ -201,7 +223,9 @@ impl PageRequest {
     /// When the page's calls must have ended: arrival, plus the page's budget or the
     /// client's smaller one, less the reserve.
     fn deadline(&self, plan: &Plan) -> Result<Deadline, Refusal> {
-        let page = plan.budget.map_or(Deadline::NEVER, |b| Deadline::after(self.arrived, b));
+        let page = plan
+            .budget
+            .map_or(Deadline::NEVER, |b| Deadline::after(self.arrived, b));
         let client = match &self.timeout_ms {
             None => Deadline::NEVER,
             Some(value) => Deadline::after(self.arrived, milliseconds(value)?),
@@ -215,10 +239,15 @@ impl PageRequest {
 }
 
 fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let digits = value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
     number.map(Duration::from_millis).ok_or_else(|| {
-        Refusal::BadRequest("X-Request-Timeout-Ms must be a whole number of milliseconds, such as 250.".into())
+        Refusal::BadRequest(
+            "X-Request-Timeout-Ms must be a whole number of milliseconds, such as 250.".into(),
+        )
     })
 }
 

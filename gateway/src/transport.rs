@@ -17,7 +17,7 @@ use http::HeaderValue;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
 use reqwest::{Client, Method, Request, Response, Url};
 
-use self::opening::{KeepOpening, chain, OpenError, Shelf, Warm};
+use self::opening::{KeepOpening, OpenError, Shelf, Warm, chain};
 use crate::config::{Config, Downstream, DownstreamId};
 use crate::page::downstream::{CallRequest, Cause, Reply, Transport};
 use crate::telemetry::events;
@@ -73,7 +73,11 @@ impl HttpTransport {
     pub fn new(config: &Config) -> Result<Self, TransportError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let targets = config.downstreams.iter().map(Target::new).collect::<Result<_, _>>()?;
+        let targets = config
+            .downstreams
+            .iter()
+            .map(Target::new)
+            .collect::<Result<_, _>>()?;
         Ok(Self { targets })
     }
 
@@ -91,10 +95,16 @@ impl Transport for HttpTransport {
         let response = target.send(request).await?;
         let status = response.status();
         if !status.is_success() {
-            return Ok(Reply { status: status.as_u16(), body: Bytes::new() });
+            return Ok(Reply {
+                status: status.as_u16(),
+                body: Bytes::new(),
+            });
         }
         let body = read_body(response, target.max_body).await?;
-        Ok(Reply { status: status.as_u16(), body })
+        Ok(Reply {
+            status: status.as_u16(),
+            body,
+        })
     }
 }
 
@@ -111,14 +121,24 @@ impl Target {
             .build()
             .map_err(|error| TransportError::Client(name.clone(), error))?;
         let (base, max_body) = (downstream.url.clone(), downstream.max_body.get());
-        Ok(Self { name, client, base, max_body, connections, shelf: Box::new(shelf) })
+        Ok(Self {
+            name,
+            client,
+            base,
+            max_body,
+            connections,
+            shelf: Box::new(shelf),
+        })
     }
 
     /// One poll makes every call ask for a connection. The shelf is held, so none gets
     /// it, and dropped, they leave on the shelf what is being opened.
     async fn warm(&self) {
         self.shelf.hold(true);
-        let ask = |_| self.client.execute(Request::new(Method::GET, self.base.clone()));
+        let ask = |_| {
+            self.client
+                .execute(Request::new(Method::GET, self.base.clone()))
+        };
         let mut calls = Box::pin(join_all((0..self.connections).map(ask)));
         let _ = futures_util::poll!(&mut calls);
         drop(calls);
@@ -129,9 +149,13 @@ impl Target {
     }
 
     async fn send(&self, mut request: CallRequest) -> Result<Response, Cause> {
-        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request
+            .headers
+            .insert(ACCEPT, HeaderValue::from_static("application/json"));
         // reqwest would decode without a limit, so nothing encoded is asked for.
-        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        request
+            .headers
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let url = self.url(&request.path);
         for _ in 0..MAX_ASKS {
             let mut asked = Request::new(Method::GET, url.clone());
@@ -141,7 +165,9 @@ impl Target {
                 answer => return answer.map_err(|error| cause(&error)),
             }
         }
-        Err(Cause::Connect(format!("gave up after asking the pool {MAX_ASKS} times")))
+        Err(Cause::Connect(format!(
+            "gave up after asking the pool {MAX_ASKS} times"
+        )))
     }
 
     fn url(&self, path_and_query: &str) -> Url {
@@ -183,8 +209,11 @@ fn roots(downstream: &Downstream, name: &str) -> Result<Vec<reqwest::Certificate
         return Ok(Vec::new());
     }
     let found = rustls_native_certs::load_native_certs();
-    let roots: Vec<_> =
-        found.certs.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok()).collect();
+    let roots: Vec<_> = found
+        .certs
+        .iter()
+        .filter_map(|der| reqwest::Certificate::from_der(der).ok())
+        .collect();
     if roots.is_empty() {
         return Err(TransportError::NoRoots(name.to_owned()));
     }
@@ -194,7 +223,12 @@ fn roots(downstream: &Downstream, name: &str) -> Result<Vec<reqwest::Certificate
 /// Reads a body of at most `max_body` bytes; of a longer one, no more than that.
 async fn read_body(mut response: Response, max_body: usize) -> Result<Bytes, Cause> {
     let identity = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !response.headers().get_all(CONTENT_ENCODING).iter().all(identity) {
+    if !response
+        .headers()
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(identity)
+    {
         return Err(Cause::Encoded);
     }
     let announced = response.content_length();

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// A module and the modules of this crate it may use; itself is understood.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("app", &["admin", "config", "edge", "page", "telemetry", "transport"]),
+    (
+        "app",
+        &["admin", "config", "edge", "page", "telemetry", "transport"],
+    ),
     ("demo", &["app", "config", "telemetry"]),
     ("edge", &["config", "page", "telemetry"]),
     ("admin", &["config", "page", "telemetry"]),
@@ -65,24 +68,40 @@ fn source(root: &Path, path: &PathBuf) -> Option<Source> {
     }
     let text = fs::read_to_string(path).unwrap();
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    Some(Source { name, lines: code.len(), code: code.join("\n") })
+    let code: Vec<&str> = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    Some(Source {
+        name,
+        lines: code.len(),
+        code: code.join("\n"),
+    })
 }
 
 /// Modules named after `crate::`, also inside braces.
 fn uses(code: &str) -> Vec<&str> {
-    let after = |at: usize| code[at + "crate::".len()..].split(|c: char| !c.is_alphanumeric() && c != '_');
-    code.match_indices("crate::").filter_map(|(at, _)| after(at).next()).collect()
+    let after =
+        |at: usize| code[at + "crate::".len()..].split(|c: char| !c.is_alphanumeric() && c != '_');
+    code.match_indices("crate::")
+        .filter_map(|(at, _)| after(at).next())
+        .collect()
 }
 
 #[test]
 fn imports_go_one_way() {
     for source in sources() {
         let module = source.name.split('/').next().unwrap();
-        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else { continue };
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
+            continue;
+        };
         for used in uses(&source.code) {
             let fine = used == module || allowed.contains(&used) || used.is_empty();
-            assert!(fine, "{}.rs uses crate::{used}; {module} may use {allowed:?}", source.name);
+            assert!(
+                fine,
+                "{}.rs uses crate::{used}; {module} may use {allowed:?}",
+                source.name
+            );
         }
     }
 }
@@ -95,19 +114,33 @@ fn what_has_one_home_is_nowhere_else() {
             let at_home = homes.iter().any(|home| {
                 source.name == *home || (home.ends_with('/') && source.name.starts_with(home))
             });
-            assert!(at_home, "{}.rs has `{text}`; its home is {homes:?}", source.name);
+            assert!(
+                at_home,
+                "{}.rs has `{text}`; its home is {homes:?}",
+                source.name
+            );
             seen = true;
         }
-        assert!(seen || *text == "config::file", "nobody has `{text}` any more: drop the rule");
+        assert!(
+            seen || *text == "config::file",
+            "nobody has `{text}` any more: drop the rule"
+        );
     }
 }
 
 #[test]
 fn pages_know_no_sockets() {
-    for source in sources().iter().filter(|s| s.name == "page" || s.name.starts_with("page/")) {
+    for source in sources()
+        .iter()
+        .filter(|s| s.name == "page" || s.name.starts_with("page/"))
+    {
         for text in NOT_IN_PAGE {
             let named = format!("{text}::");
-            assert!(!source.code.contains(&named), "{}.rs uses {text}", source.name);
+            assert!(
+                !source.code.contains(&named),
+                "{}.rs uses {text}",
+                source.name
+            );
         }
     }
 }
@@ -115,15 +148,24 @@ fn pages_know_no_sockets() {
 #[test]
 fn files_are_read_in_one_sitting() {
     for source in sources() {
-        assert!(source.lines <= MOST_LINES, "{}.rs has {} lines", source.name, source.lines);
+        assert!(
+            source.lines <= MOST_LINES,
+            "{}.rs has {} lines",
+            source.name,
+            source.lines
+        );
     }
 }
 
 #[cfg(feature = "demo")]
 #[test]
 fn the_readme_shows_what_the_demo_prints() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let printed = gateway::demo::transcript(address(8080), address(9901), "http://127.0.0.1:8474");
-    assert!(readme.contains(&printed), "README.md should show:\n{printed}");
+    assert!(
+        readme.contains(&printed),
+        "README.md should show:\n{printed}"
+    );
 }

@@ -19,15 +19,22 @@ pub struct ClientNames {
 impl ClientNames {
     /// As configured under `[clients]`.
     pub fn new(config: &Clients) -> Self {
-        Self { by: config.identify_by.clone(), halves: [RandomState::new(), RandomState::new()] }
+        Self {
+            by: config.identify_by.clone(),
+            halves: [RandomState::new(), RandomState::new()],
+        }
     }
 
     /// The key of whoever sent these headers from this address.
     pub fn key(&self, peer: IpAddr, headers: &HeaderMap) -> ClientKey {
         match &self.by {
             IdentifyBy::Header(name) if headers.contains_key(name) => {
-                let values: Vec<&[u8]> = headers.get_all(name).iter().map(|v| v.as_bytes()).collect();
-                let [high, low] = self.halves.each_ref().map(|half| u128::from(half.hash_one(&values)));
+                let values: Vec<&[u8]> =
+                    headers.get_all(name).iter().map(|v| v.as_bytes()).collect();
+                let [high, low] = self
+                    .halves
+                    .each_ref()
+                    .map(|half| u128::from(half.hash_one(&values)));
                 ClientKey(high << 64 | low)
             }
             IdentifyBy::Header(_) | IdentifyBy::Ip => by_address(peer),
@@ -51,7 +58,11 @@ mod tests {
     use super::*;
 
     fn names(by: IdentifyBy) -> ClientNames {
-        ClientNames::new(&Clients { identify_by: by, rate: None, burst: NonZeroU32::MIN })
+        ClientNames::new(&Clients {
+            identify_by: by,
+            rate: None,
+            burst: NonZeroU32::MIN,
+        })
     }
 
     #[test]
@@ -72,6 +83,9 @@ mod tests {
         let [here, there]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         assert_eq!(names.key(here, &a), names.key(there, &a));
         assert_ne!(names.key(here, &a), names.key(here, &HeaderMap::new()));
-        assert_ne!(names.key(here, &HeaderMap::new()), names.key(there, &HeaderMap::new()));
+        assert_ne!(
+            names.key(here, &HeaderMap::new()),
+            names.key(there, &HeaderMap::new())
+        );
     }
 }

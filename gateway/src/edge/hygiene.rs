@@ -33,12 +33,20 @@ pub const MAX_HEAD: usize = 72 * 1024;
 /// The [`Refusal`] of the first check that failed.
 pub fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     let target = request.uri();
-    let authority = target.authority().map_or(0, |authority| authority.as_str().len());
-    if target.path_and_query().map_or(0, |path| path.as_str().len()) + authority > MAX_TARGET {
+    let authority = target
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    if target
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len())
+        + authority
+        > MAX_TARGET
+    {
         return Err(Refusal::UriTooLong);
     }
     // ": " and CRLF around every field.
-    let field = |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    let field =
+        |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let headers = request.headers();
     if headers.len() > MAX_HEADERS || headers.iter().map(field).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
@@ -62,7 +70,9 @@ fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn is_host(value: &HeaderValue) -> bool {
-    let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
+    let Ok(authority) = Authority::try_from(value.as_bytes()) else {
+        return false;
+    };
     let text = authority.as_str();
     let port = text.strip_prefix(authority.host()).unwrap_or(text);
     let port_is_fine = match port.strip_prefix(':') {
@@ -75,7 +85,10 @@ fn is_host(value: &HeaderValue) -> bool {
 /// A name or an address as servers have them. RFC 3986 allows more, a comma for one: but
 /// that is what two Host headers become where somebody joins them.
 fn is_name(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -91,7 +104,8 @@ pub fn check_method_and_body<B: Body>(request: &Request<B>) -> Result<(), Refusa
         return Err(Refusal::Method);
     }
     if has_body(request) {
-        let what = "A request for a page has no body. Send neither Content-Length nor Transfer-Encoding.";
+        let what =
+            "A request for a page has no body. Send neither Content-Length nor Transfer-Encoding.";
         return Err(Refusal::BadRequest(what.into()));
     }
     Ok(())
@@ -106,7 +120,9 @@ fn has_body<B: Body>(request: &Request<B>) -> bool {
 pub fn close_if_unread<A: Body, B>(request: &Request<A>, mut response: Response<B>) -> Response<B> {
     let misframed = request.headers().get_all(HOST).iter().count() != 1;
     if has_body(request) || misframed {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -127,10 +143,21 @@ mod tests {
 
     #[test]
     fn exactly_one_valid_host_is_wanted() {
-        for good in ["a", "a:80", "shop.example", "127.0.0.1:8080", "[::1]:80", "[::1]", "a:"] {
+        for good in [
+            "a",
+            "a:80",
+            "shop.example",
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "[::1]",
+            "a:",
+        ] {
             assert_eq!(head(get().header(HOST, good)), Ok(()), "{good:?}");
         }
-        for bad in ["", " ", "a b", "u@a", "a/b", "a:b", "a:99999", "a,b", "http://a", "[::1", "a:80:80", "[a]", "a;b", "a%2eb", "\u{e9}"] {
+        for bad in [
+            "", " ", "a b", "u@a", "a/b", "a:b", "a:99999", "a,b", "http://a", "[::1", "a:80:80",
+            "[a]", "a;b", "a%2eb", "\u{e9}",
+        ] {
             assert!(head(get().header(HOST, bad)).is_err(), "{bad:?}");
         }
         assert!(head(get()).is_err());
@@ -145,21 +172,43 @@ mod tests {
         // "host" + "a" + 4 and "x" + 4 belong to the section too.
         let field = |n: usize| get().header(HOST, "a").header("x", "v".repeat(n - 14));
         assert_eq!(head(field(MAX_HEADER_BYTES)), Ok(()));
-        assert_eq!(head(field(MAX_HEADER_BYTES + 1)), Err(Refusal::HeadersTooLarge));
-        let fields = |n: usize| (1..n).fold(get().header(HOST, "a"), |head, _| head.header("x", "y"));
+        assert_eq!(
+            head(field(MAX_HEADER_BYTES + 1)),
+            Err(Refusal::HeadersTooLarge)
+        );
+        let fields =
+            |n: usize| (1..n).fold(get().header(HOST, "a"), |head, _| head.header("x", "y"));
         assert_eq!(head(fields(MAX_HEADERS)), Ok(()));
         assert_eq!(head(fields(MAX_HEADERS + 1)), Err(Refusal::HeadersTooLarge));
     }
 
     #[test]
     fn a_body_is_refused_and_its_connection_closed() {
-        let with = get().header(HOST, "a").body(Full::new(bytes::Bytes::from_static(b"x"))).unwrap();
-        assert!(matches!(check_method_and_body(&with), Err(Refusal::BadRequest(_))));
-        assert_eq!(close_if_unread(&with, Response::new(())).headers()[CONNECTION], "close");
-        let without = get().header(HOST, "a").body(Empty::<bytes::Bytes>::new()).unwrap();
+        let with = get()
+            .header(HOST, "a")
+            .body(Full::new(bytes::Bytes::from_static(b"x")))
+            .unwrap();
+        assert!(matches!(
+            check_method_and_body(&with),
+            Err(Refusal::BadRequest(_))
+        ));
+        assert_eq!(
+            close_if_unread(&with, Response::new(())).headers()[CONNECTION],
+            "close"
+        );
+        let without = get()
+            .header(HOST, "a")
+            .body(Empty::<bytes::Bytes>::new())
+            .unwrap();
         assert_eq!(check_method_and_body(&without), Ok(()));
-        assert!(close_if_unread(&without, Response::new(())).headers().is_empty());
-        let chunked = get().header(TRANSFER_ENCODING, "chunked").body(Empty::<bytes::Bytes>::new());
+        assert!(
+            close_if_unread(&without, Response::new(()))
+                .headers()
+                .is_empty()
+        );
+        let chunked = get()
+            .header(TRANSFER_ENCODING, "chunked")
+            .body(Empty::<bytes::Bytes>::new());
         assert!(check_method_and_body(&chunked.unwrap()).is_err());
     }
 }

@@ -8,11 +8,13 @@ use tower::util::MapRequestLayer;
 use tower::{Service, ServiceBuilder};
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
-use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::request_id::{
+    MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
+};
 use uuid::Uuid;
 
-use crate::edge::outbox::PageBody;
 use crate::edge::REQUEST_ID;
+use crate::edge::outbox::PageBody;
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;
@@ -23,12 +25,17 @@ pub fn layered<S, B>(
     service: S,
 ) -> impl Service<
     Request<B>,
-    Response = Response<impl Body<Data = bytes::Bytes, Error: Into<tower::BoxError>> + Send + 'static>,
+    Response = Response<
+        impl Body<Data = bytes::Bytes, Error: Into<tower::BoxError>> + Send + 'static,
+    >,
     Error = Infallible,
     Future: Send,
 > + Clone
 where
-    S: Service<Request<B>, Response = Response<PageBody>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<B>, Response = Response<PageBody>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: Send + 'static,
 {

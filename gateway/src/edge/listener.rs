@@ -44,12 +44,17 @@ pub async fn serve<S, B>(
     service: impl Fn(Connection) -> S,
     stop: impl Future<Output = ()>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
 {
     let http = http(limits);
-    let room = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let room = Arc::new(Semaphore::new(
+        limits.max_connections.min(Semaphore::MAX_PERMITS),
+    ));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
@@ -61,7 +66,10 @@ pub async fn serve<S, B>(
         };
         let (stream, peer, place) = accepted;
         let outbox = Arc::new(Outbox::default());
-        let service = service(Connection { peer, outbox: Arc::clone(&outbox) });
+        let service = service(Connection {
+            peer,
+            outbox: Arc::clone(&outbox),
+        });
         let socket = TokioIo::new(Socket::new(stream, outbox));
         let connection = http.serve_connection(socket, TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
@@ -89,7 +97,11 @@ fn http(limits: Limits) -> http1::Builder {
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<tokio::sync::OwnedSemaphorePermit>) {
+) -> (
+    TcpStream,
+    SocketAddr,
+    Option<tokio::sync::OwnedSemaphorePermit>,
+) {
     // The semaphore is never closed.
     let place = Arc::clone(room).acquire_owned().await.ok();
     loop {

@@ -50,12 +50,18 @@ pub struct PageBody {
 impl PageBody {
     /// A body without a ticket.
     pub fn new(bytes: Bytes) -> Self {
-        Self { bytes, ticket: None }
+        Self {
+            bytes,
+            ticket: None,
+        }
     }
 
     /// A body of a page in flight.
     pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, outbox: &Arc<Outbox>) -> Self {
-        Self { bytes, ticket: ticket.map(|ticket| (ticket, Arc::clone(outbox))) }
+        Self {
+            bytes,
+            ticket: ticket.map(|ticket| (ticket, Arc::clone(outbox))),
+        }
     }
 }
 
@@ -100,18 +106,31 @@ pub struct Socket {
 impl Socket {
     /// Watches over `stream`.
     pub fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
-        Self { stream, outbox, stalled: None }
+        Self {
+            stream,
+            outbox,
+            stalled: None,
+        }
     }
 
     /// Passes on what a write came to; an error when nothing has been taken for too long.
-    fn watch<V>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<V>>) -> Poll<io::Result<V>> {
+    fn watch<V>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<V>>,
+    ) -> Poll<io::Result<V>> {
         if wrote.is_ready() {
             self.stalled = None;
             return wrote;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOW_READER)));
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOW_READER)));
         ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client does not read",
+        )))
     }
 }
 

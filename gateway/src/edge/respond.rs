@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::config::{Config, PageId, ShedStatus};
 use crate::edge::outbox::{Outbox, PageBody};
-use crate::page::assemble::Page;
-use crate::page::refusal::{Refusal, Scope};
 use crate::page::Answer;
 use crate::page::account::Timing;
+use crate::page::assemble::Page;
+use crate::page::refusal::{Refusal, Scope};
 use crate::telemetry::context::TraceContext;
 
 const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
@@ -51,10 +51,15 @@ struct Problem<'a> {
 impl Respond {
     /// With the names and the shed status of `config`.
     pub fn new(config: &Config) -> Self {
-        let names = |page: &crate::config::Page| page.parts.iter().map(|p| p.name.to_string()).collect();
+        let names =
+            |page: &crate::config::Page| page.parts.iter().map(|p| p.name.to_string()).collect();
         Self {
             shed: config.shed.status,
-            downstreams: config.downstreams.iter().map(|d| d.name.to_string()).collect(),
+            downstreams: config
+                .downstreams
+                .iter()
+                .map(|d| d.name.to_string())
+                .collect(),
             parts: config.pages.iter().map(names).collect(),
         }
     }
@@ -115,7 +120,10 @@ impl Respond {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(retry) = retry {
-            headers.insert(RETRY_AFTER, HeaderValue::from(retry.as_millis().div_ceil(1000).max(1) as u64));
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from(retry.as_millis().div_ceil(1000).max(1) as u64),
+            );
         }
         if *refusal == Refusal::Method {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -145,7 +153,12 @@ impl Respond {
         for (name, ended) in self.parts[page.0].iter().zip(&timing.parts) {
             let _ = match ended {
                 Some(part) => {
-                    write!(text, "{name};dur={:.2};desc=\"{}\", ", ms(part.took), part.end.status())
+                    write!(
+                        text,
+                        "{name};dur={:.2};desc=\"{}\", ",
+                        ms(part.took),
+                        part.end.status()
+                    )
                 }
                 None => write!(text, "{name};desc=\"cancelled\", "),
             };
@@ -160,7 +173,9 @@ fn whole(page: Page, trace: &TraceContext) -> Response<Bytes> {
     let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
     response.headers_mut().insert(COMPLETE, complete);
     if !page.complete {
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }
@@ -173,8 +188,12 @@ fn json(
 ) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(TRACEPARENT, trace.traceparent(trace.span_id));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(TRACEPARENT, trace.traceparent(trace.span_id));
     response
 }
 
@@ -183,6 +202,9 @@ fn jittered(least: Duration) -> Duration {
 }
 
 fn visible(text: String) -> HeaderValue {
-    #[expect(clippy::expect_used, reason = "names are [a-z0-9_-], the rest is written here")]
+    #[expect(
+        clippy::expect_used,
+        reason = "names are [a-z0-9_-], the rest is written here"
+    )]
     HeaderValue::from_maybe_shared(Bytes::from(text)).expect("names and numbers are visible ASCII")
 }

@@ -27,10 +27,19 @@ impl Routes {
     pub fn new(config: &Config) -> Self {
         let mut router = matchit::Router::new();
         for (index, page) in config.pages.iter().enumerate() {
-            #[expect(clippy::expect_used, reason = "the config's check refuses paths that meet")]
-            router.insert(&page.path.text, PageId(index)).expect("paths of pages are disjoint");
+            #[expect(
+                clippy::expect_used,
+                reason = "the config's check refuses paths that meet"
+            )]
+            router
+                .insert(&page.path.text, PageId(index))
+                .expect("paths of pages are disjoint");
         }
-        let forward = config.pages.iter().map(|page| page.forward_headers.clone()).collect();
+        let forward = config
+            .pages
+            .iter()
+            .map(|page| page.forward_headers.clone())
+            .collect();
         Self { router, forward }
     }
 
@@ -40,18 +49,33 @@ impl Routes {
     /// [`Refusal::NoRoute`].
     pub fn find(&self, path: &str) -> Result<Matched, Refusal> {
         let matched = self.router.at(path).map_err(|_| Refusal::NoRoute)?;
-        let params = matched.params.iter().map(|(_, raw)| raw.to_owned()).collect();
-        Ok(Matched { page: *matched.value, params })
+        let params = matched
+            .params
+            .iter()
+            .map(|(_, raw)| raw.to_owned())
+            .collect();
+        Ok(Matched {
+            page: *matched.value,
+            params,
+        })
     }
 
     /// Copies the headers that the page's calls carry; not those the client declared
     /// to be of its connection only (RFC 9110 section 7.6.1).
     pub fn forward(&self, page: PageId, from: &HeaderMap, to: &mut HeaderMap) {
         let of_connection = |name: &HeaderName| {
-            let options = from.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-            options.flat_map(|list| list.split(',')).any(|o| o.trim().eq_ignore_ascii_case(name.as_str()))
+            let options = from
+                .get_all(CONNECTION)
+                .iter()
+                .filter_map(|value| value.to_str().ok());
+            options
+                .flat_map(|list| list.split(','))
+                .any(|o| o.trim().eq_ignore_ascii_case(name.as_str()))
         };
-        for name in self.forward[page.0].iter().filter(|name| !of_connection(name)) {
+        for name in self.forward[page.0]
+            .iter()
+            .filter(|name| !of_connection(name))
+        {
             for value in from.get_all(name) {
                 to.append(name.clone(), value.clone());
             }

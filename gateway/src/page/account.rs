@@ -57,7 +57,10 @@ impl<'a> Life<'a> {
     }
 
     /// Measures the wait for admission, however it ends.
-    pub(super) async fn wait<V>(&mut self, permits: impl Future<Output = Result<V, Shed>>) -> Result<V, Refusal> {
+    pub(super) async fn wait<V>(
+        &mut self,
+        permits: impl Future<Output = Result<V, Shed>>,
+    ) -> Result<V, Refusal> {
         let began = now();
         let verdict = permits.await;
         self.timing.wait = Some(now() - began);
@@ -76,8 +79,17 @@ impl<'a> Life<'a> {
         };
         let ticket = self.ticket.take();
         let timing = std::mem::take(&mut self.timing);
-        events::page_ended(self.counts.page_name(self.page.0), self.outcome, self.reason, timing.total);
-        Answer { result, ticket, timing }
+        events::page_ended(
+            self.counts.page_name(self.page.0),
+            self.outcome,
+            self.reason,
+            timing.total,
+        );
+        Answer {
+            result,
+            ticket,
+            timing,
+        }
     }
 }
 

@@ -121,7 +121,11 @@ impl Admission {
     fn build(config: &Config, classes: Vec<Class>, max_wait: Vec<Duration>) -> Self {
         let limits = Limits {
             tickets: config.admission.max_in_flight.get(),
-            permits: config.downstreams.iter().map(|d| d.permits.map(NonZeroU32::get)).collect(),
+            permits: config
+                .downstreams
+                .iter()
+                .map(|d| d.permits.map(NonZeroU32::get))
+                .collect(),
             queues: config.pages.iter().map(|page| page.queue).collect(),
         };
         let state = State {
@@ -142,7 +146,9 @@ impl Admission {
 
     /// Takes a ticket, or `None` when all are out. Never waits.
     pub fn ticket(self: &Arc<Self>) -> Option<Ticket> {
-        self.state.lock().core.take_ticket().then(|| Ticket { admission: Arc::clone(self) })
+        self.state.lock().core.take_ticket().then(|| Ticket {
+            admission: Arc::clone(self),
+        })
     }
 
     /// Resolves once no ticket is out. A ticket taken meanwhile puts it off.
@@ -174,7 +180,11 @@ impl Admission {
         let arrived = now();
         let max_wait = Deadline::after(arrived, self.max_wait[class]);
         let give_up = max_wait.min(deadline);
-        let because = if give_up == max_wait { GiveUp::MaxWait } else { GiveUp::Deadline };
+        let because = if give_up == max_wait {
+            GiveUp::MaxWait
+        } else {
+            GiveUp::Deadline
+        };
         let mut waiting = match self.arrive(class, arrived, give_up, because) {
             Arrival::Decided(verdict) => return verdict,
             Arrival::Parked(waiting) => waiting,
@@ -199,7 +209,12 @@ impl Admission {
         let id = PageSeq(state.next);
         state.next += 1;
         let give_up = give_up.instant().map_or(Moment::MAX, |at| self.moment(at));
-        let event = Event::Arrive { page: id, class, give_up, because };
+        let event = Event::Arrive {
+            page: id,
+            class,
+            give_up,
+            because,
+        };
         let mut actions = mem::take(&mut state.actions);
         let at = self.moment(arrived);
         state.core.on_event(at, event, &mut actions);
@@ -211,7 +226,12 @@ impl Admission {
                     let (sender, verdict) = oneshot::channel();
                     state.parked.insert(id, sender);
                     let admission = Arc::clone(self);
-                    let waiting = Waiting { admission, page: id, verdict, ended: false };
+                    let waiting = Waiting {
+                        admission,
+                        page: id,
+                        verdict,
+                        ended: false,
+                    };
                     arrival = Some(Arrival::Parked(waiting));
                 }
                 Action::Grant { class, parts, .. } => {
@@ -231,7 +251,10 @@ impl Admission {
             // A receiver that is gone has left by itself.
             let _ = sender.send(Err(shed));
         }
-        #[expect(clippy::expect_used, reason = "the core decides on every arrival, or parks it")]
+        #[expect(
+            clippy::expect_used,
+            reason = "the core decides on every arrival, or parks it"
+        )]
         arrival.expect("an arrival is granted, parked or refused")
     }
 
@@ -271,7 +294,10 @@ impl Admission {
         let permit = |(index, need): (usize, &PartNeed)| {
             let granted = parts & (1 << index) != 0;
             let downstream = need.downstream;
-            granted.then(|| Permit { admission: Arc::clone(self), downstream })
+            granted.then(|| Permit {
+                admission: Arc::clone(self),
+                downstream,
+            })
         };
         self.parts[class].iter().enumerate().map(permit).collect()
     }
@@ -288,12 +314,20 @@ impl Admission {
             in_use: core.in_use(index),
             queued: core.queued_for(index),
         };
-        let queue =
-            |(index, &limit): (usize, &usize)| QueueView { limit, depth: core.queued(index) };
+        let queue = |(index, &limit): (usize, &usize)| QueueView {
+            limit,
+            depth: core.queued(index),
+        };
         AdmissionView {
             in_flight: core.tickets_in_use(),
             max_in_flight: self.limits.tickets,
-            bulkheads: self.limits.permits.iter().enumerate().map(bulkhead).collect(),
+            bulkheads: self
+                .limits
+                .permits
+                .iter()
+                .enumerate()
+                .map(bulkhead)
+                .collect(),
             queues: self.limits.queues.iter().enumerate().map(queue).collect(),
         }
     }
@@ -301,8 +335,10 @@ impl Admission {
 
 /// What every page needs of the bulkheads, by [`PageId`].
 fn classes(config: &Config) -> Vec<Class> {
-    let need =
-        |part: &Part| PartNeed { downstream: part.downstream.0, required: part.required };
+    let need = |part: &Part| PartNeed {
+        downstream: part.downstream.0,
+        required: part.required,
+    };
     config
         .pages
         .iter()
@@ -330,7 +366,10 @@ struct Waiting {
 impl Waiting {
     fn ended(mut self, verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
         self.ended = true;
-        #[expect(clippy::expect_used, reason = "a parked sender is removed only to send, or by Leave")]
+        #[expect(
+            clippy::expect_used,
+            reason = "a parked sender is removed only to send, or by Leave"
+        )]
         verdict.expect("a parked page hears a verdict or leaves by itself")
     }
 }
@@ -358,7 +397,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.on_event(Event::Release { downstream: self.downstream });
+        self.admission.on_event(Event::Release {
+            downstream: self.downstream,
+        });
     }
 }
 

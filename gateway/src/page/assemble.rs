@@ -20,7 +20,8 @@ pub struct Page {
 pub fn assemble(parts: &[PlannedPart], ends: &[Option<EndedPart>]) -> Page {
     let all = || parts.iter().zip(ends.iter().flatten());
     let complete = all().all(|(_, ended)| ended.end.lost().is_none());
-    let mut body = Vec::with_capacity(all().map(|(part, ended)| room(part, ended)).sum::<usize>() + 64);
+    let mut body =
+        Vec::with_capacity(all().map(|(part, ended)| room(part, ended)).sum::<usize>() + 64);
     body.extend_from_slice(b"{\"complete\":");
     body.extend_from_slice(if complete { b"true" } else { b"false" });
     body.extend_from_slice(b",\"missing\":[");
@@ -37,7 +38,10 @@ pub fn assemble(parts: &[PlannedPart], ends: &[Option<EndedPart>]) -> Page {
         write_part(&mut body, part, &ended.end);
     }
     body.extend_from_slice(b"}}");
-    Page { body: body.into(), complete }
+    Page {
+        body: body.into(),
+        complete,
+    }
 }
 
 fn write_part(body: &mut Vec<u8>, part: &PlannedPart, end: &PartEnd) {
@@ -65,6 +69,10 @@ fn separate(body: &mut Vec<u8>, index: usize) {
 
 /// Upper bound of a part's bytes in the body, twice its name included.
 fn room(part: &PlannedPart, ended: &EndedPart) -> usize {
-    let data = if let PartEnd::Ok(json) = &ended.end { json.as_bytes().len() } else { 0 };
+    let data = if let PartEnd::Ok(json) = &ended.end {
+        json.as_bytes().len()
+    } else {
+        0
+    };
     2 * part.name.len() + data + 64
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The present, on tokio's clock.
-#[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one home of the clock"
+)]
 pub fn now() -> Instant {
     Instant::now()
 }

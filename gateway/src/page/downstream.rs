@@ -117,7 +117,10 @@ pub async fn call<T: Transport>(
     deadline: Deadline,
 ) -> (CallEnd, Duration) {
     let record = CallRecord::begin(counts, permit.downstream());
-    let end = match deadline.limit(transport.call(permit.downstream(), request)).await {
+    let end = match deadline
+        .limit(transport.call(permit.downstream(), request))
+        .await
+    {
         Ok(Ok(reply)) => judge(reply),
         Ok(Err(cause)) => CallEnd::Failed(cause),
         Err(_elapsed) => CallEnd::Late,
@@ -148,7 +151,12 @@ struct CallRecord<'a> {
 
 impl<'a> CallRecord<'a> {
     fn begin(counts: &'a Counts, downstream: DownstreamId) -> Self {
-        Self { counts, downstream, started: now(), outcome: CallOutcome::Cancelled }
+        Self {
+            counts,
+            downstream,
+            started: now(),
+            outcome: CallOutcome::Cancelled,
+        }
     }
 
     fn end(mut self, end: &CallEnd) -> Duration {

@@ -71,7 +71,9 @@ impl From<CallEnd> for PartEnd {
             CallEnd::Ok(json) => Self::Ok(json),
             CallEnd::NotFound => Self::NotFound,
             CallEnd::Late => Self::Late,
-            CallEnd::Failed(cause) => Self::Failed { retryable: cause.is_retryable() },
+            CallEnd::Failed(cause) => Self::Failed {
+                retryable: cause.is_retryable(),
+            },
         }
     }
 }

@@ -93,8 +93,21 @@ mod tests {
     #[test]
     fn what_is_not_exactly_one_value_is_refused() {
         for body in [
-            &b""[..], b" ", b"{", b"{}{}", b"{} x", b"nul", b"NaN", b"{\"a\":}", b"[1,]", b"'a'",
-            b"\xef\xbb\xbf{}", b"\"\x01\"", b"01", b"<html>", b"\"\\x\"",
+            &b""[..],
+            b" ",
+            b"{",
+            b"{}{}",
+            b"{} x",
+            b"nul",
+            b"NaN",
+            b"{\"a\":}",
+            b"[1,]",
+            b"'a'",
+            b"\xef\xbb\xbf{}",
+            b"\"\x01\"",
+            b"01",
+            b"<html>",
+            b"\"\\x\"",
         ] {
             assert_eq!(check(body), Err(JsonError::NotJson), "{body:?}");
         }
@@ -111,7 +124,10 @@ mod tests {
         assert!(check(br#"{"a":"[[[[\"[[[[","b":["\\"]}"#).is_ok());
         let nested = |n: usize| Bytes::from("[".repeat(n) + &"]".repeat(n));
         assert!(CheckedJson::new(nested(MAX_DEPTH)).is_ok());
-        assert_eq!(CheckedJson::new(nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep));
+        assert_eq!(
+            CheckedJson::new(nested(MAX_DEPTH + 1)),
+            Err(JsonError::TooDeep)
+        );
         assert_eq!(CheckedJson::new(nested(1_000_000)), Err(JsonError::TooDeep));
     }
 }

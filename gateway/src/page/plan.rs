@@ -13,8 +13,11 @@ use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
 use crate::page::refusal::Refusal;
 
 /// Everything but RFC 3986's unreserved characters is encoded when sent on.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A page's definition, ready to serve from.
 #[derive(Debug)]
@@ -76,13 +79,21 @@ impl Plan {
     /// # Errors
     /// [`Refusal::BadRequest`] naming the parameter.
     pub fn check_params(&self, raw: &[String]) -> Result<Params, Refusal> {
-        debug_assert_eq!(raw.len(), self.params.len(), "the route has the page's parameters");
+        debug_assert_eq!(
+            raw.len(),
+            self.params.len(),
+            "the route has the page's parameters"
+        );
         let check = |(raw, param): (&String, &Param)| {
             checked(raw, param).map(Cow::into_owned).map_err(|why| {
                 Refusal::BadRequest(format!("Path parameter \"{}\": {why}.", param.name))
             })
         };
-        raw.iter().zip(&self.params).map(check).collect::<Result<_, _>>().map(Params)
+        raw.iter()
+            .zip(&self.params)
+            .map(check)
+            .collect::<Result<_, _>>()
+            .map(Params)
     }
 }
 
@@ -109,8 +120,9 @@ fn checked<'a>(raw: &'a str, param: &Param) -> Result<Cow<'a, str>, &'static str
             return Err("a percent sign must begin an escape of two hex digits");
         }
     }
-    let value =
-        percent_decode_str(raw).decode_utf8().map_err(|_| "its escapes do not decode to UTF-8")?;
+    let value = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| "its escapes do not decode to UTF-8")?;
     // Never in an identifier, whatever the pattern allows: something behind the
     // gateway may take them for structure, or decode them once more.
     if value.contains(['/', '\\', '%']) || value.chars().any(char::is_control) {
@@ -130,11 +142,17 @@ mod tests {
     use super::*;
 
     fn anything() -> Param {
-        Param { name: "id".into(), pattern: regex::Regex::new("^(?s:.*)$").unwrap() }
+        Param {
+            name: "id".into(),
+            pattern: regex::Regex::new("^(?s:.*)$").unwrap(),
+        }
     }
 
     fn strict() -> Param {
-        Param { name: "id".into(), pattern: regex::Regex::new("^[A-Za-z0-9_-]{1,64}$").unwrap() }
+        Param {
+            name: "id".into(),
+            pattern: regex::Regex::new("^[A-Za-z0-9_-]{1,64}$").unwrap(),
+        }
     }
 
     #[test]
@@ -146,9 +164,32 @@ mod tests {
     #[test]
     fn whatever_the_pattern_allows_structure_never_passes() {
         for raw in [
-            "a%2Fb", "a%2fb", "%2F", "a%5Cb", "a\\b", "%00", "a%00", "%0a", "%7F", ".", "..", "%2e",
-            "%2E%2e", ".%2e", "%252e%252e", "%25", "%252F", "a%2", "a%", "%zz", "%+1", "%u002e", "",
-            "%ff", "%c0%ae", "%C2%85",
+            "a%2Fb",
+            "a%2fb",
+            "%2F",
+            "a%5Cb",
+            "a\\b",
+            "%00",
+            "a%00",
+            "%0a",
+            "%7F",
+            ".",
+            "..",
+            "%2e",
+            "%2E%2e",
+            ".%2e",
+            "%252e%252e",
+            "%25",
+            "%252F",
+            "a%2",
+            "a%",
+            "%zz",
+            "%+1",
+            "%u002e",
+            "",
+            "%ff",
+            "%c0%ae",
+            "%C2%85",
         ] {
             assert!(checked(raw, &anything()).is_err(), "{raw:?}");
         }
@@ -175,6 +216,9 @@ mod tests {
             ],
         };
         let params = Params(vec!["a b&c=d?#é;~-._".into()]);
-        assert_eq!(part.path(&params), "/search?q=a%20b%26c%3Dd%3F%23%C3%A9%3B~-._&n=1");
+        assert_eq!(
+            part.path(&params),
+            "/search?q=a%20b%26c%3Dd%3F%23%C3%A9%3B~-._&n=1"
+        );
     }
 }

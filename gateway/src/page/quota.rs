@@ -53,9 +53,15 @@ impl Quota {
             let quota = governor::Quota::with_period(interval)
                 .unwrap_or(governor::Quota::per_second(rate.count))
                 .allow_burst(config.burst.min(most_burst(interval)));
-            RateLimiter::new(quota, BoundedClients::new(clients), PageClock { epoch: now() })
+            RateLimiter::new(
+                quota,
+                BoundedClients::new(clients),
+                PageClock { epoch: now() },
+            )
         };
-        Self { limiter: config.rate.map(limiter) }
+        Self {
+            limiter: config.rate.map(limiter),
+        }
     }
 
     /// Takes one page from the client's quota.
@@ -63,9 +69,13 @@ impl Quota {
     /// # Errors
     /// The time until the client has one again, if it is over its quota.
     pub fn take(&self, client: ClientKey) -> Result<(), Duration> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
         let clock = limiter.clock();
-        limiter.check_key(&client).map_err(|until| until.wait_time_from(clock.now()))
+        limiter
+            .check_key(&client)
+            .map_err(|until| until.wait_time_from(clock.now()))
     }
 
     /// Forgets clients whose quota is whole again; to be called now and then.
@@ -86,7 +96,10 @@ impl Quota {
 /// no client lives to see a burst above this.
 fn most_burst(interval: Duration) -> NonZeroU32 {
     let most = u128::from(u64::MAX / 4) / interval.as_nanos().max(1);
-    u32::try_from(most).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX)
+    u32::try_from(most)
+        .ok()
+        .and_then(NonZeroU32::new)
+        .unwrap_or(NonZeroU32::MAX)
 }
 
 /// Tokio's clock for governor, so that a paused clock holds quotas too.
@@ -139,7 +152,10 @@ impl StateStore for BoundedClients {
         if shard.len() >= self.per_shard && !shard.contains_key(key) {
             return self.unknown.measure_and_replace(&NotKeyed::NonKey, f);
         }
-        shard.entry(*key).or_default().measure_and_replace(&NotKeyed::NonKey, f)
+        shard
+            .entry(*key)
+            .or_default()
+            .measure_and_replace(&NotKeyed::NonKey, f)
     }
 }
 
@@ -168,7 +184,10 @@ impl ShrinkableKeyedStateStore<ClientKey> for BoundedClients {
 /// The state's theoretical arrival time, read without changing it.
 fn arrival(state: &InMemoryState) -> Nanos {
     let read = |at: Option<Nanos>| Err::<((), Nanos), Nanos>(at.unwrap_or_default());
-    state.measure_and_replace(&NotKeyed::NonKey, read).err().unwrap_or_default()
+    state
+        .measure_and_replace(&NotKeyed::NonKey, read)
+        .err()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -177,9 +196,19 @@ mod tests {
     use crate::config::IdentifyBy;
 
     fn quota(count: u32, period: Duration, burst: u32, room: usize) -> Quota {
-        let rate = Some(Rate { count: NonZeroU32::new(count).unwrap(), period });
+        let rate = Some(Rate {
+            count: NonZeroU32::new(count).unwrap(),
+            period,
+        });
         let burst = NonZeroU32::new(burst).unwrap();
-        Quota::with_room(&Clients { identify_by: IdentifyBy::Ip, rate, burst }, room)
+        Quota::with_room(
+            &Clients {
+                identify_by: IdentifyBy::Ip,
+                rate,
+                burst,
+            },
+            room,
+        )
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -88,18 +88,38 @@ impl Refusal {
         };
         let again = Some(SHED_RETRY);
         let (status, reason, title, scope, retry_after, outcome) = match *self {
-            Self::BadRequest(_) => {
-                (StatusCode::BAD_REQUEST, "bad_request", "Request not allowed", None, None, Out::BadRequest)
-            }
-            Self::NoRoute => {
-                (StatusCode::NOT_FOUND, "no_route", "No such page", None, None, Out::BadRequest)
-            }
-            Self::Method => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", None, None, Out::BadRequest)
-            }
-            Self::UriTooLong => {
-                (StatusCode::URI_TOO_LONG, "bad_request", "Request target too long", None, None, Out::BadRequest)
-            }
+            Self::BadRequest(_) => (
+                StatusCode::BAD_REQUEST,
+                "bad_request",
+                "Request not allowed",
+                None,
+                None,
+                Out::BadRequest,
+            ),
+            Self::NoRoute => (
+                StatusCode::NOT_FOUND,
+                "no_route",
+                "No such page",
+                None,
+                None,
+                Out::BadRequest,
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method",
+                "Method not allowed",
+                None,
+                None,
+                Out::BadRequest,
+            ),
+            Self::UriTooLong => (
+                StatusCode::URI_TOO_LONG,
+                "bad_request",
+                "Request target too long",
+                None,
+                None,
+                Out::BadRequest,
+            ),
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "bad_request",
@@ -108,9 +128,14 @@ impl Refusal {
                 None,
                 Out::BadRequest,
             ),
-            Self::NotFound(d) => {
-                (StatusCode::NOT_FOUND, "not_found", "Not found", Some(Downstream(d)), None, Out::NotFound)
-            }
+            Self::NotFound(d) => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "Not found",
+                Some(Downstream(d)),
+                None,
+                Out::NotFound,
+            ),
             Self::DownstreamFailed(d) => (
                 StatusCode::BAD_GATEWAY,
                 "downstream_failed",
@@ -135,15 +160,30 @@ impl Refusal {
                 Some(wait),
                 Out::Quota,
             ),
-            Self::GatewayFull => {
-                (load, "gateway_full", "Too many pages in flight", Some(Gateway), again, Out::Shed)
-            }
-            Self::BulkheadFull(d) => {
-                (load, "bulkhead_full", "No call permits free", Some(Downstream(d)), again, Out::Shed)
-            }
-            Self::QueueEvicted(d) => {
-                (load, "queue_evicted", "Gave way to a newer page", Some(Downstream(d)), again, Out::Shed)
-            }
+            Self::GatewayFull => (
+                load,
+                "gateway_full",
+                "Too many pages in flight",
+                Some(Gateway),
+                again,
+                Out::Shed,
+            ),
+            Self::BulkheadFull(d) => (
+                load,
+                "bulkhead_full",
+                "No call permits free",
+                Some(Downstream(d)),
+                again,
+                Out::Shed,
+            ),
+            Self::QueueEvicted(d) => (
+                load,
+                "queue_evicted",
+                "Gave way to a newer page",
+                Some(Downstream(d)),
+                again,
+                Out::Shed,
+            ),
             Self::DeadlineUnreachable(d) => (
                 load,
                 "deadline_unreachable",
@@ -169,7 +209,14 @@ impl Refusal {
                 Out::Failed,
             ),
         };
-        Row { status, reason, title, scope, retry_after, outcome }
+        Row {
+            status,
+            reason,
+            title,
+            scope,
+            retry_after,
+            outcome,
+        }
     }
 
     /// What happened, in a sentence or two, for the person who reads the answer.
@@ -201,7 +248,9 @@ impl Refusal {
                 "The page's time would be over before its calls could start. Nothing was started."
             }
             Self::Draining => "This gateway finishes what it began and takes no new pages.",
-            Self::Internal => "A defect in the gateway ended this request. Please report the request id.",
+            Self::Internal => {
+                "A defect in the gateway ended this request. Please report the request id."
+            }
         }
     }
 }
@@ -240,7 +289,10 @@ mod tests {
                 let row = refusal.row(shed);
                 let come_again = matches!(row.status.as_u16(), 429 | 503);
                 assert_eq!(row.retry_after.is_some(), come_again, "{refusal:?}");
-                assert!(row.scope.is_some() || !come_again, "{refusal:?} names no limit");
+                assert!(
+                    row.scope.is_some() || !come_again,
+                    "{refusal:?} names no limit"
+                );
             }
         }
     }

@@ -21,15 +21,25 @@ pub(super) struct Answers {
 
 impl Answers {
     pub(super) fn ok(ms: u64) -> Self {
-        Self { after: Duration::from_millis(ms), status: 200, body: "{}" }
+        Self {
+            after: Duration::from_millis(ms),
+            status: 200,
+            body: "{}",
+        }
     }
 
     pub(super) fn status(ms: u64, status: u16) -> Self {
-        Self { status, ..Self::ok(ms) }
+        Self {
+            status,
+            ..Self::ok(ms)
+        }
     }
 
     pub(super) fn never() -> Self {
-        Self { after: Duration::from_secs(1 << 30), ..Self::ok(0) }
+        Self {
+            after: Duration::from_secs(1 << 30),
+            ..Self::ok(0)
+        }
     }
 }
 
@@ -53,8 +63,13 @@ pub(super) struct Simulated {
 
 impl Simulated {
     pub(super) fn new(answers: impl IntoIterator<Item = Answers>) -> Self {
-        let state = answers.into_iter().map(|answers| (answers, Seen::default())).collect();
-        Self { state: Arc::new(Mutex::new(state)) }
+        let state = answers
+            .into_iter()
+            .map(|answers| (answers, Seen::default()))
+            .collect();
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     pub(super) fn set(&self, downstream: usize, answers: Answers) {
@@ -80,7 +95,10 @@ impl Transport for Simulated {
         tokio::task::yield_now().await;
         let _ = end.limit(std::future::pending::<()>()).await;
         running.completed();
-        Ok(Reply { status: answers.status, body: Bytes::from_static(answers.body.as_bytes()) })
+        Ok(Reply {
+            status: answers.status,
+            body: Bytes::from_static(answers.body.as_bytes()),
+        })
     }
 }
 
@@ -98,7 +116,11 @@ impl<'a> Running<'a> {
         seen.most_running = seen.most_running.max(seen.running);
         seen.last_start = Some(now());
         seen.paths.push(path);
-        Self { at, downstream, completed: false }
+        Self {
+            at,
+            downstream,
+            completed: false,
+        }
     }
 
     fn completed(mut self) {

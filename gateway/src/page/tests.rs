@@ -53,7 +53,10 @@ fn body(answer: &Answer) -> &str {
 fn at_rest(pages: &Pages<Simulated>, simulated: &Simulated) -> bool {
     let view = pages.admission().view();
     view.in_flight == 0
-        && view.bulkheads.iter().all(|b| b.in_use == 0 && b.queued == 0)
+        && view
+            .bulkheads
+            .iter()
+            .all(|b| b.in_use == 0 && b.queued == 0)
         && simulated.running() == 0
 }
 
@@ -101,7 +104,10 @@ async fn a_required_part_that_hangs_ends_the_page_and_its_siblings_at_the_deadli
     let answer = pages.serve(request()).await;
     assert_eq!(answer.timing.total, 295 * MS);
     assert_eq!(answer.result, Err(Refusal::Deadline(DownstreamId(0))));
-    assert_eq!((simulated.seen(0).aborted, simulated.seen(2).aborted), (1, 1));
+    assert_eq!(
+        (simulated.seen(0).aborted, simulated.seen(2).aborted),
+        (1, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,11 +116,28 @@ async fn a_required_part_that_fails_cancels_its_siblings_at_once() {
     let pages = pages(&two_required_one_optional(), &simulated);
     let answer = pages.serve(request()).await;
     assert_eq!(answer.timing.total, 5 * MS);
-    assert_eq!(answer.result, Err(Refusal::DownstreamFailed(DownstreamId(0))));
+    assert_eq!(
+        answer.result,
+        Err(Refusal::DownstreamFailed(DownstreamId(0)))
+    );
     // Before the answer is even looked at, nothing runs and every permit is home.
-    assert_eq!((simulated.seen(1).aborted, simulated.seen(2).aborted), (1, 1));
-    assert!(pages.admission().view().bulkheads.iter().all(|b| b.in_use == 0));
-    let cancelled = |d| pages.counts().calls(d, crate::telemetry::names::CallOutcome::Cancelled);
+    assert_eq!(
+        (simulated.seen(1).aborted, simulated.seen(2).aborted),
+        (1, 1)
+    );
+    assert!(
+        pages
+            .admission()
+            .view()
+            .bulkheads
+            .iter()
+            .all(|b| b.in_use == 0)
+    );
+    let cancelled = |d| {
+        pages
+            .counts()
+            .calls(d, crate::telemetry::names::CallOutcome::Cancelled)
+    };
     assert_eq!((cancelled(1), cancelled(2)), (1, 1));
 }
 
@@ -126,7 +149,10 @@ async fn a_required_404_is_a_404_and_an_optional_one_is_an_answer() {
     assert!(body(&answer).starts_with(r#"{"complete":true,"missing":[],"#));
     assert!(body(&answer).ends_with(r#""c":{"status":"not_found"}}}"#));
     simulated.set(0, Answers::status(5, 404));
-    assert_eq!(pages.serve(request()).await.result, Err(Refusal::NotFound(DownstreamId(0))));
+    assert_eq!(
+        pages.serve(request()).await.result,
+        Err(Refusal::NotFound(DownstreamId(0)))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +160,13 @@ async fn a_body_that_is_not_json_is_a_failed_part() {
     let simulated = Simulated::new([Answers::ok(5), Answers::ok(5), Answers::ok(5)]);
     let pages = pages(&two_required_one_optional(), &simulated);
     for body_of_c in ["", "{", "\u{feff}{}", "{}{}"] {
-        simulated.set(2, Answers { body: body_of_c, ..Answers::ok(5) });
+        simulated.set(
+            2,
+            Answers {
+                body: body_of_c,
+                ..Answers::ok(5)
+            },
+        );
         let answer = pages.serve(request()).await;
         let failed = r#""c":{"status":"failed","retryable":false}}}"#;
         assert!(body(&answer).ends_with(failed), "{body_of_c:?}");
@@ -178,7 +210,10 @@ async fn crowd(pages: &Arc<Pages<Simulated>>) -> Vec<(Option<&'static str>, Dura
         let refusal = answer.result.as_ref().err()?;
         Some(refusal.row(ShedStatus::TooManyRequests).reason)
     };
-    answers.iter().map(|answer| (reason(answer), answer.timing.total)).collect()
+    answers
+        .iter()
+        .map(|answer| (reason(answer), answer.timing.total))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,9 +268,15 @@ async fn without_a_ticket_a_page_is_refused_at_once() {
     let pages = pages(&config, &simulated);
     let (first, second) = tokio::join!(pages.serve(request()), pages.serve(request()));
     assert!(first.result.is_ok());
-    assert_eq!((second.result, second.timing.total), (Err(Refusal::GatewayFull), Duration::ZERO));
+    assert_eq!(
+        (second.result, second.timing.total),
+        (Err(Refusal::GatewayFull), Duration::ZERO)
+    );
     // The first answer still holds its ticket: its bytes have not left.
-    assert_eq!(pages.serve(request()).await.result, Err(Refusal::GatewayFull));
+    assert_eq!(
+        pages.serve(request()).await.result,
+        Err(Refusal::GatewayFull)
+    );
     drop(first.ticket);
     assert!(pages.serve(request()).await.result.is_ok());
 }
@@ -248,8 +289,14 @@ async fn a_client_over_its_quota_is_told_when_it_may_come_again() {
     for _ in 0..2 {
         assert!(pages.serve(request()).await.result.is_ok());
     }
-    assert_eq!(pages.serve(request()).await.result, Err(Refusal::ClientQuota(100 * MS)));
-    let other = PageRequest { client: ClientKey(2), ..request() };
+    assert_eq!(
+        pages.serve(request()).await.result,
+        Err(Refusal::ClientQuota(100 * MS))
+    );
+    let other = PageRequest {
+        client: ClientKey(2),
+        ..request()
+    };
     assert!(pages.serve(other).await.result.is_ok());
     tokio::time::advance(100 * MS).await;
     assert!(pages.serve(request()).await.result.is_ok());
@@ -259,20 +306,55 @@ async fn a_client_over_its_quota_is_told_when_it_may_come_again() {
 async fn a_client_may_lower_its_budget_but_not_raise_it() {
     let simulated = Simulated::new([Answers::never(), Answers::ok(1), Answers::ok(1)]);
     let pages = pages(&two_required_one_optional(), &simulated);
-    for (asked, total) in [("100", 95), ("300", 295), ("60000", 295), ("18446744073709551615", 295)] {
+    for (asked, total) in [
+        ("100", 95),
+        ("300", 295),
+        ("60000", 295),
+        ("18446744073709551615", 295),
+    ] {
         let timeout_ms = Some(HeaderValue::from_static(asked));
-        let answer = pages.serve(PageRequest { timeout_ms, ..request() }).await;
+        let answer = pages
+            .serve(PageRequest {
+                timeout_ms,
+                ..request()
+            })
+            .await;
         assert_eq!(answer.timing.total, total * MS, "{asked}");
     }
     for hopeless in ["0", "5"] {
         let timeout_ms = Some(HeaderValue::from_static(hopeless));
-        let answer = pages.serve(PageRequest { timeout_ms, ..request() }).await;
-        assert_eq!(answer.result, Err(Refusal::DeadlineUnreachable(None)), "{hopeless}");
+        let answer = pages
+            .serve(PageRequest {
+                timeout_ms,
+                ..request()
+            })
+            .await;
+        assert_eq!(
+            answer.result,
+            Err(Refusal::DeadlineUnreachable(None)),
+            "{hopeless}"
+        );
     }
-    for garbage in ["", "-1", "1.5", "1e3", "100ms", "99999999999999999999", "+5"] {
+    for garbage in [
+        "",
+        "-1",
+        "1.5",
+        "1e3",
+        "100ms",
+        "99999999999999999999",
+        "+5",
+    ] {
         let timeout_ms = Some(HeaderValue::from_static(garbage));
-        let answer = pages.serve(PageRequest { timeout_ms, ..request() }).await;
-        assert!(matches!(answer.result, Err(Refusal::BadRequest(_))), "{garbage:?}");
+        let answer = pages
+            .serve(PageRequest {
+                timeout_ms,
+                ..request()
+            })
+            .await;
+        assert!(
+            matches!(answer.result, Err(Refusal::BadRequest(_))),
+            "{garbage:?}"
+        );
     }
 }
 
@@ -282,9 +364,15 @@ async fn a_wait_that_the_deadline_cuts_short_says_so() {
     let pages = pages(&two_required_one_optional(), &simulated);
     let [first, second] = [(); 2].map(|()| pages.serve(request()));
     let timeout_ms = Some(HeaderValue::from_static("30"));
-    let hurried = pages.serve(PageRequest { timeout_ms, ..request() });
+    let hurried = pages.serve(PageRequest {
+        timeout_ms,
+        ..request()
+    });
     let (_, _, hurried) = tokio::join!(first, second, hurried);
-    assert_eq!(hurried.result, Err(Refusal::DeadlineUnreachable(Some(DownstreamId(0)))));
+    assert_eq!(
+        hurried.result,
+        Err(Refusal::DeadlineUnreachable(Some(DownstreamId(0))))
+    );
     assert_eq!(hurried.timing.total, 25 * MS);
 }
 
@@ -341,13 +429,21 @@ async fn drop_at_every_poll(control: Option<NegativeControl>) -> Result<(), Stri
         let survived = dropped.is_some();
         drop(dropped);
         if !at_rest(&pages, &simulated) {
-            return Err(format!("dropped after {polls} polls: {:?}", pages.admission().view()));
+            return Err(format!(
+                "dropped after {polls} polls: {:?}",
+                pages.admission().view()
+            ));
         }
-        let ended: u64 = PageOutcome::ALL.map(|outcome| pages.counts().pages(0, outcome)).iter().sum();
+        let ended: u64 = PageOutcome::ALL
+            .map(|outcome| pages.counts().pages(0, outcome))
+            .iter()
+            .sum();
         // A future that was never polled has never been a page.
         let arrived = if polls == 0 { 4 } else { 5 };
         if ended != arrived {
-            return Err(format!("dropped after {polls} polls: {ended} of {arrived} pages ended"));
+            return Err(format!(
+                "dropped after {polls} polls: {ended} of {arrived} pages ended"
+            ));
         }
         if survived {
             return Ok(());
@@ -382,7 +478,11 @@ async fn unheard_grant_comes_home(control: Option<NegativeControl>) -> Result<()
     assert!(waiting.as_mut().poll(&mut context).is_pending());
     assert_eq!(admission.view().queues[0].depth, 1);
     drop(held);
-    assert_eq!(admission.view().bulkheads[0].in_use, 1, "granted to the waiter");
+    assert_eq!(
+        admission.view().bulkheads[0].in_use,
+        1,
+        "granted to the waiter"
+    );
     drop(waiting);
     let view = admission.view();
     if view.bulkheads.iter().any(|b| b.in_use > 0) {
@@ -412,9 +512,20 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
         }
         if random.u8(0..8) == 0 {
             let part = random.usize(0..3);
-            simulated.set(part, if random.bool() { Answers::never() } else { Answers::status(3, 503) });
+            simulated.set(
+                part,
+                if random.bool() {
+                    Answers::never()
+                } else {
+                    Answers::status(3, 503)
+                },
+            );
         }
-        let patience = if random.u8(0..5) == 0 { random.u32(0..300) } else { 10_000 };
+        let patience = if random.u8(0..5) == 0 {
+            random.u32(0..300)
+        } else {
+            10_000
+        };
         let served = Arc::clone(&pages);
         arrived += 1;
         clients.spawn(async move {
@@ -425,7 +536,13 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
-        let in_use: u32 = pages.admission().view().bulkheads.iter().map(|b| b.in_use).sum();
+        let in_use: u32 = pages
+            .admission()
+            .view()
+            .bulkheads
+            .iter()
+            .map(|b| b.in_use)
+            .sum();
         if in_use as usize > simulated.running() {
             broken.push("a waiting page holds no permit");
         }
@@ -443,7 +560,10 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
     if !at_rest(&pages, &simulated) {
         broken.push("every permit comes home");
     }
-    let ended: u64 = PageOutcome::ALL.map(|outcome| pages.counts().pages(0, outcome)).iter().sum();
+    let ended: u64 = PageOutcome::ALL
+        .map(|outcome| pages.counts().pages(0, outcome))
+        .iter()
+        .sum();
     if ended != arrived {
         broken.push("arrivals = sum of outcomes");
     }
@@ -458,13 +578,21 @@ async fn a_storm_breaks_no_invariant_and_each_broken_variant_breaks_its_own() {
         assert_eq!(storm(seed, None).await, [""; 0], "seed {seed}");
     }
     for (control, invariant) in [
-        (NegativeControl::WaitOutsideDeadline, "no answer later than the deadline"),
+        (
+            NegativeControl::WaitOutsideDeadline,
+            "no answer later than the deadline",
+        ),
         (NegativeControl::LeakOnCancel, "every permit comes home"),
-        (NegativeControl::PartByPart, "a waiting page holds no permit"),
+        (
+            NegativeControl::PartByPart,
+            "a waiting page holds no permit",
+        ),
     ] {
         let mut seeds = 0..20;
         let caught = loop {
-            let Some(seed) = seeds.next() else { break false };
+            let Some(seed) = seeds.next() else {
+                break false;
+            };
             if storm(seed, Some(control)).await.contains(&invariant) {
                 break true;
             }

@@ -42,9 +42,11 @@ impl TraceContext {
     pub fn from_headers(headers: &HeaderMap) -> Self {
         let datadog = from_datadog(headers);
         let mut context = match (from_w3c(headers), datadog) {
-            (Some(w3c), Some(datadog)) if w3c.trace_id as u64 == datadog.trace_id as u64 => {
-                Self { priority: datadog.priority, origin: datadog.origin, ..w3c }
-            }
+            (Some(w3c), Some(datadog)) if w3c.trace_id as u64 == datadog.trace_id as u64 => Self {
+                priority: datadog.priority,
+                origin: datadog.origin,
+                ..w3c
+            },
             (Some(w3c), _) => w3c,
             (None, Some(datadog)) => datadog,
             (None, None) => Self::new(),
@@ -88,7 +90,10 @@ impl TraceContext {
         headers.insert(DD_TRACE_ID, HeaderValue::from(self.trace_id as u64));
         headers.insert(DD_PARENT_ID, HeaderValue::from(span));
         headers.insert(DD_PRIORITY, HeaderValue::from(i16::from(self.priority)));
-        headers.insert(DD_TAGS, header(format!("_dd.p.tid={:016x}", self.trace_id >> 64)));
+        headers.insert(
+            DD_TAGS,
+            header(format!("_dd.p.tid={:016x}", self.trace_id >> 64)),
+        );
         if let Some(origin) = &self.origin {
             headers.insert(DD_ORIGIN, origin.clone());
         }
@@ -131,7 +136,9 @@ fn from_w3c(headers: &HeaderMap) -> Option<TraceContext> {
 
 fn from_datadog(headers: &HeaderMap) -> Option<TraceContext> {
     let low: u64 = parse(headers, &DD_TRACE_ID).filter(|&id| id != 0)?;
-    let tags = only(headers, &DD_TAGS).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+    let tags = only(headers, &DD_TAGS)
+        .and_then(|tags| tags.to_str().ok())
+        .unwrap_or_default();
     let high = tags
         .split(',')
         .find_map(|tag| tag.trim().strip_prefix("_dd.p.tid="))
@@ -142,14 +149,20 @@ fn from_datadog(headers: &HeaderMap) -> Option<TraceContext> {
         trace_id: (high << 64) | u128::from(low),
         span_id: low,
         parent_id: parse(headers, &DD_PARENT_ID).filter(|&id| id != 0),
-        priority: parse(headers, &DD_PRIORITY).filter(|p| (-1..=2).contains(p)).unwrap_or(1),
-        origin: only(headers, &DD_ORIGIN).filter(|origin| origin.len() <= 64).cloned(),
+        priority: parse(headers, &DD_PRIORITY)
+            .filter(|p| (-1..=2).contains(p))
+            .unwrap_or(1),
+        origin: only(headers, &DD_ORIGIN)
+            .filter(|origin| origin.len() <= 64)
+            .cloned(),
         tracestate: None,
     })
 }
 
 fn tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
-    only(headers, &TRACESTATE).filter(|s| (1..=MAX_TRACESTATE).contains(&s.len())).cloned()
+    only(headers, &TRACESTATE)
+        .filter(|s| (1..=MAX_TRACESTATE).contains(&s.len()))
+        .cloned()
 }
 
 /// The header's value, if it comes exactly once.
@@ -206,7 +219,10 @@ mod tests {
         ]));
         let mut out = HeaderMap::new();
         context.write_to(7, &mut out);
-        assert_eq!(out["traceparent"], "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000007-01");
+        assert_eq!(
+            out["traceparent"],
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000007-01"
+        );
         assert_eq!(out["x-datadog-trace-id"], "11803532876627986230");
         assert_eq!(out["x-datadog-parent-id"], "7");
         assert_eq!(out["x-datadog-sampling-priority"], "2");
@@ -223,7 +239,10 @@ mod tests {
             ("x-datadog-origin", "rum"),
         ]));
         assert_eq!(context.trace_id_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!((context.priority, context.origin.unwrap()), (2, "rum".parse().unwrap()));
+        assert_eq!(
+            (context.priority, context.origin.unwrap()),
+            (2, "rum".parse().unwrap())
+        );
     }
 
     #[test]

@@ -18,7 +18,10 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
 
 /// A shutdown was asked for.
 pub fn draining(in_flight: u32) {
-    tracing::info!(in_flight, "draining: no new pages, finishing those in flight");
+    tracing::info!(
+        in_flight,
+        "draining: no new pages, finishing those in flight"
+    );
 }
 
 /// All pages in flight have ended.
@@ -28,7 +31,10 @@ pub fn drained(took: Duration) {
 
 /// The drain timeout came before all pages had ended.
 pub fn cut_off(in_flight: u32) {
-    tracing::warn!(in_flight, "drain_timeout is over: cutting off what is still in flight");
+    tracing::warn!(
+        in_flight,
+        "drain_timeout is over: cutting off what is still in flight"
+    );
 }
 
 /// The system gave no connection; the accept loop pauses and goes on.

@@ -73,8 +73,13 @@ pub enum CallOutcome {
 
 impl CallOutcome {
     /// All endings, in the order of declaration.
-    pub const ALL: [Self; 5] =
-        [Self::Ok, Self::NotFound, Self::Failed, Self::Late, Self::Cancelled];
+    pub const ALL: [Self; 5] = [
+        Self::Ok,
+        Self::NotFound,
+        Self::Failed,
+        Self::Late,
+        Self::Cancelled,
+    ];
 
     /// The tag value.
     pub fn as_str(self) -> &'static str {

@@ -13,8 +13,8 @@
 use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -53,7 +53,9 @@ pub enum OpenError {
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
+    chain(error)
+        .last()
+        .map_or_else(String::new, ToString::to_string)
 }
 
 /// An error, and what it came from in turn.
@@ -96,7 +98,10 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
             connect_timeout,
             client_speaks_first,
             held: AtomicBool::new(false),
-            spares: Mutex::new(Spares { queue: VecDeque::new(), swept: false }),
+            spares: Mutex::new(Spares {
+                queue: VecDeque::new(),
+                swept: false,
+            }),
         })
     }
 
@@ -118,7 +123,10 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
         Lease::new(&self, self.open(connect)).connection().await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "outlives its call on purpose; bounded in time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "outlives its call on purpose; bounded in time"
+    )]
     fn open<F, E>(&self, connect: F) -> Opening<C>
     where
         F: Future<Output = Result<C, E>> + Send + 'static,
@@ -137,9 +145,16 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
         opening
     }
 
-    #[expect(clippy::disallowed_methods, reason = "one sweep, which ends when there are no spares")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one sweep, which ends when there are no spares"
+    )]
     fn put(self: &Arc<Self>, opening: Opening<C>) {
-        let life = if self.client_speaks_first { SHELF_LIFE } else { UNSEEN_LIFE };
+        let life = if self.client_speaks_first {
+            SHELF_LIFE
+        } else {
+            UNSEEN_LIFE
+        };
         let until = Deadline::after(now(), life);
         let mut spares = self.spares.lock();
         if spares.queue.len() >= SHELF_ROOM {
@@ -166,7 +181,9 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(Waker::noop());
-        Pin::new(connection).poll_read(&mut context, buffer.unfilled()).is_pending()
+        Pin::new(connection)
+            .poll_read(&mut context, buffer.unfilled())
+            .is_pending()
     }
 
     /// Spares on the shelf now.
@@ -200,14 +217,19 @@ struct Lease<'a, C: Read + Unpin + Send + 'static> {
 
 impl<'a, C: Read + Unpin + Send + 'static> Lease<'a, C> {
     fn new(shelf: &'a Arc<Shelf<C>>, opening: Opening<C>) -> Self {
-        Self { shelf, opening: Some(opening) }
+        Self {
+            shelf,
+            opening: Some(opening),
+        }
     }
 
     async fn connection(mut self) -> Result<C, OpenError> {
         if self.shelf.held.load(Ordering::Acquire) {
             std::future::pending::<()>().await;
         }
-        let Some(opening) = &mut self.opening else { return Err(OpenError::Abandoned) };
+        let Some(opening) = &mut self.opening else {
+            return Err(OpenError::Abandoned);
+        };
         let opened = opening.await;
         self.opening = None;
         opened.unwrap_or(Err(OpenError::Abandoned))
@@ -271,7 +293,10 @@ impl<S, C> Layer<S> for KeepOpening<C> {
     type Service = Opener<S, C>;
 
     fn layer(&self, connector: S) -> Self::Service {
-        Opener { connector, shelf: Arc::clone(&self.0) }
+        Opener {
+            connector,
+            shelf: Arc::clone(&self.0),
+        }
     }
 }
 
@@ -284,7 +309,10 @@ pub struct Opener<S, C> {
 
 impl<S: Clone, C> Clone for Opener<S, C> {
     fn clone(&self) -> Self {
-        Self { connector: self.connector.clone(), shelf: Arc::clone(&self.shelf) }
+        Self {
+            connector: self.connector.clone(),
+            shelf: Arc::clone(&self.shelf),
+        }
     }
 }
 

@@ -1,7 +1,11 @@
 //! The gateway on real sockets, in real time: what clients, downstreams and
 //! operators see of it. Every wait is bounded by `common::PATIENCE`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says where"
+)]
 
 mod admin;
 mod cancellation;

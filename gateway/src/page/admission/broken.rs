@@ -19,7 +19,10 @@ impl Admission {
         let mut max_wait: Vec<_> = config.pages.iter().map(|page| page.max_wait).collect();
         for (class, page) in classes(config).into_iter().zip(&config.pages) {
             for part in class.parts {
-                all.push(Class { parts: vec![part], queue_limit: class.queue_limit });
+                all.push(Class {
+                    parts: vec![part],
+                    queue_limit: class.queue_limit,
+                });
                 max_wait.push(page.max_wait);
             }
         }

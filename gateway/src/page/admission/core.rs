@@ -188,7 +188,10 @@ impl Core {
     /// Nothing in use, nobody waiting. A limit of `None` is no bulkhead.
     pub fn new(tickets: u32, limits: &[Option<u32>], classes: &[Class]) -> Self {
         Self {
-            bulkheads: limits.iter().map(|&limit| Bulkhead { limit, in_use: 0 }).collect(),
+            bulkheads: limits
+                .iter()
+                .map(|&limit| Bulkhead { limit, in_use: 0 })
+                .collect(),
             queues: classes.iter().map(Queue::new).collect(),
             waiting: 0,
             tickets_in_use: 0,
@@ -219,7 +222,10 @@ impl Core {
 
     /// A ticket came home. Returns how many are still out.
     pub fn return_ticket(&mut self) -> u32 {
-        debug_assert!(self.tickets_in_use > 0, "a ticket came home that was never out");
+        debug_assert!(
+            self.tickets_in_use > 0,
+            "a ticket came home that was never out"
+        );
         self.tickets_in_use = self.tickets_in_use.saturating_sub(1);
         self.tickets_in_use
     }
@@ -242,14 +248,32 @@ impl Core {
     /// Pages that wait and require a permit of this downstream.
     pub fn queued_for(&self, downstream: usize) -> usize {
         let needing = |queue: &&Queue| queue.needs.iter().any(|&(d, _)| d == downstream);
-        self.queues.iter().filter(needing).map(|queue| queue.waiting.len()).sum()
+        self.queues
+            .iter()
+            .filter(needing)
+            .map(|queue| queue.waiting.len())
+            .sum()
     }
 
     /// Takes in one event at `now` and appends what is to be done to `actions`.
     pub fn on_event(&mut self, now: Moment, event: Event, actions: &mut Vec<Action>) {
         match event {
-            Event::Arrive { page, class, give_up, because } => {
-                self.arrive(now, class, Waiting { page, give_up, because }, actions);
+            Event::Arrive {
+                page,
+                class,
+                give_up,
+                because,
+            } => {
+                self.arrive(
+                    now,
+                    class,
+                    Waiting {
+                        page,
+                        give_up,
+                        because,
+                    },
+                    actions,
+                );
             }
             Event::Release { downstream } => self.release(now, downstream, actions),
             Event::Expire { page } => {
@@ -272,22 +296,40 @@ impl Core {
             actions.push(self.grant(class, new.page));
             return;
         }
-        let never = self.queues[class].needs.iter().find(|&&(downstream, count)| {
-            self.bulkheads[downstream].limit.is_some_and(|limit| count > limit)
-        });
+        let never = self.queues[class]
+            .needs
+            .iter()
+            .find(|&&(downstream, count)| {
+                self.bulkheads[downstream]
+                    .limit
+                    .is_some_and(|limit| count > limit)
+            });
         let waits = never.is_none() && new.give_up > now && self.queues[class].limit > 0;
         if !waits {
-            let downstream = never.map_or_else(|| self.blocking(class), |&(downstream, _)| downstream);
-            let shed = Shed { why: ShedWhy::BulkheadFull, downstream };
-            actions.push(Action::Refuse { page: new.page, shed });
+            let downstream =
+                never.map_or_else(|| self.blocking(class), |&(downstream, _)| downstream);
+            let shed = Shed {
+                why: ShedWhy::BulkheadFull,
+                downstream,
+            };
+            actions.push(Action::Refuse {
+                page: new.page,
+                shed,
+            });
             return;
         }
         if self.queues[class].waiting.len() >= self.queues[class].limit
             && let Some(oldest) = self.queues[class].waiting.pop_front()
         {
             self.waiting -= 1;
-            let shed = Shed { why: ShedWhy::QueueEvicted, downstream: self.blocking(class) };
-            actions.push(Action::Refuse { page: oldest.page, shed });
+            let shed = Shed {
+                why: ShedWhy::QueueEvicted,
+                downstream: self.blocking(class),
+            };
+            actions.push(Action::Refuse {
+                page: oldest.page,
+                shed,
+            });
         }
         self.queues[class].waiting.push_back(new);
         self.waiting += 1;
@@ -312,7 +354,12 @@ impl Core {
 
     /// The class whose next waiter is the newest of all that could start.
     fn next_class(&self) -> Option<usize> {
-        let newest = |class: &usize| self.queues[*class].waiting.back().map(|waiting| waiting.page);
+        let newest = |class: &usize| {
+            self.queues[*class]
+                .waiting
+                .back()
+                .map(|waiting| waiting.page)
+        };
         (0..self.queues.len())
             .filter(|class| !self.queues[*class].waiting.is_empty() && self.fits(*class))
             .max_by_key(newest)
@@ -357,21 +404,34 @@ impl Core {
             GiveUp::MaxWait => ShedWhy::BulkheadFull,
             GiveUp::Deadline => ShedWhy::DeadlineUnreachable,
         };
-        let shed = Shed { why, downstream: self.blocking(class) };
-        Action::Refuse { page: waiting.page, shed }
+        let shed = Shed {
+            why,
+            downstream: self.blocking(class),
+        };
+        Action::Refuse {
+            page: waiting.page,
+            shed,
+        }
     }
 
     /// The first bulkhead without room for the class; the first it needs, when all have room.
     fn blocking(&self, class: usize) -> usize {
         let queue = &self.queues[class];
-        let full = queue.needs.iter().find(|&&(d, count)| !self.bulkheads[d].fits(count));
-        full.or(queue.needs.first()).map_or(queue.parts[0].downstream, |&(downstream, _)| downstream)
+        let full = queue
+            .needs
+            .iter()
+            .find(|&&(d, count)| !self.bulkheads[d].fits(count));
+        full.or(queue.needs.first())
+            .map_or(queue.parts[0].downstream, |&(downstream, _)| downstream)
     }
 
     fn remove(&mut self, page: PageSeq) -> Option<(usize, Waiting)> {
         for (class, queue) in self.queues.iter_mut().enumerate() {
             // Ids grow towards the back, so the queue is sorted by them.
-            if let Ok(at) = queue.waiting.binary_search_by_key(&page, |waiting| waiting.page) {
+            if let Ok(at) = queue
+                .waiting
+                .binary_search_by_key(&page, |waiting| waiting.page)
+            {
                 self.waiting -= 1;
                 return queue.waiting.remove(at).map(|waiting| (class, waiting));
             }
@@ -388,12 +448,20 @@ impl Queue {
         );
         let mut needs: Vec<(usize, u32)> = Vec::new();
         for part in class.parts.iter().filter(|part| part.required) {
-            match needs.iter_mut().find(|(downstream, _)| *downstream == part.downstream) {
+            match needs
+                .iter_mut()
+                .find(|(downstream, _)| *downstream == part.downstream)
+            {
                 Some((_, count)) => *count += 1,
                 None => needs.push((part.downstream, 1)),
             }
         }
         let limit = class.queue_limit;
-        Self { parts: class.parts.clone(), needs, limit, waiting: VecDeque::new() }
+        Self {
+            parts: class.parts.clone(),
+            needs,
+            limit,
+            waiting: VecDeque::new(),
+        }
     }
 }

@@ -14,9 +14,20 @@ const LIMITS: [Option<u32>; 4] = [Some(2), Some(3), Some(1), None];
 /// one that can never be admitted, one without a queue.
 fn classes() -> Vec<Class> {
     let class = |required: &[usize], optional: &[usize], queue_limit| {
-        let need = |required| move |&downstream| PartNeed { downstream, required };
-        let parts = required.iter().map(need(true)).chain(optional.iter().map(need(false)));
-        Class { parts: parts.collect(), queue_limit }
+        let need = |required| {
+            move |&downstream| PartNeed {
+                downstream,
+                required,
+            }
+        };
+        let parts = required
+            .iter()
+            .map(need(true))
+            .chain(optional.iter().map(need(false)));
+        Class {
+            parts: parts.collect(),
+            queue_limit,
+        }
     };
     vec![
         class(&[0, 1], &[2], 3),
@@ -31,7 +42,11 @@ fn classes() -> Vec<Class> {
 /// What a caller may do; indices are taken modulo what there is.
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Arrive { class: usize, wait: u64, because: GiveUp },
+    Arrive {
+        class: usize,
+        wait: u64,
+        because: GiveUp,
+    },
     Release(usize),
     Expire(usize),
     Leave(usize),
@@ -78,7 +93,9 @@ impl Model {
     }
 
     fn can_ever(class: usize) -> bool {
-        Self::needs(class).into_iter().all(|(d, n)| LIMITS[d].is_none_or(|limit| n <= limit))
+        Self::needs(class)
+            .into_iter()
+            .all(|(d, n)| LIMITS[d].is_none_or(|limit| n <= limit))
     }
 
     fn start(&mut self, page: PageSeq, class: usize) -> Ending {
@@ -103,7 +120,12 @@ impl Model {
         };
         let mut out = Vec::new();
         match event {
-            Event::Arrive { page, class, give_up, because } => {
+            Event::Arrive {
+                page,
+                class,
+                give_up,
+                because,
+            } => {
                 let over = give_up <= now;
                 if over && because == GiveUp::Deadline {
                     out.push((page, expired(because)));
@@ -123,12 +145,19 @@ impl Model {
                 }
             }
             Event::Release { downstream } => {
-                let at = self.held.iter().position(|(_, d)| *d == downstream).unwrap();
+                let at = self
+                    .held
+                    .iter()
+                    .position(|(_, d)| *d == downstream)
+                    .unwrap();
                 self.held.remove(at);
                 while let Some(at) = self.waiting.iter().rposition(|w| self.has_room(w.1)) {
                     let (page, class, give_up, because) = self.waiting.remove(at);
-                    let ending =
-                        if give_up <= now { expired(because) } else { self.start(page, class) };
+                    let ending = if give_up <= now {
+                        expired(because)
+                    } else {
+                        self.start(page, class)
+                    };
                     out.push((page, ending));
                 }
             }
@@ -168,16 +197,29 @@ fn agree(ops: &[Op], control: Option<NegativeControl>) -> Result<(), String> {
     let (mut now, mut seq, mut actions) = (Duration::ZERO, 0, Vec::new());
     for &op in ops {
         let event = match op {
-            Op::Arrive { class, wait, because } => {
+            Op::Arrive {
+                class,
+                wait,
+                because,
+            } => {
                 seq += 1;
                 let give_up = now + Duration::from_millis(wait);
-                Event::Arrive { page: PageSeq(seq), class, give_up, because }
+                Event::Arrive {
+                    page: PageSeq(seq),
+                    class,
+                    give_up,
+                    because,
+                }
             }
-            Op::Release(i) if !model.held.is_empty() => {
-                Event::Release { downstream: model.held[i % model.held.len()].1 }
-            }
-            Op::Expire(i) if seq > 0 => Event::Expire { page: PageSeq(i as u64 % seq) },
-            Op::Leave(i) if seq > 0 => Event::Leave { page: PageSeq(i as u64 % seq) },
+            Op::Release(i) if !model.held.is_empty() => Event::Release {
+                downstream: model.held[i % model.held.len()].1,
+            },
+            Op::Expire(i) if seq > 0 => Event::Expire {
+                page: PageSeq(i as u64 % seq),
+            },
+            Op::Leave(i) if seq > 0 => Event::Leave {
+                page: PageSeq(i as u64 % seq),
+            },
             Op::Pass(ms) => {
                 now += Duration::from_millis(ms);
                 continue;
@@ -189,7 +231,9 @@ fn agree(ops: &[Op], control: Option<NegativeControl>) -> Result<(), String> {
         let got: Vec<_> = actions.iter().copied().map(of).collect();
         let wanted = model.on_event(now, event);
         if got != wanted {
-            return Err(format!("{event:?}: decided {got:?}, the rules say {wanted:?}"));
+            return Err(format!(
+                "{event:?}: decided {got:?}, the rules say {wanted:?}"
+            ));
         }
         invariants(&core, &model)?;
     }
@@ -200,7 +244,9 @@ fn invariants(core: &Core, model: &Model) -> Result<(), String> {
     for (downstream, limit) in LIMITS.into_iter().enumerate() {
         let (used, held) = (core.in_use(downstream), model.used(downstream));
         if used != held {
-            return Err(format!("bulkhead {downstream}: {used} in use, {held} granted and not released"));
+            return Err(format!(
+                "bulkhead {downstream}: {used} in use, {held} granted and not released"
+            ));
         }
         if limit.is_some_and(|limit| used > limit) {
             return Err(format!("bulkhead {downstream}: {used} in use of {limit:?}"));
@@ -209,10 +255,15 @@ fn invariants(core: &Core, model: &Model) -> Result<(), String> {
     for class in 0..classes().len() {
         let waits = model.waiting.iter().filter(|w| w.1 == class).count();
         if core.queued(class) != waits {
-            return Err(format!("class {class}: {} queued, {waits} waiting", core.queued(class)));
+            return Err(format!(
+                "class {class}: {} queued, {waits} waiting",
+                core.queued(class)
+            ));
         }
         if waits > 0 && model.has_room(class) {
-            return Err(format!("class {class}: free capacity beside an eligible waiter"));
+            return Err(format!(
+                "class {class}: free capacity beside an eligible waiter"
+            ));
         }
     }
     Ok(())
@@ -229,8 +280,13 @@ proptest! {
 
 #[test]
 fn the_model_catches_a_first_in_first_out_queue() {
-    let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let config = Config {
+        cases: 200,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let caught = runner.run(&prop::collection::vec(op(), 0..120), |ops| {
         agree(&ops, Some(NegativeControl::FirstInFirstOut)).map_err(TestCaseError::fail)
     });
@@ -243,7 +299,12 @@ fn arrive(core: &mut Core, seq: u64, class: usize) -> Vec<Action> {
     let give_up = Duration::from_millis(50);
     core.on_event(
         Duration::ZERO,
-        Event::Arrive { page, class, give_up, because: GiveUp::MaxWait },
+        Event::Arrive {
+            page,
+            class,
+            give_up,
+            because: GiveUp::MaxWait,
+        },
         &mut actions,
     );
     actions
@@ -252,22 +313,47 @@ fn arrive(core: &mut Core, seq: u64, class: usize) -> Vec<Action> {
 #[test]
 fn a_page_that_can_never_fit_is_refused_and_names_the_bulkhead() {
     let mut core = Core::new(1, &LIMITS, &classes());
-    let shed = Shed { why: ShedWhy::BulkheadFull, downstream: 2 };
-    assert_eq!(arrive(&mut core, 1, 4), [Action::Refuse { page: PageSeq(1), shed }]);
+    let shed = Shed {
+        why: ShedWhy::BulkheadFull,
+        downstream: 2,
+    };
+    assert_eq!(
+        arrive(&mut core, 1, 4),
+        [Action::Refuse {
+            page: PageSeq(1),
+            shed
+        }]
+    );
 }
 
 #[test]
 fn a_refusal_names_the_bulkhead_that_had_no_room() {
     let mut core = Core::new(1, &LIMITS, &classes());
     for seq in 0..3 {
-        assert!(matches!(arrive(&mut core, seq, 5)[..], [Action::Grant { .. }]), "{seq}");
+        assert!(
+            matches!(arrive(&mut core, seq, 5)[..], [Action::Grant { .. }]),
+            "{seq}"
+        );
     }
     // Class 0 needs bulkheads 0, which is free, and 1, which is not.
     arrive(&mut core, 3, 0);
     let mut actions = Vec::new();
-    core.on_event(Duration::from_millis(50), Event::Expire { page: PageSeq(3) }, &mut actions);
-    let shed = Shed { why: ShedWhy::BulkheadFull, downstream: 1 };
-    assert_eq!(actions, [Action::Refuse { page: PageSeq(3), shed }]);
+    core.on_event(
+        Duration::from_millis(50),
+        Event::Expire { page: PageSeq(3) },
+        &mut actions,
+    );
+    let shed = Shed {
+        why: ShedWhy::BulkheadFull,
+        downstream: 1,
+    };
+    assert_eq!(
+        actions,
+        [Action::Refuse {
+            page: PageSeq(3),
+            shed
+        }]
+    );
 }
 
 #[test]
@@ -278,8 +364,21 @@ fn a_waiter_whose_time_is_over_is_never_started_even_if_its_timer_is_late() {
     }
     arrive(&mut core, 3, 0);
     let mut actions = Vec::new();
-    core.on_event(Duration::from_millis(50), Event::Release { downstream: 1 }, &mut actions);
-    assert!(matches!(actions[..], [Action::Refuse { page: PageSeq(3), .. }]), "{actions:?}");
+    core.on_event(
+        Duration::from_millis(50),
+        Event::Release { downstream: 1 },
+        &mut actions,
+    );
+    assert!(
+        matches!(
+            actions[..],
+            [Action::Refuse {
+                page: PageSeq(3),
+                ..
+            }]
+        ),
+        "{actions:?}"
+    );
 }
 
 #[test]
