@@ -1,7 +1,8 @@
 //! CPU per page of each server, side by side.
 //!
 //! One server works at a time, in turns: A B C, A B C. So what the machine does
-//! besides falls on all of them, and ratios are taken within a round.
+//! besides falls on all of them, and ratios are taken within a round. Rounds are short:
+//! the machine must be the same for all of one, not for all of the run.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ pub(crate) struct Effort {
 impl Effort {
     /// Enough for figures: under a minute.
     pub(crate) const FULL: Self = Self {
-        rounds: 9,
-        pages: 3000,
+        rounds: 25,
+        pages: 1000,
         steps: 100_000,
     };
     /// Enough to show that everything works.
@@ -96,7 +97,7 @@ async fn take_turns(
     for (role, http2, _) in ARMS {
         let process = Process::start(role, &fakes.addresses, http2)?;
         let mut load = Load::connect(process.addresses[0], Arc::clone(wanted)).await?;
-        load.run(effort.pages / 2).await?;
+        load.run(effort.pages).await?;
         arms.push(Arm {
             process,
             load,

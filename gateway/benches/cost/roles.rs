@@ -77,13 +77,21 @@ async fn gateway(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The shipped configuration on free ports, without a quota: one address sends all pages.
+/// The shipped configuration on free ports. Without a quota, as one address sends all
+/// pages; with more time, so that a machine that stalls costs time and not the figures:
+/// a timer costs the same whatever it is set to.
 fn configured(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<Loaded> {
     let key = |key: &str, value: String| (format!("GATEWAY__{key}"), value);
     let mut overrides = vec![
         key("SERVER__LISTEN", "127.0.0.1:0".into()),
         key("ADMIN__LISTEN", "127.0.0.1:0".into()),
         key("CLIENTS__RATE", "none".into()),
+        key("PAGE__PRODUCT_PAGE__DEADLINE", "10s".into()),
+        key("PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT", "5s".into()),
+        key(
+            "PAGE__PRODUCT_PAGE__PART__RECOMMENDATIONS__TIMEOUT",
+            "5s".into(),
+        ),
     ];
     for (service, address) in Service::ALL.into_iter().zip(downstreams) {
         let name = service.name().to_uppercase();
