@@ -3,6 +3,8 @@
 //! Sockets are bound early, so that a port in use is an error before anything has
 //! started, and served late, when connections to the downstreams are warm.
 
+pub mod files;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -130,7 +132,12 @@ impl App {
             admin,
             operators_stopped,
         ));
-        pages.transport().warm().await;
+        let mut shutdown = std::pin::pin!(shutdown);
+        tokio::select! {
+            // Nothing has been served yet, so there is nothing to finish.
+            () = &mut shutdown => return,
+            () = pages.transport().warm() => {}
+        }
 
         let (stop_public, public_stopped) = watch::channel(());
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
@@ -142,7 +149,10 @@ impl App {
             events::serving(public, operators);
         }
 
-        shutdown.await;
+        tokio::select! {
+            () = &mut shutdown => {}
+            _ = serving.join_next() => events::listener_ended(),
+        }
         phase.enter(PhaseName::Draining);
         let end = Deadline::after(now(), config.server.drain_timeout);
         drain(

@@ -42,6 +42,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
+/// Room for the headers of a call, so that copying and completing them moves nothing.
+const CALL_HEADERS: usize = 16;
+
 /// Understands requests and writes answers.
 #[derive(Debug)]
 pub struct Edge<T> {
@@ -103,7 +106,12 @@ impl<T: Transport> Edge<T> {
                 self.respond
                     .answer(page, answer, id(request), trace, &connection.outbox)
             }
-            Err(refusal) => self.respond.refuse(&refusal, id(request), trace),
+            Err(refusal) => {
+                if let Ok(matched) = self.routes.find(request.uri().path()) {
+                    self.pages.turned_away(matched.page, &refusal);
+                }
+                self.respond.refuse(&refusal, id(request), trace)
+            }
         }
     }
 
@@ -117,7 +125,8 @@ impl<T: Transport> Edge<T> {
         hygiene::check_head(request)?;
         let matched = self.routes.find(request.uri().path())?;
         hygiene::check_method_and_body(request)?;
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(CALL_HEADERS);
+        trace.write_shared(&mut headers);
         self.routes
             .forward(matched.page, request.headers(), &mut headers);
         if let Some(id) = id(request) {

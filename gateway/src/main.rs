@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use gateway::app::App;
+use gateway::app::{App, files};
 use gateway::config::{self, Loaded, Report};
 use gateway::telemetry::log;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,14 +49,29 @@ enum Command {
 const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
-    match Flags::parse().command {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(asked) => return explained(&asked),
+    };
+    match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended(run(loaded)),
+            Ok(loaded) => ended_with(run(loaded)),
             Err(code) => code,
         },
         Command::Check { config } => check(&config),
         #[cfg(feature = "demo")]
-        Command::Demo { free_ports } => ended(demo(free_ports)),
+        Command::Demo { free_ports } => ended_with(demo(free_ports)),
+    }
+}
+
+/// Help that was asked for is a success; 2 is for configurations only.
+fn explained(asked: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = asked.print();
+    if asked.use_stderr() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }
 
@@ -103,9 +118,21 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-#[tokio::main]
+/// Runs to the end of `serving`, and then waits for nothing: a lookup of a name that hangs
+/// in the system's resolver cannot be called off, and must not hold up the exit.
+fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new().context("cannot start the runtime") {
+        Ok(runtime) => runtime,
+        Err(error) => return ended(Err(error)),
+    };
+    let result = runtime.block_on(serving);
+    runtime.shutdown_background();
+    ended(result)
+}
+
 async fn run(loaded: Loaded) -> anyhow::Result<()> {
     log::start(loaded.config.telemetry.log);
+    files::raise_limit(&loaded.config);
     let app = App::bind(loaded.config, loaded.effective)
         .await
         .context("not started")?;
@@ -113,7 +140,6 @@ async fn run(loaded: Loaded) -> anyhow::Result<()> {
 }
 
 #[cfg(feature = "demo")]
-#[tokio::main]
 async fn demo(free_ports: bool) -> anyhow::Result<()> {
     let (app, fakes) = gateway::demo::start(free_ports).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);

@@ -132,6 +132,7 @@ impl<T: Transport> Pages<T> {
         let permits = life
             .wait(self.admission.permits(plan.page, deadline))
             .await?;
+        still_ahead(deadline)?;
         #[cfg(any(test, feature = "negative-controls"))]
         let deadline = self.deadline_unless_broken(plan, deadline);
         let call = |part, permit| self.call(request, &params, deadline, part, permit);
@@ -161,14 +162,8 @@ impl<T: Transport> Pages<T> {
             .timeout
             .map_or(Deadline::NEVER, |limit| Deadline::after(started, limit));
         let deadline = deadline.min(own);
-        let mut headers = HeaderMap::with_capacity(request.headers.len() + 8);
-        headers.extend(
-            request
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
-        request.trace.write_to(context::new_id(), &mut headers);
+        let mut headers = request.headers.clone();
+        request.trace.write_call(context::new_id(), &mut headers);
         if let Some(left) = deadline.left(started) {
             headers.insert(
                 BUDGET_LEFT,
@@ -180,6 +175,12 @@ impl<T: Transport> Pages<T> {
             headers,
         };
         downstream::call(&self.transport, &self.counts, permit, request, deadline)
+    }
+
+    /// Counts a request for a page that the edge refused before it could be one.
+    pub fn turned_away(&self, page: PageId, refusal: &Refusal) {
+        let outcome = refusal.row(self.shed).outcome;
+        self.counts.page(page.0, outcome);
     }
 
     /// From now on every new page is refused; those in flight go on.
@@ -231,11 +232,17 @@ impl PageRequest {
             Some(value) => Deadline::after(self.arrived, milliseconds(value)?),
         };
         let deadline = page.min(client).less(plan.reserve);
-        if deadline.is_past(now()) {
-            return Err(Refusal::DeadlineUnreachable(None));
-        }
+        still_ahead(deadline)?;
         Ok(deadline)
     }
+}
+
+/// No call starts at its page's deadline or after.
+fn still_ahead(deadline: Deadline) -> Result<(), Refusal> {
+    if deadline.is_past(now()) {
+        return Err(Refusal::DeadlineUnreachable(None));
+    }
+    Ok(())
 }
 
 fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {

@@ -19,6 +19,7 @@ use reqwest::{Client, Method, Request, Response, Url};
 
 use self::opening::{KeepOpening, OpenError, Shelf, Warm, chain};
 use crate::config::{Config, Downstream, DownstreamId};
+use crate::page::deadline::{Deadline, now};
 use crate::page::downstream::{CallRequest, Cause, Reply, Transport};
 use crate::telemetry::events;
 
@@ -34,6 +35,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// the example of 200 pages per second at 80 ms. HTTP/2 needs one.
 const WARM_CONNECTIONS: u32 = 16;
 
+/// Pages wait no longer than this for warm connections: a downstream that is not there
+/// costs only the pages that need it.
+pub const WARM_LIMIT: Duration = Duration::from_secs(1);
+
 /// A call that waited for another call's HTTP/2 connection asks again when that call is
 /// cancelled. More often than this in one call is a defect.
 const MAX_ASKS: u32 = 100;
@@ -48,6 +53,7 @@ struct Target {
     client: Client,
     base: Url,
     max_body: usize,
+    http2: bool,
     connections: u32,
     shelf: Box<dyn Warm>,
 }
@@ -82,10 +88,11 @@ impl HttpTransport {
     }
 
     /// Opens connections to all downstreams, so that the first pages do not pay for
-    /// it. Takes no longer than the longest `connect_timeout`; a downstream that is not
-    /// there is logged, and is not an error. No request is sent.
+    /// it. Takes no longer than [`WARM_LIMIT`]; a downstream that is not there by then is
+    /// logged, and is not an error. No request is sent.
     pub async fn warm(&self) {
-        join_all(self.targets.iter().map(Target::warm)).await;
+        let limit = Deadline::after(now(), WARM_LIMIT);
+        join_all(self.targets.iter().map(|target| target.warm(limit))).await;
     }
 }
 
@@ -126,6 +133,7 @@ impl Target {
             client,
             base,
             max_body,
+            http2: downstream.http2,
             connections,
             shelf: Box::new(shelf),
         })
@@ -133,7 +141,7 @@ impl Target {
 
     /// One poll makes every call ask for a connection. The shelf is held, so none gets
     /// it, and dropped, they leave on the shelf what is being opened.
-    async fn warm(&self) {
+    async fn warm(&self, limit: Deadline) {
         self.shelf.hold(true);
         let ask = |_| {
             self.client
@@ -143,31 +151,49 @@ impl Target {
         let _ = futures_util::poll!(&mut calls);
         drop(calls);
         self.shelf.hold(false);
-        if let Err(error) = self.shelf.settled().await {
-            events::not_warmed(&self.name, &error);
+        match limit.limit(self.shelf.settled()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => events::not_warmed(&self.name, &error),
+            Err(_elapsed) => events::not_warmed(&self.name, &OpenError::TimedOut(WARM_LIMIT)),
         }
     }
 
-    async fn send(&self, mut request: CallRequest) -> Result<Response, Cause> {
-        request
-            .headers
-            .insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // reqwest would decode without a limit, so nothing encoded is asked for.
-        request
-            .headers
-            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let url = self.url(&request.path);
+    async fn send(&self, request: CallRequest) -> Result<Response, Cause> {
+        let asked = self.request(request);
+        if !self.http2 {
+            return self
+                .client
+                .execute(asked)
+                .await
+                .map_err(|error| cause(&error));
+        }
         for _ in 0..MAX_ASKS {
-            let mut asked = Request::new(Method::GET, url.clone());
-            *asked.headers_mut() = request.headers.clone();
-            match self.client.execute(asked).await {
-                Err(error) if was_never_sent(&error) => {}
+            let Some(again) = asked.try_clone() else {
+                break;
+            };
+            let began = now();
+            match self.client.execute(again).await {
+                Err(error) if was_never_sent(&error) => {
+                    if let Some(failure) = self.shelf.failure_since(began) {
+                        return Err(Cause::Connect(failure));
+                    }
+                }
                 answer => return answer.map_err(|error| cause(&error)),
             }
         }
         Err(Cause::Connect(format!(
             "gave up after asking the pool {MAX_ASKS} times"
         )))
+    }
+
+    fn request(&self, request: CallRequest) -> Request {
+        let mut asked = Request::new(Method::GET, self.url(&request.path));
+        *asked.headers_mut() = request.headers;
+        let headers = asked.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // reqwest would decode without a limit, so nothing encoded is asked for.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        asked
     }
 
     fn url(&self, path_and_query: &str) -> Url {
@@ -199,7 +225,8 @@ fn client(downstream: &Downstream, name: &str) -> Result<reqwest::ClientBuilder,
             .http2_keep_alive_interval(PING_EVERY)
             .http2_keep_alive_timeout(PING_TIMEOUT)
     } else {
-        builder.http1_only()
+        // Asking again is for HTTP/2's refused streams, and costs a copy of every request.
+        builder.http1_only().retry(reqwest::retry::never())
     })
 }
 
@@ -253,7 +280,8 @@ async fn read_body(mut response: Response, max_body: usize) -> Result<Bytes, Cau
 
 /// Whether the pool gave the call up before it had a connection. Every failure to open
 /// one is an [`OpenError`]; a connect error without one means that the call waited for a
-/// connection another call was opening, and that call was cancelled (hyper issue 3199).
+/// connection another call was opening, and that call was cancelled (hyper issue 3199),
+/// or could not open it.
 fn was_never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() && open_error(error).is_none()
 }

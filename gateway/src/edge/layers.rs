@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tower::util::MapRequestLayer;
@@ -40,7 +41,7 @@ where
     B: Send + 'static,
 {
     ServiceBuilder::new()
-        .layer(MapRequestLayer::new(drop_bad_id))
+        .layer(MapRequestLayer::new(tidied))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(
@@ -49,6 +50,40 @@ where
                 .compress_when(SizeAbove::new(COMPRESS_ABOVE)),
         )
         .service(service)
+}
+
+fn tidied<B>(request: Request<B>) -> Request<B> {
+    gzip_or_nothing(drop_bad_id(request))
+}
+
+/// The compression layer would turn an answer that a client's `Accept-Encoding` leaves no
+/// coding for into a 406. A page is worth more than a preference, and RFC 9110 section
+/// 12.5.3 allows to send it all the same: so the layer hears of gzip, or of nothing.
+fn gzip_or_nothing<B>(mut request: Request<B>) -> Request<B> {
+    let accepted = request.headers().get_all(ACCEPT_ENCODING).iter();
+    let gzip = accepted
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .any(takes_gzip);
+    if gzip {
+        request
+            .headers_mut()
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    } else {
+        request.headers_mut().remove(ACCEPT_ENCODING);
+    }
+    request
+}
+
+/// One member of the list: `gzip`, `x-gzip;q=0.5`, but not `gzip;q=0`.
+fn takes_gzip(member: &str) -> bool {
+    let mut parts = member.split(';').map(str::trim);
+    let coding = parts.next().unwrap_or_default();
+    let named = ["gzip", "x-gzip"]
+        .iter()
+        .any(|name| coding.eq_ignore_ascii_case(name));
+    let weight = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")));
+    named && weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|q| q > 0.0))
 }
 
 /// An id the client made is kept if it is one that cannot break a log line or a header.
@@ -81,6 +116,31 @@ impl MakeRequestId for MakeId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_codings_a_client_takes_only_gzip_is_heard() {
+        for (accepts, heard) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("x-gzip ; q=1", true),
+            ("gzip;q=0", false),
+            ("gzip;q=nonsense", false),
+            ("identity;q=0", false),
+            ("*;q=0", false),
+            ("br, zstd", false),
+            ("", false),
+        ] {
+            let request = Request::builder()
+                .header(ACCEPT_ENCODING, accepts)
+                .body(())
+                .unwrap();
+            let heard_of = gzip_or_nothing(request)
+                .headers()
+                .get(ACCEPT_ENCODING)
+                .is_some();
+            assert_eq!(heard_of, heard, "{accepts:?}");
+        }
+    }
 
     #[test]
     fn an_id_is_kept_only_if_it_is_harmless() {

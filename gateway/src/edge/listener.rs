@@ -104,6 +104,7 @@ async fn accept(
 ) {
     // The semaphore is never closed.
     let place = Arc::clone(room).acquire_owned().await.ok();
+    let mut said = false;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -113,7 +114,10 @@ async fn accept(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                events::accept_failed(&error);
+                // Once until it works again: it lasts as long as all connections do.
+                if !std::mem::replace(&mut said, true) {
+                    events::accept_failed(&error);
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

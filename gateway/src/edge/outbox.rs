@@ -4,7 +4,8 @@
 //! the client has taken it. So the ticket of a page whose body is done waits in
 //! its connection's [`Outbox`], and [`Socket`] empties that when everything
 //! written has reached the system. A client that takes nothing for
-//! [`SLOW_READER`] is cut off, or its ticket would never come home.
+//! [`SLOW_READER`], or is not done after [`SLOW_ANSWER`], is cut off, or its ticket
+//! would never come home.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,9 +22,14 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use crate::page::admission::Ticket;
+use crate::page::deadline::{Deadline, now};
 
 /// How long a client may take nothing of an answer that is waiting for it.
 pub const SLOW_READER: Duration = Duration::from_secs(10);
+
+/// How long a client may be taking an answer that had to wait for it once: a trickle
+/// of reads must not keep a ticket out either.
+pub const SLOW_ANSWER: Duration = Duration::from_secs(60);
 
 /// Tickets of pages whose last bytes are on their way.
 #[derive(Debug, Default)]
@@ -101,6 +107,8 @@ pub struct Socket {
     stream: TcpStream,
     outbox: Arc<Outbox>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Until when everything written has to be taken, once something had to wait.
+    patience: Deadline,
 }
 
 impl Socket {
@@ -110,28 +118,45 @@ impl Socket {
             stream,
             outbox,
             stalled: None,
+            patience: Deadline::NEVER,
         }
     }
 
-    /// Passes on what a write came to; an error when nothing has been taken for too long.
+    /// Passes on what a write came to; an error when the client took nothing for too
+    /// long, or has been taking its time for too long.
     fn watch<V>(
         &mut self,
         cx: &mut Context<'_>,
         wrote: Poll<io::Result<V>>,
     ) -> Poll<io::Result<V>> {
+        if wrote.is_ready() && self.stalled.is_none() {
+            return wrote;
+        }
         if wrote.is_ready() {
             self.stalled = None;
-            return wrote;
+            let over = self.patience.is_past(now());
+            return if over {
+                Poll::Ready(Err(does_not_read()))
+            } else {
+                wrote
+            };
+        }
+        if self.patience == Deadline::NEVER {
+            self.patience = Deadline::after(now(), SLOW_ANSWER);
         }
         let stalled = self
             .stalled
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOW_READER)));
         ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client does not read",
-        )))
+        Poll::Ready(Err(does_not_read()))
     }
+}
+
+fn does_not_read() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the client does not read its answer",
+    )
 }
 
 impl AsyncRead for Socket {
@@ -170,6 +195,7 @@ impl AsyncWrite for Socket {
     /// hyper flushes when its own buffer is empty: everything has been written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.patience = Deadline::NEVER;
         self.outbox.sent();
         Poll::Ready(Ok(()))
     }

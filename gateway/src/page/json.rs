@@ -51,7 +51,9 @@ impl CheckedJson {
 /// Brackets that open something, those inside strings too: no text is nested deeper.
 /// Without a branch per byte, so it costs a fraction of [`depth`].
 fn openings(json: &[u8]) -> usize {
-    json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
+    json.iter()
+        .filter(|byte| matches!(byte, b'{' | b'['))
+        .count()
 }
 
 /// Deepest nesting of a text already known to be JSON.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use crate::config::DownstreamId;
 use crate::page::deadline::{Deadline, now};
@@ -51,7 +50,6 @@ pub(super) struct Seen {
     pub(super) aborted: usize,
     pub(super) running: usize,
     pub(super) most_running: usize,
-    pub(super) last_start: Option<Instant>,
     pub(super) paths: Vec<String>,
 }
 
@@ -114,7 +112,6 @@ impl<'a> Running<'a> {
         seen.started += 1;
         seen.running += 1;
         seen.most_running = seen.most_running.max(seen.running);
-        seen.last_start = Some(now());
         seen.paths.push(path);
         Self {
             at,

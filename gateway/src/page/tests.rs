@@ -491,6 +491,39 @@ async fn unheard_grant_comes_home(control: Option<NegativeControl>) -> Result<()
     Ok(())
 }
 
+/// Polls once, by hand.
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_starts_after_the_deadline_even_if_permits_came_before_it() {
+    let config = config_with(&[("a", true)], "");
+    let simulated = Simulated::new([Answers::ok(1)]);
+    let pages = pages(&config, &simulated);
+    let both = [(); 2].map(|()| pages.admission().permits(PageId(0), Deadline::NEVER));
+    let held = futures_util::future::join_all(both).await;
+    let mut waiting = Box::pin(pages.serve(request()));
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    tokio::time::advance(40 * MS).await;
+    drop(held);
+    // Granted at 40 ms; but the thread that runs the page has other things to do.
+    tokio::time::advance(255 * MS).await;
+    let Poll::Ready(answer) = poll_once(waiting.as_mut()) else {
+        panic!("still waiting")
+    };
+    assert_eq!(answer.result, Err(Refusal::DeadlineUnreachable(None)));
+    assert_eq!(simulated.seen(0).started, 0);
+    assert!(
+        pages
+            .admission()
+            .view()
+            .bulkheads
+            .iter()
+            .all(|b| b.in_use == 0)
+    );
+}
+
 /// Three seconds of three times the load that can be carried, with clients that leave.
 /// Says which invariants were broken.
 async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str> {

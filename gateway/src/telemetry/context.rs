@@ -81,14 +81,12 @@ impl TraceContext {
         header(text)
     }
 
-    /// Writes the headers of a call whose client span is `span`.
-    pub fn write_to(&self, span: u64, headers: &mut HeaderMap) {
-        headers.insert(TRACEPARENT, self.traceparent(span));
+    /// Writes the headers that are the same for all calls of a page.
+    pub fn write_shared(&self, headers: &mut HeaderMap) {
         if let Some(state) = &self.tracestate {
             headers.insert(TRACESTATE, state.clone());
         }
         headers.insert(DD_TRACE_ID, HeaderValue::from(self.trace_id as u64));
-        headers.insert(DD_PARENT_ID, HeaderValue::from(span));
         headers.insert(DD_PRIORITY, HeaderValue::from(i16::from(self.priority)));
         headers.insert(
             DD_TAGS,
@@ -97,6 +95,13 @@ impl TraceContext {
         if let Some(origin) = &self.origin {
             headers.insert(DD_ORIGIN, origin.clone());
         }
+    }
+
+    /// Writes the headers of a call whose client span is `span`; the rest is
+    /// [`TraceContext::write_shared`]'s.
+    pub fn write_call(&self, span: u64, headers: &mut HeaderMap) {
+        headers.insert(TRACEPARENT, self.traceparent(span));
+        headers.insert(DD_PARENT_ID, HeaderValue::from(span));
     }
 }
 
@@ -218,7 +223,8 @@ mod tests {
             ("x-datadog-tags", "_dd.p.dm=-4,_dd.p.tid=4bf92f3577b34da6"),
         ]));
         let mut out = HeaderMap::new();
-        context.write_to(7, &mut out);
+        context.write_shared(&mut out);
+        context.write_call(7, &mut out);
         assert_eq!(
             out["traceparent"],
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000007-01"

@@ -16,6 +16,20 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
     tracing::warn!(downstream, %error, "no connection yet; the first calls will open one");
 }
 
+/// The task that accepts connections ended by itself: a defect.
+pub fn listener_ended() {
+    tracing::error!("the listener ended by itself: shutting down");
+}
+
+/// This process may open fewer files than the configuration may need.
+pub fn few_files(may_open: u64, may_need: u64) {
+    tracing::warn!(
+        may_open,
+        may_need,
+        "server.max_connections and the permits may need more open files than this process may have; raise the limit (ulimit -n)"
+    );
+}
+
 /// A shutdown was asked for.
 pub fn draining(in_flight: u32) {
     tracing::info!(

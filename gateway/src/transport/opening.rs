@@ -7,6 +7,8 @@
 //! that goes away leaves it on the [`Shelf`], and the next call takes it from
 //! there. The same shelf warms connections at start.
 //!
+//! A shelf belongs to one destination: redirects, which would lead elsewhere, are off.
+//!
 //! What always holds: a request is never sent by a call that has been dropped; the
 //! shelf holds at most [`SHELF_ROOM`] connections, each for [`SHELF_LIFE`] at most.
 
@@ -21,6 +23,7 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBuf};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::page::deadline::{Deadline, now};
@@ -80,6 +83,8 @@ struct Spares<C> {
     queue: VecDeque<Spare<C>>,
     /// Whether a sweep is under way: one is enough.
     swept: bool,
+    /// When opening a connection last failed, and why.
+    failed: Option<(Instant, String)>,
 }
 
 #[derive(Debug)]
@@ -101,12 +106,14 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
             spares: Mutex::new(Spares {
                 queue: VecDeque::new(),
                 swept: false,
+                failed: None,
             }),
         })
     }
 
     /// A spare connection, or else the one that `connect` opens. Dropped before it is
-    /// there, it goes on the shelf.
+    /// there, it goes on the shelf. Takes `connect_timeout` at most, or twice that when a
+    /// spare that was still being opened came to nothing.
     async fn connection<F, E>(self: Arc<Self>, connect: F) -> Result<C, OpenError>
     where
         F: Future<Output = Result<C, E>> + Send + 'static,
@@ -127,18 +134,21 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
         clippy::disallowed_methods,
         reason = "outlives its call on purpose; bounded in time"
     )]
-    fn open<F, E>(&self, connect: F) -> Opening<C>
+    fn open<F, E>(self: &Arc<Self>, connect: F) -> Opening<C>
     where
         F: Future<Output = Result<C, E>> + Send + 'static,
         E: Into<BoxError>,
     {
         let (sender, opening) = oneshot::channel();
-        let limit = self.connect_timeout;
+        let (shelf, limit) = (Arc::downgrade(self), self.connect_timeout);
         tokio::spawn(async move {
             let opened = match Deadline::after(now(), limit).limit(connect).await {
                 Ok(opened) => opened.map_err(|error| OpenError::Failed(error.into())),
                 Err(_elapsed) => Err(OpenError::TimedOut(limit)),
             };
+            if let (Err(error), Some(shelf)) = (&opened, shelf.upgrade()) {
+                shelf.spares.lock().failed = Some((now(), error.to_string()));
+            }
             // Nobody wants it any more: it closes.
             let _ = sender.send(opened);
         });
@@ -168,10 +178,13 @@ impl<C: Read + Unpin + Send + 'static> Shelf<C> {
         }
     }
 
-    /// The newest spare: it is the least likely to have been closed meanwhile.
+    /// The newest spare that is open, for it is the least likely to have been closed
+    /// meanwhile; or else the one that has been opening the longest.
     fn take(&self) -> Option<Opening<C>> {
-        let spare = self.spares.lock().queue.pop_back()?;
-        (!spare.until.is_past(now())).then_some(spare.opening)
+        let queue = &mut self.spares.lock().queue;
+        queue.retain(|spare| !spare.until.is_past(now()));
+        let open = queue.iter().rposition(|spare| !spare.opening.is_empty());
+        queue.remove(open.unwrap_or(0)).map(|spare| spare.opening)
     }
 
     fn is_usable(&self, connection: &mut C) -> bool {
@@ -250,8 +263,11 @@ pub trait Warm: Send + Sync {
     fn hold(&self, held: bool);
 
     /// Waits until everything on the shelf is open or has failed. Failures leave the
-    /// shelf; the last one is returned.
+    /// shelf; the last one is returned. Dropped before, it leaves everything there.
     fn settled(&self) -> Pin<Box<dyn Future<Output = Result<(), OpenError>> + Send + '_>>;
+
+    /// Why opening a connection failed, if it did at `since` or later.
+    fn failure_since(&self, since: Instant) -> Option<String>;
 }
 
 impl<C: Read + Unpin + Send + 'static> Warm for Arc<Shelf<C>> {
@@ -260,11 +276,15 @@ impl<C: Read + Unpin + Send + 'static> Warm for Arc<Shelf<C>> {
     }
 
     fn settled(&self) -> Pin<Box<dyn Future<Output = Result<(), OpenError>> + Send + '_>> {
+        let spares: Vec<_> = self.spares.lock().queue.drain(..).collect();
+        let leases: Vec<_> = spares
+            .into_iter()
+            .map(|spare| Lease::new(self, spare.opening))
+            .collect();
         Box::pin(async {
-            let spares: Vec<_> = self.spares.lock().queue.drain(..).collect();
             let mut last = Ok(());
-            for spare in spares {
-                match spare.opening.await.unwrap_or(Err(OpenError::Abandoned)) {
+            for lease in leases {
+                match lease.connection().await {
                     Ok(connection) => {
                         let (sender, opening) = oneshot::channel();
                         // The receiver is right here.
@@ -276,6 +296,11 @@ impl<C: Read + Unpin + Send + 'static> Warm for Arc<Shelf<C>> {
             }
             last
         })
+    }
+
+    fn failure_since(&self, since: Instant) -> Option<String> {
+        let failed = self.spares.lock().failed.clone();
+        failed.filter(|(at, _)| *at >= since).map(|(_, why)| why)
     }
 }
 

@@ -209,3 +209,57 @@ fn a_downstreams_own_path_goes_before_each_parts() {
         assert_eq!(transport.targets[0].url(path).as_str(), expected);
     }
 }
+
+#[tokio::test]
+async fn of_many_calls_to_a_downstream_that_is_not_there_each_hears_so_at_once() {
+    bounded(async {
+        for http2 in [false, true] {
+            let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", gone.local_addr().unwrap());
+            drop(gone);
+            let transport = HttpTransport::new(&config(&url, http2)).unwrap();
+            let calls = (0..300).map(|_| call(&transport));
+            let replies = limited(Duration::from_secs(10), join_all(calls))
+                .await
+                .unwrap();
+            for reply in replies {
+                let refused = matches!(&reply, Err(Cause::Connect(why)) if why.contains("refused"));
+                assert!(refused, "http2 = {http2}: {reply:?}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_calls_to_a_downstream_that_does_not_answer_each_waits_one_connect_timeout() {
+    bounded(async {
+        for http2 in [false, true] {
+            let (_fakes, mut transport) = late(http2).await;
+            let limit = CONNECT / 3;
+            let shelf = Shelf::new(limit, !http2);
+            let url = transport.targets[0].base.clone();
+            transport.targets[0].client = client(&config(url.as_str(), http2).downstreams[0], "d")
+                .unwrap()
+                .connector_layer(LateLayer)
+                .connector_layer(KeepOpening(Arc::clone(&shelf)))
+                .build()
+                .unwrap();
+            transport.targets[0].shelf = Box::new(shelf);
+            let began = now();
+            for reply in join_all((0..50).map(|_| call(&transport))).await {
+                assert!(
+                    matches!(reply, Err(Cause::Connect(_))),
+                    "http2 = {http2}: {reply:?}"
+                );
+            }
+            // One after the other, fifty would take fifty times as long.
+            assert!(
+                now() - began < 20 * limit,
+                "http2 = {http2}: {:?}",
+                now() - began
+            );
+        }
+    })
+    .await;
+}

@@ -181,5 +181,16 @@ async fn large_pages_are_compressed_for_those_who_ask_and_small_answers_never() 
     assert_eq!(refused.header("content-encoding"), None);
     let small = ask(gateway.public, get("/none", accept)).await;
     assert_eq!(small.header("content-encoding"), None);
+    // Nothing that could be sent is acceptable to these; they get it all the same.
+    for picky in ["identity;q=0", "*;q=0", "br, identity;q=0"] {
+        let header = format!("Accept-Encoding: {picky}\r\n");
+        let answer = ask(gateway.public, get(PAGE, &header)).await;
+        assert_eq!(answer.status, 200, "{picky}");
+        assert_eq!(
+            ask(gateway.public, get("/none", &header)).await.status,
+            404,
+            "{picky}"
+        );
+    }
     gateway.at_rest().await;
 }

@@ -147,6 +147,44 @@ async fn a_bad_configuration_is_told_in_full_and_nothing_starts() {
 }
 
 #[tokio::test]
+async fn every_broken_configuration_ends_both_commands_with_2_and_starts_nothing() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broken-configs");
+    let mut tried = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        for command in ["check", "run"] {
+            let path = path.to_str().unwrap();
+            let mut binary = Binary::start(&[command, "--config", path], &[]);
+            let status = binary.ended().await;
+            let said = binary.said();
+            assert_eq!(status.code(), Some(2), "{command} {path}: {said}");
+            assert!(
+                said.contains("error: ") && said.contains("help: "),
+                "{command} {path}: {said}"
+            );
+            assert!(!said.contains("serving"), "{command} {path}: {said}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2 * 24, "{tried}");
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_one_ends_with_1_and_help_with_0() {
+    for (arguments, code) in [
+        (&["serve"][..], 1),
+        (&["run", "--confg", "x"], 1),
+        (&["--help"], 0),
+    ] {
+        let mut binary = Binary::start(arguments, &[]);
+        assert_eq!(binary.ended().await.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_good_configuration_passes_the_check() {
     let (_directory, path) = file(config::default_text());
     let mut binary = Binary::start(&["check", "--config", &path], &[]);

@@ -263,6 +263,10 @@ async fn every_page_asked_for_is_counted_under_one_outcome() {
     gateway.until_in_flight(1).await;
     drop(leaves);
     gateway.at_rest().await;
+    // Never a page, but asked for as one; and one that nobody serves.
+    ask(gateway.public, get(PAGE, "").replacen("GET", "POST", 1)).await;
+    ask(gateway.public, get(PAGE, "Host: again\r\n")).await;
+    gateway.page("/none").await;
     let outcomes = gateway.limits().await["pages"]["product-page"]["outcomes"].clone();
     let sum: u64 = outcomes
         .as_object()
@@ -270,8 +274,9 @@ async fn every_page_asked_for_is_counted_under_one_outcome() {
         .values()
         .filter_map(|n| n.as_u64())
         .sum();
-    assert_eq!(sum, 5, "{outcomes}");
-    for outcome in ["complete", "bad_request", "not_found", "late", "cancelled"] {
+    assert_eq!(sum, 7, "{outcomes}");
+    assert_eq!(outcomes["bad_request"], 3, "{outcomes}");
+    for outcome in ["complete", "not_found", "late", "cancelled"] {
         assert_eq!(outcomes[outcome], 1, "{outcomes}");
     }
 }

@@ -389,3 +389,64 @@ fn tickets_are_given_out_up_to_their_number_and_come_home() {
     assert_eq!(core.return_ticket(), 1);
     assert!(core.take_ticket());
 }
+
+/// Not in virtual time: what is looked for is what threads do to each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pages_that_come_and_go_on_several_threads_leave_nothing_behind() {
+    let toml = "admission.max_in_flight = 20\n\
+        [page.p]\npath = \"/p\"\nqueue = 4\nmax_wait = \"2ms\"\n\
+        part.a = { downstream = \"a\", path = \"/\" }\n\
+        part.b = { downstream = \"b\", path = \"/\" }\n\
+        part.c = { downstream = \"b\", path = \"/\", required = false }\n\
+        [downstream.a]\nurl = \"http://127.0.0.1:1\"\npermits = 3\n\
+        [downstream.b]\nurl = \"http://127.0.0.1:1\"\npermits = 2\n";
+    let config = crate::config::load_text("test", toml, &[]).unwrap().config;
+    let admission = super::Admission::new(&config);
+    let mut clients = tokio::task::JoinSet::new();
+    for seed in 0..16 {
+        let admission = std::sync::Arc::clone(&admission);
+        clients.spawn(async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (mut served, mut refused) = (0, 0);
+            for _ in 0..1500 {
+                let Some(ticket) = admission.ticket() else {
+                    continue;
+                };
+                let patience = Duration::from_micros(random.u64(0..3000));
+                let permits =
+                    admission.permits(crate::config::PageId(0), crate::page::Deadline::NEVER);
+                match tokio::time::timeout(patience, permits).await {
+                    Ok(Ok(permits)) => {
+                        served += 1;
+                        for _ in 0..random.u8(0..4) {
+                            tokio::task::yield_now().await;
+                        }
+                        drop(permits);
+                    }
+                    Ok(Err(_)) => refused += 1,
+                    Err(_) => {}
+                }
+                drop(ticket);
+            }
+            (served, refused)
+        });
+    }
+    let (mut served, mut refused) = (0, 0);
+    while let Some(one) = clients.join_next().await {
+        let one = one.unwrap();
+        (served, refused) = (served + one.0, refused + one.1);
+    }
+    assert!(
+        served > 0 && refused > 0,
+        "{served} served, {refused} refused"
+    );
+    let view = admission.view();
+    assert_eq!(view.in_flight, 0);
+    assert!(
+        view.bulkheads
+            .iter()
+            .all(|b| b.in_use == 0 && b.queued == 0),
+        "{view:?}"
+    );
+    assert!(admission.state.lock().parked.is_empty());
+}

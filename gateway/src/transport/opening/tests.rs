@@ -10,7 +10,7 @@ use tokio::time::{advance, sleep, timeout};
 
 use super::*;
 
-const LIMIT: Duration = Duration::from_millis(100);
+const LIMIT: Duration = Duration::from_millis(110);
 const OPENING: Duration = Duration::from_millis(60);
 const PAGE: Duration = Duration::from_millis(20);
 
@@ -153,9 +153,21 @@ async fn a_spare_that_its_server_closed_is_not_used() {
     };
     let other = Arc::clone(&shelf).open(closed);
     shelf.put(other);
-    // The newest is tried first.
+    sleep(OPENING).await;
+    // Of those that are open, the newest is tried first.
     assert_eq!(number(&shelf, opens(3)).await, 1);
     assert_eq!(shelf.spares(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_none_is_open_the_spare_that_began_first_is_taken() {
+    let shelf = shelf();
+    let both =
+        [opens(1), opens(2)].map(|connect| timeout(PAGE, Arc::clone(&shelf).connection(connect)));
+    assert!(join_all(both).await.iter().all(Result::is_err));
+    sleep(PAGE).await;
+    cancelled(&shelf, opens(3)).await;
+    assert_eq!(number(&shelf, pending()).await, 2);
 }
 
 #[tokio::test(start_paused = true)]
