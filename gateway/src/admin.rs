@@ -45,11 +45,11 @@ impl Phase {
         self.0.load(Ordering::Acquire) == PhaseName::Ready as u8
     }
 
-    fn word(&self) -> &'static str {
+    fn line(&self) -> &'static str {
         match self.0.load(Ordering::Acquire) {
-            0 => "starting",
-            1 => "ready",
-            _ => "draining",
+            0 => "starting\n",
+            1 => "ready\n",
+            _ => "draining\n",
         }
     }
 }
@@ -98,7 +98,7 @@ impl<T: Transport> Admin<T> {
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" if self.phase.is_ready() => text(StatusCode::OK, "ready\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, self.phase.word()),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, self.phase.line()),
             "/config" => view(&self.effective),
             "/limits" => view(&self.limits()),
             _ => text(StatusCode::NOT_FOUND, "/livez /readyz /config /limits\n"),
@@ -140,7 +140,7 @@ impl<T: Transport> Admin<T> {
             .collect();
         json!({
             "gateway": { "max_in_flight": now.max_in_flight, "in_flight": now.in_flight },
-            "clients": { "known": self.pages.quota().clients(), "most": MAX_CLIENTS },
+            "clients": { "known": self.pages.quota().clients(), "max_known": MAX_CLIENTS },
             "downstreams": downstreams,
             "pages": pages,
         })

@@ -29,6 +29,9 @@ use crate::transport::{HttpTransport, TransportError};
 /// more than half of `drain_timeout`.
 pub const LAME_DUCK: Duration = Duration::from_secs(1);
 
+/// Time for connections to end that are in no page: an answer of some hundred bytes.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How often quotas of idle clients are dropped.
 const QUOTA_SWEEP: Duration = Duration::from_secs(10);
 
@@ -50,7 +53,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener's address could not be had.
-    #[error("{key} = \"{address}\": {source}")]
+    #[error("{key} = \"{address}\"")]
     Bind {
         /// The key in `config.toml`.
         key: &'static str,
@@ -163,8 +166,7 @@ impl App {
         )
         .await;
         drop(stop_operators);
-        // Operators' answers are short: this much is plenty for one that is being written.
-        let _ = Deadline::after(now(), LAME_DUCK)
+        let _ = Deadline::after(now(), LAST_WORDS)
             .min(end)
             .limit(tasks.join_next())
             .await;
@@ -187,9 +189,13 @@ async fn drain(
     let _ = deadline.limit(pages.admission().until_empty()).await;
     // Dropped, the sender says stop.
     drop(stop_public);
-    match deadline.limit(serving.join_next()).await {
-        Ok(_) => events::drained(now() - began),
-        Err(_elapsed) => events::cut_off(pages.admission().view().in_flight),
+    // Connections that are not in a page have a refusal to write, or half a head to send:
+    // that much time, and no more.
+    let soon = Deadline::after(now(), LAST_WORDS).min(deadline);
+    let _ = soon.limit(serving.join_next()).await;
+    match pages.admission().view().in_flight {
+        0 => events::drained(now() - began),
+        cut_off => events::cut_off(cut_off),
     }
 }
 

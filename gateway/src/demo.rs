@@ -6,7 +6,6 @@ use fixtures::{Behaviour, Fakes, Options, Ports, Service};
 
 use crate::app::App;
 use crate::config;
-use crate::telemetry::log;
 
 /// Starts the fakes, and binds a gateway with the shipped `config.toml` in front of
 /// them. With `free_ports`, every port is one the system had free.
@@ -31,7 +30,6 @@ pub async fn start(free_ports: bool) -> anyhow::Result<(App, Fakes)> {
         &overrides(free_ports, &fakes),
     )
     .map_err(|report| anyhow::anyhow!("{report}"))?;
-    log::start(loaded.config.telemetry.log);
     let app = App::bind(loaded.config, loaded.effective).await?;
     Ok((app, fakes))
 }

@@ -131,7 +131,7 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 }
 
 async fn run(loaded: Loaded) -> anyhow::Result<()> {
-    log::start(loaded.config.telemetry.log);
+    let _log = log::start(loaded.config.telemetry.log);
     files::raise_limit(&loaded.config);
     let app = App::bind(loaded.config, loaded.effective)
         .await
@@ -141,6 +141,7 @@ async fn run(loaded: Loaded) -> anyhow::Result<()> {
 
 #[cfg(feature = "demo")]
 async fn demo(free_ports: bool) -> anyhow::Result<()> {
+    let _log = log::start(config::LogFormat::Pretty);
     let (app, fakes) = gateway::demo::start(free_ports).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.

@@ -234,7 +234,7 @@ impl Refusal {
                 "A required part failed or gave an answer that cannot be used; the calls for the other parts were cancelled."
             }
             Self::Deadline(_) => {
-                "A required part had not answered when its time, or the page's, was over; all calls were cancelled."
+                "A required part had not answered when its time, or the page's, was over; calls still running were cancelled."
             }
             Self::ClientQuota(_) => "This client asks for more pages than its quota allows.",
             Self::GatewayFull => "All tickets are out. Nothing was started.",

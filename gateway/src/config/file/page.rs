@@ -1,5 +1,7 @@
 //! `[page.NAME]`, its parameters and its parts.
 
+use std::time::Duration;
+
 use crate::config::headers::HEADERS;
 use crate::config::key::{key, required};
 use crate::config::kinds::{BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE};
@@ -8,7 +10,11 @@ use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
 use crate::config::report::Severity;
+use crate::config::units::show_duration;
 use crate::config::{DownstreamId, MAX_PARTS, Name, Page, Param, Part, PathPattern};
+
+/// The default of `reserve`.
+const USUAL_RESERVE: Duration = Duration::from_millis(5);
 
 /// Takes `[page.NAME]` and the parts below it.
 pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) -> Option<Page> {
@@ -39,9 +45,10 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         && reserve >= deadline
     {
         let problem = Problem::new("leaves nothing of the deadline for the calls");
+        let fits = show_duration(USUAL_RESERVE.min(deadline / 50));
         s.fault_beside(
             "reserve",
-            problem.write("5ms"),
+            problem.write(fits),
             "deadline",
             "all of the budget",
         );

@@ -153,7 +153,7 @@ async fn a_spare_that_its_server_closed_is_not_used() {
     };
     let other = Arc::clone(&shelf).open(closed);
     shelf.put(other);
-    sleep(OPENING).await;
+    sleep(OPENING + PAGE).await;
     // Of those that are open, the newest is tried first.
     assert_eq!(number(&shelf, opens(3)).await, 1);
     assert_eq!(shelf.spares(), 0);
