@@ -1,5 +1,10 @@
 //! The structure, held by a test: which way imports go, and what has one home.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the sources has failed"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use chaos::load::{Answer, Report};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::calm::about_the_load;
 use crate::config::{DEADLINE, Setup};
 use crate::table::Table;
-use crate::world::{World, fixed};
+use crate::world::{World, fixed, now};
 
 const MS: Duration = Duration::from_millis(1);
 const RATE: f64 = 200.0;
@@ -20,9 +21,17 @@ const LENGTH: Duration = Duration::from_secs(5);
 pub(crate) async fn hang(table: &mut Table) -> Result<()> {
     let world = World::start(Setup::default(), 2000 * MS).await?;
     world.hang("pricing").await?;
-    let measured = world.run(world.load(RATE, LENGTH)?).await?;
+    let load = world.run(world.load(RATE, LENGTH)?);
+    let (measured, active) = tokio::join!(load, active_pages(&world));
+    let (measured, active) = (measured?, active?);
     let report = &measured.report;
     let quiet = world.quiet_after(Duration::from_secs(1)).await?;
+    let (early, late) = active.split_at(active.len() / 2);
+    table.at_most(
+        "active pages, mean of the second half",
+        mean(late),
+        mean(early) * 1.1,
+    );
     table.exactly("pages not answered 504", others(report, 504), 0u64);
     table.within(
         "504 p99",
@@ -43,6 +52,22 @@ pub(crate) async fn hang(table: &mut Table) -> Result<()> {
     table.at_most("calls in flight at one fake, most", most as f64, level);
     about_the_load(table, &measured);
     Ok(())
+}
+
+/// Tickets in use while the load lasts, once the first pages have reached their deadline.
+async fn active_pages(world: &World) -> Result<Vec<f64>> {
+    sleep(2 * DEADLINE).await;
+    let end = now() + LENGTH - 3 * DEADLINE;
+    let mut seen = Vec::new();
+    while now() < end {
+        seen.push(world.in_flight().await? as f64);
+        sleep(20 * MS).await;
+    }
+    Ok(seen)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// An optional service hangs: pages come in time, without that part.

@@ -18,18 +18,20 @@ mod table;
 mod world;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 8] = [
+const CHECKS: [&str; 9] = [
     "steady",
     "hang",
     "optional",
     "error",
     "leave",
     "overload",
+    "overload-80ms",
     "slowloris",
     "drain",
 ];
@@ -91,7 +93,8 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "error" => faults::error(table).await,
         "leave" => hostile::leave(table).await,
         "slowloris" => hostile::slowloris(table).await,
-        "overload" => overload::overload(table).await,
+        "overload" => overload::overload(table, Duration::from_millis(20)).await,
+        "overload-80ms" => overload::overload(table, Duration::from_millis(80)).await,
         other => bail!("no check `{other}`"),
     }
 }

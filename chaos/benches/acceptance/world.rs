@@ -133,12 +133,16 @@ impl World {
     /// Tickets and permits in use, as the gateway itself says.
     pub(crate) async fn in_use(&self) -> Result<u64> {
         let limits = self.admin.get("/limits").await?;
-        let number = |value: &Value| value.as_u64().context("/limits: a number is missing");
         let mut held = number(&limits["gateway"]["in_flight"])?;
         for service in self.setup.services() {
             held += number(&limits["downstreams"][service]["in_use"])?;
         }
         Ok(held)
+    }
+
+    /// Tickets in use, as the gateway itself says.
+    pub(crate) async fn in_flight(&self) -> Result<u64> {
+        number(&self.admin.get("/limits").await?["gateway"]["in_flight"])
     }
 
     /// Pages in turn, whose answers are bounded well above any deadline.
@@ -217,4 +221,8 @@ async fn addresses(control: Origin) -> Result<BTreeMap<String, SocketAddr>> {
         .into_iter()
         .map(|(name, proxy)| (name, proxy.listen))
         .collect())
+}
+
+fn number(value: &Value) -> Result<u64> {
+    value.as_u64().context("/limits: a number is missing")
 }

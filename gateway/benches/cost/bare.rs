@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 const PATH: &str = "/product-page/";
 
 /// What carries the calls.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Caller {
     /// hyper-util's pooled client: hyper and no more.
     Hyper(Client<HttpConnector, Empty<Bytes>>),

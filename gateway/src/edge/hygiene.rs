@@ -23,8 +23,8 @@ pub const MAX_HEADERS: usize = 100;
 /// is refused as a whole, by its status alone.
 pub const MAX_READ_HEADERS: usize = 2 * MAX_HEADERS;
 
-/// What a connection buffers of a request head: a target of up to 64 KiB is still read,
-/// to be refused by its name (414); beyond, the head is refused as a whole (431).
+/// What a connection buffers of a request head: within it a target that is too long is
+/// refused by its name (414), beyond it the head as a whole (431).
 pub const MAX_HEAD: usize = 72 * 1024;
 
 /// Checks the parts of a request that every route shares.

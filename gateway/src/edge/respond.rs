@@ -145,27 +145,36 @@ impl Respond {
     /// <https://www.w3.org/TR/server-timing/>: durations in milliseconds.
     fn server_timing(&self, page: PageId, timing: &Timing) -> HeaderValue {
         let mut text = String::with_capacity(48 * (timing.parts.len() + 2));
-        let ms = |took: Duration| took.as_secs_f64() * 1e3;
-        // Writing to a string cannot fail.
         if let Some(wait) = timing.wait {
-            let _ = write!(text, "admission;dur={:.2}, ", ms(wait));
+            push_timed(&mut text, "admission", wait);
+            text.push_str(", ");
         }
         for (name, ended) in self.parts[page.0].iter().zip(&timing.parts) {
-            let _ = match ended {
+            let status = match ended {
                 Some(part) => {
-                    write!(
-                        text,
-                        "{name};dur={:.2};desc=\"{}\", ",
-                        ms(part.took),
-                        part.end.status()
-                    )
+                    push_timed(&mut text, name, part.took);
+                    part.end.status()
                 }
-                None => write!(text, "{name};desc=\"cancelled\", "),
+                None => {
+                    text.push_str(name);
+                    "cancelled"
+                }
             };
+            text.push_str(";desc=\"");
+            text.push_str(status);
+            text.push_str("\", ");
         }
-        let _ = write!(text, "total;dur={:.2}", ms(timing.total));
+        push_timed(&mut text, "total", timing.total);
         visible(text)
     }
+}
+
+/// `name;dur=12.34`: hundredths of a millisecond say enough.
+fn push_timed(text: &mut String, name: &str, took: Duration) {
+    let hundredths = took.as_micros() / 10;
+    let (whole, part) = (hundredths / 100, hundredths % 100);
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{name};dur={whole}.{part:02}");
 }
 
 fn whole(page: Page, trace: &TraceContext) -> Response<Bytes> {

@@ -1,6 +1,6 @@
 //! Every page ends in exactly one outcome, however it ends.
 //!
-//! A [`Life`] begins with the page and is told how the page ended; dropped before
+//! A `Life` begins with the page and is told how the page ended; dropped before
 //! that, the page was cancelled, or a defect ended it.
 
 use std::time::Duration;

@@ -49,11 +49,13 @@ impl CheckedJson {
 }
 
 /// Brackets that open something, those inside strings too: no text is nested deeper.
-/// Without a branch per byte, so it costs a fraction of [`depth`].
+/// Counted in bytes of a few hundred at a time, which compilers turn into wide
+/// instructions; it costs a fraction of [`depth`].
 fn openings(json: &[u8]) -> usize {
-    json.iter()
-        .filter(|byte| matches!(byte, b'{' | b'['))
-        .count()
+    // They differ in one bit: '[' is 0x5b, '{' is 0x7b.
+    let opens = |byte: &u8| u8::from(byte & 0xdf == b'[');
+    let count = |chunk: &[u8]| usize::from(chunk.iter().map(opens).sum::<u8>());
+    json.chunks(usize::from(u8::MAX)).map(count).sum()
 }
 
 /// Deepest nesting of a text already known to be JSON.
@@ -127,6 +129,14 @@ mod tests {
     fn bytes_that_are_not_utf8_are_refused_also_inside_strings() {
         assert_eq!(check(b"\"\xff\""), Err(JsonError::NotUtf8));
         assert_eq!(check(b"\"\xc0\xaf\""), Err(JsonError::NotUtf8));
+    }
+
+    #[test]
+    fn openings_are_counted_over_any_length() {
+        for length in [0, 1, 254, 255, 256, 1000, 5000] {
+            assert_eq!(openings("[".repeat(length).as_bytes()), length);
+            assert_eq!(openings("a]}\\{".repeat(length).as_bytes()), length);
+        }
     }
 
     #[test]

@@ -24,8 +24,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Plan {
     /// Which page.
     pub page: PageId,
-    /// The page's name.
-    pub name: String,
     /// The page's budget; `None` is no deadline.
     pub budget: Option<Duration>,
     /// Part of the budget kept for answering.
@@ -65,7 +63,6 @@ impl Plan {
         };
         let plan = |(index, page): (usize, &config::Page)| Plan {
             page: PageId(index),
-            name: page.name.to_string(),
             budget: page.deadline,
             reserve: page.reserve,
             parts: page.parts.iter().map(part).collect(),

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::config::{Clients, Rate};
 use crate::page::deadline::now;
 
-/// Clients held at once at most; about 10 MB when full.
+/// Clients held at once at most: some megabytes.
 pub const MAX_CLIENTS: usize = 100_000;
 
 /// Fewer, and clients of different cores would wait for each other; more buys nothing.
