@@ -319,7 +319,7 @@ impl<S, C> Layer<S> for KeepOpening<C> {
 
     fn layer(&self, connector: S) -> Self::Service {
         Opener {
-            connector,
+            connector: Arc::new(connector),
             shelf: Arc::clone(&self.0),
         }
     }
@@ -328,14 +328,15 @@ impl<S, C> Layer<S> for KeepOpening<C> {
 /// A connector that asks the shelf first.
 #[derive(Debug)]
 pub struct Opener<S, C> {
-    connector: S,
+    /// Shared, because reqwest copies its connector for every request, and few connect.
+    connector: Arc<S>,
     shelf: Arc<Shelf<C>>,
 }
 
-impl<S: Clone, C> Clone for Opener<S, C> {
+impl<S, C> Clone for Opener<S, C> {
     fn clone(&self) -> Self {
         Self {
-            connector: self.connector.clone(),
+            connector: Arc::clone(&self.connector),
             shelf: Arc::clone(&self.shelf),
         }
     }
@@ -343,7 +344,7 @@ impl<S: Clone, C> Clone for Opener<S, C> {
 
 impl<S, R, C> Service<R> for Opener<S, C>
 where
-    S: Service<R, Response = C> + Clone + Send + 'static,
+    S: Service<R, Response = C> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     R: Send + 'static,
@@ -359,7 +360,7 @@ where
     }
 
     fn call(&mut self, to: R) -> Self::Future {
-        let connect = self.connector.clone().oneshot(to);
+        let connect = S::clone(&self.connector).oneshot(to);
         let shelf = Arc::clone(&self.shelf);
         Box::pin(async move { shelf.connection(connect).await.map_err(BoxError::from) })
     }

@@ -45,7 +45,7 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         && reserve >= deadline
     {
         let problem = Problem::new("leaves nothing of the deadline for the calls");
-        let fits = show_duration(USUAL_RESERVE.min(deadline / 50));
+        let fits = show_duration(USUAL_RESERVE.min(deadline / 10));
         s.fault_beside(
             "reserve",
             problem.write(fits),
