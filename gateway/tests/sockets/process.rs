@@ -185,6 +185,38 @@ async fn a_command_that_is_not_one_ends_with_1_and_help_with_0() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_written_costs_no_page_and_no_drain() {
+    let fakes = Fakes::start(Options::default()).await.unwrap();
+    let (_directory, path) = file(config::default_text());
+    // It cannot say where it listens, so it is told.
+    let free = || {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+    };
+    let (public, admin) = (free(), free());
+    let listen = [
+        format!("server.listen={public}"),
+        format!("admin.listen={admin}"),
+    ];
+    let mut changes = shop_changes(&fakes, &[]);
+    changes.extend(listen);
+    let mut variables = variables(&changes);
+    variables.push(("RUST_LOG".into(), "debug".into()));
+    let mut binary = Binary::start_unheard(&["run", "--config", &path], &variables);
+    until("a listener", async || {
+        tokio::net::TcpStream::connect(public).await.is_ok()
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    }
+    binary.signal("TERM");
+    assert_eq!(binary.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_good_configuration_passes_the_check() {
     let (_directory, path) = file(config::default_text());
     let mut binary = Binary::start(&["check", "--config", &path], &[]);

@@ -20,16 +20,7 @@ pub(crate) struct Binary {
 impl Binary {
     /// `gateway` with these arguments and variables, and no others of its own.
     pub(crate) fn start(arguments: &[&str], variables: &[(String, String)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-        for (name, _) in std::env::vars() {
-            if name.starts_with("GATEWAY__") || name.starts_with("DD_") || name == "RUST_LOG" {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
-            .args(arguments)
-            .envs(variables.iter().cloned())
-            .stdin(Stdio::null())
+        let mut child = command(arguments, variables)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -43,6 +34,26 @@ impl Binary {
             child,
             said,
             readers,
+        }
+    }
+
+    /// The same, but nothing that it says can be written.
+    pub(crate) fn start_unheard(arguments: &[&str], variables: &[(String, String)]) -> Self {
+        let full = || {
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open("/dev/full")
+                .unwrap()
+        };
+        let child = command(arguments, variables)
+            .stdout(full())
+            .stderr(full())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            said: Arc::default(),
+            readers: Vec::new(),
         }
     }
 
@@ -93,6 +104,20 @@ impl Binary {
             .for_each(|reader| reader.join().unwrap());
         self.child.wait().unwrap()
     }
+}
+
+fn command(arguments: &[&str], variables: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("GATEWAY__") || name.starts_with("DD_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(arguments)
+        .envs(variables.iter().cloned())
+        .stdin(Stdio::null());
+    command
 }
 
 fn collect(output: impl Read + Send + 'static, said: &Arc<Mutex<String>>) -> JoinHandle<()> {
