@@ -129,12 +129,9 @@ impl Socket {
         cx: &mut Context<'_>,
         wrote: Poll<io::Result<V>>,
     ) -> Poll<io::Result<V>> {
-        if wrote.is_ready() && self.stalled.is_none() {
-            return wrote;
-        }
         if wrote.is_ready() {
-            self.stalled = None;
-            let over = self.patience.is_past(now());
+            let waited = self.stalled.take().is_some();
+            let over = waited && self.patience.is_past(now());
             return if over {
                 Poll::Ready(Err(does_not_read()))
             } else {

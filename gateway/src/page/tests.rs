@@ -34,6 +34,13 @@ fn pages(config: &Config, simulated: &Simulated) -> Arc<Pages<Simulated>> {
     Arc::new(Pages::new(config, simulated.clone()))
 }
 
+fn admission(config: &Config, control: Option<NegativeControl>) -> Arc<Admission> {
+    match control {
+        Some(control) => Admission::broken(config, control),
+        None => Admission::new(config),
+    }
+}
+
 fn request() -> PageRequest {
     PageRequest {
         page: PageId(0),
@@ -238,10 +245,7 @@ async fn order_of_two_waiters(control: Option<NegativeControl>) -> Vec<bool> {
     let mut config = config_with(&[("a", true)], "");
     config.downstreams[0].permits = std::num::NonZeroU32::new(1);
     let simulated = Simulated::new([Answers::ok(40)]);
-    let admission = match control {
-        Some(control) => Admission::broken(&config, control),
-        None => Admission::new(&config),
-    };
+    let admission = admission(&config, control);
     let pages = Arc::new(Pages::with_admission(&config, simulated, admission));
     let page = |delay: u32| {
         let pages = &pages;
@@ -417,10 +421,7 @@ async fn drop_at_every_poll(control: Option<NegativeControl>) -> Result<(), Stri
     let config = two_required_one_optional();
     for polls in 0.. {
         let simulated = Simulated::new([Answers::ok(20), Answers::ok(30), Answers::ok(40)]);
-        let admission = match control {
-            Some(control) => Admission::broken(&config, control),
-            None => Admission::new(&config),
-        };
+        let admission = admission(&config, control);
         let pages = Arc::new(Pages::with_admission(&config, simulated.clone(), admission));
         let others = [(); 4].map(|()| pages.serve(request()));
         let dropped = drop_after(pages.serve(request()), polls);
@@ -468,10 +469,7 @@ async fn permits_that_arrive_for_a_page_that_is_just_gone_come_home() {
 async fn unheard_grant_comes_home(control: Option<NegativeControl>) -> Result<(), String> {
     let mut config = config_with(&[("a", true), ("b", true)], "");
     config.downstreams[0].permits = std::num::NonZeroU32::new(1);
-    let admission = match control {
-        Some(control) => Admission::broken(&config, control),
-        None => Admission::new(&config),
-    };
+    let admission = admission(&config, control);
     let held = admission.permits(PageId(0), Deadline::NEVER).await.unwrap();
     let mut waiting = Box::pin(admission.permits(PageId(0), Deadline::NEVER));
     let mut context = Context::from_waker(Waker::noop());
@@ -530,10 +528,7 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
     let config = two_required_one_optional();
     let mut random = fastrand::Rng::with_seed(seed);
     let simulated = Simulated::new([Answers::ok(40), Answers::ok(30), Answers::ok(60)]);
-    let admission = match control {
-        Some(control) => Admission::broken(&config, control),
-        None => Admission::new(&config),
-    };
+    let admission = admission(&config, control);
     let pages = Arc::new(Pages::with_admission(&config, simulated.clone(), admission));
     let began = now();
     let (mut clients, mut arrived) = (tokio::task::JoinSet::new(), 0);

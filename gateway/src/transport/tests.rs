@@ -65,12 +65,17 @@ fn config(url: &str, http2: bool) -> Config {
 
 /// A fake, and a transport that connects to it late.
 async fn late(http2: bool) -> (Fakes, HttpTransport) {
+    late_within(http2, Duration::from_secs(10)).await
+}
+
+/// The same, given up after `limit`.
+async fn late_within(http2: bool, limit: Duration) -> (Fakes, HttpTransport) {
     let fakes = Fakes::start(Options::default()).await.unwrap();
     let config = config(&fakes.url(Fake::Product), http2);
     let downstream = &config.downstreams[0];
     let mut transport = HttpTransport::new(&config).unwrap();
     // As in `Target::new`, with the late connector below the shelf.
-    let shelf = Shelf::new(downstream.connect_timeout, !http2);
+    let shelf = Shelf::new(limit, !http2);
     transport.targets[0].client = client(downstream, "d")
         .unwrap()
         .connector_layer(LateLayer)
@@ -235,17 +240,8 @@ async fn of_many_calls_to_a_downstream_that_is_not_there_each_hears_so_at_once()
 async fn of_many_calls_to_a_downstream_that_does_not_answer_each_waits_one_connect_timeout() {
     bounded(async {
         for http2 in [false, true] {
-            let (_fakes, mut transport) = late(http2).await;
             let limit = CONNECT / 3;
-            let shelf = Shelf::new(limit, !http2);
-            let url = transport.targets[0].base.clone();
-            transport.targets[0].client = client(&config(url.as_str(), http2).downstreams[0], "d")
-                .unwrap()
-                .connector_layer(LateLayer)
-                .connector_layer(KeepOpening(Arc::clone(&shelf)))
-                .build()
-                .unwrap();
-            transport.targets[0].shelf = Box::new(shelf);
+            let (_fakes, transport) = late_within(http2, limit).await;
             let began = now();
             for reply in join_all((0..50).map(|_| call(&transport))).await {
                 assert!(
