@@ -163,10 +163,29 @@ pub struct Telemetry {
     pub version: String,
     /// Form of the log.
     pub log: LogFormat,
-    /// The Datadog agent; `None` exports no traces.
+    /// In which protocol traces leave.
+    pub exporter: Exporter,
+    /// The Datadog agent; `None` exports no traces to it.
     pub datadog_agent: Option<Url>,
+    /// Base URL of an OTLP receiver over HTTP; `None` exports no traces to it.
+    pub otlp_endpoint: Option<Url>,
     /// Share of plain traces that are kept, 0.0 to 1.0.
     pub sample: f64,
+    /// Pages that took longer are always kept; `None` (written `"none"`): however long they took.
+    pub keep_slower_than: Option<Duration>,
+    /// `HOST:PORT` that metrics are sent to as DogStatsD datagrams; `None` sends none.
+    pub dogstatsd: Option<String>,
+}
+
+/// In which protocol traces leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exporter {
+    /// To a Datadog agent.
+    Datadog,
+    /// To any receiver of the OpenTelemetry protocol, over HTTP.
+    Otlp,
+    /// Not at all.
+    None,
 }
 
 /// Form of the log.

@@ -35,6 +35,27 @@ pub(super) const AGENT: Kind<Option<Url>> = Kind {
     schema: || json!({"type": "string", "pattern": "^(http://.+)?$"}),
 };
 
+/// Where datagrams go: a host and a port; `""` is nowhere.
+pub(super) const DATAGRAMS: Kind<Option<String>> = Kind {
+    read: |raw| match raw.text("a host and a port")? {
+        "" => Ok(None),
+        text => host_and_port(text).map(Some),
+    },
+    show: |value| json!(value.as_deref().unwrap_or_default()),
+    schema: || json!({"type": "string", "pattern": "^(.+:[0-9]{1,5})?$"}),
+};
+
+fn host_and_port(text: &str) -> Result<String, Problem> {
+    let wrong = || Problem::new("is not a host and a port").write("127.0.0.1:8125");
+    let url = read(&format!("http://{text}"), &["http"]).map_err(|_| wrong())?;
+    let port = url.port_or_known_default().unwrap_or_default();
+    let canonical = format!("{}:{port}", url.host_str().unwrap_or_default());
+    match canonical == text {
+        true => Ok(canonical),
+        false => Err(wrong()),
+    }
+}
+
 /// Checks a base URL: one of `schemes`, a host, and nothing after the path.
 pub(super) fn read(text: &str, schemes: &[&str]) -> Result<Url, Problem> {
     if text.is_empty() {

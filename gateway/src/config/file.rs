@@ -9,12 +9,12 @@
 mod page;
 
 use self::page::page;
-use super::address::{ADDRESS, AGENT, URL};
+use super::address::{ADDRESS, AGENT, DATAGRAMS, URL};
 use super::headers::IDENTIFY_BY;
 use super::key::{key, required};
 use super::kinds::{
-    BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, LOG, POSITIVE_DURATION, RATE, SHARE, SIZE, STATUS,
-    TEXT,
+    BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE, EXPORTER, LOG, POSITIVE_DURATION,
+    RATE, SHARE, SIZE, STATUS, TEXT,
 };
 use super::reader::Section;
 use super::{
@@ -43,7 +43,11 @@ pub(super) fn read(file: &mut Section<'_, '_>) -> Draft {
         admission: file.section("admission", "The cap on pages, gateway-wide.", admission),
         shed: file.section("shed", "How load is refused.", shed),
         clients: file.section("clients", "The quota of one client.", clients),
-        telemetry: file.section("telemetry", "Identity, logs and traces.", telemetry),
+        telemetry: file.section(
+            "telemetry",
+            "Identity, logs, traces and metrics.",
+            telemetry,
+        ),
         downstreams: file.each(
             "downstream",
             "A service that parts come from.",
@@ -86,7 +90,7 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
 fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
     let listen = s.take(
         key("listen", ADDRESS, "127.0.0.1:9901")
-            .about("Address and port of /livez, /readyz, /config and /limits."),
+            .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
     );
     Some(Admin { listen: listen? })
 }
@@ -135,21 +139,41 @@ fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
     let env = s.take(key("env", TEXT, "dev").about("Environment name; DD_ENV wins."));
     let log =
         s.take(key("log", LOG, "pretty").about("\"pretty\" for people, \"json\" for machines."));
+    let exporter = s.take(
+        key("exporter", EXPORTER, "datadog")
+            .about("Where traces go: \"datadog\", \"otlp\", \"none\"."),
+    );
     let datadog_agent = s.take(
         key("datadog_agent", AGENT, "http://127.0.0.1:8126")
-            .about("Where traces go; \"\" exports none. DD_TRACE_AGENT_URL wins."),
+            .about("The Datadog agent; \"\" exports no traces. DD_TRACE_AGENT_URL wins."),
+    );
+    let otlp_endpoint = s.take(
+        key("otlp_endpoint", AGENT, "http://127.0.0.1:4318")
+            .about("The OTLP receiver (HTTP), without /v1/traces; \"\" exports no traces."),
     );
     let sample = s.take(
         key("sample", SHARE, "1.0").about("Share of plain traces that are kept, 0.0 to 1.0."),
     );
+    let keep_slower_than =
+        s.take(key("keep_slower_than", DURATION_OR_NONE, "250ms").about(
+            "Traces of pages that took longer are kept whatever `sample` says; or \"none\".",
+        ));
+    let dogstatsd =
+        s.take(key("dogstatsd", DATAGRAMS, "127.0.0.1:8125").about(
+            "Host and port that metrics are sent to as DogStatsD datagrams; \"\" sends none.",
+        ));
     let version = s.take_datadog("version", TEXT, env!("CARGO_PKG_VERSION"));
     Some(Telemetry {
         service: service?,
         env: env?,
         version: version?,
         log: log?,
+        exporter: exporter?,
         datadog_agent: datadog_agent?,
+        otlp_endpoint: otlp_endpoint?,
         sample: sample?,
+        keep_slower_than: keep_slower_than?,
+        dogstatsd: dogstatsd?,
     })
 }
 

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, did_you_mean};
 use super::raw::Raw;
-use super::{LogFormat, Rate, ShedStatus, units};
+use super::{Exporter, LogFormat, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
@@ -59,6 +59,23 @@ pub(super) const LOG: Kind<LogFormat> = Kind {
         LogFormat::Json => json!("json"),
     },
     schema: || json!({"enum": ["pretty", "json"]}),
+};
+
+const EXPORTERS: &[(&str, Exporter)] = &[
+    ("datadog", Exporter::Datadog),
+    ("otlp", Exporter::Otlp),
+    ("none", Exporter::None),
+];
+
+/// `"datadog"`, `"otlp"` or `"none"`.
+pub(super) const EXPORTER: Kind<Exporter> = Kind {
+    read: |raw| one_of(raw, EXPORTERS),
+    show: |exporter| match exporter {
+        Exporter::Datadog => json!("datadog"),
+        Exporter::Otlp => json!("otlp"),
+        Exporter::None => json!("none"),
+    },
+    schema: || json!({"enum": ["datadog", "otlp", "none"]}),
 };
 
 /// `true` or `false`.

@@ -3,6 +3,9 @@
 //! Tag values are closed sets, so they are enums: a new ending of a page or a
 //! call does not compile until everything that counts endings knows it.
 
+pub mod metrics;
+pub mod spans;
+
 /// How a page ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PageOutcome {
@@ -89,6 +92,93 @@ impl CallOutcome {
             Self::Failed => "failed",
             Self::Late => "late",
             Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What became of a page's trace, decided at the page's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TraceDecision {
+    /// It is to leave.
+    Kept,
+    /// A plain page outside the sample.
+    Unsampled,
+}
+
+impl TraceDecision {
+    /// All decisions, in the order of declaration.
+    pub const ALL: [Self; 2] = [Self::Kept, Self::Unsampled];
+
+    /// The tag value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Unsampled => "unsampled",
+        }
+    }
+}
+
+/// Telemetry that was lost: what, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// A trace: too much waited already.
+    TraceQueueFull,
+    /// A trace: the receiver does not answer, or refused it.
+    TraceNotReceived,
+    /// A trace: the process ended before it could leave.
+    TraceAtShutdown,
+    /// A log line: too much waited already.
+    LogQueueFull,
+}
+
+impl Dropped {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 4] = [
+        Self::TraceQueueFull,
+        Self::TraceNotReceived,
+        Self::TraceAtShutdown,
+        Self::LogQueueFull,
+    ];
+
+    /// Tag value: what was lost.
+    pub fn signal(self) -> &'static str {
+        match self {
+            Self::TraceQueueFull | Self::TraceNotReceived | Self::TraceAtShutdown => "traces",
+            Self::LogQueueFull => "logs",
+        }
+    }
+
+    /// Tag value: why.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::TraceQueueFull | Self::LogQueueFull => "queue_full",
+            Self::TraceNotReceived => "not_received",
+            Self::TraceAtShutdown => "shutdown",
+        }
+    }
+}
+
+/// A trace header that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadContext {
+    /// W3C's `traceparent`.
+    Traceparent,
+    /// W3C's `tracestate`.
+    Tracestate,
+    /// One of `x-datadog-*`.
+    Datadog,
+}
+
+impl BadContext {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Traceparent, Self::Tracestate, Self::Datadog];
+
+    /// The tag value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traceparent => "traceparent",
+            Self::Tracestate => "tracestate",
+            Self::Datadog => "x-datadog",
         }
     }
 }

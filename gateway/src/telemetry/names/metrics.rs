@@ -1,0 +1,203 @@
+//! Every metric, in one table: the code records by it, `gateway metrics` prints it, and
+//! a test holds dashboards, monitors and alert rules against it.
+
+/// A metric of the gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// As Datadog spells it.
+    pub name: &'static str,
+    /// What can be asked of it.
+    pub kind: Kind,
+    /// Of its values.
+    pub unit: Unit,
+    /// Tags that every one of its series has. Their values are closed sets.
+    pub tags: &'static [Tag],
+    /// What is counted or measured.
+    pub meaning: &'static str,
+}
+
+/// What can be asked of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution: shares and percentiles.
+    Histogram,
+}
+
+/// Of a metric's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Pages.
+    Page,
+    /// Calls.
+    Call,
+    /// Permits.
+    Permit,
+    /// Seconds.
+    Second,
+    /// Traces or log lines.
+    Item,
+}
+
+/// A tag's name; its values are named in [`Tag::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// A page.
+    Page,
+    /// A downstream.
+    Downstream,
+    /// How a page ended.
+    PageOutcome,
+    /// How a call ended.
+    CallOutcome,
+    /// Why a page was refused for load.
+    Reason,
+    /// The limit that refused it.
+    Scope,
+    /// What kind of telemetry.
+    Signal,
+    /// Why telemetry was dropped.
+    Cause,
+    /// What became of a trace.
+    Decision,
+    /// Which of the request's headers.
+    Header,
+}
+
+impl Kind {
+    /// For machines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl Unit {
+    /// Datadog's name of the unit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Call => "request",
+            Self::Permit => "permit",
+            Self::Second => "second",
+            Self::Item => "item",
+        }
+    }
+}
+
+impl Tag {
+    /// The tag's key, in Datadog and as a Prometheus label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Downstream => "downstream",
+            Self::PageOutcome | Self::CallOutcome => "outcome",
+            Self::Reason => "reason",
+            Self::Scope => "scope",
+            Self::Signal => "signal",
+            Self::Cause => "cause",
+            Self::Decision => "decision",
+            Self::Header => "header",
+        }
+    }
+}
+
+impl Metric {
+    /// As Prometheus spells it: underscores, the unit of times, `_total` on counters.
+    pub fn prometheus(&self) -> String {
+        let mut name = self.name.replace('.', "_");
+        if self.unit == Unit::Second {
+            name.push_str("_seconds");
+        }
+        if self.kind == Kind::Counter {
+            name.push_str("_total");
+        }
+        name
+    }
+}
+
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal $unit:ident [$($tag:ident),*] $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $id: Metric = Metric {
+                name: $name,
+                kind: Kind::$kind,
+                unit: Unit::$unit,
+                tags: &[$(Tag::$tag),*],
+                meaning: $meaning,
+            };
+        )*
+        /// All of them.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    PAGES = Counter "gateway.pages" Page [Page, PageOutcome]
+        "Pages, by how they ended. The sum over all outcomes is every request for a page.";
+    PAGE_DURATION = Histogram "gateway.page.duration" Second [Page, PageOutcome]
+        "From the request's head to the answer's, or to the client's leaving.";
+    PAGE_DEADLINE = Gauge "gateway.page.deadline" Second [Page]
+        "The page's configured deadline; no series for a page without one.";
+    SHED = Counter "gateway.shed" Page [Reason, Scope]
+        "Pages refused for load, quota or a shutdown, by the reason and the limit that clients are told.";
+    IN_FLIGHT = Gauge "gateway.in_flight" Page []
+        "Tickets in use: pages in flight, until the last byte of their answer has been taken.";
+    IN_FLIGHT_LIMIT = Gauge "gateway.in_flight.limit" Page []
+        "Tickets there are: admission.max_in_flight.";
+    QUEUE_DEPTH = Gauge "gateway.queue.depth" Page [Page]
+        "Pages waiting for permits.";
+    QUEUE_LIMIT = Gauge "gateway.queue.limit" Page [Page]
+        "Pages that may wait for permits.";
+    ADMISSION_WAIT = Histogram "gateway.admission.wait" Second [Page]
+        "Wait for permits, of pages admitted and refused; near zero while there are free ones.";
+    BULKHEAD_IN_USE = Gauge "gateway.bulkhead.in_use" Permit [Downstream]
+        "Permits in use: calls that are running.";
+    BULKHEAD_LIMIT = Gauge "gateway.bulkhead.limit" Permit [Downstream]
+        "Permits there are; no series for a downstream without a bulkhead.";
+    PARTS_SHED = Counter "gateway.parts.shed" Call [Downstream]
+        "Optional parts left out because no permit was free; no call was made.";
+    CALLS = Counter "gateway.calls" Call [Downstream, CallOutcome]
+        "Calls, by how they ended. The sum over all outcomes is every call begun.";
+    CALL_DURATION = Histogram "gateway.call.duration" Second [Downstream, CallOutcome]
+        "From a call's begin to the last byte of its answer, or to its being ended.";
+    RETRIES = Counter "gateway.retries" Call [Downstream]
+        "Calls asked for once more because the first attempt was never sent. The gateway retries nothing else.";
+    OVERHEAD = Histogram "gateway.overhead" Second [Page]
+        "A page's time that was neither a wait for permits nor for calls: the gateway's own, and its machine's.";
+    TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
+        "Traces of pages, by what was decided at the page's end: kept or unsampled.";
+    TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]
+        "Kept traces and log lines that did not leave: what, and why.";
+    TELEMETRY_BAD_CONTEXT = Counter "gateway.telemetry.bad_context" Item [Header]
+        "Trace headers that could not be read. The page started a trace of its own, or went on without that header.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_in_both_spellings() {
+        for (at, metric) in ALL.iter().enumerate() {
+            for other in &ALL[..at] {
+                assert_ne!(metric.name, other.name);
+                assert_ne!(metric.prometheus(), other.prometheus());
+            }
+        }
+    }
+
+    #[test]
+    fn prometheus_spells_units_and_totals() {
+        assert_eq!(PAGES.prometheus(), "gateway_pages_total");
+        assert_eq!(PAGE_DURATION.prometheus(), "gateway_page_duration_seconds");
+        assert_eq!(BULKHEAD_IN_USE.prometheus(), "gateway_bulkhead_in_use");
+    }
+}

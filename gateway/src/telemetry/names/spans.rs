@@ -1,0 +1,47 @@
+//! Every key of the gateway's spans, and the values that are fixed.
+//!
+//! Standard keys are OpenTelemetry's semantic conventions
+//! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>) and Datadog's.
+
+/// A span field that people search by, and what it says.
+#[derive(Debug)]
+pub struct Field {
+    /// The key.
+    pub key: &'static str,
+    /// What its value says.
+    pub meaning: &'static str,
+}
+
+macro_rules! fields {
+    ($($id:ident = $key:literal $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $id: &str = $key;)*
+        /// All of them.
+        pub const ALL: &[Field] = &[$(Field { key: $id, meaning: $meaning }),*];
+    };
+}
+
+fields! {
+    SPAN_KIND = "span.kind" "server, client or internal.";
+    SPAN_TYPE = "span.type" "Datadog's type of the span: web on the page, http on calls.";
+    METHOD = "http.request.method" "GET or HEAD of the client on the page; GET on calls.";
+    ROUTE = "http.route" "The page's path as configured, never the one asked for.";
+    STATUS_CODE = "http.response.status_code" "Of the page's answer, or the downstream's.";
+    DD_STATUS_CODE = "http.status_code" "The same, as Datadog's own views read it.";
+    SERVER_ADDRESS = "server.address" "Host of the downstream.";
+    SERVER_PORT = "server.port" "Port of the downstream.";
+    URL_TEMPLATE = "url.template" "The part's path as configured, never with values filled in.";
+    PEER_SERVICE = "peer.service" "The downstream's name.";
+    ERROR_TYPE = "error.type" "timeout, a status code, or the kind of failure.";
+    ERROR_MESSAGE = "error.message" "What went wrong, for the people who run the gateway.";
+    REQUEST_ID = "gateway.request_id" "X-Request-Id of the request, its own or made for it.";
+    PAGE = "gateway.page" "The page's name.";
+    OUTCOME = "gateway.outcome" "How the page or the call ended; of admission: admitted or shed.";
+    COMPLETE = "gateway.complete" "Whether the answer had every part.";
+    PART = "gateway.part" "The part's name.";
+    REQUIRED = "gateway.part.required" "Whether the page is worth nothing without the part.";
+    SHED_REASON = "gateway.shed.reason" "Why a page was refused for load.";
+    SCOPE = "gateway.scope" "The limit or the downstream a refusal is about.";
+    WAIT_MS = "gateway.wait_ms" "Wait for permits, in milliseconds.";
+    BUDGET_LEFT_MS = "gateway.budget_left_ms" "What was left of the deadline when the span began, in milliseconds.";
+    KEPT_BECAUSE = "gateway.kept_because" "Why the trace was kept: sampled, outcome or slow.";
+}
