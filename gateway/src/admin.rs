@@ -13,7 +13,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
-use crate::config::Config;
 use crate::page::Pages;
 use crate::page::downstream::Transport;
 use crate::page::quota::MAX_CLIENTS;
@@ -59,27 +58,15 @@ impl Phase {
 pub struct Admin<T> {
     phase: Phase,
     pages: Arc<Pages<T>>,
-    downstreams: Vec<String>,
-    names: Vec<String>,
     effective: Value,
 }
 
 impl<T> Admin<T> {
     /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(config: &Config, phase: Phase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    pub fn new(phase: Phase, pages: Arc<Pages<T>>, effective: Value) -> Self {
         Self {
             phase,
             pages,
-            downstreams: config
-                .downstreams
-                .iter()
-                .map(|d| d.name.to_string())
-                .collect(),
-            names: config
-                .pages
-                .iter()
-                .map(|page| page.name.to_string())
-                .collect(),
             effective,
         }
     }
@@ -107,10 +94,13 @@ impl<T: Transport> Admin<T> {
 
     fn limits(&self) -> Value {
         let now = self.pages.admission().view();
-        let counts = self.pages.counts();
-        let downstreams = self.downstreams.iter().zip(&now.bulkheads).enumerate();
+        let (names, counts) = (
+            self.pages.telemetry().names(),
+            self.pages.telemetry().counts(),
+        );
+        let downstreams = names.downstreams.iter().zip(&now.bulkheads).enumerate();
         let downstreams: Map<_, _> = downstreams
-            .map(|(index, (name, bulkhead))| {
+            .map(|(index, (names, bulkhead))| {
                 let calls = CallOutcome::ALL
                     .map(|outcome| (outcome.as_str().into(), counts.calls(index, outcome).into()));
                 let value = json!({
@@ -119,15 +109,15 @@ impl<T: Transport> Admin<T> {
                     "queued": bulkhead.queued,
                     "calls": Map::from_iter(calls),
                 });
-                (name.clone(), value)
+                (names.name.clone(), value)
             })
             .collect();
-        let pages: Map<_, _> = self
-            .names
+        let pages: Map<_, _> = names
+            .pages
             .iter()
             .zip(&now.queues)
             .enumerate()
-            .map(|(index, (name, queue))| {
+            .map(|(index, (names, queue))| {
                 let outcomes = PageOutcome::ALL
                     .map(|outcome| (outcome.as_str().into(), counts.pages(index, outcome).into()));
                 let value = json!({
@@ -135,7 +125,7 @@ impl<T: Transport> Admin<T> {
                     "queued": queue.depth,
                     "outcomes": Map::from_iter(outcomes),
                 });
-                (name.clone(), value)
+                (names.name.clone(), value)
             })
             .collect();
         json!({

@@ -21,7 +21,8 @@ use crate::edge::listener::{self, Limits};
 use crate::edge::{Connection, Edge, layers};
 use crate::page::Pages;
 use crate::page::deadline::{Deadline, now};
-use crate::telemetry::events;
+use crate::telemetry::traces::{Departure, LAST_TRACES, TracesError};
+use crate::telemetry::{Telemetry, events};
 use crate::transport::{HttpTransport, TransportError};
 
 /// Least time between a shutdown's announcement and its end: load balancers that look
@@ -31,6 +32,9 @@ pub const LAME_DUCK: Duration = Duration::from_secs(1);
 
 /// Time for connections to end that are in no page: an answer of some hundred bytes.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Time for pages that are cut off to end: their futures only have to be dropped.
+const CUT_OFF: Duration = Duration::from_millis(100);
 
 /// How often quotas of idle clients are dropped.
 const QUOTA_SWEEP: Duration = Duration::from_secs(10);
@@ -43,6 +47,7 @@ const ADMIN_CONNECTIONS: usize = 64;
 pub struct App {
     config: Config,
     pages: Arc<Pages<HttpTransport>>,
+    traces: Option<Departure>,
     phase: Phase,
     public: TcpListener,
     operators: TcpListener,
@@ -65,6 +70,9 @@ pub enum StartError {
     /// No client for a downstream.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// No way out for traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
 }
 
 impl App {
@@ -76,10 +84,12 @@ impl App {
         let public = bind("server.listen", config.server.listen).await?;
         let operators = bind("admin.listen", config.admin.listen).await?;
         let transport = HttpTransport::new(&config)?;
-        let pages = Arc::new(Pages::new(&config, transport));
+        let (telemetry, traces) = Telemetry::exporting(&config)?;
+        let pages = Arc::new(Pages::new(&config, transport, Arc::new(telemetry)));
         Ok(Self {
             config,
             pages,
+            traces,
             phase: Phase::default(),
             public,
             operators,
@@ -109,12 +119,13 @@ impl App {
     }
 
     /// Serves until `shutdown` resolves, then drains: new pages are refused at once,
-    /// pages in flight finish, and this returns within `drain_timeout`. Dropping the
-    /// future ends everything at once.
+    /// pages in flight finish within `drain_timeout`, and what telemetry holds leaves within
+    /// two seconds more. Dropping the future ends everything at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self {
             config,
             pages,
+            traces,
             phase,
             public,
             operators,
@@ -122,12 +133,7 @@ impl App {
         } = self;
         let addresses = (public.local_addr(), operators.local_addr());
         let (stop_operators, operators_stopped) = watch::channel(());
-        let admin = Arc::new(Admin::new(
-            &config,
-            phase.clone(),
-            Arc::clone(&pages),
-            effective,
-        ));
+        let admin = Arc::new(Admin::new(phase.clone(), Arc::clone(&pages), effective));
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_operators(
             operators,
@@ -135,6 +141,11 @@ impl App {
             admin,
             operators_stopped,
         ));
+        let (stop_traces, traces_stopped) = watch::channel(());
+        let mut leaving = JoinSet::new();
+        if let Some(traces) = traces {
+            leaving.spawn(traces.run(stopped(traces_stopped)));
+        }
         let mut shutdown = std::pin::pin!(shutdown);
         tokio::select! {
             // Nothing has been served yet, so there is nothing to finish.
@@ -170,7 +181,21 @@ impl App {
             .min(end)
             .limit(tasks.join_next())
             .await;
+        // What was cut off is told of before the last traces leave.
+        drop(serving);
+        let _ = Deadline::after(now(), CUT_OFF)
+            .limit(pages.admission().until_empty())
+            .await;
+        drop(stop_traces);
+        let _ = Deadline::after(now(), LAST_TRACES)
+            .limit(leaving.join_next())
+            .await;
     }
+}
+
+/// Resolves when the sender is dropped; nothing is ever sent.
+async fn stopped(mut stop: watch::Receiver<()>) {
+    let _ = stop.changed().await;
 }
 
 /// Refuses new pages, waits for those in flight and then for their connections.
@@ -220,7 +245,7 @@ async fn serve_public(
     listener: TcpListener,
     limits: Limits,
     edge: Arc<Edge<HttpTransport>>,
-    mut stop: watch::Receiver<()>,
+    stop: watch::Receiver<()>,
 ) {
     let service = |connection: Connection| {
         let (edge, connection) = (Arc::clone(&edge), Arc::new(connection));
@@ -229,18 +254,14 @@ async fn serve_public(
             async move { Ok(edge.handle(&connection, request).await) }
         }))
     };
-    listener::serve(listener, limits, service, async move {
-        // Nothing is ever sent: it ends when the sender is dropped.
-        let _ = stop.changed().await;
-    })
-    .await;
+    listener::serve(listener, limits, service, stopped(stop)).await;
 }
 
 async fn serve_operators(
     listener: TcpListener,
     limits: Limits,
     admin: Arc<Admin<HttpTransport>>,
-    mut stop: watch::Receiver<()>,
+    stop: watch::Receiver<()>,
 ) {
     let limits = Limits {
         max_connections: ADMIN_CONNECTIONS,
@@ -250,10 +271,7 @@ async fn serve_operators(
         let admin = Arc::clone(&admin);
         service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))
     };
-    listener::serve(listener, limits, service, async move {
-        let _ = stop.changed().await;
-    })
-    .await;
+    listener::serve(listener, limits, service, stopped(stop)).await;
 }
 
 async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {

@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 
 use fixtures::{Behaviour, Fakes, Options, Ports, Service};
 
-use crate::app::App;
-use crate::config;
+use crate::config::{self, Loaded};
 
-/// Starts the fakes, and binds a gateway with the shipped `config.toml` in front of
-/// them. With `free_ports`, every port is one the system had free.
+/// Starts the fakes; the shipped `config.toml` is for a gateway in front of them. With
+/// `free_ports`, every port is one the system had free.
 ///
 /// # Errors
 /// When a port is in use; the error names it.
-pub async fn start(free_ports: bool) -> anyhow::Result<(App, Fakes)> {
+pub async fn start(free_ports: bool) -> anyhow::Result<(Loaded, Fakes)> {
     let ports = if free_ports {
         Ports::Ephemeral
     } else {
@@ -30,8 +29,7 @@ pub async fn start(free_ports: bool) -> anyhow::Result<(App, Fakes)> {
         &overrides(free_ports, &fakes),
     )
     .map_err(|report| anyhow::anyhow!("{report}"))?;
-    let app = App::bind(loaded.config, loaded.effective).await?;
-    Ok((app, fakes))
+    Ok((loaded, fakes))
 }
 
 fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {

@@ -22,7 +22,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 
 use self::client::ClientNames;
@@ -34,8 +34,8 @@ use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 use crate::page::refusal::Refusal;
 use crate::page::{PageRequest, Pages};
-use crate::telemetry::context::TraceContext;
 use crate::telemetry::events;
+use crate::telemetry::record::Origin;
 
 /// The client's own name for a request, or ours.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,11 +66,12 @@ pub struct Connection {
 impl<T: Transport> Edge<T> {
     /// Ready to serve `config`'s pages.
     pub fn new(config: &Config, pages: Arc<Pages<T>>) -> Self {
+        let telemetry = Arc::clone(pages.telemetry());
         Self {
             pages,
             routes: Routes::new(config),
             clients: ClientNames::new(&config.clients),
-            respond: Respond::new(config),
+            respond: Respond::new(config, telemetry),
         }
     }
 
@@ -81,36 +82,46 @@ impl<T: Transport> Edge<T> {
         connection: &Connection,
         request: Request<B>,
     ) -> Response<PageBody> {
-        let trace = TraceContext::from_headers(request.headers());
+        let origin = Arc::new(self.origin(&request));
         // Nothing that a panic may leave half changed is used afterwards: the request's own
         // state is dropped, and what pages share gives way by `Drop` alone.
-        let answering = AssertUnwindSafe(self.answer(connection, &request, &trace));
+        let answering = AssertUnwindSafe(self.answer(connection, &request, &origin));
         let answered = answering.catch_unwind().await.unwrap_or_else(|panic| {
             events::panicked(words(panic.as_ref()));
-            self.respond
-                .refuse(&Refusal::Internal, id(&request), &trace)
+            self.respond.refuse(&Refusal::Internal, &origin)
         });
         hygiene::close_if_unread(&request, answered)
+    }
+
+    fn origin<B>(&self, request: &Request<B>) -> Origin {
+        Origin {
+            arrived: now(),
+            method: match *request.method() {
+                Method::GET => "GET",
+                Method::HEAD => "HEAD",
+                _ => "_OTHER",
+            },
+            request_id: request.headers().get(REQUEST_ID).cloned(),
+            trace: self.pages.telemetry().trace_of(request.headers()),
+        }
     }
 
     async fn answer<B: Body>(
         &self,
         connection: &Connection,
         request: &Request<B>,
-        trace: &TraceContext,
+        origin: &Arc<Origin>,
     ) -> Response<PageBody> {
-        match self.understand(connection, request, trace) {
+        match self.understand(connection, request, origin) {
             Ok(asked) => {
-                let page = asked.page;
                 let answer = self.pages.serve(asked).await;
-                self.respond
-                    .answer(page, answer, id(request), trace, &connection.outbox)
+                self.respond.answer(answer, &connection.outbox)
             }
             Err(refusal) => {
                 if let Ok(matched) = self.routes.find(request.uri().path()) {
-                    self.pages.turned_away(matched.page, &refusal);
+                    self.pages.turned_away(matched.page, origin, &refusal);
                 }
-                self.respond.refuse(&refusal, id(request), trace)
+                self.respond.refuse(&refusal, origin)
             }
         }
     }
@@ -119,17 +130,16 @@ impl<T: Transport> Edge<T> {
         &self,
         connection: &Connection,
         request: &Request<B>,
-        trace: &TraceContext,
+        origin: &Arc<Origin>,
     ) -> Result<PageRequest, Refusal> {
-        let arrived = now();
         hygiene::check_head(request)?;
         let matched = self.routes.find(request.uri().path())?;
         hygiene::check_method_and_body(request)?;
         let mut headers = HeaderMap::with_capacity(CALL_HEADERS);
-        trace.write_shared(&mut headers);
+        origin.trace.write_shared(&mut headers);
         self.routes
             .forward(matched.page, request.headers(), &mut headers);
-        if let Some(id) = id(request) {
+        if let Some(id) = &origin.request_id {
             headers.insert(REQUEST_ID, id.clone());
         }
         Ok(PageRequest {
@@ -137,15 +147,10 @@ impl<T: Transport> Edge<T> {
             params: matched.params,
             client: self.clients.key(connection.peer.ip(), request.headers()),
             timeout_ms: request.headers().get(TIMEOUT_MS).cloned(),
-            arrived,
             headers,
-            trace: trace.clone(),
+            origin: Arc::clone(origin),
         })
     }
-}
-
-fn id<B>(request: &Request<B>) -> Option<&HeaderValue> {
-    request.headers().get(REQUEST_ID)
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {
@@ -162,6 +167,7 @@ mod tests {
     use crate::config;
     use crate::config::DownstreamId;
     use crate::page::downstream::{CallRequest, Cause, Reply};
+    use crate::telemetry::Telemetry;
 
     struct Broken;
 
@@ -176,7 +182,8 @@ mod tests {
         let config = config::load_text("test.toml", config::default_text(), &[])
             .unwrap()
             .config;
-        let pages = Arc::new(Pages::new(&config, Broken));
+        let telemetry = Arc::new(Telemetry::new(&config));
+        let pages = Arc::new(Pages::new(&config, Broken, telemetry));
         let edge = Edge::new(&config, Arc::clone(&pages));
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Connection {

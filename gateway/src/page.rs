@@ -27,21 +27,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::time::Instant;
 
-use self::account::{Life, Timing};
+use self::account::Life;
 use self::admission::core::{Shed, ShedWhy};
-use self::admission::{Admission, Permit, Ticket};
+use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
-use self::downstream::{CallEnd, CallRequest, Transport};
+use self::downstream::{CallRequest, PlannedCall, Transport};
 use self::fan_out::fan_out;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
-use crate::telemetry::context::{self, TraceContext};
-use crate::telemetry::counts::Counts;
+use crate::telemetry::Telemetry;
+use crate::telemetry::context;
+use crate::telemetry::record::{Origin, PageRecord};
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
@@ -53,7 +53,7 @@ pub struct Pages<T> {
     admission: Arc<Admission>,
     quota: Quota,
     transport: T,
-    counts: Counts,
+    telemetry: Arc<Telemetry>,
     shed: ShedStatus,
     draining: AtomicBool,
 }
@@ -69,12 +69,10 @@ pub struct PageRequest {
     pub client: ClientKey,
     /// The client's `X-Request-Timeout-Ms`, unread.
     pub timeout_ms: Option<HeaderValue>,
-    /// When the request's head had been read; the budget counts from here.
-    pub arrived: Instant,
     /// Headers every call of the page carries.
     pub headers: HeaderMap,
-    /// The trace it belongs to.
-    pub trace: TraceContext,
+    /// When and in which trace; the budget counts from its arrival.
+    pub origin: Arc<Origin>,
 }
 
 /// What a page came to.
@@ -84,30 +82,29 @@ pub struct Answer {
     pub result: Result<Page, Refusal>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
-    /// Where the time went.
-    pub timing: Timing,
+    /// What the page did.
+    pub record: Arc<PageRecord>,
 }
 
 impl<T: Transport> Pages<T> {
-    /// Everything at rest.
-    pub fn new(config: &Config, transport: T) -> Self {
-        Self::with_admission(config, transport, Admission::new(config))
+    /// Everything at rest; `telemetry` is told what happens.
+    pub fn new(config: &Config, transport: T, telemetry: Arc<Telemetry>) -> Self {
+        Self::with_admission(config, transport, telemetry, Admission::new(config))
     }
 
     /// As [`Pages::new`], with an admission made elsewhere.
-    pub fn with_admission(config: &Config, transport: T, admission: Arc<Admission>) -> Self {
+    pub fn with_admission(
+        config: &Config,
+        transport: T,
+        telemetry: Arc<Telemetry>,
+        admission: Arc<Admission>,
+    ) -> Self {
         Self {
             plans: Plan::compile(config),
             admission,
             quota: Quota::new(&config.clients),
             transport,
-            counts: Counts::new(
-                config.pages.iter().map(|page| page.name.to_string()),
-                config
-                    .downstreams
-                    .iter()
-                    .map(|downstream| downstream.name.to_string()),
-            ),
+            telemetry,
             shed: config.shed.status,
             draining: AtomicBool::new(false),
         }
@@ -115,7 +112,7 @@ impl<T: Transport> Pages<T> {
 
     /// Serves one page. Dropping the future ends everything it began.
     pub async fn serve(&self, request: PageRequest) -> Answer {
-        let mut life = Life::begin(&self.counts, &request);
+        let mut life = Life::begin(&self.telemetry, request.page, &request.origin);
         let result = self.live(&request, &mut life).await;
         life.end(result, self.shed)
     }
@@ -125,6 +122,7 @@ impl<T: Transport> Pages<T> {
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
+        life.record.deadline = deadline.instant();
         self.quota
             .take(request.client)
             .map_err(Refusal::ClientQuota)?;
@@ -135,9 +133,12 @@ impl<T: Transport> Pages<T> {
         still_ahead(deadline)?;
         #[cfg(any(test, feature = "negative-controls"))]
         let deadline = self.deadline_unless_broken(plan, deadline);
-        let call = |part, permit| self.call(request, &params, deadline, part, permit);
-        fan_out(&plan.parts, permits, &mut life.timing.parts, call).await?;
-        Ok(assemble(&plan.parts, &life.timing.parts))
+        let call = |part, permit, record| {
+            let planned = planned(request, &params, deadline, part);
+            downstream::call(&self.transport, &self.telemetry, permit, planned, record)
+        };
+        let ends = fan_out(&plan.parts, permits, life.parts(plan.parts.len()), call).await?;
+        Ok(life.assemble(|| assemble(&plan.parts, &ends)))
     }
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
@@ -149,38 +150,10 @@ impl<T: Transport> Pages<T> {
         }
     }
 
-    fn call(
-        &self,
-        request: &PageRequest,
-        params: &Params,
-        deadline: Deadline,
-        part: &PlannedPart,
-        permit: Permit,
-    ) -> impl Future<Output = (CallEnd, Duration)> {
-        let started = now();
-        let own = part
-            .timeout
-            .map_or(Deadline::NEVER, |limit| Deadline::after(started, limit));
-        let deadline = deadline.min(own);
-        let mut headers = request.headers.clone();
-        request.trace.write_call(context::new_id(), &mut headers);
-        if let Some(left) = deadline.left(started) {
-            headers.insert(
-                BUDGET_LEFT,
-                HeaderValue::from(left.as_millis().max(1) as u64),
-            );
-        }
-        let request = CallRequest {
-            path: part.path(params),
-            headers,
-        };
-        downstream::call(&self.transport, &self.counts, permit, request, deadline)
-    }
-
-    /// Counts a request for a page that the edge refused before it could be one.
-    pub fn turned_away(&self, page: PageId, refusal: &Refusal) {
-        let outcome = refusal.row(self.shed).outcome;
-        self.counts.page(page.0, outcome);
+    /// Tells of a request for a page that the edge refused before it could be one.
+    pub fn turned_away(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
+        let life = Life::begin(&self.telemetry, page, origin);
+        life.end(Err(refusal.clone()), self.shed);
     }
 
     /// From now on every new page is refused; those in flight go on.
@@ -198,9 +171,9 @@ impl<T: Transport> Pages<T> {
         &self.quota
     }
 
-    /// How pages and calls ended so far.
-    pub fn counts(&self) -> &Counts {
-        &self.counts
+    /// What is told of pages and calls.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
     }
 
     /// What carries the calls.
@@ -220,16 +193,47 @@ impl<T: Transport> Pages<T> {
     }
 }
 
+fn planned(
+    page: &PageRequest,
+    params: &Params,
+    deadline: Deadline,
+    part: &PlannedPart,
+) -> PlannedCall {
+    let begins = now();
+    let own = part
+        .timeout
+        .map_or(Deadline::NEVER, |limit| Deadline::after(begins, limit));
+    let deadline = deadline.min(own);
+    let span_id = context::new_id();
+    let mut headers = page.headers.clone();
+    page.origin.trace.write_call(span_id, &mut headers);
+    if let Some(left) = deadline.left(begins) {
+        headers.insert(
+            BUDGET_LEFT,
+            HeaderValue::from(left.as_millis().max(1) as u64),
+        );
+    }
+    PlannedCall {
+        request: CallRequest {
+            path: part.path(params),
+            headers,
+        },
+        span_id,
+        begins,
+        deadline,
+    }
+}
+
 impl PageRequest {
     /// When the page's calls must have ended: arrival, plus the page's budget or the
     /// client's smaller one, less the reserve.
     fn deadline(&self, plan: &Plan) -> Result<Deadline, Refusal> {
         let page = plan
             .budget
-            .map_or(Deadline::NEVER, |b| Deadline::after(self.arrived, b));
+            .map_or(Deadline::NEVER, |b| Deadline::after(self.origin.arrived, b));
         let client = match &self.timeout_ms {
             None => Deadline::NEVER,
-            Some(value) => Deadline::after(self.arrived, milliseconds(value)?),
+            Some(value) => Deadline::after(self.origin.arrived, milliseconds(value)?),
         };
         let deadline = page.min(client).less(plan.reserve);
         still_ahead(deadline)?;

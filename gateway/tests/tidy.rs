@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &["admin", "config", "edge", "page", "telemetry", "transport"],
     ),
-    ("demo", &["app", "config"]),
+    ("demo", &["config"]),
     ("edge", &["config", "page", "telemetry"]),
     ("admin", &["config", "page", "telemetry"]),
     ("transport", &["config", "page", "telemetry"]),

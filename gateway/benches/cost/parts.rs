@@ -15,7 +15,7 @@ use gateway::page::admission::core::{Shed, ShedWhy};
 use gateway::page::admission::{Admission, Permits};
 use gateway::page::assemble::assemble;
 use gateway::page::deadline::{Deadline, now};
-use gateway::page::fan_out::{EndedPart, PartEnd};
+use gateway::page::fan_out::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
@@ -121,14 +121,8 @@ fn bodies(id: &str) -> anyhow::Result<Vec<Bytes>> {
     Service::ALL.into_iter().map(body).collect()
 }
 
-fn ended(bodies: &[Bytes]) -> anyhow::Result<Vec<Option<EndedPart>>> {
-    let checked = |body: &Bytes| {
-        let end = PartEnd::Ok(CheckedJson::new(body.clone())?);
-        Ok(Some(EndedPart {
-            end,
-            took: Duration::ZERO,
-        }))
-    };
+fn ended(bodies: &[Bytes]) -> anyhow::Result<Vec<PartEnd>> {
+    let checked = |body: &Bytes| Ok(PartEnd::Ok(CheckedJson::new(body.clone())?));
     bodies.iter().map(checked).collect()
 }
 

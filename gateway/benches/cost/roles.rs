@@ -66,7 +66,7 @@ async fn fakes() -> anyhow::Result<()> {
 
 async fn gateway(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> {
     let loaded = configured(downstreams, http2)?;
-    let _log = log::start(loaded.config.telemetry.log);
+    let _log = log::start(&loaded.config.telemetry);
     let app = App::bind(loaded.config, loaded.effective).await?;
     announce(&[app.public_address()?])?;
     // Cut off, not drained: nothing is in flight any more.

@@ -9,13 +9,13 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::config::{Config, PageId, ShedStatus};
+use crate::config::{Config, ShedStatus};
 use crate::edge::outbox::{Outbox, PageBody};
 use crate::page::Answer;
-use crate::page::account::Timing;
 use crate::page::assemble::Page;
-use crate::page::refusal::{Refusal, Scope};
-use crate::telemetry::context::TraceContext;
+use crate::page::refusal::Refusal;
+use crate::telemetry::Telemetry;
+use crate::telemetry::record::{Origin, PageRecord};
 
 const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -29,8 +29,7 @@ const RETRY_JITTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Respond {
     shed: ShedStatus,
-    downstreams: Vec<String>,
-    parts: Vec<Vec<String>>,
+    telemetry: Arc<Telemetry>,
 }
 
 /// RFC 9457, with the gateway's own members.
@@ -49,59 +48,37 @@ struct Problem<'a> {
 }
 
 impl Respond {
-    /// With the names and the shed status of `config`.
-    pub fn new(config: &Config) -> Self {
-        let names =
-            |page: &crate::config::Page| page.parts.iter().map(|p| p.name.to_string()).collect();
+    /// With the shed status of `config`, and the names that telemetry has.
+    pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Self {
         Self {
             shed: config.shed.status,
-            downstreams: config
-                .downstreams
-                .iter()
-                .map(|d| d.name.to_string())
-                .collect(),
-            parts: config.pages.iter().map(names).collect(),
+            telemetry,
         }
     }
 
     /// The answer to a request for a page.
-    pub fn answer(
-        &self,
-        page: PageId,
-        answer: Answer,
-        id: Option<&HeaderValue>,
-        trace: &TraceContext,
-        outbox: &Arc<Outbox>,
-    ) -> Response<PageBody> {
+    pub fn answer(&self, answer: Answer, outbox: &Arc<Outbox>) -> Response<PageBody> {
+        let record = &answer.record;
         let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, outbox);
         let mut response = match answer.result {
-            Ok(page) => whole(page, trace).map(with_ticket),
-            Err(refusal) => self.problem(&refusal, id, trace).map(with_ticket),
+            Ok(page) => whole(page, &record.origin).map(with_ticket),
+            Err(refusal) => self.problem(&refusal, &record.origin).map(with_ticket),
         };
-        let timing = self.server_timing(page, &answer.timing);
+        let timing = self.server_timing(record);
         response.headers_mut().insert(SERVER_TIMING, timing);
         response
     }
 
     /// The answer to a request that never became one for a page.
-    pub fn refuse(
-        &self,
-        refusal: &Refusal,
-        id: Option<&HeaderValue>,
-        trace: &TraceContext,
-    ) -> Response<PageBody> {
-        self.problem(refusal, id, trace).map(PageBody::new)
+    pub fn refuse(&self, refusal: &Refusal, origin: &Origin) -> Response<PageBody> {
+        self.problem(refusal, origin).map(PageBody::new)
     }
 
-    fn problem(
-        &self,
-        refusal: &Refusal,
-        id: Option<&HeaderValue>,
-        trace: &TraceContext,
-    ) -> Response<Bytes> {
+    fn problem(&self, refusal: &Refusal, origin: &Origin) -> Response<Bytes> {
         let row = refusal.row(self.shed);
         let retry = row.retry_after.map(jittered);
-        let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
+        let request_id = request_id.unwrap_or_default();
         let problem = Problem {
             r#type: format!("urn:gateway:problem:{}", row.reason),
             title: row.title,
@@ -109,14 +86,14 @@ impl Respond {
             detail: refusal.detail(),
             instance: format!("urn:gateway:request:{request_id}"),
             reason: row.reason,
-            scope: row.scope.map(|scope| self.scope(scope)),
+            scope: row.scope.map(|scope| self.telemetry.names().scope(scope)),
             retry_after_ms: retry.map(|retry| retry.as_millis() as u64),
             request_id,
-            trace_id: trace.trace_id_hex(),
+            trace_id: origin.trace.trace_id_hex(),
         };
         // Strings and numbers only: there is nothing in it that could fail to serialise.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = json(row.status, "application/problem+json", body.into(), trace);
+        let mut response = json(row.status, "application/problem+json", body.into(), origin);
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(retry) = retry {
@@ -134,37 +111,22 @@ impl Respond {
         response
     }
 
-    fn scope(&self, scope: Scope) -> String {
-        match scope {
-            Scope::Client => "client".into(),
-            Scope::Gateway => "gateway".into(),
-            Scope::Downstream(id) => format!("downstream:{}", self.downstreams[id.0]),
-        }
-    }
-
     /// <https://www.w3.org/TR/server-timing/>: durations in milliseconds.
-    fn server_timing(&self, page: PageId, timing: &Timing) -> HeaderValue {
-        let mut text = String::with_capacity(48 * (timing.parts.len() + 2));
-        if let Some(wait) = timing.wait {
-            push_timed(&mut text, "admission", wait);
+    fn server_timing(&self, record: &PageRecord) -> HeaderValue {
+        let mut text = String::with_capacity(48 * (record.parts.len() + 2));
+        if let Some(wait) = record.admission {
+            push_timed(&mut text, "admission", wait.took);
             text.push_str(", ");
         }
-        for (name, ended) in self.parts[page.0].iter().zip(&timing.parts) {
-            let status = match ended {
-                Some(part) => {
-                    push_timed(&mut text, name, part.took);
-                    part.end.status()
-                }
-                None => {
-                    text.push_str(name);
-                    "cancelled"
-                }
-            };
+        let names = &self.telemetry.names().pages[record.page].parts;
+        for (names, part) in names.iter().zip(&record.parts) {
+            let took = part.call.as_ref().map(|call| call.stretch.took);
+            push_timed(&mut text, &names.name, took.unwrap_or_default());
             text.push_str(";desc=\"");
-            text.push_str(status);
+            text.push_str(part.status.as_str());
             text.push_str("\", ");
         }
-        push_timed(&mut text, "total", timing.total);
+        push_timed(&mut text, "total", record.total());
         visible(text)
     }
 }
@@ -177,8 +139,8 @@ fn push_timed(text: &mut String, name: &str, took: Duration) {
     let _ = write!(text, "{name};dur={whole}.{part:02}");
 }
 
-fn whole(page: Page, trace: &TraceContext) -> Response<Bytes> {
-    let mut response = json(StatusCode::OK, "application/json", page.body, trace);
+fn whole(page: Page, origin: &Origin) -> Response<Bytes> {
+    let mut response = json(StatusCode::OK, "application/json", page.body, origin);
     let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
     response.headers_mut().insert(COMPLETE, complete);
     if !page.complete {
@@ -193,7 +155,7 @@ fn json(
     status: StatusCode,
     content_type: &'static str,
     body: Bytes,
-    trace: &TraceContext,
+    origin: &Origin,
 ) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -202,7 +164,7 @@ fn json(
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
         .headers_mut()
-        .insert(TRACEPARENT, trace.traceparent(trace.span_id));
+        .insert(TRACEPARENT, origin.trace.traceparent(origin.trace.span_id));
     response
 }
 

@@ -1,58 +1,53 @@
 //! Every page ends in exactly one outcome, however it ends.
 //!
 //! A `Life` begins with the page and is told how the page ended; dropped before
-//! that, the page was cancelled, or a defect ended it.
+//! that, the page was cancelled, or a defect ended it. Either way the page's record
+//! is told to telemetry once.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::sync::Arc;
 
 use crate::config::{PageId, ShedStatus};
+use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
 use crate::page::assemble::Page;
-use crate::page::deadline::now;
-use crate::page::fan_out::EndedPart;
+use crate::page::deadline::{now, wall_clock};
 use crate::page::refusal::Refusal;
-use crate::page::{Answer, PageRequest};
-use crate::telemetry::counts::Counts;
-use crate::telemetry::events;
+use crate::telemetry::Telemetry;
 use crate::telemetry::names::PageOutcome;
+use crate::telemetry::record::{Origin, PageRecord, PartRecord, Stretch};
 
-/// Where a page's time went.
-#[derive(Clone, Debug, Default)]
-pub struct Timing {
-    /// Waiting for permits; `None` when it never came to that.
-    pub wait: Option<Duration>,
-    /// By part, in the page's order; `None` for one that was cancelled or never began.
-    pub parts: Vec<Option<EndedPart>>,
-    /// From arrival to answer.
-    pub total: Duration,
-}
-
-/// Counts a page exactly once: as it ended, or as cancelled when it is dropped before.
+/// Tells of a page exactly once: as it ended, or as cancelled when it is dropped before.
 pub(super) struct Life<'a> {
-    counts: &'a Counts,
-    page: PageId,
-    arrived: Instant,
+    telemetry: &'a Telemetry,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
-    /// Where its time went so far.
-    pub(super) timing: Timing,
-    outcome: PageOutcome,
-    reason: Option<&'static str>,
+    /// What the page did so far.
+    pub(super) record: PageRecord,
+    told: bool,
 }
 
 impl<'a> Life<'a> {
-    pub(super) fn begin(counts: &'a Counts, request: &PageRequest) -> Self {
-        Self {
-            counts,
-            page: request.page,
-            arrived: request.arrived,
-            ticket: None,
-            timing: Timing::default(),
+    pub(super) fn begin(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
+        let record = PageRecord {
+            origin: Arc::clone(origin),
+            page: page.0,
+            deadline: None,
+            admission: None,
+            parts: Vec::new(),
+            assembly: None,
+            ended: origin.arrived,
+            ended_at: std::time::UNIX_EPOCH,
             outcome: PageOutcome::Cancelled,
+            status: None,
             reason: None,
+            scope: None,
+        };
+        Self {
+            telemetry,
+            ticket: None,
+            record,
+            told: false,
         }
     }
 
@@ -61,47 +56,99 @@ impl<'a> Life<'a> {
         &mut self,
         permits: impl Future<Output = Result<V, Shed>>,
     ) -> Result<V, Refusal> {
-        let began = now();
+        let waiting = Measured::begin(&mut self.record.admission);
         let verdict = permits.await;
-        self.timing.wait = Some(now() - began);
+        drop(waiting);
         verdict.map_err(Refusal::from)
     }
 
+    /// As many parts as the page has, none of them begun.
+    pub(super) fn parts(&mut self, count: usize) -> &mut [PartRecord] {
+        self.record.parts.resize_with(count, PartRecord::default);
+        &mut self.record.parts
+    }
+
+    /// Measures the writing of the page.
+    pub(super) fn assemble(&mut self, assemble: impl FnOnce() -> Page) -> Page {
+        let _writing = Measured::begin(&mut self.record.assembly);
+        assemble()
+    }
+
     pub(super) fn end(mut self, result: Result<Page, Refusal>, shed: ShedStatus) -> Answer {
-        self.timing.total = now() - self.arrived;
-        (self.outcome, self.reason) = match &result {
-            Ok(page) if page.complete => (PageOutcome::Complete, None),
-            Ok(_) => (PageOutcome::Partial, None),
-            Err(refusal) => {
-                let row = refusal.row(shed);
-                (row.outcome, Some(row.reason))
-            }
-        };
+        match &result {
+            Ok(page) => self.served(page),
+            Err(refusal) => self.refused(refusal, shed),
+        }
         let ticket = self.ticket.take();
-        let timing = std::mem::take(&mut self.timing);
-        events::page_ended(
-            self.counts.page_name(self.page.0),
-            self.outcome,
-            self.reason,
-            timing.total,
-        );
+        let record = self.tell();
         Answer {
             result,
             ticket,
-            timing,
+            record,
         }
+    }
+
+    fn served(&mut self, page: &Page) {
+        self.record.outcome = match page.complete {
+            true => PageOutcome::Complete,
+            false => PageOutcome::Partial,
+        };
+        self.record.status = Some(200);
+    }
+
+    fn refused(&mut self, refusal: &Refusal, shed: ShedStatus) {
+        let row = refusal.row(shed);
+        self.record.outcome = row.outcome;
+        self.record.status = Some(row.status.as_u16());
+        self.record.reason = Some(row.reason);
+        self.record.scope = row.scope;
+    }
+
+    fn tell(&mut self) -> Arc<PageRecord> {
+        self.told = true;
+        self.record.ended = now();
+        self.record.ended_at = wall_clock();
+        let record = PageRecord {
+            origin: Arc::clone(&self.record.origin),
+            parts: std::mem::take(&mut self.record.parts),
+            ..self.record
+        };
+        let record = Arc::new(record);
+        self.telemetry.page_ended(&record);
+        record
     }
 }
 
 impl Drop for Life<'_> {
     fn drop(&mut self) {
-        if self.outcome == PageOutcome::Cancelled {
-            if std::thread::panicking() {
-                self.outcome = PageOutcome::Failed;
-            }
-            let page = self.counts.page_name(self.page.0);
-            events::page_ended(page, self.outcome, None, now() - self.arrived);
+        if self.told {
+            return;
         }
-        self.counts.page(self.page.0, self.outcome);
+        if std::thread::panicking() {
+            // The edge catches it and answers so.
+            self.refused(&Refusal::Internal, ShedStatus::TooManyRequests);
+        }
+        self.tell();
+    }
+}
+
+/// Writes down when something began and, when dropped, how long it took.
+struct Measured<'a>(&'a mut Option<Stretch>);
+
+impl<'a> Measured<'a> {
+    fn begin(slot: &'a mut Option<Stretch>) -> Self {
+        *slot = Some(Stretch {
+            began: now(),
+            took: std::time::Duration::ZERO,
+        });
+        Self(slot)
+    }
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        if let Some(stretch) = self.0 {
+            stretch.took = now() - stretch.began;
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::page::fan_out::{EndedPart, PartEnd};
+use crate::page::fan_out::PartEnd;
 use crate::page::plan::PlannedPart;
 
 /// A page that is served.
@@ -17,15 +17,14 @@ pub struct Page {
 }
 
 /// Writes the page. Names of parts need no escaping: see [`crate::config::Name`].
-pub fn assemble(parts: &[PlannedPart], ends: &[Option<EndedPart>]) -> Page {
-    let all = || parts.iter().zip(ends.iter().flatten());
-    let complete = all().all(|(_, ended)| ended.end.lost().is_none());
-    let mut body =
-        Vec::with_capacity(all().map(|(part, ended)| room(part, ended)).sum::<usize>() + 64);
+pub fn assemble(parts: &[PlannedPart], ends: &[PartEnd]) -> Page {
+    let all = || parts.iter().zip(ends);
+    let complete = all().all(|(_, end)| end.lost().is_none());
+    let mut body = Vec::with_capacity(all().map(|(part, end)| room(part, end)).sum::<usize>() + 64);
     body.extend_from_slice(b"{\"complete\":");
     body.extend_from_slice(if complete { b"true" } else { b"false" });
     body.extend_from_slice(b",\"missing\":[");
-    let lost = all().filter(|(_, ended)| ended.end.lost().is_some());
+    let lost = all().filter(|(_, end)| end.lost().is_some());
     for (index, (part, _)) in lost.enumerate() {
         separate(&mut body, index);
         body.push(b'"');
@@ -33,9 +32,9 @@ pub fn assemble(parts: &[PlannedPart], ends: &[Option<EndedPart>]) -> Page {
         body.push(b'"');
     }
     body.extend_from_slice(b"],\"parts\":{");
-    for (index, (part, ended)) in all().enumerate() {
+    for (index, (part, end)) in all().enumerate() {
         separate(&mut body, index);
-        write_part(&mut body, part, &ended.end);
+        write_part(&mut body, part, end);
     }
     body.extend_from_slice(b"}}");
     Page {
@@ -48,7 +47,7 @@ fn write_part(body: &mut Vec<u8>, part: &PlannedPart, end: &PartEnd) {
     body.push(b'"');
     body.extend_from_slice(part.name.as_bytes());
     body.extend_from_slice(b"\":{\"status\":\"");
-    body.extend_from_slice(end.status().as_bytes());
+    body.extend_from_slice(end.status().as_str().as_bytes());
     body.push(b'"');
     if let PartEnd::Ok(json) = end {
         body.extend_from_slice(b",\"data\":");
@@ -68,8 +67,8 @@ fn separate(body: &mut Vec<u8>, index: usize) {
 }
 
 /// Upper bound of a part's bytes in the body, twice its name included.
-fn room(part: &PlannedPart, ended: &EndedPart) -> usize {
-    let data = if let PartEnd::Ok(json) = &ended.end {
+fn room(part: &PlannedPart, end: &PartEnd) -> usize {
+    let data = if let PartEnd::Ok(json) = end {
         json.as_bytes().len()
     } else {
         0

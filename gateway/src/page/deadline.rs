@@ -4,7 +4,7 @@
 //! until an instant, never for a duration, so waits cannot add up. Time is
 //! tokio's, so a paused clock simulates all of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -15,6 +15,11 @@ use tokio::time::Instant;
 )]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// The time of day: for records that leave the process, never for measuring.
+pub fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The instant by which something must have ended, or none.

@@ -1,7 +1,7 @@
 //! One call: a permit goes in, one outcome comes out.
 //!
 //! A call never runs past its deadline, holds its permit exactly as long as it
-//! runs, and is counted exactly once, also when its future is dropped. What
+//! runs, and is told of exactly once, also when its future is dropped. What
 //! carries it to the downstream is a [`Transport`].
 
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::config::DownstreamId;
 use crate::page::admission::Permit;
 use crate::page::deadline::{Deadline, now};
 use crate::page::json::{CheckedJson, JsonError};
-use crate::telemetry::counts::Counts;
-use crate::telemetry::events;
-use crate::telemetry::names::CallOutcome;
+use crate::telemetry::Telemetry;
+use crate::telemetry::names::{CallOutcome, PartStatus};
+use crate::telemetry::record::{CallRecord, PartRecord, Stretch};
 
 /// Carries calls. Dropping the returned future must end the work at the downstream,
 /// and must fail no other call.
@@ -74,6 +74,18 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Which kind it is, for searching: one of few.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Broken(_) => "broken",
+            Self::Status(_) => "status",
+            Self::TooLarge(_) => "too_large",
+            Self::Encoded => "encoded",
+            Self::Json(_) => "json",
+        }
+    }
+
     /// Whether the same page might well succeed a moment later.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -106,28 +118,54 @@ impl CallEnd {
             Self::Failed(_) => CallOutcome::Failed,
         }
     }
+
+    fn status(&self) -> PartStatus {
+        match self {
+            Self::Ok(_) => PartStatus::Ok,
+            Self::NotFound => PartStatus::NotFound,
+            Self::Late => PartStatus::Late,
+            Self::Failed(_) => PartStatus::Failed,
+        }
+    }
 }
 
-/// Runs one call until it ends or `deadline` comes; returns how it ended and how long it took.
+/// A call that is about to begin.
+#[derive(Debug)]
+pub struct PlannedCall {
+    /// What is sent.
+    pub request: CallRequest,
+    /// Of its client span; the request says the same.
+    pub span_id: u64,
+    /// When it begins.
+    pub begins: Instant,
+    /// By when it must have ended.
+    pub deadline: Deadline,
+}
+
+/// Runs one call until it ends or its deadline comes, and writes into `part` what it did.
 pub async fn call<T: Transport>(
     transport: &T,
-    counts: &Counts,
+    telemetry: &Telemetry,
     permit: Permit,
-    request: CallRequest,
-    deadline: Deadline,
-) -> (CallEnd, Duration) {
-    let record = CallRecord::begin(counts, permit.downstream());
-    let end = match deadline
-        .limit(transport.call(permit.downstream(), request))
+    planned: PlannedCall,
+    part: &mut PartRecord,
+) -> CallEnd {
+    let mut running = Running::begin(telemetry, permit.downstream(), &planned, part);
+    let end = match planned
+        .deadline
+        .limit(transport.call(permit.downstream(), planned.request))
         .await
     {
-        Ok(Ok(reply)) => judge(reply),
+        Ok(Ok(reply)) => {
+            running.call().http_status = Some(reply.status);
+            judge(reply)
+        }
         Ok(Err(cause)) => CallEnd::Failed(cause),
         Err(_elapsed) => CallEnd::Late,
     };
     drop(permit);
-    let took = record.end(&end);
-    (end, took)
+    running.end(&end);
+    end
 }
 
 fn judge(reply: Reply) -> CallEnd {
@@ -142,35 +180,59 @@ fn judge(reply: Reply) -> CallEnd {
     }
 }
 
-/// Counts a call exactly once: as it ended, or as cancelled when it is dropped before.
-struct CallRecord<'a> {
-    counts: &'a Counts,
+/// Tells of a call exactly once: as it ended, or as cancelled when it is dropped before.
+struct Running<'a> {
+    telemetry: &'a Telemetry,
     downstream: DownstreamId,
-    started: Instant,
+    part: &'a mut PartRecord,
     outcome: CallOutcome,
 }
 
-impl<'a> CallRecord<'a> {
-    fn begin(counts: &'a Counts, downstream: DownstreamId) -> Self {
+impl<'a> Running<'a> {
+    fn begin(
+        telemetry: &'a Telemetry,
+        downstream: DownstreamId,
+        planned: &PlannedCall,
+        part: &'a mut PartRecord,
+    ) -> Self {
+        part.call = Some(CallRecord {
+            span_id: planned.span_id,
+            stretch: Stretch {
+                began: planned.begins,
+                took: Duration::ZERO,
+            },
+            budget_left: planned.deadline.left(planned.begins),
+            http_status: None,
+            failure: None,
+        });
         Self {
-            counts,
+            telemetry,
             downstream,
-            started: now(),
+            part,
             outcome: CallOutcome::Cancelled,
         }
     }
 
-    fn end(mut self, end: &CallEnd) -> Duration {
+    fn call(&mut self) -> &mut CallRecord {
+        #[expect(clippy::expect_used, reason = "`begin` made it, nobody takes it")]
+        self.part.call.as_mut().expect("a running call is recorded")
+    }
+
+    fn end(mut self, end: &CallEnd) {
         self.outcome = end.outcome();
+        self.part.status = end.status();
         if let CallEnd::Failed(cause) = end {
-            events::call_failed(self.counts.downstream_name(self.downstream.0), cause);
+            self.call().failure = Some((cause.kind(), cause.to_string()));
         }
-        now() - self.started
     }
 }
 
-impl Drop for CallRecord<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.counts.call(self.downstream.0, self.outcome);
+        let call = self.call();
+        call.stretch.took = now() - call.stretch.began;
+        let took = call.stretch.took;
+        self.telemetry
+            .call_ended(self.downstream, self.outcome, took);
     }
 }

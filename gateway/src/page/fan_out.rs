@@ -4,15 +4,15 @@
 //! returns, or is dropped, every call has been dropped and every permit is home
 //! before the next line of the caller runs. Nothing can outlive its page.
 
-use std::time::Duration;
-
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::page::admission::Permits;
+use crate::page::admission::{Permit, Permits};
 use crate::page::downstream::CallEnd;
 use crate::page::json::CheckedJson;
 use crate::page::plan::PlannedPart;
 use crate::page::refusal::Refusal;
+use crate::telemetry::names::PartStatus;
+use crate::telemetry::record::PartRecord;
 
 /// How one part ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +34,13 @@ pub enum PartEnd {
 
 impl PartEnd {
     /// The `status` clients see.
-    pub fn status(&self) -> &'static str {
+    pub fn status(&self) -> PartStatus {
         match self {
-            Self::Ok(_) => "ok",
-            Self::NotFound => "not_found",
-            Self::Late => "late",
-            Self::Failed { .. } => "failed",
-            Self::Shed => "shed",
+            Self::Ok(_) => PartStatus::Ok,
+            Self::NotFound => PartStatus::NotFound,
+            Self::Late => PartStatus::Late,
+            Self::Failed { .. } => PartStatus::Failed,
+            Self::Shed => PartStatus::Shed,
         }
     }
 
@@ -78,55 +78,46 @@ impl From<CallEnd> for PartEnd {
     }
 }
 
-/// A part that ended, and how long its call took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndedPart {
-    /// How it ended.
-    pub end: PartEnd,
-    /// Zero for a part that was never called.
-    pub took: Duration,
-}
-
 /// Runs `call` for every part that has a permit, all at once, until each has ended
-/// or a required one is lost. `ends` holds, in the page's order, the parts that
-/// ended; those still `None` after an error were cancelled.
+/// or a required one is lost. `records`, one per part, say what became of each; those
+/// of parts that had not ended are left cancelled.
 ///
 /// # Errors
 /// The page's [`Refusal`] as soon as a required part is lost.
 pub async fn fan_out<'a, C, F>(
     parts: &'a [PlannedPart],
     permits: Permits,
-    ends: &mut Vec<Option<EndedPart>>,
+    records: &'a mut [PartRecord],
     call: C,
-) -> Result<(), Refusal>
+) -> Result<Vec<PartEnd>, Refusal>
 where
-    C: Fn(&'a PlannedPart, crate::page::admission::Permit) -> F,
-    F: Future<Output = (CallEnd, Duration)>,
+    C: Fn(&'a PlannedPart, Permit, &'a mut PartRecord) -> F,
+    F: Future<Output = CallEnd>,
 {
-    ends.resize(parts.len(), None);
+    // Replaced as the parts end; no page is made while one has not.
+    let mut ends = vec![PartEnd::Shed; parts.len()];
     let mut running = FuturesUnordered::new();
-    for (index, (part, permit)) in parts.iter().zip(permits).enumerate() {
+    let planned = parts.iter().zip(permits).zip(records).enumerate();
+    for (index, ((part, permit), record)) in planned {
         match permit {
             Some(permit) => {
-                let call = call(part, permit);
+                let call = call(part, permit, record);
                 running.push(async move { (index, call.await) });
             }
-            None => settle(part, &mut ends[index], PartEnd::Shed, Duration::ZERO)?,
+            None => {
+                record.status = PartStatus::Shed;
+                unless_required(part, &PartEnd::Shed)?;
+            }
         }
     }
-    while let Some((index, (end, took))) = running.next().await {
-        settle(&parts[index], &mut ends[index], end.into(), took)?;
+    while let Some((index, end)) = running.next().await {
+        ends[index] = end.into();
+        unless_required(&parts[index], &ends[index])?;
     }
-    Ok(())
+    Ok(ends)
 }
 
-fn settle(
-    part: &PlannedPart,
-    slot: &mut Option<EndedPart>,
-    end: PartEnd,
-    took: Duration,
-) -> Result<(), Refusal> {
+fn unless_required(part: &PlannedPart, end: &PartEnd) -> Result<(), Refusal> {
     let lost = end.refusal(part).filter(|_| part.required);
-    *slot = Some(EndedPart { end, took });
     lost.map_or(Ok(()), Err)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::config::{DownstreamId, ShedStatus};
-use crate::telemetry::names::PageOutcome;
+use crate::telemetry::names::{PageOutcome, Scope};
 
 /// A page that is not served, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,17 +44,6 @@ pub enum Refusal {
     Draining,
     /// The gateway itself failed; a defect.
     Internal,
-}
-
-/// The limit or part a refusal is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The client's own rate or budget.
-    Client,
-    /// The whole gateway.
-    Gateway,
-    /// One downstream.
-    Downstream(DownstreamId),
 }
 
 /// One row of the table.

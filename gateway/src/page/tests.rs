@@ -8,6 +8,7 @@ use super::admission::core::NegativeControl;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config;
+use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::PageOutcome;
 
 const MS: Duration = Duration::from_millis(1);
@@ -31,7 +32,11 @@ fn two_required_one_optional() -> Config {
 }
 
 fn pages(config: &Config, simulated: &Simulated) -> Arc<Pages<Simulated>> {
-    Arc::new(Pages::new(config, simulated.clone()))
+    Arc::new(Pages::new(config, simulated.clone(), told(config)))
+}
+
+fn told(config: &Config) -> Arc<Telemetry> {
+    Arc::new(Telemetry::new(config))
 }
 
 fn admission(config: &Config, control: Option<NegativeControl>) -> Arc<Admission> {
@@ -47,9 +52,13 @@ fn request() -> PageRequest {
         params: vec!["x".into()],
         client: ClientKey(1),
         timeout_ms: None,
-        arrived: now(),
         headers: HeaderMap::new(),
-        trace: TraceContext::new(),
+        origin: Arc::new(Origin {
+            arrived: now(),
+            method: "GET",
+            request_id: None,
+            trace: TraceContext::new(),
+        }),
     }
 }
 
@@ -72,7 +81,7 @@ async fn a_whole_page_takes_as_long_as_its_slowest_part_and_keeps_the_configs_or
     let simulated = Simulated::new([Answers::ok(80), Answers::ok(20), Answers::ok(50)]);
     let pages = pages(&two_required_one_optional(), &simulated);
     let answer = pages.serve(request()).await;
-    assert_eq!(answer.timing.total, 80 * MS);
+    assert_eq!(answer.record.total(), 80 * MS);
     assert_eq!(
         body(&answer),
         r#"{"complete":true,"missing":[],"parts":{"a":{"status":"ok","data":{}},"b":{"status":"ok","data":{}},"c":{"status":"ok","data":{}}}}"#
@@ -87,7 +96,7 @@ async fn an_optional_part_that_hangs_is_late_at_the_deadline_less_the_reserve() 
     let simulated = Simulated::new([Answers::ok(80), Answers::ok(20), Answers::never()]);
     let pages = pages(&two_required_one_optional(), &simulated);
     let answer = pages.serve(request()).await;
-    assert_eq!(answer.timing.total, 295 * MS);
+    assert_eq!(answer.record.total(), 295 * MS);
     assert!(body(&answer).ends_with(r#""c":{"status":"late","retryable":true}}}"#));
     assert!(body(&answer).starts_with(r#"{"complete":false,"missing":["c"],"#));
     assert_eq!(simulated.seen(2).aborted, 1);
@@ -100,8 +109,11 @@ async fn a_part_with_a_timeout_of_its_own_is_late_then() {
     config.pages[0].parts[1].timeout = Some(120 * MS);
     let simulated = Simulated::new([Answers::ok(80), Answers::never()]);
     let answer = pages(&config, &simulated).serve(request()).await;
-    assert_eq!(answer.timing.total, 120 * MS);
-    assert_eq!(answer.timing.parts[1].as_ref().unwrap().took, 120 * MS);
+    assert_eq!(answer.record.total(), 120 * MS);
+    assert_eq!(
+        answer.record.parts[1].call.as_ref().unwrap().stretch.took,
+        120 * MS
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +121,7 @@ async fn a_required_part_that_hangs_ends_the_page_and_its_siblings_at_the_deadli
     let simulated = Simulated::new([Answers::never(), Answers::ok(20), Answers::never()]);
     let pages = pages(&two_required_one_optional(), &simulated);
     let answer = pages.serve(request()).await;
-    assert_eq!(answer.timing.total, 295 * MS);
+    assert_eq!(answer.record.total(), 295 * MS);
     assert_eq!(answer.result, Err(Refusal::Deadline(DownstreamId(0))));
     assert_eq!(
         (simulated.seen(0).aborted, simulated.seen(2).aborted),
@@ -122,7 +134,7 @@ async fn a_required_part_that_fails_cancels_its_siblings_at_once() {
     let simulated = Simulated::new([Answers::status(5, 500), Answers::ok(200), Answers::ok(200)]);
     let pages = pages(&two_required_one_optional(), &simulated);
     let answer = pages.serve(request()).await;
-    assert_eq!(answer.timing.total, 5 * MS);
+    assert_eq!(answer.record.total(), 5 * MS);
     assert_eq!(
         answer.result,
         Err(Refusal::DownstreamFailed(DownstreamId(0)))
@@ -142,6 +154,7 @@ async fn a_required_part_that_fails_cancels_its_siblings_at_once() {
     );
     let cancelled = |d| {
         pages
+            .telemetry()
             .counts()
             .calls(d, crate::telemetry::names::CallOutcome::Cancelled)
     };
@@ -187,7 +200,7 @@ async fn a_page_without_permits_waits_for_max_wait_and_starts_nothing() {
     let [first, second, third] = [(); 3].map(|()| pages.serve(request()));
     let (_, _, third) = tokio::join!(first, second, third);
     assert_eq!(third.result, Err(Refusal::BulkheadFull(DownstreamId(0))));
-    assert_eq!(third.timing.total, 50 * MS);
+    assert_eq!(third.record.total(), 50 * MS);
     assert_eq!(simulated.seen(0).started, 2);
 }
 
@@ -202,7 +215,7 @@ async fn an_optional_part_without_a_permit_is_shed_and_the_page_goes_on() {
     };
     let (_, third) = tokio::join!(futures_util::future::join_all(slow), third);
     assert!(body(&third).ends_with(r#""c":{"status":"shed","retryable":true}}}"#));
-    assert_eq!(third.timing.total, 10 * MS);
+    assert_eq!(third.record.total(), 10 * MS);
 }
 
 /// Two pages hold all permits until 30 ms; four more come, one per millisecond. The queue
@@ -219,7 +232,7 @@ async fn crowd(pages: &Arc<Pages<Simulated>>) -> Vec<(Option<&'static str>, Dura
     };
     answers
         .iter()
-        .map(|answer| (reason(answer), answer.timing.total))
+        .map(|answer| (reason(answer), answer.record.total()))
         .collect()
 }
 
@@ -246,7 +259,12 @@ async fn order_of_two_waiters(control: Option<NegativeControl>) -> Vec<bool> {
     config.downstreams[0].permits = std::num::NonZeroU32::new(1);
     let simulated = Simulated::new([Answers::ok(40)]);
     let admission = admission(&config, control);
-    let pages = Arc::new(Pages::with_admission(&config, simulated, admission));
+    let pages = Arc::new(Pages::with_admission(
+        &config,
+        simulated,
+        told(&config),
+        admission,
+    ));
     let page = |delay: u32| {
         let pages = &pages;
         async move {
@@ -273,7 +291,7 @@ async fn without_a_ticket_a_page_is_refused_at_once() {
     let (first, second) = tokio::join!(pages.serve(request()), pages.serve(request()));
     assert!(first.result.is_ok());
     assert_eq!(
-        (second.result, second.timing.total),
+        (second.result, second.record.total()),
         (Err(Refusal::GatewayFull), Duration::ZERO)
     );
     // The first answer still holds its ticket: its bytes have not left.
@@ -323,7 +341,7 @@ async fn a_client_may_lower_its_budget_but_not_raise_it() {
                 ..request()
             })
             .await;
-        assert_eq!(answer.timing.total, total * MS, "{asked}");
+        assert_eq!(answer.record.total(), total * MS, "{asked}");
     }
     for hopeless in ["0", "5"] {
         let timeout_ms = Some(HeaderValue::from_static(hopeless));
@@ -377,7 +395,7 @@ async fn a_wait_that_the_deadline_cuts_short_says_so() {
         hurried.result,
         Err(Refusal::DeadlineUnreachable(Some(DownstreamId(0))))
     );
-    assert_eq!(hurried.timing.total, 25 * MS);
+    assert_eq!(hurried.record.total(), 25 * MS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -422,7 +440,12 @@ async fn drop_at_every_poll(control: Option<NegativeControl>) -> Result<(), Stri
     for polls in 0.. {
         let simulated = Simulated::new([Answers::ok(20), Answers::ok(30), Answers::ok(40)]);
         let admission = admission(&config, control);
-        let pages = Arc::new(Pages::with_admission(&config, simulated.clone(), admission));
+        let pages = Arc::new(Pages::with_admission(
+            &config,
+            simulated.clone(),
+            told(&config),
+            admission,
+        ));
         let others = [(); 4].map(|()| pages.serve(request()));
         let dropped = drop_after(pages.serve(request()), polls);
         let (others, dropped) = tokio::join!(futures_util::future::join_all(others), dropped);
@@ -436,7 +459,7 @@ async fn drop_at_every_poll(control: Option<NegativeControl>) -> Result<(), Stri
             ));
         }
         let ended: u64 = PageOutcome::ALL
-            .map(|outcome| pages.counts().pages(0, outcome))
+            .map(|outcome| pages.telemetry().counts().pages(0, outcome))
             .iter()
             .sum();
         // A future that was never polled has never been a page.
@@ -529,7 +552,12 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
     let mut random = fastrand::Rng::with_seed(seed);
     let simulated = Simulated::new([Answers::ok(40), Answers::ok(30), Answers::ok(60)]);
     let admission = admission(&config, control);
-    let pages = Arc::new(Pages::with_admission(&config, simulated.clone(), admission));
+    let pages = Arc::new(Pages::with_admission(
+        &config,
+        simulated.clone(),
+        told(&config),
+        admission,
+    ));
     let began = now();
     let (mut clients, mut arrived) = (tokio::task::JoinSet::new(), 0);
     let mut broken = Vec::new();
@@ -558,7 +586,7 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
         arrived += 1;
         clients.spawn(async move {
             let answered = tokio::time::timeout(patience * MS, served.serve(request())).await;
-            answered.map(|answer| answer.timing.total)
+            answered.map(|answer| answer.record.total())
         });
         // Let everything that is due at this instant happen before it is looked at.
         for _ in 0..20 {
@@ -589,7 +617,7 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
         broken.push("every permit comes home");
     }
     let ended: u64 = PageOutcome::ALL
-        .map(|outcome| pages.counts().pages(0, outcome))
+        .map(|outcome| pages.telemetry().counts().pages(0, outcome))
         .iter()
         .sum();
     if ended != arrived {

@@ -1,24 +1,21 @@
 //! The trace a page belongs to: taken from the request, passed on to calls.
 //!
-//! Understood: W3C Trace Context (`traceparent`, `tracestate`) and Datadog's
-//! `x-datadog-*` set. When both come, `traceparent` carries the whole 128-bit
-//! trace id and wins; origin and priority are Datadog's alone and are kept.
-//! Headers that cannot be read start a new trace; they are never an error.
+//! Understood: W3C Trace Context ([`w3c`]) and Datadog's `x-datadog-*` set ([`datadog`]).
+//! When both come and agree, `traceparent` carries the whole 128-bit trace id, and
+//! priority, origin and tags are Datadog's; when they contradict each other,
+//! `traceparent` wins alone. Headers that cannot be read start a new trace; they are
+//! counted, and never an error.
+
+mod datadog;
+#[cfg(test)]
+mod tests;
+mod w3c;
 
 use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Longest `tracestate` passed on, in bytes: the size the W3C asks everybody to carry.
-const MAX_TRACESTATE: usize = 512;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const DD_TRACE_ID: HeaderName = HeaderName::from_static("x-datadog-trace-id");
-const DD_PARENT_ID: HeaderName = HeaderName::from_static("x-datadog-parent-id");
-const DD_PRIORITY: HeaderName = HeaderName::from_static("x-datadog-sampling-priority");
-const DD_ORIGIN: HeaderName = HeaderName::from_static("x-datadog-origin");
-const DD_TAGS: HeaderName = HeaderName::from_static("x-datadog-tags");
+use crate::telemetry::names::BadContext;
 
 /// One request's place in a trace. The ids are never zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,26 +30,34 @@ pub struct TraceContext {
     pub priority: i8,
     /// Datadog's origin, passed on unread.
     pub origin: Option<HeaderValue>,
-    /// The W3C vendor list, passed on unread.
+    /// Datadog's tags of the trace, but for the upper half of its id: `name=value,…`.
+    pub tags: String,
+    /// The W3C vendor list, with Datadog's own member brought up to date.
     pub tracestate: Option<HeaderValue>,
 }
 
 impl TraceContext {
-    /// The context a request brings, or a new trace where it brings none that can be read.
-    pub fn from_headers(headers: &HeaderMap) -> Self {
-        let datadog = from_datadog(headers);
-        let mut context = match (from_w3c(headers), datadog) {
-            (Some(w3c), Some(datadog)) if w3c.trace_id as u64 == datadog.trace_id as u64 => Self {
-                priority: datadog.priority,
-                origin: datadog.origin,
-                ..w3c
-            },
-            (Some(w3c), _) => w3c,
-            (None, Some(datadog)) => datadog,
-            (None, None) => Self::new(),
+    /// The context a request brings, if it brings one that can be read, and what could not be.
+    pub fn from_headers(headers: &HeaderMap) -> (Option<Self>, Vec<BadContext>) {
+        let mut bad = Vec::new();
+        let datadog = datadog::read(headers, &mut bad);
+        let context = match (w3c::read(headers, &mut bad), datadog) {
+            (Some(w3c), Some(datadog)) if w3c.trace_id as u64 == datadog.trace_id as u64 => {
+                Some(Self {
+                    priority: datadog.priority,
+                    origin: datadog.origin.or(w3c.origin),
+                    tags: if datadog.tags.is_empty() {
+                        w3c.tags
+                    } else {
+                        datadog.tags
+                    },
+                    ..w3c
+                })
+            }
+            (Some(w3c), _) => Some(w3c),
+            (None, datadog) => datadog,
         };
-        context.span_id = new_id();
-        context
+        (context.map(w3c::with_current_state), bad)
     }
 
     /// A trace that begins here.
@@ -63,6 +68,7 @@ impl TraceContext {
             parent_id: None,
             priority: 1,
             origin: None,
+            tags: String::new(),
             tracestate: None,
         }
     }
@@ -81,27 +87,24 @@ impl TraceContext {
         header(text)
     }
 
+    /// Datadog's tags of the trace, by name.
+    pub fn datadog_tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tags.split(',').filter_map(|tag| tag.split_once('='))
+    }
+
     /// Writes the headers that are the same for all calls of a page.
     pub fn write_shared(&self, headers: &mut HeaderMap) {
         if let Some(state) = &self.tracestate {
-            headers.insert(TRACESTATE, state.clone());
+            headers.insert(w3c::TRACESTATE, state.clone());
         }
-        headers.insert(DD_TRACE_ID, HeaderValue::from(self.trace_id as u64));
-        headers.insert(DD_PRIORITY, HeaderValue::from(i16::from(self.priority)));
-        headers.insert(
-            DD_TAGS,
-            header(format!("_dd.p.tid={:016x}", self.trace_id >> 64)),
-        );
-        if let Some(origin) = &self.origin {
-            headers.insert(DD_ORIGIN, origin.clone());
-        }
+        datadog::write_shared(self, headers);
     }
 
     /// Writes the headers of a call whose client span is `span`; the rest is
     /// [`TraceContext::write_shared`]'s.
     pub fn write_call(&self, span: u64, headers: &mut HeaderMap) {
-        headers.insert(TRACEPARENT, self.traceparent(span));
-        headers.insert(DD_PARENT_ID, HeaderValue::from(span));
+        headers.insert(w3c::TRACEPARENT, self.traceparent(span));
+        headers.insert(datadog::PARENT_ID, HeaderValue::from(span));
     }
 }
 
@@ -116,68 +119,17 @@ pub fn new_id() -> u64 {
     fastrand::u64(1..)
 }
 
-/// `version-traceid-parentid-flags`, <https://www.w3.org/TR/trace-context/#traceparent-header>.
-fn from_w3c(headers: &HeaderMap) -> Option<TraceContext> {
-    let text = only(headers, &TRACEPARENT)?.to_str().ok()?;
-    let bytes = text.as_bytes();
-    let version = hex(text.get(0..2)?)? as u8;
-    let known_length = bytes.len() == 55 || (version > 0 && bytes.get(55) == Some(&b'-'));
-    let dashes = [2, 35, 52].iter().all(|&at| bytes.get(at) == Some(&b'-'));
-    if version == 0xff || !known_length || !dashes {
-        return None;
-    }
-    let trace_id = hex(text.get(3..35)?).filter(|&id| id != 0)?;
-    let parent_id = hex(text.get(36..52)?).filter(|&id| id != 0)? as u64;
-    let sampled = hex(text.get(53..55)?)? & 1 == 1;
-    Some(TraceContext {
-        trace_id,
-        span_id: parent_id,
-        parent_id: Some(parent_id),
-        priority: i8::from(sampled),
-        origin: None,
-        tracestate: tracestate(headers),
-    })
+/// Whether a header is one of those that carry traces: they may be as long as their
+/// senders make them, and are read here with limits of their own.
+pub fn carries_traces(name: &HeaderName) -> bool {
+    [w3c::TRACEPARENT, w3c::TRACESTATE].contains(name) || name.as_str().starts_with("x-datadog-")
 }
 
-fn from_datadog(headers: &HeaderMap) -> Option<TraceContext> {
-    let low: u64 = parse(headers, &DD_TRACE_ID).filter(|&id| id != 0)?;
-    let tags = only(headers, &DD_TAGS)
-        .and_then(|tags| tags.to_str().ok())
-        .unwrap_or_default();
-    let high = tags
-        .split(',')
-        .find_map(|tag| tag.trim().strip_prefix("_dd.p.tid="))
-        .filter(|tid| tid.len() == 16)
-        .and_then(hex)
-        .unwrap_or(0);
-    Some(TraceContext {
-        trace_id: (high << 64) | u128::from(low),
-        span_id: low,
-        parent_id: parse(headers, &DD_PARENT_ID).filter(|&id| id != 0),
-        priority: parse(headers, &DD_PRIORITY)
-            .filter(|p| (-1..=2).contains(p))
-            .unwrap_or(1),
-        origin: only(headers, &DD_ORIGIN)
-            .filter(|origin| origin.len() <= 64)
-            .cloned(),
-        tracestate: None,
-    })
-}
-
-fn tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
-    only(headers, &TRACESTATE)
-        .filter(|s| (1..=MAX_TRACESTATE).contains(&s.len()))
-        .cloned()
-}
-
-/// The header's value, if it comes exactly once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+/// The header's value, if it comes exactly once and is text.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
-}
-
-fn parse<T: std::str::FromStr>(headers: &HeaderMap, name: &HeaderName) -> Option<T> {
-    only(headers, name)?.to_str().ok()?.parse().ok()
+    let value = values.next().filter(|_| values.next().is_none());
+    value.and_then(|value| value.to_str().ok())
 }
 
 /// Lower-case hex only, as both specifications demand.
@@ -187,88 +139,6 @@ fn hex(text: &str) -> Option<u128> {
 }
 
 fn header(text: String) -> HeaderValue {
-    #[expect(clippy::expect_used, reason = "digits, hex, dots and dashes only")]
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("ids are visible ASCII")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in pairs {
-            map.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        map
-    }
-
-    const W3C: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-    #[test]
-    fn a_w3c_trace_is_continued_with_all_128_bits() {
-        let context = TraceContext::from_headers(&headers(&[("traceparent", W3C)]));
-        assert_eq!(context.trace_id_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(context.parent_id, Some(0x00f0_67aa_0ba9_02b7));
-        assert_ne!(context.span_id, 0x00f0_67aa_0ba9_02b7);
-    }
-
-    #[test]
-    fn a_datadog_trace_is_continued_and_passed_on_in_both_notations() {
-        let context = TraceContext::from_headers(&headers(&[
-            ("x-datadog-trace-id", "11803532876627986230"),
-            ("x-datadog-parent-id", "67667974448284343"),
-            ("x-datadog-sampling-priority", "2"),
-            ("x-datadog-origin", "rum"),
-            ("x-datadog-tags", "_dd.p.dm=-4,_dd.p.tid=4bf92f3577b34da6"),
-        ]));
-        let mut out = HeaderMap::new();
-        context.write_shared(&mut out);
-        context.write_call(7, &mut out);
-        assert_eq!(
-            out["traceparent"],
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000007-01"
-        );
-        assert_eq!(out["x-datadog-trace-id"], "11803532876627986230");
-        assert_eq!(out["x-datadog-parent-id"], "7");
-        assert_eq!(out["x-datadog-sampling-priority"], "2");
-        assert_eq!(out["x-datadog-origin"], "rum");
-        assert_eq!(out["x-datadog-tags"], "_dd.p.tid=4bf92f3577b34da6");
-    }
-
-    #[test]
-    fn when_both_come_the_whole_id_the_origin_and_the_priority_are_kept() {
-        let context = TraceContext::from_headers(&headers(&[
-            ("traceparent", W3C),
-            ("x-datadog-trace-id", "11803532876627986230"),
-            ("x-datadog-sampling-priority", "2"),
-            ("x-datadog-origin", "rum"),
-        ]));
-        assert_eq!(context.trace_id_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(
-            (context.priority, context.origin.unwrap()),
-            (2, "rum".parse().unwrap())
-        );
-    }
-
-    #[test]
-    fn headers_that_cannot_be_read_start_a_new_trace() {
-        let long = format!("{W3C}-extra");
-        for bad in [
-            "",
-            "00",
-            "00-0-0-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e473+-00f067aa0ba902b7-01",
-            &long,
-        ] {
-            let context = TraceContext::from_headers(&headers(&[("traceparent", bad)]));
-            assert_eq!(context.parent_id, None, "{bad:?}");
-        }
-        let twice = headers(&[("traceparent", W3C), ("traceparent", W3C)]);
-        assert_eq!(TraceContext::from_headers(&twice).parent_id, None);
-    }
+    #[expect(clippy::expect_used, reason = "made here, or of what came in headers")]
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("visible ASCII")
 }

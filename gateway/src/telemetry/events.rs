@@ -1,10 +1,15 @@
 //! What happened, as named functions: the one place that decides how loudly.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::telemetry::names::PageOutcome;
+use crate::telemetry::log::json::Text;
+use crate::telemetry::names::configured::{Configured, PageNames};
+use crate::telemetry::record::{PageRecord, PartRecord};
+
+/// Target of the lines of pages: `RUST_LOG=info,gateway::page=warn` leaves them out.
+const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
 pub fn serving(listen: SocketAddr, admin: SocketAddr) {
@@ -61,18 +66,100 @@ pub fn connection_ended(peer: SocketAddr, error: &dyn Display) {
     tracing::debug!(%peer, %error, "connection ended");
 }
 
-/// A page ended.
-pub fn page_ended(page: &str, outcome: PageOutcome, reason: Option<&str>, total: Duration) {
-    let total_ms = total.as_secs_f64() * 1e3;
-    tracing::debug!(page, outcome = outcome.as_str(), reason, total_ms, "page");
+/// A page ended: one line, whatever became of it.
+pub fn page_ended(names: &Configured, record: &PageRecord) {
+    // Making the fields costs more than asking.
+    if !tracing::enabled!(target: PAGE, tracing::Level::INFO) {
+        return;
+    }
+    let origin = &record.origin;
+    let page = &names.pages[record.page];
+    let scope = record.scope.map(|scope| names.scope(scope));
+    let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
+    tracing::info!(
+        target: PAGE,
+        page = page.name,
+        outcome = record.outcome.as_str(),
+        status = record.status,
+        reason = record.reason,
+        scope,
+        request_id,
+        total_ms = milliseconds(record.total()),
+        wait_ms = record.admission.map(|wait| milliseconds(wait.took)),
+        parts = %Parts { page, record },
+        trace_id = %format_args!("{:032x}", origin.trace.trace_id),
+        span_id = %format_args!("{:016x}", origin.trace.span_id),
+        dd.trace_id = %(origin.trace.trace_id as u64),
+        dd.span_id = %origin.trace.span_id,
+        "page"
+    );
 }
 
-/// A call failed.
-pub fn call_failed(downstream: &str, cause: &dyn Display) {
-    tracing::debug!(downstream, %cause, "call failed");
+/// Traces began to be lost.
+pub fn traces_dropped(why: &str) {
+    tracing::warn!(
+        why,
+        "traces are dropped; gateway.telemetry.dropped counts them"
+    );
+}
+
+/// No more of them are.
+pub fn traces_leave_again(dropped: u64) {
+    tracing::info!(dropped, "traces are received again");
 }
 
 /// A defect was caught on its way to the client.
 pub fn panicked(panic: &str) {
     tracing::error!(panic, "a defect ended a request");
+}
+
+/// The parts of a page: `product ok 19.79, pricing failed 5.10 (answered 500)`; in the
+/// alternate form a JSON object, by part, in the page's order.
+struct Parts<'a> {
+    page: &'a PageNames,
+    record: &'a PageRecord,
+}
+
+impl Display for Parts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let write = if f.alternate() { json_part } else { plain_part };
+        let (open, separator, close) = match f.alternate() {
+            true => ("{", ",", "}"),
+            false => ("", ", ", ""),
+        };
+        f.write_str(open)?;
+        for (index, (part, names)) in self.record.parts.iter().zip(&self.page.parts).enumerate() {
+            f.write_str(if index > 0 { separator } else { "" })?;
+            write(f, &names.name, part)?;
+        }
+        f.write_str(close)
+    }
+}
+
+fn plain_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
+    write!(f, "{name} {}", part.status.as_str())?;
+    let Some(call) = &part.call else {
+        return Ok(());
+    };
+    write!(f, " {:.2}", milliseconds(call.stretch.took))?;
+    match &call.failure {
+        Some((_, words)) => write!(f, " ({words})"),
+        None => Ok(()),
+    }
+}
+
+fn json_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
+    write!(f, "\"{name}\":{{\"outcome\":\"{}\"", part.status.as_str())?;
+    if let Some(call) = &part.call {
+        write!(f, ",\"ms\":{}", milliseconds(call.stretch.took))?;
+        if let Some((kind, words)) = &call.failure {
+            write!(f, ",\"cause\":\"{kind}\",\"detail\":{}", Text(words))?;
+        }
+    }
+    f.write_str("}")
+}
+
+/// With hundredths: what is shorter is noise.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_micros() / 10) as f64 / 100.0
 }

@@ -3,8 +3,11 @@
 //! Tag values are closed sets, so they are enums: a new ending of a page or a
 //! call does not compile until everything that counts endings knows it.
 
+pub mod configured;
 pub mod metrics;
 pub mod spans;
+
+use crate::config::DownstreamId;
 
 /// How a page ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +60,49 @@ impl PageOutcome {
             Self::Cancelled => "cancelled",
         }
     }
+}
+
+/// How a part ended: what clients read of it, and what logs say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PartStatus {
+    /// There, and usable.
+    Ok,
+    /// The downstream says there is no such thing: an answer, not a loss.
+    NotFound,
+    /// Lost: not there in time.
+    Late,
+    /// Lost: no usable answer.
+    Failed,
+    /// Lost: no permit was free, so no call was made.
+    Shed,
+    /// Ended by the gateway: its page was lost, or its client left.
+    #[default]
+    Cancelled,
+}
+
+impl PartStatus {
+    /// As clients and logs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Shed => "shed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The limit or part a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The client's own rate or budget.
+    Client,
+    /// The whole gateway.
+    Gateway,
+    /// One downstream.
+    Downstream(DownstreamId),
 }
 
 /// How a call ended.

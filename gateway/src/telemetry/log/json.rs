@@ -1,0 +1,139 @@
+//! One JSON object a line, written as the event says it: no intermediate tree, no
+//! second serialisation.
+//!
+//! `timestamp`, `level`, `target`, `message` and the event's own fields, flat; a field that
+//! can write itself as JSON does so (see [`Raw`]).
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Fields whose value is JSON when it is asked for in the alternate form (`{:#}`), and
+/// words for people otherwise.
+pub(in crate::telemetry) const RAW: &str = "parts";
+
+/// The format, with the fields that every line has: whose line it is.
+#[derive(Debug)]
+pub(super) struct Json {
+    /// `"dd.service":…,"dd.env":…,"dd.version":…`.
+    identity: String,
+}
+
+impl Json {
+    pub(super) fn new(service: &str, env: &str, version: &str) -> Self {
+        let mut identity = String::new();
+        for (name, value) in [
+            ("dd.service", service),
+            ("dd.env", env),
+            ("dd.version", version),
+        ] {
+            let _ = write!(identity, ",\"{name}\":{}", Text(value));
+        }
+        Self { identity }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let of = event.metadata();
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(
+            writer,
+            "\",\"level\":\"{}\",\"target\":{}{}",
+            of.level(),
+            Text(of.target()),
+            self.identity
+        )?;
+        let mut fields = Fields {
+            writer: &mut writer,
+            result: Ok(()),
+        };
+        event.record(&mut fields);
+        fields.result?;
+        writer.write_str("}\n")
+    }
+}
+
+struct Fields<'a, 'w> {
+    writer: &'a mut Writer<'w>,
+    result: fmt::Result,
+}
+
+impl Fields<'_, '_> {
+    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let written = write!(self.writer, ",\"{}\":{value}", field.name());
+        self.result = self.result.and(written);
+    }
+}
+
+impl Visit for Fields<'_, '_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        match value.is_finite() {
+            true => self.write(field, format_args!("{value}")),
+            false => self.write(field, format_args!("null")),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.write(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.write(field, format_args!("{value}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.write(field, format_args!("{}", Text(value)));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == RAW {
+            self.write(field, format_args!("{value:#?}"));
+        } else {
+            let words = format!("{value:?}");
+            self.write(field, format_args!("{}", Text(&words)));
+        }
+    }
+}
+
+/// Text as a JSON string.
+pub(in crate::telemetry) struct Text<'a>(pub(in crate::telemetry) &'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Out<'a, 'f>(&'a mut fmt::Formatter<'f>);
+        impl std::io::Write for Out<'_, '_> {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+                self.0.write_str(text).map_err(std::io::Error::other)?;
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut serializer = serde_json::Serializer::new(Out(f));
+        self.0.serialize(&mut serializer).map_err(|_| fmt::Error)
+    }
+}

@@ -1,0 +1,95 @@
+//! Names that come from the config: one table for answers, views, logs and traces.
+
+use crate::config::{Config, Page, Part};
+use crate::telemetry::names::Scope;
+
+/// What the config calls itself, its pages, their parts and its downstreams.
+#[derive(Debug)]
+pub struct Configured {
+    /// `telemetry.service`.
+    pub service: String,
+    /// `telemetry.env`.
+    pub env: String,
+    /// The gateway's version, or `DD_VERSION`.
+    pub version: String,
+    /// By [`crate::config::PageId`].
+    pub pages: Vec<PageNames>,
+    /// By [`crate::config::DownstreamId`].
+    pub downstreams: Vec<DownstreamNames>,
+}
+
+/// Names of one page.
+#[derive(Debug)]
+pub struct PageNames {
+    /// The page's name.
+    pub name: String,
+    /// Its path, as configured.
+    pub route: String,
+    /// In the page's order.
+    pub parts: Vec<PartNames>,
+}
+
+/// Names of one part.
+#[derive(Debug)]
+pub struct PartNames {
+    /// The part's name.
+    pub name: String,
+    /// Index into [`Configured::downstreams`].
+    pub downstream: usize,
+    /// Its path at the downstream, as configured.
+    pub template: String,
+    /// Whether the page is worth nothing without it.
+    pub required: bool,
+}
+
+/// Names of one downstream.
+#[derive(Debug)]
+pub struct DownstreamNames {
+    /// The downstream's name.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Configured {
+    /// All names of `config`.
+    pub fn new(config: &Config) -> Self {
+        let downstream = |downstream: &crate::config::Downstream| DownstreamNames {
+            name: downstream.name.to_string(),
+            host: downstream.url.host_str().unwrap_or_default().to_owned(),
+            port: downstream.url.port_or_known_default().unwrap_or_default(),
+        };
+        Self {
+            service: config.telemetry.service.clone(),
+            env: config.telemetry.env.clone(),
+            version: config.telemetry.version.clone(),
+            pages: config.pages.iter().map(page).collect(),
+            downstreams: config.downstreams.iter().map(downstream).collect(),
+        }
+    }
+
+    /// As clients, logs and metrics spell it: `client`, `gateway`, `downstream:pricing`.
+    pub fn scope(&self, scope: Scope) -> String {
+        match scope {
+            Scope::Client => "client".into(),
+            Scope::Gateway => "gateway".into(),
+            Scope::Downstream(id) => format!("downstream:{}", self.downstreams[id.0].name),
+        }
+    }
+}
+
+fn page(page: &Page) -> PageNames {
+    let part = |part: &Part| PartNames {
+        name: part.name.to_string(),
+        downstream: part.downstream.0,
+        template: part.path.text.clone(),
+        required: part.required,
+    };
+    PageNames {
+        name: page.name.to_string(),
+        route: page.path.text.clone(),
+        parts: page.parts.iter().map(part).collect(),
+    }
+}

@@ -1,0 +1,131 @@
+//! What one page did: its log line, its trace and its metrics are all written from this.
+//!
+//! A record is plain data, filled while the page lives and never changed after. Making
+//! one costs the page two allocations; spans are made of it only if the page is kept.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::{PageOutcome, PartStatus, Scope};
+
+/// A request, before it is known what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// When the request's head had been read.
+    pub arrived: Instant,
+    /// `GET` or `HEAD`; `_OTHER` for what no page answers.
+    pub method: &'static str,
+    /// The client's `X-Request-Id`, or the one made for it.
+    pub request_id: Option<HeaderValue>,
+    /// The trace it belongs to.
+    pub trace: TraceContext,
+}
+
+/// What one page did.
+#[derive(Clone, Debug)]
+pub struct PageRecord {
+    /// The request.
+    pub origin: Arc<Origin>,
+    /// Index of the page in the config.
+    pub page: usize,
+    /// The instant by which its calls must have ended; `None` when it never came to that, or is never.
+    pub deadline: Option<Instant>,
+    /// Waiting for permits; `None` when it never came to that.
+    pub admission: Option<Stretch>,
+    /// In the page's order; empty when the page was not admitted.
+    pub parts: Vec<PartRecord>,
+    /// Writing the page; `None` when it never came to that.
+    pub assembly: Option<Stretch>,
+    /// When the answer was ready, or the client gone.
+    pub ended: Instant,
+    /// The same, by the wall clock.
+    pub ended_at: SystemTime,
+    /// How it ended.
+    pub outcome: PageOutcome,
+    /// Status of the answer; `None` when there was nobody to answer.
+    pub status: Option<u16>,
+    /// Why it was refused.
+    pub reason: Option<&'static str>,
+    /// The limit or downstream that a refusal is about.
+    pub scope: Option<Scope>,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Its first instant.
+    pub began: Instant,
+    /// Its length.
+    pub took: Duration,
+}
+
+/// What became of one part.
+#[derive(Clone, Debug, Default)]
+pub struct PartRecord {
+    /// How it ended.
+    pub status: PartStatus,
+    /// Its call; `None` when none was made.
+    pub call: Option<CallRecord>,
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct CallRecord {
+    /// Of its client span; the downstream was told so.
+    pub span_id: u64,
+    /// From its begin to its end, whoever ended it.
+    pub stretch: Stretch,
+    /// What it had left when it began; `None` is no limit.
+    pub budget_left: Option<Duration>,
+    /// Status of the downstream's answer, if one came.
+    pub http_status: Option<u16>,
+    /// For a call that failed: the kind, one of few, and the words.
+    pub failure: Option<(&'static str, String)>,
+}
+
+impl PageRecord {
+    /// From arrival to the end.
+    pub fn total(&self) -> Duration {
+        self.ended.saturating_duration_since(self.origin.arrived)
+    }
+
+    /// The total, less the wait for permits and the time from the first call's begin to
+    /// the last one's end.
+    pub fn overhead(&self) -> Duration {
+        let calls = || self.parts.iter().filter_map(|part| part.call.as_ref());
+        let begun = calls().map(|call| call.stretch.began).min();
+        let ended = calls().map(|call| call.stretch.end()).max();
+        let called = match (begun, ended) {
+            (Some(begun), Some(ended)) => ended.saturating_duration_since(begun),
+            _ => Duration::ZERO,
+        };
+        let waited = self.admission.map_or(Duration::ZERO, |wait| wait.took);
+        self.total().saturating_sub(waited).saturating_sub(called)
+    }
+
+    /// Whether the answer had every part; `None` when there was no page.
+    pub fn complete(&self) -> Option<bool> {
+        match self.outcome {
+            PageOutcome::Complete => Some(true),
+            PageOutcome::Partial => Some(false),
+            PageOutcome::Shed
+            | PageOutcome::Quota
+            | PageOutcome::Late
+            | PageOutcome::Failed
+            | PageOutcome::NotFound
+            | PageOutcome::BadRequest
+            | PageOutcome::Cancelled => None,
+        }
+    }
+}
+
+impl Stretch {
+    /// Its last instant.
+    pub fn end(self) -> Instant {
+        self.began + self.took
+    }
+}

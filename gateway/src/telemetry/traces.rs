@@ -1,0 +1,194 @@
+//! How traces leave the process.
+//!
+//! A kept page's record goes into a bounded [`queue`]; one task, the [`Departure`],
+//! takes records from it, makes [`spans`] of them and hands whole traces to an
+//! [`exporter`]. No page waits for any of it: what finds no room, or nobody to receive
+//! it, is dropped and counted, and the log says when that begins and when it is over.
+
+pub mod exporter;
+pub mod queue;
+pub mod spans;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::SpanData;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+pub use self::exporter::TracesError;
+use self::exporter::{Exporter, Receiver};
+use self::queue::{Item, Queue};
+use self::spans::Spans;
+use crate::config;
+use crate::telemetry::counts::Counts;
+use crate::telemetry::events;
+use crate::telemetry::names::Dropped;
+use crate::telemetry::names::configured::Configured;
+
+/// How long traces gather before they leave together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// After a request failed, the next one is made this much later. What comes meanwhile
+/// waits, as far as there is room.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long one request may take.
+const SEND_LIMIT: Duration = Duration::from_secs(2);
+
+/// About as many spans leave in one request; a trace is never cut.
+const SPANS_AT_ONCE: usize = 2_000;
+
+/// Dropping is over when so many rounds, of [`GATHER`] at least, have passed without.
+const QUIET_ROUNDS: u32 = 25;
+
+/// How long what waits may take to leave when the process ends.
+pub const LAST_TRACES: Duration = Duration::from_millis(1_800);
+
+/// Takes records from the queue and lets them leave. Dropped, it counts what had not left.
+#[must_use = "traces leave only while it runs"]
+#[derive(Debug)]
+pub struct Departure<R = Exporter> {
+    waiting: UnboundedReceiver<Item>,
+    /// Traces of the request that is on its way.
+    in_hand: Vec<Item>,
+    spans: Spans,
+    receiver: R,
+    counts: Arc<Counts>,
+    losses: Losses,
+}
+
+/// A queue for records and what empties it, if the config has traces leave at all.
+///
+/// # Errors
+/// [`TracesError`] when there cannot be an exporter.
+pub(super) fn export(
+    config: &config::Telemetry,
+    names: Arc<Configured>,
+    counts: Arc<Counts>,
+) -> Result<Option<(Queue, Departure)>, TracesError> {
+    let Some((exporter, dialect)) = Exporter::new(config)? else {
+        return Ok(None);
+    };
+    Ok(Some(departure(
+        Spans::new(names, dialect),
+        exporter,
+        counts,
+    )))
+}
+
+fn departure<R>(spans: Spans, receiver: R, counts: Arc<Counts>) -> (Queue, Departure<R>) {
+    let (queue, waiting) = Queue::new(Arc::clone(&counts));
+    let departure = Departure {
+        waiting,
+        in_hand: Vec::new(),
+        spans,
+        receiver,
+        losses: Losses::new(Arc::clone(&counts)),
+        counts,
+    };
+    (queue, departure)
+}
+
+impl<R: Receiver> Departure<R> {
+    /// Runs until `end` resolves and what waited by then has left, or was not received.
+    /// Whoever ends it gives it [`LAST_TRACES`] and then drops it.
+    pub async fn run(mut self, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end);
+        let mut pause = GATHER;
+        loop {
+            let ended = tokio::select! {
+                () = &mut end => true,
+                () = tokio::time::sleep(pause) => false,
+            };
+            let sent = self.send_all().await;
+            self.losses.tell(sent.as_ref().err());
+            if ended {
+                return;
+            }
+            pause = if sent.is_ok() { GATHER } else { PAUSE };
+        }
+    }
+
+    /// Everything that waits, until a request fails.
+    async fn send_all(&mut self) -> Result<(), String> {
+        while let Some(spans) = self.next_batch() {
+            let received = tokio::time::timeout(SEND_LIMIT, self.receiver.receive(spans)).await;
+            let result = received
+                .unwrap_or_else(|_| Err(format!("no answer within {} s", SEND_LIMIT.as_secs())));
+            let count = self.in_hand.drain(..).count();
+            if result.is_err() {
+                self.counts.dropped(Dropped::TraceNotReceived, count as u64);
+                return result;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_batch(&mut self) -> Option<Vec<SpanData>> {
+        let mut batch = Vec::new();
+        while batch.len() < SPANS_AT_ONCE {
+            let Ok(item) = self.waiting.try_recv() else {
+                break;
+            };
+            self.spans.write(&item.record, item.because, &mut batch);
+            self.in_hand.push(item);
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+}
+
+impl<R> Drop for Departure<R> {
+    fn drop(&mut self) {
+        self.waiting.close();
+        let mut left = self.in_hand.len();
+        while self.waiting.try_recv().is_ok() {
+            left += 1;
+        }
+        self.counts.dropped(Dropped::TraceAtShutdown, left as u64);
+    }
+}
+
+/// Says once when traces begin to be lost, and once when that is over.
+#[derive(Debug)]
+struct Losses {
+    counts: Arc<Counts>,
+    /// All that had been lost when this was asked last.
+    seen: u64,
+    /// While traces are being lost: what had been lost before, and rounds without loss since.
+    since: Option<(u64, u32)>,
+}
+
+impl Losses {
+    fn new(counts: Arc<Counts>) -> Self {
+        Self {
+            counts,
+            seen: 0,
+            since: None,
+        }
+    }
+
+    /// To be called once a round.
+    fn tell(&mut self, error: Option<&String>) {
+        let lost =
+            self.counts.lost(Dropped::TraceQueueFull) + self.counts.lost(Dropped::TraceNotReceived);
+        let before = std::mem::replace(&mut self.seen, lost);
+        let grew = lost > before;
+        match &mut self.since {
+            None if grew => {
+                events::traces_dropped(error.map_or("more than can leave", String::as_str));
+                self.since = Some((before, 0));
+            }
+            None => {}
+            Some((_, quiet)) if grew => *quiet = 0,
+            Some((start, quiet)) => {
+                *quiet += 1;
+                if *quiet >= QUIET_ROUNDS {
+                    events::traces_leave_again(lost - *start);
+                    self.since = None;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! A record becomes spans: the page, its wait for admission, its calls, its assembly.
+//!
+//! The page's span comes first; all others are its children.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::trace::{
+    SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use tokio::time::Instant;
+
+use crate::telemetry::context::new_id;
+use crate::telemetry::names::configured::{Configured, PageNames};
+use crate::telemetry::names::spans as key;
+use crate::telemetry::names::{PageOutcome, PartStatus};
+use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, Stretch};
+use crate::telemetry::sampling::Because;
+
+/// Whose conventions the spans follow where they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Datadog's: kinds, errors and the upper half of the trace id are attributes.
+    Datadog,
+    /// OpenTelemetry's.
+    Otlp,
+}
+
+/// Makes spans.
+#[derive(Debug)]
+pub struct Spans {
+    names: Arc<Configured>,
+    dialect: Dialect,
+    scope: InstrumentationScope,
+    /// By page and part; shared by all spans.
+    texts: Vec<PageTexts>,
+}
+
+#[derive(Debug)]
+struct PageTexts {
+    name: StringValue,
+    route: StringValue,
+    parts: Vec<PartTexts>,
+}
+
+#[derive(Debug)]
+struct PartTexts {
+    span: String,
+    name: StringValue,
+    template: StringValue,
+    downstream: StringValue,
+    host: StringValue,
+    port: i64,
+    required: bool,
+}
+
+impl Spans {
+    /// Spans with the names of one config.
+    pub fn new(names: Arc<Configured>, dialect: Dialect) -> Self {
+        let texts = names
+            .pages
+            .iter()
+            .map(|page| texts(page, &names, dialect))
+            .collect();
+        Self {
+            names,
+            dialect,
+            scope: InstrumentationScope::builder("gateway")
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .build(),
+            texts,
+        }
+    }
+
+    /// Adds the spans of one page.
+    pub fn write(&self, record: &PageRecord, because: Because, to: &mut Vec<SpanData>) {
+        let page = &self.texts[record.page];
+        to.push(self.page(record, page, because));
+        if let Some(wait) = record.admission {
+            to.push(self.admission(record, wait));
+        }
+        for (part, texts) in record.parts.iter().zip(&page.parts) {
+            if let Some(call) = &part.call {
+                to.push(self.call(record, part, call, texts));
+            }
+        }
+        if let Some(stretch) = record.assembly {
+            to.push(self.inner(record, "assemble", stretch, Vec::new()));
+        }
+    }
+
+    fn page(&self, record: &PageRecord, page: &PageTexts, because: Because) -> SpanData {
+        let origin = &record.origin;
+        let mut attributes = Vec::with_capacity(24);
+        let mut add = |key, value: Value| attributes.push(KeyValue::new(key, value));
+        add(key::METHOD, origin.method.into());
+        add(key::ROUTE, page.route.clone().into());
+        add(key::PAGE, page.name.clone().into());
+        add(key::OUTCOME, record.outcome.as_str().into());
+        add(key::KEPT_BECAUSE, because.as_str().into());
+        if let Some(status) = record.status {
+            add(key::STATUS_CODE, i64::from(status).into());
+        }
+        if let Some(complete) = record.complete() {
+            add(key::COMPLETE, complete.into());
+        }
+        if let Some(wait) = record.admission {
+            add(key::WAIT_MS, milliseconds(wait.took).into());
+        }
+        if record.outcome == PageOutcome::Shed || record.outcome == PageOutcome::Quota {
+            add(key::SHED_REASON, record.reason.unwrap_or_default().into());
+        }
+        if let Some(scope) = record.scope {
+            add(key::SCOPE, self.names.scope(scope).into());
+        }
+        if let Some(id) = origin.request_id.as_ref().and_then(|id| id.to_str().ok()) {
+            add(key::REQUEST_ID, id.to_owned().into());
+        }
+        let error = page_error(record);
+        let name = format!("{} {}", origin.method, page.route.as_str());
+        let stretch = Stretch {
+            began: origin.arrived,
+            took: record.total(),
+        };
+        let mut span = self.span(
+            record,
+            SpanKind::Server,
+            name.into(),
+            stretch,
+            attributes,
+            error,
+        );
+        span.span_context = self.context(record, origin.trace.span_id);
+        span.parent_span_id = origin.trace.parent_id.map_or(SpanId::INVALID, SpanId::from);
+        span.parent_span_is_remote = origin.trace.parent_id.is_some();
+        if self.dialect == Dialect::Datadog {
+            datadog_root(record, &mut span.attributes);
+        }
+        span
+    }
+
+    fn admission(&self, record: &PageRecord, wait: Stretch) -> SpanData {
+        let mut attributes = Vec::with_capacity(6);
+        let decision = match record.parts.is_empty() {
+            false => "admitted",
+            true => record.outcome.as_str(),
+        };
+        attributes.push(KeyValue::new(key::OUTCOME, decision));
+        attributes.push(KeyValue::new(key::WAIT_MS, milliseconds(wait.took)));
+        if let Some(deadline) = record.deadline {
+            let left = deadline.saturating_duration_since(wait.began);
+            attributes.push(KeyValue::new(key::BUDGET_LEFT_MS, milliseconds(left)));
+        }
+        if record.outcome == PageOutcome::Shed {
+            let reason = record.reason.unwrap_or_default();
+            attributes.push(KeyValue::new(key::SHED_REASON, reason));
+        }
+        self.inner(record, "admission", wait, attributes)
+    }
+
+    fn call(
+        &self,
+        record: &PageRecord,
+        part: &PartRecord,
+        call: &CallRecord,
+        texts: &PartTexts,
+    ) -> SpanData {
+        let mut attributes = Vec::with_capacity(20);
+        let mut add = |key, value: Value| attributes.push(KeyValue::new(key, value));
+        add(key::METHOD, "GET".into());
+        add(key::PEER_SERVICE, texts.downstream.clone().into());
+        add(key::SERVER_ADDRESS, texts.host.clone().into());
+        add(key::SERVER_PORT, texts.port.into());
+        add(key::URL_TEMPLATE, texts.template.clone().into());
+        add(key::PART, texts.name.clone().into());
+        add(key::REQUIRED, texts.required.into());
+        add(key::OUTCOME, part.status.as_str().into());
+        if let Some(status) = call.http_status {
+            add(key::STATUS_CODE, i64::from(status).into());
+        }
+        if let Some(left) = call.budget_left {
+            add(key::BUDGET_LEFT_MS, milliseconds(left).into());
+        }
+        let error = call_error(part.status, call);
+        let name = texts.span.clone();
+        let mut span = self.span(
+            record,
+            SpanKind::Client,
+            name.into(),
+            call.stretch,
+            attributes,
+            error,
+        );
+        span.span_context = self.context(record, call.span_id);
+        span
+    }
+
+    fn inner(
+        &self,
+        record: &PageRecord,
+        name: &'static str,
+        stretch: Stretch,
+        attributes: Vec<KeyValue>,
+    ) -> SpanData {
+        self.span(
+            record,
+            SpanKind::Internal,
+            name.into(),
+            stretch,
+            attributes,
+            None,
+        )
+    }
+
+    /// A span below the page's.
+    fn span(
+        &self,
+        record: &PageRecord,
+        kind: SpanKind,
+        name: Cow<'static, str>,
+        stretch: Stretch,
+        mut attributes: Vec<KeyValue>,
+        error: Option<SpanError>,
+    ) -> SpanData {
+        if self.dialect == Dialect::Datadog {
+            datadog_kind(&kind, &mut attributes);
+        }
+        SpanData {
+            span_context: self.context(record, new_id()),
+            parent_span_id: SpanId::from(record.origin.trace.span_id),
+            parent_span_is_remote: false,
+            span_kind: kind,
+            name,
+            start_time: time_of(record, stretch.began),
+            end_time: time_of(record, stretch.end()),
+            status: self.status(error, &mut attributes),
+            attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            instrumentation_scope: self.scope.clone(),
+        }
+    }
+
+    fn status(&self, error: Option<SpanError>, attributes: &mut Vec<KeyValue>) -> Status {
+        let Some(error) = error else {
+            return Status::Unset;
+        };
+        attributes.push(KeyValue::new(key::ERROR_TYPE, error.kind));
+        if self.dialect == Dialect::Datadog {
+            attributes.push(KeyValue::new(key::ERROR_MESSAGE, error.message.clone()));
+        }
+        Status::error(error.message)
+    }
+
+    fn context(&self, record: &PageRecord, span: u64) -> SpanContext {
+        SpanContext::new(
+            TraceId::from(record.origin.trace.trace_id),
+            SpanId::from(span),
+            TraceFlags::SAMPLED,
+            false,
+            TraceState::NONE,
+        )
+    }
+}
+
+struct SpanError {
+    kind: Cow<'static, str>,
+    message: String,
+}
+
+/// On a server's span only what is the server's fault is an error: a status of 5xx.
+fn page_error(record: &PageRecord) -> Option<SpanError> {
+    let status = record.status.filter(|status| *status >= 500)?;
+    let kind = match record.outcome {
+        PageOutcome::Late => "timeout".into(),
+        PageOutcome::Complete
+        | PageOutcome::Partial
+        | PageOutcome::Shed
+        | PageOutcome::Quota
+        | PageOutcome::Failed
+        | PageOutcome::NotFound
+        | PageOutcome::BadRequest
+        | PageOutcome::Cancelled => status.to_string().into(),
+    };
+    let message = record.reason.unwrap_or_default().to_owned();
+    Some(SpanError { kind, message })
+}
+
+/// On a client's span 4xx is an error too. A call that was ended on purpose is none.
+fn call_error(status: PartStatus, call: &CallRecord) -> Option<SpanError> {
+    match status {
+        PartStatus::Ok | PartStatus::Shed | PartStatus::Cancelled => None,
+        PartStatus::NotFound => Some(SpanError {
+            kind: "404".into(),
+            message: "answered 404".into(),
+        }),
+        PartStatus::Late => Some(SpanError {
+            kind: "timeout".into(),
+            message: format!(
+                "not answered within {:.0} ms",
+                milliseconds(call.stretch.took)
+            ),
+        }),
+        PartStatus::Failed => {
+            let (kind, message) = call.failure.clone().unwrap_or_default();
+            let kind = match (kind, call.http_status) {
+                ("status", Some(status)) => status.to_string().into(),
+                (kind, _) => kind.into(),
+            };
+            Some(SpanError { kind, message })
+        }
+    }
+}
+
+/// What Datadog reads from attributes because the agent's protocol has no field for it.
+fn datadog_kind(kind: &SpanKind, attributes: &mut Vec<KeyValue>) {
+    let (kind, of_type) = match kind {
+        SpanKind::Server => ("server", Some("web")),
+        SpanKind::Client => ("client", Some("http")),
+        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => ("internal", None),
+    };
+    attributes.push(KeyValue::new(key::SPAN_KIND, kind));
+    attributes.extend(of_type.map(|of_type| KeyValue::new(key::SPAN_TYPE, of_type)));
+    let status = attributes
+        .iter()
+        .find(|attribute| attribute.key.as_str() == key::STATUS_CODE)
+        .map(|attribute| attribute.value.clone());
+    attributes.extend(status.map(|status| KeyValue::new(key::DD_STATUS_CODE, status)));
+}
+
+/// What belongs to the trace and not to a span stands on its first span here.
+fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
+    let trace = &record.origin.trace;
+    attributes.push(KeyValue::new(
+        "_dd.p.tid",
+        format!("{:016x}", trace.trace_id >> 64),
+    ));
+    for (name, value) in trace.datadog_tags() {
+        attributes.push(KeyValue::new(name.to_owned(), value.to_owned()));
+    }
+    if let Some(origin) = trace
+        .origin
+        .as_ref()
+        .and_then(|origin| origin.to_str().ok())
+    {
+        attributes.push(KeyValue::new("_dd.origin", origin.to_owned()));
+    }
+}
+
+fn texts(page: &PageNames, names: &Configured, dialect: Dialect) -> PageTexts {
+    let part = |part: &crate::telemetry::names::configured::PartNames| {
+        let downstream = &names.downstreams[part.downstream];
+        PartTexts {
+            span: match dialect {
+                Dialect::Datadog => format!("GET {} {}", downstream.name, part.template),
+                Dialect::Otlp => format!("GET {}", downstream.name),
+            },
+            name: shared(&part.name),
+            template: shared(&part.template),
+            downstream: shared(&downstream.name),
+            host: shared(&downstream.host),
+            port: i64::from(downstream.port),
+            required: part.required,
+        }
+    };
+    PageTexts {
+        name: shared(&page.name),
+        route: shared(&page.route),
+        parts: page.parts.iter().map(part).collect(),
+    }
+}
+
+fn shared(text: &str) -> StringValue {
+    StringValue::from(Arc::<str>::from(text))
+}
+
+fn time_of(record: &PageRecord, at: Instant) -> SystemTime {
+    record.ended_at - record.ended.saturating_duration_since(at)
+}
+
+/// With hundredths: what is shorter is noise.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_micros() / 10) as f64 / 100.0
+}
