@@ -9,11 +9,14 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 
 use crate::page::refusal::Refusal;
+use crate::telemetry::context::carries_traces;
 
 /// Longest request target, in bytes: what RFC 9110 section 4.1 asks everybody to take.
 pub const MAX_TARGET: usize = 8 * 1024;
 
-/// Largest header section, in bytes of names and values with their separators.
+/// Largest header section, in bytes of names and values with their separators. Trace
+/// headers do not count: whoever makes them is not the client, and they are never an
+/// error (see [`crate::telemetry::context`]).
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Most header fields, the request id included, also where it was made here.
@@ -24,8 +27,9 @@ pub const MAX_HEADERS: usize = 100;
 pub const MAX_READ_HEADERS: usize = 2 * MAX_HEADERS;
 
 /// What a connection buffers of a request head: within it a target that is too long is
-/// refused by its name (414), beyond it the head as a whole (431).
-pub const MAX_HEAD: usize = 72 * 1024;
+/// refused by its name (414), beyond it the head as a whole (431). There is room for
+/// 100 kB of `tracestate`, which somebody's tracer may well send, beside the rest.
+pub const MAX_HEAD: usize = 128 * 1024;
 
 /// Checks the parts of a request that every route shares.
 ///
@@ -48,7 +52,8 @@ pub fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     let field =
         |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let headers = request.headers();
-    if headers.len() > MAX_HEADERS || headers.iter().map(field).sum::<usize>() > MAX_HEADER_BYTES {
+    let counted = headers.iter().filter(|(name, _)| !carries_traces(name));
+    if headers.len() > MAX_HEADERS || counted.map(field).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
     }
     check_host(headers)

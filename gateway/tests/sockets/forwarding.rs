@@ -1,5 +1,7 @@
 //! What passes from clients to downstreams and back: what is named, nothing else.
 
+use gateway::telemetry::names::BadContext;
+
 use crate::common::client::{Answer, ask, get};
 use crate::common::gateway::{Gateway, one_part};
 use crate::common::scripted::{Script, Scripted, ok, with_length};
@@ -223,4 +225,40 @@ async fn a_refusal_never_says_what_the_downstream_said_or_where_it_is() {
         !said.contains("secret") && !said.contains("127.0.0.1"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn hostile_trace_headers_start_a_new_trace_are_counted_and_never_an_error() {
+    let downstream = Scripted::start(ok("{}")).await;
+    let gateway = Gateway::start(&one_part(&downstream.url), &[]).await;
+    let good = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n");
+    let hostile = [
+        format!("traceparent: {}\r\n", "0".repeat(100_000)),
+        format!("traceparent: ff-{TRACE}-00f067aa0ba902b7-01\r\n"),
+        format!("traceparent: 00-{}-00f067aa0ba902b7-01\r\n", "0".repeat(32)),
+        format!("traceparent: 00-{}-00f067aa0ba902b7-01\r\n", "g".repeat(32)),
+        format!("{good}{good}"),
+        format!("{good}tracestate: {}\r\n", "a=1,".repeat(25_000)),
+        "x-datadog-trace-id: -1\r\n".to_owned(),
+        "x-datadog-trace-id: 1\r\nx-datadog-trace-id: 1\r\n".to_owned(),
+        "traceparent: \u{e9}\r\n".to_owned(),
+    ];
+    for headers in &hostile {
+        let answer = ask(gateway.public, get("/p/1", headers)).await;
+        let shown: String = headers.chars().take(60).collect();
+        assert_eq!(answer.status, 200, "{shown}: {answer:?}");
+        assert!(
+            !answer.header("traceparent").unwrap().contains(TRACE),
+            "{shown}"
+        );
+    }
+    for head in downstream.heads() {
+        assert!(!head.contains(TRACE) && head.len() < 2_000, "{head}");
+    }
+    let counts = gateway.telemetry.counts();
+    let counted: u64 = BadContext::ALL
+        .into_iter()
+        .map(|header| counts.bad_contexts(header))
+        .sum();
+    assert_eq!(counted, hostile.len() as u64);
 }

@@ -119,7 +119,7 @@ impl Spans {
         if let Some(id) = origin.request_id.as_ref().and_then(|id| id.to_str().ok()) {
             add(key::REQUEST_ID, id.to_owned().into());
         }
-        let error = page_error(record);
+        let error = self.page_error(record);
         let name = format!("{} {}", origin.method, page.route.as_str());
         let stretch = Stretch {
             began: origin.arrived,
@@ -256,6 +256,21 @@ impl Spans {
         Status::error(error.message)
     }
 
+    /// On a server's span only what is the server's fault is an error: a status of 5xx.
+    fn page_error(&self, record: &PageRecord) -> Option<SpanError> {
+        let status = record.status.filter(|status| *status >= 500)?;
+        let kind = if record.outcome == PageOutcome::Late {
+            "timeout".into()
+        } else {
+            status.to_string().into()
+        };
+        let mut message = record.reason.unwrap_or_default().to_owned();
+        if let Some(scope) = record.scope {
+            message = format!("{message} ({})", self.names.scope(scope));
+        }
+        Some(SpanError { kind, message })
+    }
+
     fn context(&self, record: &PageRecord, span: u64) -> SpanContext {
         SpanContext::new(
             TraceId::from(record.origin.trace.trace_id),
@@ -270,24 +285,6 @@ impl Spans {
 struct SpanError {
     kind: Cow<'static, str>,
     message: String,
-}
-
-/// On a server's span only what is the server's fault is an error: a status of 5xx.
-fn page_error(record: &PageRecord) -> Option<SpanError> {
-    let status = record.status.filter(|status| *status >= 500)?;
-    let kind = match record.outcome {
-        PageOutcome::Late => "timeout".into(),
-        PageOutcome::Complete
-        | PageOutcome::Partial
-        | PageOutcome::Shed
-        | PageOutcome::Quota
-        | PageOutcome::Failed
-        | PageOutcome::NotFound
-        | PageOutcome::BadRequest
-        | PageOutcome::Cancelled => status.to_string().into(),
-    };
-    let message = record.reason.unwrap_or_default().to_owned();
-    Some(SpanError { kind, message })
 }
 
 /// On a client's span 4xx is an error too. A call that was ended on purpose is none.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use fixtures::{Fakes, Options, Service};
 use gateway::app::App;
 use gateway::config;
+use gateway::telemetry::Telemetry;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -17,6 +19,7 @@ use super::{soon, until};
 pub(crate) struct Gateway {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) telemetry: Arc<Telemetry>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinSet<()>,
 }
@@ -93,6 +96,7 @@ impl Gateway {
             .unwrap_or_else(|report| panic!("{report}"));
         let app = App::bind(loaded.config, loaded.effective).await.unwrap();
         let (public, admin) = (app.public_address().unwrap(), app.admin_address().unwrap());
+        let telemetry = Arc::clone(app.pages().telemetry());
         let (stop, stopped) = oneshot::channel();
         let mut running = JoinSet::new();
         running.spawn(app.run(async {
@@ -101,6 +105,7 @@ impl Gateway {
         let gateway = Self {
             public,
             admin,
+            telemetry,
             stop: Some(stop),
             running,
         };
