@@ -15,6 +15,7 @@ mod downstream;
 mod drain;
 mod forwarding;
 mod hygiene;
+mod logs;
 mod pages;
 mod process;
 mod refusals;

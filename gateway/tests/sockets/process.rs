@@ -26,7 +26,7 @@ fn file(text: &str) -> (TempDir, String) {
 }
 
 /// The binary with the shop's configuration and these changes, and its fakes.
-async fn run(changes: &[&str]) -> (Binary, Fakes, TempDir) {
+pub(crate) async fn run(changes: &[&str]) -> (Binary, Fakes, TempDir) {
     let fakes = Fakes::start(Options::default()).await.unwrap();
     let (directory, path) = file(config::default_text());
     let variables = variables(&shop_changes(&fakes, changes));

@@ -64,22 +64,25 @@ impl Binary {
 
     /// Its public and its admin address, once it serves.
     pub(crate) async fn serving(&mut self) -> (SocketAddr, SocketAddr) {
+        // In either form of the log: `admin=127.0.0.1:1`, `"admin":"127.0.0.1:1"`.
         let address = |said: &str, key: &str| {
             let line = said.lines().find(|line| line.contains("serving"))?;
-            line.split(' ')
-                .find_map(|word| word.strip_prefix(key)?.parse().ok())
+            let (_, after) = line.split_once(key)?;
+            let address = after.trim_start_matches(['=', ':', '"']);
+            let end = address.find(|c: char| !c.is_ascii_digit() && !".:".contains(c));
+            address[..end.unwrap_or(address.len())].parse().ok()
         };
         let (child, said) = (&mut self.child, &self.said);
         until("the binary to serve", async || {
             let ended = child.try_wait().unwrap();
             assert!(ended.is_none(), "{ended:?}: {}", said.lock());
-            address(&said.lock(), "admin=").is_some()
+            address(&said.lock(), "admin").is_some()
         })
         .await;
         let said = self.said();
         (
-            address(&said, "listen=").unwrap(),
-            address(&said, "admin=").unwrap(),
+            address(&said, "listen").unwrap(),
+            address(&said, "admin").unwrap(),
         )
     }
 
