@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tower::service_fn;
 
 use crate::admin::{Admin, Phase, PhaseName};
@@ -22,6 +23,8 @@ use crate::edge::{Connection, Edge, layers};
 use crate::page::Pages;
 use crate::page::deadline::{Deadline, now};
 use crate::telemetry::events;
+use crate::telemetry::meters::relay::Relay;
+use crate::telemetry::meters::{self, Meters, MetersError};
 use crate::transport::{HttpTransport, TransportError};
 
 /// Least time between a shutdown's announcement and its end: load balancers that look
@@ -35,6 +38,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often quotas of idle clients are dropped.
 const QUOTA_SWEEP: Duration = Duration::from_secs(10);
 
+/// How often those who collect metrics are told.
+const PUBLISH: Duration = Duration::from_secs(1);
+
 /// Connections of operators at once.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -43,6 +49,7 @@ const ADMIN_CONNECTIONS: usize = 64;
 pub struct App {
     config: Config,
     pages: Arc<Pages<HttpTransport>>,
+    relay: Option<Relay>,
     phase: Phase,
     public: TcpListener,
     operators: TcpListener,
@@ -65,6 +72,9 @@ pub enum StartError {
     /// No client for a downstream.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// No way to tell metrics.
+    #[error(transparent)]
+    Meters(#[from] MetersError),
 }
 
 impl App {
@@ -75,11 +85,14 @@ impl App {
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
         let public = bind("server.listen", config.server.listen).await?;
         let operators = bind("admin.listen", config.admin.listen).await?;
-        let transport = HttpTransport::new(&config)?;
-        let pages = Arc::new(Pages::new(&config, transport));
+        let (meters, relay) = Meters::new(&config)?;
+        let meters = Arc::new(meters);
+        let transport = HttpTransport::new(&config, Arc::clone(&meters))?;
+        let pages = Arc::new(Pages::new(&config, transport).measured_by(meters));
         Ok(Self {
             config,
             pages,
+            relay,
             phase: Phase::default(),
             public,
             operators,
@@ -115,6 +128,7 @@ impl App {
         let Self {
             config,
             pages,
+            relay,
             phase,
             public,
             operators,
@@ -135,6 +149,8 @@ impl App {
             admin,
             operators_stopped,
         ));
+        let metrics_leave = relay.as_ref().map(|_| meters::LEAVES_WITHIN);
+        tasks.spawn(tell_metrics(Arc::clone(&pages), relay));
         let mut shutdown = std::pin::pin!(shutdown);
         tokio::select! {
             // Nothing has been served yet, so there is nothing to finish.
@@ -166,10 +182,17 @@ impl App {
         )
         .await;
         drop(stop_operators);
-        let _ = Deadline::after(now(), LAST_WORDS)
-            .min(end)
-            .limit(tasks.join_next())
-            .await;
+        // What was cut off counts too, and is told with the rest.
+        serving.shutdown().await;
+        pages.publish();
+        // Operators have an answer to be written; metrics leave in their own time.
+        if let Some(metrics_leave) = metrics_leave {
+            let last = Deadline::after(now(), metrics_leave).min(end);
+            let _ = last.limit(std::future::pending::<()>()).await;
+        } else {
+            let last = Deadline::after(now(), LAST_WORDS).min(end);
+            let _ = last.limit(tasks.join_next()).await;
+        }
     }
 }
 
@@ -261,5 +284,23 @@ async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     loop {
         interval.tick().await;
         pages.quota().drop_idle();
+    }
+}
+
+/// Once a second, and whatever goes to an agent carried there.
+async fn tell_metrics(pages: Arc<Pages<HttpTransport>>, relay: Option<Relay>) {
+    let publish = async {
+        let mut interval = tokio::time::interval(PUBLISH);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            pages.publish();
+        }
+    };
+    match relay {
+        Some(relay) => {
+            tokio::join!(publish, relay.run());
+        }
+        None => publish.await,
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 
 use self::client::ClientNames;
 use self::outbox::{Outbox, PageBody};
@@ -99,7 +100,8 @@ impl<T: Transport> Edge<T> {
         request: &Request<B>,
         trace: &TraceContext,
     ) -> Response<PageBody> {
-        match self.understand(connection, request, trace) {
+        let arrived = now();
+        match self.understand(connection, request, trace, arrived) {
             Ok(asked) => {
                 let page = asked.page;
                 let answer = self.pages.serve(asked).await;
@@ -108,7 +110,7 @@ impl<T: Transport> Edge<T> {
             }
             Err(refusal) => {
                 if let Ok(matched) = self.routes.find(request.uri().path()) {
-                    self.pages.turned_away(matched.page, &refusal);
+                    self.pages.turned_away(matched.page, &refusal, arrived);
                 }
                 self.respond.refuse(&refusal, id(request), trace)
             }
@@ -120,8 +122,8 @@ impl<T: Transport> Edge<T> {
         connection: &Connection,
         request: &Request<B>,
         trace: &TraceContext,
+        arrived: Instant,
     ) -> Result<PageRequest, Refusal> {
-        let arrived = now();
         hygiene::check_head(request)?;
         let matched = self.routes.find(request.uri().path())?;
         hygiene::check_method_and_body(request)?;

@@ -42,6 +42,7 @@ use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
 use crate::telemetry::context::{self, TraceContext};
 use crate::telemetry::counts::Counts;
+use crate::telemetry::meters::{Gauges, Meters};
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
@@ -53,7 +54,7 @@ pub struct Pages<T> {
     admission: Arc<Admission>,
     quota: Quota,
     transport: T,
-    counts: Counts,
+    meters: Arc<Meters>,
     shed: ShedStatus,
     draining: AtomicBool,
 }
@@ -101,21 +102,20 @@ impl<T: Transport> Pages<T> {
             admission,
             quota: Quota::new(&config.clients),
             transport,
-            counts: Counts::new(
-                config.pages.iter().map(|page| page.name.to_string()),
-                config
-                    .downstreams
-                    .iter()
-                    .map(|downstream| downstream.name.to_string()),
-            ),
+            meters: Arc::new(Meters::unheard(config)),
             shed: config.shed.status,
             draining: AtomicBool::new(false),
         }
     }
 
+    /// Counts and measures with `meters`, which others may share; of the same configuration.
+    pub fn measured_by(self, meters: Arc<Meters>) -> Self {
+        Self { meters, ..self }
+    }
+
     /// Serves one page. Dropping the future ends everything it began.
     pub async fn serve(&self, request: PageRequest) -> Answer {
-        let mut life = Life::begin(&self.counts, &request);
+        let mut life = Life::begin(&self.meters, &request);
         let result = self.live(&request, &mut life).await;
         life.end(result, self.shed)
     }
@@ -133,6 +133,11 @@ impl<T: Transport> Pages<T> {
             .wait(self.admission.permits(plan.page, deadline))
             .await?;
         still_ahead(deadline)?;
+        for (part, permit) in plan.parts.iter().zip(&permits) {
+            if permit.is_none() {
+                self.meters.part_shed(part.downstream.0);
+            }
+        }
         #[cfg(any(test, feature = "negative-controls"))]
         let deadline = self.deadline_unless_broken(plan, deadline);
         let call = |part, permit| self.call(request, &params, deadline, part, permit);
@@ -174,13 +179,13 @@ impl<T: Transport> Pages<T> {
             path: part.path(params),
             headers,
         };
-        downstream::call(&self.transport, &self.counts, permit, request, deadline)
+        downstream::call(&self.transport, &self.meters, permit, request, deadline)
     }
 
     /// Counts a request for a page that the edge refused before it could be one.
-    pub fn turned_away(&self, page: PageId, refusal: &Refusal) {
+    pub fn turned_away(&self, page: PageId, refusal: &Refusal, arrived: Instant) {
         let outcome = refusal.row(self.shed).outcome;
-        self.counts.page(page.0, outcome);
+        self.meters.page(page.0, outcome, now() - arrived);
     }
 
     /// From now on every new page is refused; those in flight go on.
@@ -200,7 +205,26 @@ impl<T: Transport> Pages<T> {
 
     /// How pages and calls ended so far.
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        self.meters.counts()
+    }
+
+    /// How pages and calls are counted and measured.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Tells those who collect metrics how everything stands.
+    pub fn publish(&self) {
+        let view = self.admission.view();
+        self.meters.publish(&Gauges {
+            in_flight: view.in_flight,
+            queued: view.queues.iter().map(|queue| queue.depth).collect(),
+            in_use: view
+                .bulkheads
+                .iter()
+                .map(|bulkhead| bulkhead.in_use)
+                .collect(),
+        });
     }
 
     /// What carries the calls.

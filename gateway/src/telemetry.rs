@@ -8,4 +8,5 @@ pub mod context;
 pub mod counts;
 pub mod events;
 pub mod log;
+pub mod meters;
 pub mod names;

@@ -15,8 +15,8 @@ use crate::page::deadline::now;
 use crate::page::fan_out::EndedPart;
 use crate::page::refusal::Refusal;
 use crate::page::{Answer, PageRequest};
-use crate::telemetry::counts::Counts;
 use crate::telemetry::events;
+use crate::telemetry::meters::Meters;
 use crate::telemetry::names::PageOutcome;
 
 /// Where a page's time went.
@@ -32,7 +32,7 @@ pub struct Timing {
 
 /// Counts a page exactly once: as it ended, or as cancelled when it is dropped before.
 pub(super) struct Life<'a> {
-    counts: &'a Counts,
+    meters: &'a Meters,
     page: PageId,
     arrived: Instant,
     /// The page's ticket, once it has one.
@@ -44,9 +44,9 @@ pub(super) struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    pub(super) fn begin(counts: &'a Counts, request: &PageRequest) -> Self {
+    pub(super) fn begin(meters: &'a Meters, request: &PageRequest) -> Self {
         Self {
-            counts,
+            meters,
             page: request.page,
             arrived: request.arrived,
             ticket: None,
@@ -63,7 +63,9 @@ impl<'a> Life<'a> {
     ) -> Result<V, Refusal> {
         let began = now();
         let verdict = permits.await;
-        self.timing.wait = Some(now() - began);
+        let wait = now() - began;
+        self.timing.wait = Some(wait);
+        self.meters.wait(self.page.0, wait);
         verdict.map_err(Refusal::from)
     }
 
@@ -74,13 +76,19 @@ impl<'a> Life<'a> {
             Ok(_) => (PageOutcome::Partial, None),
             Err(refusal) => {
                 let row = refusal.row(shed);
+                if let Some(by) = refusal.shed_by() {
+                    self.meters.shed(by);
+                }
                 (row.outcome, Some(row.reason))
             }
         };
         let ticket = self.ticket.take();
-        let timing = std::mem::take(&mut self.timing);
+        let timing = Timing {
+            parts: std::mem::take(&mut self.timing.parts),
+            ..self.timing
+        };
         events::page_ended(
-            self.counts.page_name(self.page.0),
+            self.meters.counts().page_name(self.page.0),
             self.outcome,
             self.reason,
             timing.total,
@@ -99,9 +107,11 @@ impl Drop for Life<'_> {
             if std::thread::panicking() {
                 self.outcome = PageOutcome::Failed;
             }
-            let page = self.counts.page_name(self.page.0);
-            events::page_ended(page, self.outcome, None, now() - self.arrived);
+            self.timing.total = now() - self.arrived;
+            let page = self.meters.counts().page_name(self.page.0);
+            events::page_ended(page, self.outcome, None, self.timing.total);
         }
-        self.counts.page(self.page.0, self.outcome);
+        self.meters
+            .page(self.page.0, self.outcome, self.timing.total);
     }
 }

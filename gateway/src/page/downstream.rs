@@ -14,8 +14,8 @@ use crate::config::DownstreamId;
 use crate::page::admission::Permit;
 use crate::page::deadline::{Deadline, now};
 use crate::page::json::{CheckedJson, JsonError};
-use crate::telemetry::counts::Counts;
 use crate::telemetry::events;
+use crate::telemetry::meters::Meters;
 use crate::telemetry::names::CallOutcome;
 
 /// Carries calls. Dropping the returned future must end the work at the downstream,
@@ -111,12 +111,12 @@ impl CallEnd {
 /// Runs one call until it ends or `deadline` comes; returns how it ended and how long it took.
 pub async fn call<T: Transport>(
     transport: &T,
-    counts: &Counts,
+    meters: &Meters,
     permit: Permit,
     request: CallRequest,
     deadline: Deadline,
 ) -> (CallEnd, Duration) {
-    let record = CallRecord::begin(counts, permit.downstream());
+    let record = CallRecord::begin(meters, permit.downstream());
     let end = match deadline
         .limit(transport.call(permit.downstream(), request))
         .await
@@ -144,33 +144,39 @@ fn judge(reply: Reply) -> CallEnd {
 
 /// Counts a call exactly once: as it ended, or as cancelled when it is dropped before.
 struct CallRecord<'a> {
-    counts: &'a Counts,
+    meters: &'a Meters,
     downstream: DownstreamId,
     started: Instant,
     outcome: CallOutcome,
+    took: Option<Duration>,
 }
 
 impl<'a> CallRecord<'a> {
-    fn begin(counts: &'a Counts, downstream: DownstreamId) -> Self {
+    fn begin(meters: &'a Meters, downstream: DownstreamId) -> Self {
         Self {
-            counts,
+            meters,
             downstream,
             started: now(),
             outcome: CallOutcome::Cancelled,
+            took: None,
         }
     }
 
     fn end(mut self, end: &CallEnd) -> Duration {
         self.outcome = end.outcome();
         if let CallEnd::Failed(cause) = end {
-            events::call_failed(self.counts.downstream_name(self.downstream.0), cause);
+            let name = self.meters.counts().downstream_name(self.downstream.0);
+            events::call_failed(name, cause);
         }
-        now() - self.started
+        let took = now() - self.started;
+        self.took = Some(took);
+        took
     }
 }
 
 impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
-        self.counts.call(self.downstream.0, self.outcome);
+        let took = self.took.unwrap_or_else(|| now() - self.started);
+        self.meters.call(self.downstream.0, self.outcome, took);
     }
 }

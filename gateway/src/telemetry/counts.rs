@@ -1,55 +1,142 @@
-//! How many pages and calls ended how. Their sums equal arrivals.
+//! How often each thing happened. The sums of pages and calls equal arrivals.
+//!
+//! The one set of counters: `/limits` reads them, and [`Meters`](super::meters::Meters)
+//! passes them on to those who collect metrics. An event costs one atomic addition.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::telemetry::names::{CallOutcome, PageOutcome};
+use crate::config::Config;
+use crate::telemetry::names::metrics::{self, Metric};
+use crate::telemetry::names::series::Names;
+use crate::telemetry::names::{
+    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
+};
 
-/// Counters by page and by downstream; in the order of the config.
+/// A counter for each series of each counted metric, in the order of [`Names::series`].
 #[derive(Debug)]
 pub struct Counts {
-    pages: Vec<(String, [AtomicU64; PageOutcome::ALL.len()])>,
-    calls: Vec<(String, [AtomicU64; CallOutcome::ALL.len()])>,
+    names: Names,
+    pages: Vec<AtomicU64>,
+    shed: Vec<AtomicU64>,
+    parts_shed: Vec<AtomicU64>,
+    calls: Vec<AtomicU64>,
+    retries: Vec<AtomicU64>,
+    traces: Vec<AtomicU64>,
+    dropped: Vec<AtomicU64>,
+    bad_context: Vec<AtomicU64>,
 }
 
 impl Counts {
     /// All zero.
-    pub fn new(
-        pages: impl Iterator<Item = String>,
-        downstreams: impl Iterator<Item = String>,
-    ) -> Self {
+    pub fn new(config: &Config) -> Self {
+        let names = Names::new(config);
+        let zeros = |metric: &Metric| {
+            let series = names.series(metric).len();
+            (0..series).map(|_| AtomicU64::new(0)).collect()
+        };
         Self {
-            pages: pages.map(|name| (name, Default::default())).collect(),
-            calls: downstreams.map(|name| (name, Default::default())).collect(),
+            pages: zeros(&metrics::PAGES),
+            shed: zeros(&metrics::SHED),
+            parts_shed: zeros(&metrics::PARTS_SHED),
+            calls: zeros(&metrics::CALLS),
+            retries: zeros(&metrics::RETRIES),
+            traces: zeros(&metrics::TELEMETRY_TRACES),
+            dropped: zeros(&metrics::TELEMETRY_DROPPED),
+            bad_context: zeros(&metrics::TELEMETRY_BAD_CONTEXT),
+            names,
         }
+    }
+
+    /// Every metric that is counted, with the counters of its series.
+    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 8] {
+        [
+            (&metrics::PAGES, &self.pages),
+            (&metrics::SHED, &self.shed),
+            (&metrics::PARTS_SHED, &self.parts_shed),
+            (&metrics::CALLS, &self.calls),
+            (&metrics::RETRIES, &self.retries),
+            (&metrics::TELEMETRY_TRACES, &self.traces),
+            (&metrics::TELEMETRY_DROPPED, &self.dropped),
+            (&metrics::TELEMETRY_BAD_CONTEXT, &self.bad_context),
+        ]
+    }
+
+    /// Names of the pages and downstreams.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// The page's name.
     pub fn page_name(&self, page: usize) -> &str {
-        &self.pages[page].0
+        &self.names.pages[page]
     }
 
     /// The downstream's name.
     pub fn downstream_name(&self, downstream: usize) -> &str {
-        &self.calls[downstream].0
+        &self.names.downstreams[downstream]
     }
 
     /// One more page ended so.
     pub fn page(&self, page: usize, outcome: PageOutcome) {
-        self.pages[page].1[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        add(&self.pages[of_page(page, outcome)], 1);
     }
 
     /// One more call ended so.
     pub fn call(&self, downstream: usize, outcome: CallOutcome) {
-        self.calls[downstream].1[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        add(&self.calls[of_call(downstream, outcome)], 1);
+    }
+
+    /// One more page was shed.
+    pub fn shed(&self, by: ShedBy) {
+        add(&self.shed[by.index()], 1);
+    }
+
+    /// One more optional part was left out for want of a permit.
+    pub fn part_shed(&self, downstream: usize) {
+        add(&self.parts_shed[downstream], 1);
+    }
+
+    /// One more call was asked for again, as it had never been sent.
+    pub fn retry(&self, downstream: usize) {
+        add(&self.retries[downstream], 1);
+    }
+
+    /// One more page's trace was decided on.
+    pub fn trace(&self, decision: TraceDecision) {
+        add(&self.traces[decision as usize], 1);
+    }
+
+    /// So many more traces or log lines were lost.
+    pub fn dropped(&self, what: Dropped, how_many: u64) {
+        add(&self.dropped[what as usize], how_many);
+    }
+
+    /// One more trace header could not be read.
+    pub fn bad_context(&self, header: BadContext) {
+        add(&self.bad_context[header as usize], 1);
     }
 
     /// Pages that ended so.
     pub fn pages(&self, page: usize, outcome: PageOutcome) -> u64 {
-        self.pages[page].1[outcome as usize].load(Ordering::Relaxed)
+        self.pages[of_page(page, outcome)].load(Ordering::Relaxed)
     }
 
     /// Calls that ended so.
     pub fn calls(&self, downstream: usize, outcome: CallOutcome) -> u64 {
-        self.calls[downstream].1[outcome as usize].load(Ordering::Relaxed)
+        self.calls[of_call(downstream, outcome)].load(Ordering::Relaxed)
     }
+}
+
+fn add(counter: &AtomicU64, how_many: u64) {
+    counter.fetch_add(how_many, Ordering::Relaxed);
+}
+
+/// The place of a series that is tagged with a page and its outcome.
+pub(super) fn of_page(page: usize, outcome: PageOutcome) -> usize {
+    page * PageOutcome::ALL.len() + outcome as usize
+}
+
+/// The place of a series that is tagged with a downstream and a call's outcome.
+pub(super) fn of_call(downstream: usize, outcome: CallOutcome) -> usize {
+    downstream * CallOutcome::ALL.len() + outcome as usize
 }

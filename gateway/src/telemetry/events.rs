@@ -61,6 +61,16 @@ pub fn connection_ended(peer: SocketAddr, error: &dyn Display) {
     tracing::debug!(%peer, %error, "connection ended");
 }
 
+/// Metrics do not reach the DogStatsD agent.
+pub fn dogstatsd_away(agent: &str, error: &dyn Display) {
+    tracing::warn!(agent, %error, "metrics do not reach the agent; they are dropped until they do");
+}
+
+/// Metrics reach the DogStatsD agent again, as far as a sender of datagrams can know.
+pub fn dogstatsd_back(agent: &str) {
+    tracing::info!(agent, "metrics reach the agent again");
+}
+
 /// A page ended.
 pub fn page_ended(page: &str, outcome: PageOutcome, reason: Option<&str>, total: Duration) {
     let total_ms = total.as_secs_f64() * 1e3;

@@ -14,6 +14,9 @@ use crate::config::LogFormat;
 /// Lines that may wait to be written; further ones are dropped. Some 10 MB of them.
 const MOST_WAITING: usize = 32_768;
 
+/// It says an error for every datagram it cannot send; `meters` says one for all of them.
+const TOO_LOUD: &str = "metrics_exporter_dogstatsd=off";
+
 /// The log of this process. Dropped, it writes what waits, for a second at most.
 #[must_use = "dropped, the log ends"]
 #[derive(Debug)]
@@ -24,7 +27,10 @@ pub struct Log {
 /// Starts the log of this process. `RUST_LOG` says what is logged; `info` without it.
 /// Of no effect when a log has been started before.
 pub fn start(format: LogFormat) -> Log {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Ok(quiet) = TOO_LOUD.parse() {
+        filter = filter.add_directive(quiet);
+    }
     let (lines, writer) = NonBlockingBuilder::default()
         .buffered_lines_limit(MOST_WAITING)
         .lossy(true)

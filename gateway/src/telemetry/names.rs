@@ -3,7 +3,9 @@
 //! Tag values are closed sets, so they are enums: a new ending of a page or a
 //! call does not compile until everything that counts endings knows it.
 
+pub mod listing;
 pub mod metrics;
+pub mod series;
 pub mod spans;
 
 /// How a page ended.
@@ -180,5 +182,100 @@ impl BadContext {
             Self::Tracestate => "tracestate",
             Self::Datadog => "x-datadog",
         }
+    }
+}
+
+/// What a page was shed by: the reason and the limit that its client is told. Limits
+/// of downstreams carry the downstream's index in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShedBy {
+    /// The client asks more often than its quota allows.
+    ClientQuota,
+    /// The client's own budget was over before anything could start.
+    ClientBudget,
+    /// All tickets were out.
+    GatewayFull,
+    /// The gateway is shutting down.
+    Draining,
+    /// No permits, and none came in time.
+    BulkheadFull(usize),
+    /// A newer page took its place in the queue.
+    QueueEvicted(usize),
+    /// Not to be finished before its deadline for want of permits.
+    DeadlineUnreachable(usize),
+}
+
+impl ShedBy {
+    /// Everything a page can be shed by, in the order of [`ShedBy::index`].
+    pub fn all(downstreams: usize) -> impl Iterator<Item = Self> {
+        let fixed = [
+            Self::ClientQuota,
+            Self::ClientBudget,
+            Self::GatewayFull,
+            Self::Draining,
+        ];
+        let of = |d| {
+            [
+                Self::BulkheadFull(d),
+                Self::QueueEvicted(d),
+                Self::DeadlineUnreachable(d),
+            ]
+        };
+        fixed.into_iter().chain((0..downstreams).flat_map(of))
+    }
+
+    /// Its place among [`ShedBy::all`].
+    pub fn index(self) -> usize {
+        match self {
+            Self::ClientQuota => 0,
+            Self::ClientBudget => 1,
+            Self::GatewayFull => 2,
+            Self::Draining => 3,
+            Self::BulkheadFull(d) => 4 + 3 * d,
+            Self::QueueEvicted(d) => 5 + 3 * d,
+            Self::DeadlineUnreachable(d) => 6 + 3 * d,
+        }
+    }
+
+    /// Tag value: the reason.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ClientQuota => "client_quota",
+            Self::GatewayFull => "gateway_full",
+            Self::Draining => "draining",
+            Self::BulkheadFull(_) => "bulkhead_full",
+            Self::QueueEvicted(_) => "queue_evicted",
+            Self::ClientBudget | Self::DeadlineUnreachable(_) => "deadline_unreachable",
+        }
+    }
+
+    /// Tag value: the limit, with the names of the downstreams.
+    pub fn scope(self, downstreams: &[String]) -> String {
+        match self {
+            Self::ClientQuota | Self::ClientBudget => "client".into(),
+            Self::GatewayFull | Self::Draining => "gateway".into(),
+            Self::BulkheadFull(d) | Self::QueueEvicted(d) | Self::DeadlineUnreachable(d) => {
+                format!("downstream:{}", downstreams[d])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_indexes_a_table_is_its_place_in_all() {
+        fn in_order<T: Copy>(all: &[T], index: impl Fn(T) -> usize) {
+            let places: Vec<_> = all.iter().map(|&value| index(value)).collect();
+            assert_eq!(places, Vec::from_iter(0..all.len()));
+        }
+        in_order(&PageOutcome::ALL, |o| o as usize);
+        in_order(&CallOutcome::ALL, |o| o as usize);
+        in_order(&TraceDecision::ALL, |d| d as usize);
+        in_order(&Dropped::ALL, |d| d as usize);
+        in_order(&BadContext::ALL, |b| b as usize);
+        in_order(&Vec::from_iter(ShedBy::all(3)), ShedBy::index);
     }
 }

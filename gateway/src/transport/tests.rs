@@ -63,6 +63,10 @@ fn config(url: &str, http2: bool) -> Config {
         .config
 }
 
+fn unmeasured(config: &Config) -> HttpTransport {
+    HttpTransport::new(config, Arc::new(Meters::unheard(config))).unwrap()
+}
+
 /// A fake, and a transport that connects to it late.
 async fn late(http2: bool) -> (Fakes, HttpTransport) {
     late_within(http2, Duration::from_secs(10)).await
@@ -73,7 +77,7 @@ async fn late_within(http2: bool, limit: Duration) -> (Fakes, HttpTransport) {
     let fakes = Fakes::start(Options::default()).await.unwrap();
     let config = config(&fakes.url(Fake::Product), http2);
     let downstream = &config.downstreams[0];
-    let mut transport = HttpTransport::new(&config).unwrap();
+    let mut transport = unmeasured(&config);
     // As in `Target::new`, with the late connector below the shelf.
     let shelf = Shelf::new(limit, !http2);
     transport.targets[0].client = client(downstream, "d")
@@ -210,7 +214,7 @@ fn a_downstreams_own_path_goes_before_each_parts() {
         ("http://a:1/v2/", "/x?y=a/../b", "http://a:1/v2/x?y=a/../b"),
         ("http://a:1/v2", "/x%3Fy", "http://a:1/v2/x%3Fy"),
     ] {
-        let transport = HttpTransport::new(&config(base, false)).unwrap();
+        let transport = unmeasured(&config(base, false));
         assert_eq!(transport.targets[0].url(path).as_str(), expected);
     }
 }
@@ -222,7 +226,7 @@ async fn of_many_calls_to_a_downstream_that_is_not_there_each_hears_so_at_once()
             let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", gone.local_addr().unwrap());
             drop(gone);
-            let transport = HttpTransport::new(&config(&url, http2)).unwrap();
+            let transport = unmeasured(&config(&url, http2));
             let calls = (0..300).map(|_| call(&transport));
             let replies = limited(Duration::from_secs(10), join_all(calls))
                 .await

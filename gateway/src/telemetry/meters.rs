@@ -1,0 +1,320 @@
+//! What is counted and measured, and who hears of it.
+//!
+//! Every series of every metric is registered at the start, so an event of a page looks
+//! nothing up, formats nothing and never waits: a counter is one atomic addition in
+//! [`Counts`], a histogram takes one value. Counters and gauges reach the recorders when
+//! somebody calls [`Meters::publish`]: once a second, before each scrape, and at the end.
+//!
+//! Always holds: memory is bounded by the series there are and the values of a second.
+//! Publishing hands Prometheus' values on from where they pile up until a scrape; the
+//! DogStatsD exporter sends, and forgets, whether an agent listens or not.
+//!
+//! Not here: a global recorder. Many gateways live in one process, in tests and demos.
+
+mod recorders;
+pub mod relay;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, NoopRecorder, Recorder};
+use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_util::layers::FanoutBuilder;
+use parking_lot::Mutex;
+
+use self::relay::Relay;
+use crate::config::Config;
+use crate::telemetry::counts::{Counts, of_call, of_page};
+use crate::telemetry::names::metrics::{self as names, Kind, Metric, Unit};
+use crate::telemetry::names::{
+    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
+};
+
+/// From [`Meters::publish`] until its last value has left for the agent, with some room.
+pub const LEAVES_WITHIN: Duration =
+    Duration::from_millis(recorders::FLUSH.as_millis() as u64 * 2 + 200);
+
+const METADATA: Metadata<'static> = Metadata::new("gateway", Level::INFO, None);
+
+/// Counters, gauges and histograms of one gateway.
+#[derive(Debug)]
+pub struct Meters {
+    counts: Counts,
+    page_duration: Vec<Histogram>,
+    wait: Vec<Histogram>,
+    overhead: Vec<Histogram>,
+    call_duration: Vec<Histogram>,
+    published: Mutex<Published>,
+    prometheus: Option<PrometheusHandle>,
+}
+
+/// What is as full as it is at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Tickets out.
+    pub in_flight: u32,
+    /// Pages waiting for permits, by page.
+    pub queued: Vec<usize>,
+    /// Permits out, by downstream.
+    pub in_use: Vec<u32>,
+}
+
+/// The recorders' side of counters and gauges.
+struct Published {
+    /// With what has been passed on of each, in the order of [`Counts::all`].
+    counters: Vec<(Counter, u64)>,
+    in_flight: Vec<Gauge>,
+    queued: Vec<Gauge>,
+    in_use: Vec<Gauge>,
+}
+
+/// Why metrics cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum MetersError {
+    /// The Prometheus recorder was not made.
+    #[error("metrics for Prometheus: {0}")]
+    Prometheus(#[from] metrics_exporter_prometheus::BuildError),
+    /// The DogStatsD recorder was not made.
+    #[error("metrics for DogStatsD: {0}")]
+    DogStatsD(#[from] metrics_exporter_dogstatsd::BuildError),
+    /// No socket to send from.
+    #[error("no socket for DogStatsD: {0}")]
+    Socket(#[from] std::io::Error),
+}
+
+impl Meters {
+    /// Meters for Prometheus and, where the configuration names an agent, for DogStatsD:
+    /// then somebody has to run the [`Relay`]. Waits for nobody.
+    ///
+    /// # Errors
+    /// [`MetersError`]: the system gives no socket or no thread.
+    pub fn new(config: &Config) -> Result<(Self, Option<Relay>), MetersError> {
+        let recorder = recorders::prometheus()?;
+        let handle = recorder.handle();
+        let mut all = FanoutBuilder::default().add_recorder(recorder);
+        let agent = config.telemetry.dogstatsd.as_deref();
+        let relay = agent.map(Relay::new).transpose()?;
+        if let Some(relay) = &relay {
+            all = all.add_recorder(recorders::dogstatsd(&config.telemetry, relay.address()?)?);
+        }
+        let meters = Self::with_recorder(config, &all.build(), Some(handle));
+        Ok((meters, relay))
+    }
+
+    /// Counters alone: nothing is measured and nobody is told.
+    pub fn unheard(config: &Config) -> Self {
+        Self::with_recorder(config, &NoopRecorder, None)
+    }
+
+    fn with_recorder(
+        config: &Config,
+        recorder: &dyn Recorder,
+        prometheus: Option<PrometheusHandle>,
+    ) -> Self {
+        describe(recorder);
+        let counts = Counts::new(config);
+        let register = Register {
+            recorder,
+            counts: &counts,
+        };
+        register.limits(config);
+        let published = Published {
+            counters: register.counters(),
+            in_flight: register.gauges(&names::IN_FLIGHT),
+            queued: register.gauges(&names::QUEUE_DEPTH),
+            in_use: register.gauges(&names::BULKHEAD_IN_USE),
+        };
+        Self {
+            page_duration: register.histograms(&names::PAGE_DURATION),
+            wait: register.histograms(&names::ADMISSION_WAIT),
+            overhead: register.histograms(&names::OVERHEAD),
+            call_duration: register.histograms(&names::CALL_DURATION),
+            published: Mutex::new(published),
+            counts,
+            prometheus,
+        }
+    }
+
+    /// How often what happened so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// A page ended so, after so long.
+    pub fn page(&self, page: usize, outcome: PageOutcome, total: Duration) {
+        self.counts.page(page, outcome);
+        self.page_duration[of_page(page, outcome)].record(total);
+    }
+
+    /// A page waited so long for permits, and got them or not.
+    pub fn wait(&self, page: usize, wait: Duration) {
+        self.wait[page].record(wait);
+    }
+
+    /// So much of a page's time was neither a wait for permits nor for calls.
+    pub fn overhead(&self, page: usize, overhead: Duration) {
+        self.overhead[page].record(overhead);
+    }
+
+    /// A call ended so, after so long.
+    pub fn call(&self, downstream: usize, outcome: CallOutcome, took: Duration) {
+        self.counts.call(downstream, outcome);
+        self.call_duration[of_call(downstream, outcome)].record(took);
+    }
+
+    /// A page was shed.
+    pub fn shed(&self, by: ShedBy) {
+        self.counts.shed(by);
+    }
+
+    /// An optional part was left out for want of a permit.
+    pub fn part_shed(&self, downstream: usize) {
+        self.counts.part_shed(downstream);
+    }
+
+    /// A call that was never sent is asked for again.
+    pub fn retry(&self, downstream: usize) {
+        self.counts.retry(downstream);
+    }
+
+    /// A page's trace was decided on.
+    pub fn trace(&self, decision: TraceDecision) {
+        self.counts.trace(decision);
+    }
+
+    /// So many traces or log lines were lost.
+    pub fn dropped(&self, what: Dropped, how_many: u64) {
+        self.counts.dropped(what, how_many);
+    }
+
+    /// A trace header could not be read.
+    pub fn bad_context(&self, header: BadContext) {
+        self.counts.bad_context(header);
+    }
+
+    /// Passes counters and `gauges` on to the recorders.
+    pub fn publish(&self, gauges: &Gauges) {
+        self.published.lock().update(&self.counts, gauges);
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.run_upkeep();
+        }
+    }
+
+    /// What Prometheus reads, as of the last [`Meters::publish`]; text format 0.0.4.
+    pub fn prometheus(&self) -> String {
+        self.prometheus
+            .as_ref()
+            .map(PrometheusHandle::render)
+            .unwrap_or_default()
+    }
+}
+
+impl Published {
+    /// Counters are passed on by what was added since, under the caller's lock: told
+    /// absolute values out of order, the DogStatsD exporter would send the difference
+    /// as a huge number, and it withholds the first.
+    fn update(&mut self, counts: &Counts, gauges: &Gauges) {
+        let counted = counts.all().into_iter().flat_map(|(_, counters)| counters);
+        for ((counter, told), counted) in self.counters.iter_mut().zip(counted) {
+            let now = counted.load(Ordering::Relaxed);
+            if now != *told {
+                counter.increment(now - *told);
+                *told = now;
+            }
+        }
+        set(&self.in_flight, [gauges.in_flight]);
+        set(
+            &self.queued,
+            gauges.queued.iter().map(|&pages| pages as u32),
+        );
+        set(&self.in_use, gauges.in_use.iter().copied());
+    }
+}
+
+fn set(gauges: &[Gauge], values: impl IntoIterator<Item = u32>) {
+    for (gauge, value) in gauges.iter().zip(values) {
+        gauge.set(value);
+    }
+}
+
+fn describe(recorder: &dyn Recorder) {
+    for metric in names::ALL {
+        let unit = (metric.unit == Unit::Second).then_some(metrics::Unit::Seconds);
+        let (name, meaning) = (metric.name.into(), metric.meaning.into());
+        match metric.kind {
+            Kind::Counter => recorder.describe_counter(name, unit, meaning),
+            Kind::Gauge => recorder.describe_gauge(name, unit, meaning),
+            Kind::Histogram => recorder.describe_histogram(name, unit, meaning),
+        }
+    }
+}
+
+/// Makes the handles of all series.
+struct Register<'a> {
+    recorder: &'a dyn Recorder,
+    counts: &'a Counts,
+}
+
+impl Register<'_> {
+    fn keys(&self, metric: &Metric) -> impl Iterator<Item = Key> {
+        let series = self.counts.names().series(metric);
+        series.into_iter().map(|values| {
+            let tags = metric.tags.iter().map(|tag| tag.as_str());
+            let labels = tags.zip(values).map(|(tag, value)| Label::new(tag, value));
+            Key::from_parts(metric.name, labels.collect::<Vec<_>>())
+        })
+    }
+
+    fn counters(&self) -> Vec<(Counter, u64)> {
+        let metrics = self.counts.all().map(|(metric, _)| metric);
+        let keys = metrics.into_iter().flat_map(|metric| self.keys(metric));
+        keys.map(|key| (self.recorder.register_counter(&key, &METADATA), 0))
+            .collect()
+    }
+
+    fn gauges(&self, metric: &Metric) -> Vec<Gauge> {
+        self.keys(metric)
+            .map(|key| self.recorder.register_gauge(&key, &METADATA))
+            .collect()
+    }
+
+    fn histograms(&self, metric: &Metric) -> Vec<Histogram> {
+        self.keys(metric)
+            .map(|key| self.recorder.register_histogram(&key, &METADATA))
+            .collect()
+    }
+
+    /// Gauges that stay as the configuration says. What has no limit has no series.
+    fn limits(&self, config: &Config) {
+        let deadlines = config.pages.iter().map(|page| page.deadline);
+        let queues = config.pages.iter().map(|page| Some(page.queue as f64));
+        let permits = config.downstreams.iter().map(|d| d.permits);
+        let tickets = config.admission.max_in_flight;
+        self.fixed(&names::IN_FLIGHT_LIMIT, [Some(f64::from(tickets.get()))]);
+        self.fixed(
+            &names::PAGE_DEADLINE,
+            deadlines.map(|d| d.map(|d| d.as_secs_f64())),
+        );
+        self.fixed(&names::QUEUE_LIMIT, queues);
+        self.fixed(
+            &names::BULKHEAD_LIMIT,
+            permits.map(|p| p.map(|p| f64::from(p.get()))),
+        );
+    }
+
+    fn fixed(&self, metric: &Metric, values: impl IntoIterator<Item = Option<f64>>) {
+        for (key, value) in self.keys(metric).zip(values) {
+            if let Some(value) = value {
+                self.recorder.register_gauge(&key, &METADATA).set(value);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Published {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Published").finish_non_exhaustive()
+    }
+}
