@@ -35,8 +35,10 @@ pub async fn start(free_ports: bool) -> anyhow::Result<(App, Fakes)> {
 }
 
 fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
+    // Who tries it out has no agent, and would only read that there is none.
+    let no_agent = ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new());
     if !free_ports {
-        return Vec::new();
+        return vec![no_agent];
     }
     let urls = Service::ALL.map(|service| {
         let name = service.name().to_uppercase();
@@ -51,7 +53,10 @@ fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
             "127.0.0.1:0".to_owned(),
         )
     });
-    urls.into_iter().chain(listeners).collect()
+    urls.into_iter()
+        .chain(listeners)
+        .chain([no_agent])
+        .collect()
 }
 
 /// What to try, as lines for a shell.

@@ -15,6 +15,7 @@ mod downstream;
 mod drain;
 mod forwarding;
 mod hygiene;
+mod metrics;
 mod pages;
 mod process;
 mod refusals;

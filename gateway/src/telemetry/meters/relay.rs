@@ -58,8 +58,9 @@ impl Relay {
             Err(error) => return events::dogstatsd_away(&self.agent, &error),
         };
         let mut away = false;
+        let mut failures = 0;
         loop {
-            let error = match connect(&self.agent).await {
+            let error = match connect(&self.agent, failures).await {
                 Ok(outlet) => match timeout(FRESH, carry(&inlet, &outlet)).await {
                     Ok(Err(error)) => error,
                     Err(_all_that_time_no_error) => {
@@ -71,6 +72,7 @@ impl Relay {
                 },
                 Err(error) => error,
             };
+            failures += 1;
             if !std::mem::replace(&mut away, true) {
                 events::dogstatsd_away(&self.agent, &error);
             }
@@ -79,19 +81,13 @@ impl Relay {
     }
 }
 
-async fn connect(agent: &str) -> io::Result<UdpSocket> {
-    let addresses = timeout(LOOKUP, lookup_host(agent)).await??;
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match connect_to(address).await {
-            Ok(outlet) => return Ok(outlet),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-async fn connect_to(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A name's addresses take turns, IPv4 first: `localhost` is two, and agents that listen
+/// on one of them listen there.
+async fn connect(agent: &str, turn: usize) -> io::Result<UdpSocket> {
+    let mut addresses: Vec<_> = timeout(LOOKUP, lookup_host(agent)).await??.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let turn = turn % addresses.len().max(1);
+    let address = addresses.get(turn).ok_or(io::ErrorKind::NotFound)?;
     let any: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -114,5 +110,35 @@ async fn discard(inlet: &UdpSocket) -> io::Result<Infallible> {
     let mut datagram = [0; LONGEST];
     loop {
         inlet.recv(&mut datagram).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a datagram given to a relay for `name` comes to a socket on `host`; `None`
+    /// where the machine has no such address.
+    async fn carries(host: &str, name: &str) -> Option<bool> {
+        let agent = UdpSocket::bind((host, 0)).await.ok()?;
+        let relay = Relay::new(&format!("{name}:{}", agent.local_addr().unwrap().port())).unwrap();
+        let exporter = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        exporter
+            .send_to(b"a:1|c\n", relay.address().unwrap())
+            .unwrap();
+        let mut datagram = [0; LONGEST];
+        tokio::select! {
+            () = relay.run() => Some(false),
+            received = timeout(LOOKUP * 2, agent.recv(&mut datagram)) => {
+                Some(matches!(received, Ok(Ok(6))) && datagram.starts_with(b"a:1|c\n"))
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn datagrams_reach_an_agent_by_address_by_name_and_over_ipv6() {
+        assert_eq!(carries("127.0.0.1", "127.0.0.1").await, Some(true));
+        assert_eq!(carries("127.0.0.1", "localhost").await, Some(true));
+        assert_ne!(carries("::1", "[::1]").await, Some(false));
     }
 }
