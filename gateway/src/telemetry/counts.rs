@@ -12,7 +12,7 @@ use crate::telemetry::names::{
     BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
 };
 
-/// A counter for each series of each counted metric, in the order of [`Names::series`].
+/// A counter for each series of each counted metric, in the order of its series.
 #[derive(Debug)]
 pub struct Counts {
     names: Names,

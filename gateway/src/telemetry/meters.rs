@@ -12,6 +12,7 @@
 //! Not here: a global recorder. Many gateways live in one process, in tests and demos.
 
 mod recorders;
+mod register;
 pub mod relay;
 #[cfg(test)]
 mod tests;
@@ -19,24 +20,23 @@ mod tests;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, NoopRecorder, Recorder};
+use metrics::{Counter, Gauge, Histogram, NoopRecorder, Recorder};
 use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_util::layers::FanoutBuilder;
 use parking_lot::Mutex;
 
+use self::register::Register;
 use self::relay::Relay;
 use crate::config::Config;
 use crate::telemetry::counts::{Counts, of_call, of_page};
-use crate::telemetry::names::metrics::{self as names, Kind, Metric, Unit};
+use crate::telemetry::names::metrics as names;
 use crate::telemetry::names::{
     BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
 };
 
 /// From [`Meters::publish`] until its last value has left for the agent, with some room.
 pub const LEAVES_WITHIN: Duration =
-    Duration::from_millis(recorders::FLUSH.as_millis() as u64 * 2 + 200);
-
-const METADATA: Metadata<'static> = Metadata::new("gateway", Level::INFO, None);
+    Duration::from_millis(recorders::FLUSH.as_millis() as u64 * 2 + 400);
 
 /// Counters, gauges and histograms of one gateway.
 #[derive(Debug)]
@@ -113,12 +113,12 @@ impl Meters {
         recorder: &dyn Recorder,
         prometheus: Option<PrometheusHandle>,
     ) -> Self {
-        describe(recorder);
         let counts = Counts::new(config);
         let register = Register {
             recorder,
             counts: &counts,
         };
+        register.describe_all();
         register.limits(config);
         let published = Published {
             counters: register.counters(),
@@ -236,80 +236,6 @@ impl Published {
 fn set(gauges: &[Gauge], values: impl IntoIterator<Item = u32>) {
     for (gauge, value) in gauges.iter().zip(values) {
         gauge.set(value);
-    }
-}
-
-fn describe(recorder: &dyn Recorder) {
-    for metric in names::ALL {
-        let unit = (metric.unit == Unit::Second).then_some(metrics::Unit::Seconds);
-        let (name, meaning) = (metric.name.into(), metric.meaning.into());
-        match metric.kind {
-            Kind::Counter => recorder.describe_counter(name, unit, meaning),
-            Kind::Gauge => recorder.describe_gauge(name, unit, meaning),
-            Kind::Histogram => recorder.describe_histogram(name, unit, meaning),
-        }
-    }
-}
-
-/// Makes the handles of all series.
-struct Register<'a> {
-    recorder: &'a dyn Recorder,
-    counts: &'a Counts,
-}
-
-impl Register<'_> {
-    fn keys(&self, metric: &Metric) -> impl Iterator<Item = Key> {
-        let series = self.counts.names().series(metric);
-        series.into_iter().map(|values| {
-            let tags = metric.tags.iter().map(|tag| tag.as_str());
-            let labels = tags.zip(values).map(|(tag, value)| Label::new(tag, value));
-            Key::from_parts(metric.name, labels.collect::<Vec<_>>())
-        })
-    }
-
-    fn counters(&self) -> Vec<(Counter, u64)> {
-        let metrics = self.counts.all().map(|(metric, _)| metric);
-        let keys = metrics.into_iter().flat_map(|metric| self.keys(metric));
-        keys.map(|key| (self.recorder.register_counter(&key, &METADATA), 0))
-            .collect()
-    }
-
-    fn gauges(&self, metric: &Metric) -> Vec<Gauge> {
-        self.keys(metric)
-            .map(|key| self.recorder.register_gauge(&key, &METADATA))
-            .collect()
-    }
-
-    fn histograms(&self, metric: &Metric) -> Vec<Histogram> {
-        self.keys(metric)
-            .map(|key| self.recorder.register_histogram(&key, &METADATA))
-            .collect()
-    }
-
-    /// Gauges that stay as the configuration says. What has no limit has no series.
-    fn limits(&self, config: &Config) {
-        let deadlines = config.pages.iter().map(|page| page.deadline);
-        let queues = config.pages.iter().map(|page| Some(page.queue as f64));
-        let permits = config.downstreams.iter().map(|d| d.permits);
-        let tickets = config.admission.max_in_flight;
-        self.fixed(&names::IN_FLIGHT_LIMIT, [Some(f64::from(tickets.get()))]);
-        self.fixed(
-            &names::PAGE_DEADLINE,
-            deadlines.map(|d| d.map(|d| d.as_secs_f64())),
-        );
-        self.fixed(&names::QUEUE_LIMIT, queues);
-        self.fixed(
-            &names::BULKHEAD_LIMIT,
-            permits.map(|p| p.map(|p| f64::from(p.get()))),
-        );
-    }
-
-    fn fixed(&self, metric: &Metric, values: impl IntoIterator<Item = Option<f64>>) {
-        for (key, value) in self.keys(metric).zip(values) {
-            if let Some(value) = value {
-                self.recorder.register_gauge(&key, &METADATA).set(value);
-            }
-        }
     }
 }
 

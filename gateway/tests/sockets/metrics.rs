@@ -228,7 +228,7 @@ async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
     gateway.stop();
     gateway.ended().await;
 
-    let lines = agent.lines();
+    let lines = agent.lines().await;
     for line in &lines {
         let metric = metrics::ALL.iter().find(|metric| metric.name == line.name);
         let metric = metric.unwrap_or_else(|| panic!("not in the table: {line:?}"));

@@ -13,7 +13,7 @@ use crate::telemetry::names::metrics::{self as names, Metric};
 
 /// How often datagrams are sent. The exporter has no call that flushes: values leave at
 /// its next turn, spread over that turn, so within twice this time.
-pub(super) const FLUSH: Duration = Duration::from_millis(400);
+pub(super) const FLUSH: Duration = Duration::from_millis(300);
 
 /// Pages and calls, in seconds: fine where deadlines are, 0.3 above all.
 const WHOLE: &[f64] = &[

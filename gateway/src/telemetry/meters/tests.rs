@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config;
+use crate::telemetry::names::metrics::Kind;
 
 /// The shipped configuration, without an agent: its exporter's thread would stay.
 fn configured() -> Config {

@@ -8,13 +8,13 @@ use crate::telemetry::names::{
 
 /// The tag values that come from the configuration, in its order.
 #[derive(Debug)]
-pub struct Names {
-    pub(in crate::telemetry) pages: Vec<String>,
-    pub(in crate::telemetry) downstreams: Vec<String>,
+pub(crate) struct Names {
+    pub(crate) pages: Vec<String>,
+    pub(crate) downstreams: Vec<String>,
 }
 
 impl Names {
-    pub(in crate::telemetry) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let pages = config.pages.iter().map(|page| page.name.to_string());
         let downstreams = config.downstreams.iter().map(|d| d.name.to_string());
         Self {
@@ -26,7 +26,7 @@ impl Names {
     /// The tag values of every series of `metric`. The last tag turns fastest, so that a
     /// series stands at `page * outcomes + outcome`. Tags that say one thing in two words,
     /// such as reason and scope, come in the pairs that can occur.
-    pub(in crate::telemetry) fn series(&self, metric: &Metric) -> Vec<Vec<String>> {
+    pub(crate) fn series(&self, metric: &Metric) -> Vec<Vec<String>> {
         match metric.tags {
             [Tag::Reason, Tag::Scope] => ShedBy::all(self.downstreams.len())
                 .map(|by| vec![by.reason().into(), by.scope(&self.downstreams)])
@@ -37,7 +37,7 @@ impl Names {
             tags => tags.iter().fold(vec![vec![]], |series, &tag| {
                 let values = self.values(tag);
                 let longer = |so_far: Vec<String>| {
-                    let with = |value: &String| [&so_far[..], &[value.clone()]].concat();
+                    let with = |value: &String| [&so_far[..], std::slice::from_ref(value)].concat();
                     values.iter().map(with).collect::<Vec<_>>()
                 };
                 series.into_iter().flat_map(longer).collect()

@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
+use super::until;
+
 /// A running agent; it ends with this value.
 pub(crate) struct Agent {
     pub(crate) address: String,
@@ -46,9 +48,19 @@ impl Agent {
         }
     }
 
-    /// Every line so far.
-    pub(crate) fn lines(&self) -> Vec<Line> {
-        self.said.lock().lines().map(line).collect()
+    /// Every line sent to it so far.
+    pub(crate) async fn lines(&self) -> Vec<Line> {
+        // Datagrams on loopback keep their order: when this one has come, all have.
+        const LAST: &str = "last:0|c|#test:agent\n";
+        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let length = sender.send_to(LAST.as_bytes(), &self.address).await;
+        assert_eq!(length.unwrap(), LAST.len());
+        until("the last datagram", async || {
+            self.said.lock().ends_with(LAST)
+        })
+        .await;
+        let said = self.said.lock();
+        said.strip_suffix(LAST).unwrap().lines().map(line).collect()
     }
 }
 
