@@ -121,6 +121,11 @@ impl Counts {
         self.pages[of_page(page, outcome)].load(Ordering::Relaxed)
     }
 
+    /// Calls that were asked for again.
+    pub fn retries(&self, downstream: usize) -> u64 {
+        self.retries[downstream].load(Ordering::Relaxed)
+    }
+
     /// Calls that ended so.
     pub fn calls(&self, downstream: usize, outcome: CallOutcome) -> u64 {
         self.calls[of_call(downstream, outcome)].load(Ordering::Relaxed)

@@ -170,6 +170,9 @@ async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
                 assert_eq!(reply.unwrap().status, 200, "http2 = {http2}");
             }
             assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
+            // Over HTTP/1.1 each opens its own.
+            let asked_again = transport.meters.counts().retries(0) > 0;
+            assert_eq!(asked_again, http2);
         }
     })
     .await;
