@@ -2,7 +2,7 @@
 //!
 //! `/livez` the process answers · `/readyz` it takes pages (never asks a
 //! downstream: one slow service must not take the whole gateway out of rotation) ·
-//! `/config` what is in force · `/limits` how full everything is.
+//! `/metrics` for Prometheus · `/config` what is in force · `/limits` how full everything is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,6 +17,10 @@ use crate::page::Pages;
 use crate::page::downstream::Transport;
 use crate::page::quota::MAX_CLIENTS;
 use crate::telemetry::names::{CallOutcome, PageOutcome};
+
+/// The text format's content type.
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Where in its life the gateway is.
 #[derive(Clone, Debug, Default)]
@@ -86,10 +90,20 @@ impl<T: Transport> Admin<T> {
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" if self.phase.is_ready() => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, self.phase.line()),
+            "/metrics" => self.metrics(),
             "/config" => view(&self.effective),
             "/limits" => view(&self.limits()),
-            _ => text(StatusCode::NOT_FOUND, "/livez /readyz /config /limits\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "/livez /readyz /metrics /config /limits\n",
+            ),
         }
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        self.pages.publish();
+        let text = self.pages.telemetry().prometheus();
+        answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 
     fn limits(&self) -> Value {

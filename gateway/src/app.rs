@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tower::service_fn;
 
 use crate::admin::{Admin, Phase, PhaseName};
@@ -21,8 +22,8 @@ use crate::edge::listener::{self, Limits};
 use crate::edge::{Connection, Edge, layers};
 use crate::page::Pages;
 use crate::page::deadline::{Deadline, now};
-use crate::telemetry::traces::{Departure, LAST_TRACES, TracesError};
-use crate::telemetry::{Telemetry, events};
+use crate::telemetry::meters::{self, relay::Relay};
+use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
 use crate::transport::{HttpTransport, TransportError};
 
 /// Least time between a shutdown's announcement and its end: load balancers that look
@@ -36,8 +37,14 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Time for pages that are cut off to end: their futures only have to be dropped.
 const CUT_OFF: Duration = Duration::from_millis(100);
 
+/// Time for what telemetry holds to leave.
+const LAST_EXPORTS: Duration = Duration::from_millis(1_800);
+
 /// How often quotas of idle clients are dropped.
 const QUOTA_SWEEP: Duration = Duration::from_secs(10);
+
+/// How often those who collect metrics are told.
+const PUBLISH: Duration = Duration::from_secs(1);
 
 /// Connections of operators at once.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -47,7 +54,7 @@ const ADMIN_CONNECTIONS: usize = 64;
 pub struct App {
     config: Config,
     pages: Arc<Pages<HttpTransport>>,
-    traces: Option<Departure>,
+    exports: Exports,
     phase: Phase,
     public: TcpListener,
     operators: TcpListener,
@@ -70,9 +77,9 @@ pub enum StartError {
     /// No client for a downstream.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// No way out for traces.
+    /// No way out for telemetry.
     #[error(transparent)]
-    Traces(#[from] TracesError),
+    Telemetry(#[from] TelemetryError),
 }
 
 impl App {
@@ -83,13 +90,14 @@ impl App {
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
         let public = bind("server.listen", config.server.listen).await?;
         let operators = bind("admin.listen", config.admin.listen).await?;
-        let transport = HttpTransport::new(&config)?;
-        let (telemetry, traces) = Telemetry::exporting(&config)?;
-        let pages = Arc::new(Pages::new(&config, transport, Arc::new(telemetry)));
+        let (telemetry, exports) = Telemetry::exporting(&config)?;
+        let telemetry = Arc::new(telemetry);
+        let transport = HttpTransport::new(&config, Arc::clone(telemetry.counts()))?;
+        let pages = Arc::new(Pages::new(&config, transport, telemetry));
         Ok(Self {
             config,
             pages,
-            traces,
+            exports,
             phase: Phase::default(),
             public,
             operators,
@@ -125,7 +133,7 @@ impl App {
         let Self {
             config,
             pages,
-            traces,
+            exports,
             phase,
             public,
             operators,
@@ -141,11 +149,9 @@ impl App {
             admin,
             operators_stopped,
         ));
-        let (stop_traces, traces_stopped) = watch::channel(());
+        let (stop_exports, exports_stopped) = watch::channel(());
         let mut leaving = JoinSet::new();
-        if let Some(traces) = traces {
-            leaving.spawn(traces.run(stopped(traces_stopped)));
-        }
+        leaving.spawn(export(Arc::clone(&pages), exports, exports_stopped));
         let mut shutdown = std::pin::pin!(shutdown);
         tokio::select! {
             // Nothing has been served yet, so there is nothing to finish.
@@ -181,13 +187,14 @@ impl App {
             .min(end)
             .limit(tasks.join_next())
             .await;
-        // What was cut off is told of before the last traces leave.
+        // What was cut off is told of before the last of it leaves.
         drop(serving);
         let _ = Deadline::after(now(), CUT_OFF)
             .limit(pages.admission().until_empty())
             .await;
-        drop(stop_traces);
-        let _ = Deadline::after(now(), LAST_TRACES)
+        pages.publish();
+        drop(stop_exports);
+        let _ = Deadline::after(now(), LAST_EXPORTS)
             .limit(leaving.join_next())
             .await;
     }
@@ -279,5 +286,53 @@ async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     loop {
         interval.tick().await;
         pages.quota().drop_idle();
+    }
+}
+
+/// Lets traces and metrics leave until `stop`, and then what is left of them.
+async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: watch::Receiver<()>) {
+    let traces = async {
+        if let Some(traces) = exports.traces {
+            traces.run(stopped(stop.clone())).await;
+        }
+    };
+    tokio::join!(
+        traces,
+        tell_metrics(&pages, exports.metrics, stopped(stop.clone()))
+    );
+}
+
+/// Once a second, and whatever goes to an agent carried there.
+async fn tell_metrics(
+    pages: &Pages<HttpTransport>,
+    relay: Option<Relay>,
+    stop: impl Future<Output = ()>,
+) {
+    let publish = async {
+        let mut interval = tokio::time::interval(PUBLISH);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            pages.publish();
+        }
+    };
+    let Some(relay) = relay else {
+        return either(stop, publish).await;
+    };
+    let last = async {
+        stop.await;
+        tokio::time::sleep(meters::LEAVES_WITHIN).await;
+    };
+    either(last, async {
+        tokio::join!(publish, relay.run());
+    })
+    .await;
+}
+
+/// Until the first of the two ends.
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
     }
 }

@@ -33,8 +33,11 @@ pub async fn start(free_ports: bool) -> anyhow::Result<(Loaded, Fakes)> {
 }
 
 fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
+    // Who tries it out has no agent, and would only read that there is none.
+    let no_agent = ["DATADOG_AGENT", "DOGSTATSD"]
+        .map(|key| (format!("GATEWAY__TELEMETRY__{key}"), String::new()));
     if !free_ports {
-        return Vec::new();
+        return no_agent.to_vec();
     }
     let urls = Service::ALL.map(|service| {
         let name = service.name().to_uppercase();
@@ -49,7 +52,7 @@ fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
             "127.0.0.1:0".to_owned(),
         )
     });
-    urls.into_iter().chain(listeners).collect()
+    urls.into_iter().chain(listeners).chain(no_agent).collect()
 }
 
 /// What to try, as lines for a shell.

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use gateway::app::{App, files};
 use gateway::config::{self, Loaded, Report};
 use gateway::telemetry::log;
+use gateway::telemetry::names::listing;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -37,6 +38,12 @@ enum Command {
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
     },
+    /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
+    Metrics {
+        /// For machines; with the fields of spans.
+        #[arg(long)]
+        json: bool,
+    },
     /// Five fake services and a gateway in one process, and what to try with them.
     #[cfg(feature = "demo")]
     Demo {
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::Check { config } => check(&config),
+        Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
     }
@@ -103,6 +111,18 @@ fn check(path: &Path) -> ExitCode {
     match config::check(path, colours, &mut stdout) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(BAD_CONFIG),
+        // Nobody is left to tell when stdout is gone.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn list_metrics(json: bool) -> ExitCode {
+    let listed = match json {
+        true => format!("{:#}\n", listing::json()),
+        false => listing::table(),
+    };
+    match std::io::stdout().lock().write_all(listed.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
         // Nobody is left to tell when stdout is gone.
         Err(_) => ExitCode::FAILURE,
     }

@@ -41,6 +41,7 @@ use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
+use crate::telemetry::meters::Gauges;
 use crate::telemetry::record::{Origin, PageRecord};
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
@@ -174,6 +175,17 @@ impl<T: Transport> Pages<T> {
     /// What is told of pages and calls.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
+    }
+
+    /// Tells those who collect metrics how everything stands.
+    pub fn publish(&self) {
+        let view = self.admission.view();
+        let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
+        self.telemetry.publish(&Gauges {
+            in_flight: view.in_flight,
+            queued: view.queues.iter().map(|queue| queue.depth).collect(),
+            in_use: permits.collect(),
+        });
     }
 
     /// What carries the calls.

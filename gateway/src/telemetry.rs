@@ -7,20 +7,24 @@ pub mod context;
 pub mod counts;
 pub mod events;
 pub mod log;
+pub mod meters;
 pub mod names;
 pub mod record;
 pub mod sampling;
 pub mod traces;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
 
 use self::context::TraceContext;
 use self::counts::Counts;
+use self::meters::relay::Relay;
+use self::meters::{Gauges, Meters, MetersError};
 use self::names::configured::Configured;
-use self::names::{CallOutcome, TraceDecision};
+use self::names::{CallOutcome, Dropped, PartStatus, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::traces::queue::Queue;
@@ -31,37 +35,64 @@ use crate::config::{Config, DownstreamId};
 #[derive(Debug)]
 pub struct Telemetry {
     names: Arc<Configured>,
-    counts: Arc<Counts>,
+    meters: Meters,
     sampling: Sampling,
     traces: Option<Queue>,
+    /// Log lines of this process that have been counted as lost.
+    lines_lost: AtomicU64,
+}
+
+/// What has to run for telemetry to leave the process.
+#[must_use = "nothing leaves unless it runs"]
+#[derive(Debug)]
+pub struct Exports {
+    /// Carries traces away, if the config has them leave.
+    pub traces: Option<Departure>,
+    /// Carries metrics to an agent, if the config names one.
+    pub metrics: Option<Relay>,
+}
+
+/// Why telemetry cannot leave.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// Metrics.
+    #[error(transparent)]
+    Meters(#[from] MetersError),
+    /// Traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
 }
 
 impl Telemetry {
-    /// Counts and logs; no trace leaves.
+    /// Counts and logs; nothing is measured, and nothing leaves.
     pub fn new(config: &Config) -> Self {
-        Self {
-            names: Arc::new(Configured::new(config)),
-            counts: Arc::new(Counts::new(config)),
-            sampling: Sampling::new(&config.telemetry),
-            traces: None,
-        }
+        let names = Arc::new(Configured::new(config));
+        Self::with_meters(config, Meters::unheard(config, &names), names)
     }
 
-    /// As [`Telemetry::new`], with traces to where the config says. They leave as long
-    /// as the returned [`Departure`] runs.
+    /// All of it, to where the config says. It leaves as long as the [`Exports`] run.
     ///
     /// # Errors
-    /// [`TracesError`] when there cannot be an exporter.
-    pub fn exporting(config: &Config) -> Result<(Self, Option<Departure>), TracesError> {
-        let mut telemetry = Self::new(config);
-        let names = Arc::clone(&telemetry.names);
-        let Some((queue, departure)) =
-            traces::export(&config.telemetry, names, Arc::clone(&telemetry.counts))?
-        else {
-            return Ok((telemetry, None));
-        };
-        telemetry.traces = Some(queue);
-        Ok((telemetry, Some(departure)))
+    /// [`TelemetryError`] when the system does not give what it takes.
+    pub fn exporting(config: &Config) -> Result<(Self, Exports), TelemetryError> {
+        let names = Arc::new(Configured::new(config));
+        let (meters, metrics) = Meters::new(config, &names)?;
+        let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
+        let counts = Arc::clone(telemetry.meters.counts());
+        let traces = traces::export(&config.telemetry, names, counts)?;
+        let (queue, traces) = traces.unzip();
+        telemetry.traces = queue;
+        Ok((telemetry, Exports { traces, metrics }))
+    }
+
+    fn with_meters(config: &Config, meters: Meters, names: Arc<Configured>) -> Self {
+        Self {
+            names,
+            meters,
+            sampling: Sampling::new(&config.telemetry),
+            traces: None,
+            lines_lost: AtomicU64::new(0),
+        }
     }
 
     /// The names of the config.
@@ -69,9 +100,9 @@ impl Telemetry {
         &self.names
     }
 
-    /// How pages and calls ended so far.
-    pub fn counts(&self) -> &Counts {
-        &self.counts
+    /// How often each thing happened so far.
+    pub fn counts(&self) -> &Arc<Counts> {
+        self.meters.counts()
     }
 
     /// The trace that a request belongs to: its own, or a new one where it brings none
@@ -79,31 +110,61 @@ impl Telemetry {
     pub fn trace_of(&self, headers: &HeaderMap) -> TraceContext {
         let (context, unreadable) = TraceContext::from_headers(headers);
         for header in unreadable {
-            self.counts.bad_context(header);
+            self.counts().bad_context(header);
         }
         context.unwrap_or_else(|| self.sampling.new_trace())
     }
 
     /// A page ended.
     pub fn page_ended(&self, record: &Arc<PageRecord>) {
-        self.counts.page(record.page, record.outcome);
+        self.measure(record);
         events::page_ended(&self.names, record);
         let Some(traces) = &self.traces else {
             return;
         };
-        let because = self.sampling.keep(record);
-        let decision = match because {
-            Some(_) => TraceDecision::Kept,
-            None => TraceDecision::Unsampled,
-        };
-        self.counts.trace(decision);
-        if let Some(because) = because {
-            traces.offer(Arc::clone(record), because);
+        match self.sampling.keep(record) {
+            Some(because) => {
+                self.counts().trace(TraceDecision::Kept);
+                traces.offer(Arc::clone(record), because);
+            }
+            None => self.counts().trace(TraceDecision::Unsampled),
+        }
+    }
+
+    fn measure(&self, record: &PageRecord) {
+        self.meters
+            .page(record.page, record.outcome, record.total());
+        self.meters.overhead(record.page, record.overhead());
+        if let Some(wait) = record.admission {
+            self.meters.wait(record.page, wait.took);
+        }
+        if let Some(by) = record.shed {
+            self.counts().shed(by);
+        }
+        let names = &self.names.pages[record.page].parts;
+        for (part, names) in record.parts.iter().zip(names) {
+            if part.status == PartStatus::Shed {
+                self.counts().part_shed(names.downstream);
+            }
         }
     }
 
     /// A call ended.
-    pub fn call_ended(&self, downstream: DownstreamId, outcome: CallOutcome, _took: Duration) {
-        self.counts.call(downstream.0, outcome);
+    pub fn call_ended(&self, downstream: DownstreamId, outcome: CallOutcome, took: Duration) {
+        self.meters.call(downstream.0, outcome, took);
+    }
+
+    /// Passes counts and `gauges` on to those who collect metrics.
+    pub fn publish(&self, gauges: &Gauges) {
+        let lost = log::lost_lines();
+        let counted = self.lines_lost.swap(lost, Ordering::Relaxed);
+        self.counts()
+            .dropped(Dropped::LogQueueFull, lost.saturating_sub(counted));
+        self.meters.publish(gauges);
+    }
+
+    /// What Prometheus reads, as of the last [`Telemetry::publish`].
+    pub fn prometheus(&self) -> String {
+        self.meters.prometheus()
     }
 }

@@ -21,6 +21,7 @@ use self::opening::{KeepOpening, OpenError, Shelf, Warm, chain};
 use crate::config::{Config, Downstream, DownstreamId};
 use crate::page::deadline::{Deadline, now};
 use crate::page::downstream::{CallRequest, Cause, Reply, Transport};
+use crate::telemetry::counts::Counts;
 use crate::telemetry::events;
 
 /// Below the five seconds after which common servers (Node, and this gateway) close an
@@ -46,6 +47,7 @@ const MAX_ASKS: u32 = 100;
 /// Calls over real sockets.
 pub struct HttpTransport {
     targets: Vec<Target>,
+    counts: Arc<Counts>,
 }
 
 struct Target {
@@ -72,11 +74,12 @@ pub enum TransportError {
 }
 
 impl HttpTransport {
-    /// A client for every downstream. Opens no connection yet: see [`HttpTransport::warm`].
+    /// A client for every downstream; `counts` hears of calls that are asked for again.
+    /// Opens no connection yet: see [`HttpTransport::warm`].
     ///
     /// # Errors
     /// [`TransportError`] when TLS is wanted and cannot be had.
-    pub fn new(config: &Config) -> Result<Self, TransportError> {
+    pub fn new(config: &Config, counts: Arc<Counts>) -> Result<Self, TransportError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let targets = config
@@ -84,7 +87,7 @@ impl HttpTransport {
             .iter()
             .map(Target::new)
             .collect::<Result<_, _>>()?;
-        Ok(Self { targets })
+        Ok(Self { targets, counts })
     }
 
     /// Opens connections to all downstreams, so that the first pages do not pay for
@@ -99,7 +102,9 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     async fn call(&self, downstream: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
         let target = &self.targets[downstream.0];
-        let response = target.send(request).await?;
+        let response = target
+            .send(request, || self.counts.retry(downstream.0))
+            .await?;
         let status = response.status();
         if !status.is_success() {
             return Ok(Reply {
@@ -158,7 +163,8 @@ impl Target {
         }
     }
 
-    async fn send(&self, request: CallRequest) -> Result<Response, Cause> {
+    /// `asks_again` is told of each time after the first.
+    async fn send(&self, request: CallRequest, asks_again: impl Fn()) -> Result<Response, Cause> {
         let asked = self.request(request);
         if !self.http2 {
             return self
@@ -167,7 +173,10 @@ impl Target {
                 .await
                 .map_err(|error| cause(&error));
         }
-        for _ in 0..MAX_ASKS {
+        for asked_before in 0..MAX_ASKS {
+            if asked_before > 0 {
+                asks_again();
+            }
             let Some(again) = asked.try_clone() else {
                 break;
             };

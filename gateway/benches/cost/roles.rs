@@ -86,6 +86,7 @@ fn configured(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<Loaded>
         key("SERVER__LISTEN", "127.0.0.1:0".into()),
         key("ADMIN__LISTEN", "127.0.0.1:0".into()),
         key("CLIENTS__RATE", "none".into()),
+        key("TELEMETRY__DOGSTATSD", String::new()),
         key("PAGE__PRODUCT_PAGE__DEADLINE", "10s".into()),
         key("PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT", "5s".into()),
         key(

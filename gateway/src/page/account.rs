@@ -42,6 +42,7 @@ impl<'a> Life<'a> {
             status: None,
             reason: None,
             scope: None,
+            shed: None,
         };
         Self {
             telemetry,
@@ -102,6 +103,7 @@ impl<'a> Life<'a> {
         self.record.status = Some(row.status.as_u16());
         self.record.reason = Some(row.reason);
         self.record.scope = row.scope;
+        self.record.shed = refusal.shed_by();
     }
 
     fn tell(&mut self) -> Arc<PageRecord> {

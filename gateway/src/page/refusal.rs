@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::config::{DownstreamId, ShedStatus};
-use crate::telemetry::names::{PageOutcome, Scope};
+use crate::telemetry::names::{PageOutcome, Scope, ShedBy};
 
 /// A page that is not served, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Refusal {
             ),
             Self::ClientQuota(wait) => (
                 StatusCode::TOO_MANY_REQUESTS,
-                "client_quota",
+                ShedBy::ClientQuota.reason(),
                 "Over the client's quota",
                 Some(Client),
                 Some(wait),
@@ -151,7 +151,7 @@ impl Refusal {
             ),
             Self::GatewayFull => (
                 load,
-                "gateway_full",
+                ShedBy::GatewayFull.reason(),
                 "Too many pages in flight",
                 Some(Gateway),
                 again,
@@ -159,7 +159,7 @@ impl Refusal {
             ),
             Self::BulkheadFull(d) => (
                 load,
-                "bulkhead_full",
+                ShedBy::BulkheadFull(d.0).reason(),
                 "No call permits free",
                 Some(Downstream(d)),
                 again,
@@ -167,7 +167,7 @@ impl Refusal {
             ),
             Self::QueueEvicted(d) => (
                 load,
-                "queue_evicted",
+                ShedBy::QueueEvicted(d.0).reason(),
                 "Gave way to a newer page",
                 Some(Downstream(d)),
                 again,
@@ -175,7 +175,7 @@ impl Refusal {
             ),
             Self::DeadlineUnreachable(d) => (
                 load,
-                "deadline_unreachable",
+                ShedBy::ClientBudget.reason(),
                 "Cannot be finished in time",
                 Some(d.map_or(Client, Downstream)),
                 again,
@@ -183,7 +183,7 @@ impl Refusal {
             ),
             Self::Draining => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "draining",
+                ShedBy::Draining.reason(),
                 "Shutting down",
                 Some(Gateway),
                 again,
@@ -205,6 +205,28 @@ impl Refusal {
             scope,
             retry_after,
             outcome,
+        }
+    }
+
+    /// What it counts as, if it refuses for load, quota or a shutdown.
+    pub fn shed_by(&self) -> Option<ShedBy> {
+        match *self {
+            Self::ClientQuota(_) => Some(ShedBy::ClientQuota),
+            Self::GatewayFull => Some(ShedBy::GatewayFull),
+            Self::BulkheadFull(d) => Some(ShedBy::BulkheadFull(d.0)),
+            Self::QueueEvicted(d) => Some(ShedBy::QueueEvicted(d.0)),
+            Self::DeadlineUnreachable(None) => Some(ShedBy::ClientBudget),
+            Self::DeadlineUnreachable(Some(d)) => Some(ShedBy::DeadlineUnreachable(d.0)),
+            Self::Draining => Some(ShedBy::Draining),
+            Self::BadRequest(_)
+            | Self::NoRoute
+            | Self::Method
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
+            | Self::NotFound(_)
+            | Self::DownstreamFailed(_)
+            | Self::Deadline(_)
+            | Self::Internal => None,
         }
     }
 
@@ -282,6 +304,19 @@ mod tests {
                     row.scope.is_some() || !come_again,
                     "{refusal:?} names no limit"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_shed_counts_by_the_reason_and_the_limit_its_client_is_told() {
+        for refusal in every_refusal() {
+            let row = refusal.row(ShedStatus::TooManyRequests);
+            let shed = matches!(row.outcome, PageOutcome::Shed | PageOutcome::Quota);
+            let by = refusal.shed_by();
+            assert_eq!(by.is_some(), shed, "{refusal:?}");
+            if let Some(by) = by {
+                assert_eq!((by.reason(), Some(by.scope())), (row.reason, row.scope));
             }
         }
     }

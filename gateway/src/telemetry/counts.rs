@@ -1,54 +1,95 @@
-//! How many pages and calls ended how. Their sums equal arrivals.
+//! How often each thing happened. The sums of pages and calls equal arrivals.
+//!
+//! The one set of counters: `/limits` reads them, and [`Meters`](super::meters::Meters)
+//! passes them on to those who collect metrics. An event costs one atomic addition.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::Config;
-use crate::telemetry::names::{BadContext, CallOutcome, Dropped, PageOutcome, TraceDecision};
+use crate::telemetry::names::configured::Configured;
+use crate::telemetry::names::metrics::{self, Metric};
+use crate::telemetry::names::{
+    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
+};
 
-/// Counters by page and by downstream; in the order of the config.
+/// A counter for each series of each counted metric, in the order of its series.
 #[derive(Debug)]
 pub struct Counts {
-    pages: Vec<[AtomicU64; PageOutcome::ALL.len()]>,
-    calls: Vec<[AtomicU64; CallOutcome::ALL.len()]>,
-    traces: [AtomicU64; TraceDecision::ALL.len()],
-    dropped: [AtomicU64; Dropped::ALL.len()],
-    bad_context: [AtomicU64; BadContext::ALL.len()],
+    pages: Vec<AtomicU64>,
+    shed: Vec<AtomicU64>,
+    parts_shed: Vec<AtomicU64>,
+    calls: Vec<AtomicU64>,
+    retries: Vec<AtomicU64>,
+    traces: Vec<AtomicU64>,
+    dropped: Vec<AtomicU64>,
+    bad_context: Vec<AtomicU64>,
 }
 
 impl Counts {
     /// All zero.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(names: &Configured) -> Self {
+        let zeros = |metric: &Metric| {
+            let series = names.series(metric).len();
+            (0..series).map(|_| AtomicU64::new(0)).collect()
+        };
         Self {
-            pages: config.pages.iter().map(|_| Default::default()).collect(),
-            calls: config
-                .downstreams
-                .iter()
-                .map(|_| Default::default())
-                .collect(),
-            traces: Default::default(),
-            dropped: Default::default(),
-            bad_context: Default::default(),
+            pages: zeros(&metrics::PAGES),
+            shed: zeros(&metrics::SHED),
+            parts_shed: zeros(&metrics::PARTS_SHED),
+            calls: zeros(&metrics::CALLS),
+            retries: zeros(&metrics::RETRIES),
+            traces: zeros(&metrics::TELEMETRY_TRACES),
+            dropped: zeros(&metrics::TELEMETRY_DROPPED),
+            bad_context: zeros(&metrics::TELEMETRY_BAD_CONTEXT),
         }
+    }
+
+    /// Every metric that is counted, with the counters of its series.
+    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 8] {
+        [
+            (&metrics::PAGES, &self.pages),
+            (&metrics::SHED, &self.shed),
+            (&metrics::PARTS_SHED, &self.parts_shed),
+            (&metrics::CALLS, &self.calls),
+            (&metrics::RETRIES, &self.retries),
+            (&metrics::TELEMETRY_TRACES, &self.traces),
+            (&metrics::TELEMETRY_DROPPED, &self.dropped),
+            (&metrics::TELEMETRY_BAD_CONTEXT, &self.bad_context),
+        ]
     }
 
     /// One more page ended so.
     pub fn page(&self, page: usize, outcome: PageOutcome) {
-        add(&self.pages[page][outcome as usize], 1);
+        add(&self.pages[of_page(page, outcome)], 1);
     }
 
     /// One more call ended so.
     pub fn call(&self, downstream: usize, outcome: CallOutcome) {
-        add(&self.calls[downstream][outcome as usize], 1);
+        add(&self.calls[of_call(downstream, outcome)], 1);
     }
 
-    /// One more trace was decided so.
+    /// One more page was shed.
+    pub fn shed(&self, by: ShedBy) {
+        add(&self.shed[by.index()], 1);
+    }
+
+    /// One more optional part was left out for want of a permit.
+    pub fn part_shed(&self, downstream: usize) {
+        add(&self.parts_shed[downstream], 1);
+    }
+
+    /// One more call was asked for again, as it had never been sent.
+    pub fn retry(&self, downstream: usize) {
+        add(&self.retries[downstream], 1);
+    }
+
+    /// One more page's trace was decided on.
     pub fn trace(&self, decision: TraceDecision) {
         add(&self.traces[decision as usize], 1);
     }
 
-    /// So many traces or lines were lost.
-    pub fn dropped(&self, what: Dropped, count: u64) {
-        add(&self.dropped[what as usize], count);
+    /// So many more traces or log lines were lost.
+    pub fn dropped(&self, what: Dropped, how_many: u64) {
+        add(&self.dropped[what as usize], how_many);
     }
 
     /// One more trace header could not be read.
@@ -58,34 +99,45 @@ impl Counts {
 
     /// Pages that ended so.
     pub fn pages(&self, page: usize, outcome: PageOutcome) -> u64 {
-        get(&self.pages[page][outcome as usize])
+        self.pages[of_page(page, outcome)].load(Ordering::Relaxed)
+    }
+
+    /// Calls that were asked for again.
+    pub fn retries(&self, downstream: usize) -> u64 {
+        self.retries[downstream].load(Ordering::Relaxed)
     }
 
     /// Calls that ended so.
     pub fn calls(&self, downstream: usize, outcome: CallOutcome) -> u64 {
-        get(&self.calls[downstream][outcome as usize])
+        self.calls[of_call(downstream, outcome)].load(Ordering::Relaxed)
     }
 
-    /// Traces that were decided so.
+    /// Pages' traces that were decided on so.
     pub fn traces(&self, decision: TraceDecision) -> u64 {
-        get(&self.traces[decision as usize])
+        self.traces[decision as usize].load(Ordering::Relaxed)
     }
 
-    /// Traces or lines lost so.
+    /// Traces or log lines lost so.
     pub fn lost(&self, what: Dropped) -> u64 {
-        get(&self.dropped[what as usize])
+        self.dropped[what as usize].load(Ordering::Relaxed)
     }
 
     /// Trace headers that could not be read.
     pub fn bad_contexts(&self, header: BadContext) -> u64 {
-        get(&self.bad_context[header as usize])
+        self.bad_context[header as usize].load(Ordering::Relaxed)
     }
 }
 
-fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
+fn add(counter: &AtomicU64, how_many: u64) {
+    counter.fetch_add(how_many, Ordering::Relaxed);
 }
 
-fn get(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
+/// The place of a series that is tagged with a page and its outcome.
+pub(super) fn of_page(page: usize, outcome: PageOutcome) -> usize {
+    page * PageOutcome::ALL.len() + outcome as usize
+}
+
+/// The place of a series that is tagged with a downstream and a call's outcome.
+pub(super) fn of_call(downstream: usize, outcome: CallOutcome) -> usize {
+    downstream * CallOutcome::ALL.len() + outcome as usize
 }

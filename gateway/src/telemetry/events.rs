@@ -108,6 +108,24 @@ pub fn traces_leave_again(dropped: u64) {
     tracing::info!(dropped, "traces are received again");
 }
 
+/// The process ends before these could leave.
+pub fn traces_left_behind(count: u64) {
+    tracing::warn!(
+        count,
+        "traces are lost at the shutdown: they were not received in time"
+    );
+}
+
+/// Metrics do not reach the DogStatsD agent.
+pub fn dogstatsd_away(agent: &str, error: &dyn Display) {
+    tracing::warn!(agent, %error, "metrics do not reach the agent; they are dropped until they do");
+}
+
+/// Metrics reach the DogStatsD agent again, as far as a sender of datagrams can know.
+pub fn dogstatsd_back(agent: &str) {
+    tracing::info!(agent, "metrics reach the agent again");
+}
+
 /// A defect was caught on its way to the client.
 pub fn panicked(panic: &str) {
     tracing::error!(panic, "a defect ended a request");

@@ -4,9 +4,13 @@
 //! call does not compile until everything that counts endings knows it.
 
 pub mod configured;
+pub mod listing;
 pub mod metrics;
+mod series;
+mod shed;
 pub mod spans;
 
+pub use self::shed::ShedBy;
 use crate::config::DownstreamId;
 
 /// How a page ended.
@@ -226,5 +230,24 @@ impl BadContext {
             Self::Tracestate => "tracestate",
             Self::Datadog => "x-datadog",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_indexes_a_table_is_its_place_in_all() {
+        fn in_order<T: Copy>(all: &[T], index: impl Fn(T) -> usize) {
+            let places: Vec<_> = all.iter().map(|&value| index(value)).collect();
+            assert_eq!(places, Vec::from_iter(0..all.len()));
+        }
+        in_order(&PageOutcome::ALL, |o| o as usize);
+        in_order(&CallOutcome::ALL, |o| o as usize);
+        in_order(&TraceDecision::ALL, |d| d as usize);
+        in_order(&Dropped::ALL, |d| d as usize);
+        in_order(&BadContext::ALL, |b| b as usize);
+        in_order(&Vec::from_iter(ShedBy::all(3)), ShedBy::index);
     }
 }

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::{PageOutcome, PartStatus, Scope};
+use crate::telemetry::names::{PageOutcome, PartStatus, Scope, ShedBy};
 
 /// A request, before it is known what becomes of it.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct PageRecord {
     pub reason: Option<&'static str>,
     /// The limit or downstream that a refusal is about.
     pub scope: Option<Scope>,
+    /// What it was shed by, if it was.
+    pub shed: Option<ShedBy>,
 }
 
 /// A stretch of time.

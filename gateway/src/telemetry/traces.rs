@@ -43,9 +43,6 @@ const SPANS_AT_ONCE: usize = 2_000;
 /// Dropping is over when so many rounds, of [`GATHER`] at least, have passed without.
 const QUIET_ROUNDS: u32 = 25;
 
-/// How long what waits may take to leave when the process ends.
-pub const LAST_TRACES: Duration = Duration::from_millis(1_800);
-
 /// Takes records from the queue and lets them leave. Dropped, it counts what had not left.
 #[must_use = "traces leave only while it runs"]
 #[derive(Debug)]
@@ -93,7 +90,7 @@ fn departure<R>(spans: Spans, receiver: R, counts: Arc<Counts>) -> (Queue, Depar
 
 impl<R: Receiver> Departure<R> {
     /// Runs until `end` resolves and what waited by then has left, or was not received.
-    /// Whoever ends it gives it [`LAST_TRACES`] and then drops it.
+    /// Whoever ends it gives it as much time as there is, and then drops it.
     pub async fn run(mut self, end: impl Future<Output = ()>) {
         let mut end = std::pin::pin!(end);
         let mut pause = GATHER;
@@ -146,7 +143,10 @@ impl<R> Drop for Departure<R> {
         while self.waiting.try_recv().is_ok() {
             left += 1;
         }
-        self.counts.dropped(Dropped::TraceAtShutdown, left as u64);
+        if left > 0 {
+            self.counts.dropped(Dropped::TraceAtShutdown, left as u64);
+            events::traces_left_behind(left as u64);
+        }
     }
 }
 

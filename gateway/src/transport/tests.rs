@@ -7,6 +7,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use super::*;
 use crate::page::deadline::{Deadline, now};
+use crate::telemetry::Telemetry;
 
 /// Far longer than a call waits, so that only what outlives its call can succeed.
 const CONNECT: Duration = Duration::from_millis(600);
@@ -63,6 +64,10 @@ fn config(url: &str, http2: bool) -> Config {
         .config
 }
 
+fn unmeasured(config: &Config) -> HttpTransport {
+    HttpTransport::new(config, Arc::clone(Telemetry::new(config).counts())).unwrap()
+}
+
 /// A fake, and a transport that connects to it late.
 async fn late(http2: bool) -> (Fakes, HttpTransport) {
     late_within(http2, Duration::from_secs(10)).await
@@ -73,7 +78,7 @@ async fn late_within(http2: bool, limit: Duration) -> (Fakes, HttpTransport) {
     let fakes = Fakes::start(Options::default()).await.unwrap();
     let config = config(&fakes.url(Fake::Product), http2);
     let downstream = &config.downstreams[0];
-    let mut transport = HttpTransport::new(&config).unwrap();
+    let mut transport = unmeasured(&config);
     // As in `Target::new`, with the late connector below the shelf.
     let shelf = Shelf::new(limit, !http2);
     transport.targets[0].client = client(downstream, "d")
@@ -166,6 +171,9 @@ async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
                 assert_eq!(reply.unwrap().status, 200, "http2 = {http2}");
             }
             assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
+            // Over HTTP/1.1 each opens its own.
+            let asked_again = transport.counts.retries(0) > 0;
+            assert_eq!(asked_again, http2);
         }
     })
     .await;
@@ -210,7 +218,7 @@ fn a_downstreams_own_path_goes_before_each_parts() {
         ("http://a:1/v2/", "/x?y=a/../b", "http://a:1/v2/x?y=a/../b"),
         ("http://a:1/v2", "/x%3Fy", "http://a:1/v2/x%3Fy"),
     ] {
-        let transport = HttpTransport::new(&config(base, false)).unwrap();
+        let transport = unmeasured(&config(base, false));
         assert_eq!(transport.targets[0].url(path).as_str(), expected);
     }
 }
@@ -222,7 +230,7 @@ async fn of_many_calls_to_a_downstream_that_is_not_there_each_hears_so_at_once()
             let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", gone.local_addr().unwrap());
             drop(gone);
-            let transport = HttpTransport::new(&config(&url, http2)).unwrap();
+            let transport = unmeasured(&config(&url, http2));
             let calls = (0..300).map(|_| call(&transport));
             let replies = limited(Duration::from_secs(10), join_all(calls))
                 .await

@@ -16,6 +16,7 @@ mod drain;
 mod forwarding;
 mod hygiene;
 mod logs;
+mod metrics;
 mod pages;
 mod process;
 mod refusals;

@@ -42,7 +42,7 @@ pub enum Unit {
     Item,
 }
 
-/// A tag's name; its values are named in [`Tag::values`].
+/// A tag's name. Its values are a closed set, known when the configuration is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// A page.

@@ -137,6 +137,8 @@ struct Client(reqwest::Client);
 
 impl Client {
     fn new() -> Result<Self, reqwest::Error> {
+        // An error means that a provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Agents are spoken to in clear text, so nobody needs to be trusted.
         let client = reqwest::Client::builder()
             .no_proxy()

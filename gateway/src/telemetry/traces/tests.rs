@@ -48,6 +48,9 @@ impl Receiver for Directed {
     }
 }
 
+/// As long as the app gives it.
+const LAST: Duration = Duration::from_millis(1_800);
+
 struct World {
     queue: Queue,
     counts: Arc<Counts>,
@@ -64,12 +67,12 @@ fn config() -> Config {
 impl World {
     fn new(mood: Mood) -> Self {
         let config = config();
-        let counts = Arc::new(Counts::new(&config));
         let receiver = Directed {
             mood: Arc::new(Mutex::new(mood)),
             received: Arc::default(),
         };
         let names = Arc::new(Configured::new(&config));
+        let counts = Arc::new(Counts::new(&names));
         let spans = Spans::new(names, Dialect::Otlp);
         let (queue, departure) = departure(spans, receiver.clone(), Arc::clone(&counts));
         let (end, ended) = oneshot::channel();
@@ -111,10 +114,7 @@ impl World {
         let began = now();
         drop(self.end);
         let mut running = self.running;
-        if tokio::time::timeout(LAST_TRACES, &mut running)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(LAST, &mut running).await.is_err() {
             running.abort();
             let _ = running.await;
         }
@@ -142,6 +142,7 @@ fn record() -> Arc<PageRecord> {
         status: Some(200),
         reason: None,
         scope: None,
+        shed: None,
     })
 }
 
@@ -223,7 +224,7 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_end() {
     tokio::time::sleep(GATHER + Duration::from_millis(1)).await;
     world.offer(3);
     let (took, counts) = world.end().await;
-    assert_eq!(took, LAST_TRACES);
+    assert_eq!(took, LAST);
     let lost = counts.lost(Dropped::TraceAtShutdown) + counts.lost(Dropped::TraceNotReceived);
     assert_eq!(lost, SPANS_AT_ONCE as u64 + 8);
 }

@@ -80,6 +80,7 @@ pub(crate) fn variables(changes: &[String]) -> Vec<(String, String)> {
             "GATEWAY__TELEMETRY__DATADOG_AGENT".to_owned(),
             String::new(),
         ),
+        ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new()),
     ];
     // The last one of a name counts.
     let all: BTreeMap<_, _> = quiet

@@ -1,8 +1,10 @@
 //! What the tests share: a client that writes exact bytes, a gateway in this
 //! process, a downstream that follows a script, the real binary.
 
+pub(crate) mod agent;
 pub(crate) mod binary;
 pub(crate) mod client;
+pub(crate) mod exposition;
 pub(crate) mod gateway;
 pub(crate) mod scripted;
 

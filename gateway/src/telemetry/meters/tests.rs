@@ -1,0 +1,163 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+use crate::config;
+use crate::telemetry::names::metrics::Kind;
+use crate::telemetry::names::{BadContext, Dropped, ShedBy, TraceDecision};
+
+/// The shipped configuration, without an agent: its exporter's thread would stay.
+fn configured() -> Config {
+    let none = [("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new())];
+    config::load_text("test.toml", config::default_text(), &none)
+        .unwrap()
+        .config
+}
+
+fn named() -> Configured {
+    Configured::new(&configured())
+}
+
+fn meters() -> Meters {
+    let (meters, relay) = Meters::new(&configured(), &named()).unwrap();
+    assert!(relay.is_none());
+    meters
+}
+
+fn scraped(meters: &Meters, gauges: &Gauges) -> String {
+    meters.publish(gauges);
+    meters.prometheus()
+}
+
+#[track_caller]
+fn assert_line(text: &str, line: &str) {
+    assert!(text.lines().any(|l| l == line), "no {line} in\n{text}");
+}
+
+#[test]
+fn every_metric_is_there_from_the_start_with_its_type_and_its_meaning() {
+    let text = scraped(&meters(), &Gauges::default());
+    let mut expected = BTreeSet::new();
+    for metric in table::ALL {
+        let name = metric.prometheus();
+        assert_line(&text, &format!("# TYPE {name} {}", metric.kind.as_str()));
+        assert_line(&text, &format!("# HELP {name} {}", metric.meaning));
+        expected.insert(name);
+    }
+    let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let found: BTreeSet<_> = typed
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn every_counter_and_every_histogram_of_the_table_has_somebody_who_feeds_it() {
+    let counted = Counts::new(&named()).all().map(|(metric, _)| metric.name);
+    let measured = recorders::BUCKETS.map(|(metric, _)| metric.name);
+    for metric in table::ALL {
+        let fed = match metric.kind {
+            Kind::Counter => counted.contains(&metric.name),
+            Kind::Histogram => measured.contains(&metric.name),
+            Kind::Gauge => true,
+        };
+        assert!(fed, "{}", metric.name);
+    }
+}
+
+#[test]
+fn an_event_shows_in_its_own_series_and_in_no_other() {
+    let meters = meters();
+    let ms = Duration::from_millis;
+    meters.page(0, PageOutcome::Late, ms(300));
+    meters.call(4, CallOutcome::Cancelled, ms(12));
+    meters.call(4, CallOutcome::Cancelled, ms(12));
+    meters.wait(0, ms(3));
+    meters.overhead(0, ms(1));
+    meters.counts().shed(ShedBy::QueueEvicted(1));
+    meters.counts().part_shed(3);
+    meters.counts().retry(2);
+    meters.counts().trace(TraceDecision::Unsampled);
+    meters.counts().dropped(Dropped::LogQueueFull, 7);
+    meters.counts().bad_context(BadContext::Datadog);
+    let gauges = Gauges {
+        in_flight: 9,
+        queued: vec![5],
+        in_use: vec![0, 64, 0, 0, 1],
+    };
+    let text = scraped(&meters, &gauges);
+    let page = "page=\"product-page\"";
+    let call = "downstream=\"recommendations\",outcome=\"cancelled\"";
+    for line in [
+        format!("gateway_pages_total{{{page},outcome=\"late\"}} 1"),
+        // An edge is part of its bucket.
+        format!("gateway_page_duration_seconds_bucket{{{page},outcome=\"late\",le=\"0.25\"}} 0"),
+        format!("gateway_page_duration_seconds_bucket{{{page},outcome=\"late\",le=\"0.3\"}} 1"),
+        format!("gateway_page_duration_seconds_sum{{{page},outcome=\"late\"}} 0.3"),
+        format!("gateway_calls_total{{{call}}} 2"),
+        format!("gateway_call_duration_seconds_count{{{call}}} 2"),
+        format!("gateway_admission_wait_seconds_sum{{{page}}} 0.003"),
+        format!("gateway_overhead_seconds_count{{{page}}} 1"),
+        "gateway_shed_total{reason=\"queue_evicted\",scope=\"downstream:pricing\"} 1".into(),
+        "gateway_parts_shed_total{downstream=\"reviews\"} 1".into(),
+        "gateway_retries_total{downstream=\"inventory\"} 1".into(),
+        "gateway_telemetry_traces_total{decision=\"unsampled\"} 1".into(),
+        "gateway_telemetry_dropped_total{signal=\"logs\",cause=\"queue_full\"} 7".into(),
+        "gateway_telemetry_bad_context_total{header=\"x-datadog\"} 1".into(),
+        "gateway_in_flight 9".into(),
+        format!("gateway_queue_depth{{{page}}} 5"),
+        "gateway_bulkhead_in_use{downstream=\"pricing\"} 64".into(),
+        "gateway_in_flight_limit 1024".into(),
+        format!("gateway_queue_limit{{{page}}} 64"),
+        "gateway_bulkhead_limit{downstream=\"pricing\"} 64".into(),
+        format!("gateway_page_deadline_seconds{{{page}}} 0.3"),
+    ] {
+        assert_line(&text, &line);
+    }
+    let counted = text.lines().filter(|line| line.contains("_total{"));
+    let of_counters = counted.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+    assert_eq!(of_counters.sum::<u64>(), 1 + 2 + 1 + 1 + 1 + 1 + 7 + 1);
+}
+
+#[test]
+fn a_number_is_passed_on_once_however_often_it_is_published() {
+    let meters = meters();
+    let line = |n| format!("gateway_retries_total{{downstream=\"product\"}} {n}");
+    for n in 1..4 {
+        meters.counts().retry(0);
+        for _ in 0..3 {
+            assert_line(&scraped(&meters, &Gauges::default()), &line(n));
+        }
+    }
+}
+
+#[test]
+fn what_has_no_limit_has_no_series_of_one() {
+    let changes = [
+        ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new()),
+        (
+            "GATEWAY__DOWNSTREAM__REVIEWS__PERMITS".to_owned(),
+            "0".to_owned(),
+        ),
+        (
+            "GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE".to_owned(),
+            "none".to_owned(),
+        ),
+    ];
+    let config = config::load_text("test.toml", config::default_text(), &changes);
+    let config = config.unwrap().config;
+    let (meters, _) = Meters::new(&config, &Configured::new(&config)).unwrap();
+    let text = meters.prometheus();
+    assert!(!text.contains("gateway_bulkhead_limit{downstream=\"reviews\"}"));
+    assert!(text.contains("gateway_bulkhead_in_use{downstream=\"reviews\"}"));
+    assert!(!text.contains("gateway_page_deadline_seconds{"));
+}
+
+#[test]
+fn meters_nobody_hears_count_all_the_same() {
+    let meters = Meters::unheard(&configured(), &named());
+    meters.page(0, PageOutcome::Complete, Duration::ZERO);
+    meters.publish(&Gauges::default());
+    assert_eq!(meters.counts().pages(0, PageOutcome::Complete), 1);
+    assert_eq!(meters.prometheus(), "");
+}

@@ -1,0 +1,333 @@
+//! What those who collect metrics are told, beside what clients and downstreams saw.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
+use gateway::telemetry::names::metrics::{self, Kind, Metric};
+use gateway::telemetry::names::{CallOutcome, PageOutcome};
+
+use crate::common::agent::{Agent, Line};
+use crate::common::binary::Binary;
+use crate::common::client::{Client, ask, get};
+use crate::common::exposition::Exposition;
+use crate::common::gateway::{Gateway, PAGE, shop};
+use crate::common::until;
+
+/// Six pages that start calls may be asked for; the seventh is over the quota.
+const QUOTA: [&str; 2] = ["clients.rate=1/h", "clients.burst=6"];
+
+async fn scrape(gateway: &Gateway) -> Exposition {
+    let answer = gateway.look("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    Exposition::read(std::str::from_utf8(&answer.body).unwrap())
+}
+
+fn failing(fakes: &Fakes, service: Service) {
+    let share = ErrorShare {
+        share: 1.0,
+        kind: Fault::Status(500),
+    };
+    let behaviour = Behaviour {
+        errors: vec![share],
+        ..Behaviour::default()
+    };
+    fakes.set(service, behaviour).unwrap();
+}
+
+/// Pages all of whose calls end before the page does, or at its deadline.
+async fn pages_that_lose_no_call(gateway: &Gateway, fakes: &Fakes) {
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+    failing(fakes, Service::Reviews);
+    let partial = gateway.page(PAGE).await;
+    assert_eq!(partial.header("x-gateway-complete"), Some("false"));
+    let slow = Behaviour::fixed(Duration::from_secs(25));
+    fakes.set(Service::Pricing, slow).unwrap();
+    let hurried = get(PAGE, "X-Request-Timeout-Ms: 1500\r\n");
+    assert_eq!(ask(gateway.public, hurried).await.status, 504);
+    fakes.heal();
+}
+
+/// Pages that are refused or end early: every other outcome.
+async fn pages_that_end_early(gateway: &Gateway, fakes: &Fakes) {
+    assert_eq!(gateway.page("/product-page/p-unknown").await.status, 404);
+    failing(fakes, Service::Inventory);
+    assert_eq!(gateway.page(PAGE).await.status, 502);
+    let slow = Behaviour::fixed(Duration::from_secs(25));
+    fakes.set(Service::Inventory, slow).unwrap();
+    let mut leaving = Client::connect(gateway.public).await;
+    leaving.send(get(PAGE, "")).await;
+    gateway.until_in_flight(1).await;
+    drop(leaving);
+    gateway.at_rest().await;
+    fakes.heal();
+    assert_eq!(gateway.page(PAGE).await.status, 429);
+    assert_eq!(gateway.page("/product-page/a.b").await.status, 400);
+    let post = get(PAGE, "").replacen("GET", "POST", 1);
+    assert_eq!(ask(gateway.public, post).await.status, 405);
+    let tiny = get(PAGE, "X-Request-Timeout-Ms: 1\r\n");
+    assert_eq!(ask(gateway.public, tiny).await.status, 429);
+}
+
+/// How often each outcome, after both of the above.
+const OUTCOMES: [(PageOutcome, f64); 9] = [
+    (PageOutcome::Complete, 1.0),
+    (PageOutcome::Partial, 1.0),
+    (PageOutcome::Shed, 1.0),
+    (PageOutcome::Quota, 1.0),
+    (PageOutcome::Late, 1.0),
+    (PageOutcome::Failed, 1.0),
+    (PageOutcome::NotFound, 1.0),
+    (PageOutcome::BadRequest, 2.0),
+    (PageOutcome::Cancelled, 1.0),
+];
+
+#[tokio::test]
+async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
+    let (gateway, fakes) = shop(&QUOTA).await;
+    pages_that_lose_no_call(&gateway, &fakes).await;
+    gateway.at_rest().await;
+    let seen = scrape(&gateway).await;
+    for service in Service::ALL {
+        let calls = seen.sum("gateway_calls_total", &[("downstream", service.name())]);
+        assert_eq!(calls, fakes.stats(service).received as f64, "{service}");
+    }
+    let of = |service, outcome: CallOutcome| {
+        let labels = [("downstream", service), ("outcome", outcome.as_str())];
+        seen.sum("gateway_calls_total", &labels)
+    };
+    assert_eq!(of("pricing", CallOutcome::Late), 1.0);
+    assert_eq!(of("pricing", CallOutcome::Ok), 2.0);
+    assert_eq!(of("reviews", CallOutcome::Failed), 2.0);
+
+    pages_that_end_early(&gateway, &fakes).await;
+    let seen = scrape(&gateway).await;
+    for (outcome, pages) in OUTCOMES {
+        let labels = [("page", "product-page"), ("outcome", outcome.as_str())];
+        assert_eq!(
+            seen.sum("gateway_pages_total", &labels),
+            pages,
+            "{outcome:?}"
+        );
+        let timed = seen.sum("gateway_page_duration_seconds_count", &labels);
+        assert_eq!(timed, pages, "{outcome:?}");
+    }
+    assert_eq!(seen.sum("gateway_admission_wait_seconds_count", &[]), 6.0);
+    for service in Service::ALL {
+        for outcome in CallOutcome::ALL {
+            let labels = [
+                ("downstream", service.name()),
+                ("outcome", outcome.as_str()),
+            ];
+            let timed = seen.sum("gateway_call_duration_seconds_count", &labels);
+            assert_eq!(
+                timed,
+                seen.sum("gateway_calls_total", &labels),
+                "{labels:?}"
+            );
+        }
+        let calls = seen.sum("gateway_calls_total", &[("downstream", service.name())]);
+        assert!(calls >= fakes.stats(service).received as f64, "{service}");
+    }
+    let late = [("outcome", "late")];
+    assert!(seen.sum("gateway_page_duration_seconds_sum", &late) >= 1.4);
+    let shed = |reason, scope| {
+        seen.sum(
+            "gateway_shed_total",
+            &[("reason", reason), ("scope", scope)],
+        )
+    };
+    assert_eq!(shed("client_quota", "client"), 1.0);
+    assert_eq!(shed("deadline_unreachable", "client"), 1.0);
+    assert_eq!(seen.sum("gateway_shed_total", &[]), 2.0);
+}
+
+#[tokio::test]
+async fn a_scrape_has_every_metric_of_the_table_and_no_other() {
+    let (gateway, _fakes) = shop(&[]).await;
+    let seen = scrape(&gateway).await;
+    let expected: Vec<_> = metrics::ALL
+        .iter()
+        .map(|metric| (metric.prometheus(), metric.kind.as_str().to_owned()))
+        .collect();
+    assert_eq!(*seen.kinds(), expected.into_iter().collect());
+}
+
+#[tokio::test]
+async fn what_is_in_use_and_what_is_shed_shows_while_it_is() {
+    let changes = [
+        "downstream.reviews.permits=1",
+        "downstream.pricing.permits=2",
+        "page.product-page.max_wait=20s",
+        "page.product-page.queue=1",
+    ];
+    let (gateway, fakes) = shop(&changes).await;
+    for service in [Service::Pricing, Service::Reviews] {
+        fakes
+            .set(service, Behaviour::fixed(Duration::from_secs(25)))
+            .unwrap();
+    }
+    let mut clients = Vec::new();
+    // Two run, the second without reviews; one waits and gives way to the next.
+    for pages in 1..=4 {
+        let mut client = Client::connect(gateway.public).await;
+        client.send(get(PAGE, "")).await;
+        clients.push(client);
+        until("the page", async || {
+            scrape(&gateway).await.sum("gateway_in_flight", &[]) == f64::from(pages.min(3))
+        })
+        .await;
+    }
+    clients[2]
+        .answer()
+        .await
+        .assert_refused(429, "queue_evicted", Some("downstream:pricing"));
+    let seen = scrape(&gateway).await;
+    let of = |name, downstream| seen.sum(name, &[("downstream", downstream)]);
+    assert_eq!(of("gateway_bulkhead_in_use", "pricing"), 2.0);
+    assert_eq!(of("gateway_bulkhead_limit", "pricing"), 2.0);
+    assert_eq!(seen.sum("gateway_queue_depth", &[]), 1.0);
+    assert_eq!(seen.sum("gateway_queue_limit", &[]), 1.0);
+    assert_eq!(seen.sum("gateway_in_flight", &[]), 3.0);
+    let evicted = [("reason", "queue_evicted"), ("scope", "downstream:pricing")];
+    assert_eq!(seen.sum("gateway_shed_total", &evicted), 1.0);
+    drop(clients);
+    gateway.at_rest().await;
+    let seen = scrape(&gateway).await;
+    let reviews = [("downstream", "reviews")];
+    assert!(seen.sum("gateway_parts_shed_total", &reviews) >= 1.0);
+    for name in [
+        "gateway_in_flight",
+        "gateway_queue_depth",
+        "gateway_bulkhead_in_use",
+    ] {
+        assert_eq!(seen.sum(name, &[]), 0.0, "{name}");
+    }
+}
+
+fn of<'a>(lines: &'a [Line], metric: &Metric, tag: &str) -> impl Iterator<Item = &'a Line> {
+    let (name, tag) = (metric.name, tag.to_owned());
+    lines
+        .iter()
+        .filter(move |line| line.name == name && line.tags.contains(&tag))
+}
+
+#[tokio::test]
+async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
+    let agent = Agent::start().await;
+    let to = format!("telemetry.dogstatsd={}", agent.address);
+    let identity = ["telemetry.service=shop,a|b", "telemetry.env=test"];
+    let changes = [&QUOTA[..], &identity, &[to.as_str()]].concat();
+    let (mut gateway, fakes) = shop(&changes).await;
+    pages_that_lose_no_call(&gateway, &fakes).await;
+    pages_that_end_early(&gateway, &fakes).await;
+    let seen = scrape(&gateway).await;
+    gateway.stop();
+    gateway.ended().await;
+
+    let lines = agent.lines().await;
+    for line in &lines {
+        let metric = metrics::ALL.iter().find(|metric| metric.name == line.name);
+        let metric = metric.unwrap_or_else(|| panic!("not in the table: {line:?}"));
+        let kind = match metric.kind {
+            Kind::Counter => "c",
+            Kind::Gauge => "g",
+            Kind::Histogram => "d",
+        };
+        assert_eq!(line.kind, kind, "{line:?}");
+        let own = metric.tags.iter().map(|tag| tag.as_str());
+        let expected: BTreeSet<_> = own.chain(["service", "env", "version"]).collect();
+        let tags = line.tags.iter().map(|tag| tag.split_once(':').unwrap().0);
+        assert_eq!(tags.collect::<BTreeSet<_>>(), expected, "{line:?}");
+        assert!(line.tags.contains("service:shop_a_b") && line.tags.contains("env:test"));
+    }
+    for (outcome, pages) in OUTCOMES {
+        let tag = format!("outcome:{}", outcome.as_str());
+        let counted: f64 = of(&lines, &metrics::PAGES, &tag)
+            .flat_map(|line| &line.values)
+            .sum();
+        assert_eq!(counted, pages, "{outcome:?}");
+        let timed = of(&lines, &metrics::PAGE_DURATION, &tag).flat_map(|line| &line.values);
+        assert_eq!(timed.count() as f64, pages, "{outcome:?}");
+    }
+    for service in Service::ALL {
+        let tag = format!("downstream:{}", service.name());
+        let counted: f64 = of(&lines, &metrics::CALLS, &tag)
+            .flat_map(|line| &line.values)
+            .sum();
+        let scraped = seen.sum("gateway_calls_total", &[("downstream", service.name())]);
+        assert_eq!(counted, scraped, "{service}");
+        let timed = of(&lines, &metrics::CALL_DURATION, &tag).flat_map(|line| &line.values);
+        assert_eq!(timed.count() as f64, scraped, "{service}");
+        assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).all(|line| line.values == [64.0]));
+        assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).count() > 0);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_costs_one_line_of_the_log() {
+    let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap().to_string();
+    drop(gone);
+    for agent in [address.as_str(), "no-such-host.invalid:8125"] {
+        let (_directory, fakes, mut binary) = started(agent).await;
+        let (public, admin) = binary.serving().await;
+        let complaint = "metrics do not reach the agent";
+        until("the complaint", async || {
+            assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+            binary.said().contains(complaint)
+        })
+        .await;
+        // Some turns of the exporter more.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let scraped = ask(admin, get("/metrics", "")).await;
+        let scraped = Exposition::read(std::str::from_utf8(&scraped.body).unwrap());
+        let pages = fakes.stats(Service::Product).received as f64;
+        assert_eq!(
+            scraped.sum("gateway_pages_total", &[("outcome", "complete")]),
+            pages
+        );
+        binary.signal("TERM");
+        assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
+        let said = binary.said();
+        assert_eq!(said.matches(complaint).count(), 1, "{said}");
+        assert!(!said.contains("payload"), "{said}");
+    }
+}
+
+async fn started(agent: &str) -> (tempfile::TempDir, Fakes, Binary) {
+    use crate::common::gateway::{shop_changes, variables};
+    let fakes = Fakes::start(fixtures::Options::default()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.toml");
+    std::fs::write(&path, gateway::config::default_text()).unwrap();
+    let to = format!("telemetry.dogstatsd={agent}");
+    let variables = variables(&shop_changes(&fakes, &[&to]));
+    let path = path.to_str().unwrap();
+    let binary = Binary::start(&["run", "--config", path], &variables);
+    (directory, fakes, binary)
+}
+
+#[test]
+fn the_command_prints_the_table_for_people_and_for_machines() {
+    let print = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success() && output.stderr.is_empty());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(print(&["metrics"]).starts_with("gateway.pages "));
+    let json: serde_json::Value = serde_json::from_str(&print(&["metrics", "--json"])).unwrap();
+    let names = json["metrics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|metric| &metric["name"]);
+    assert!(names.eq(metrics::ALL.iter().map(|metric| metric.name)));
+}
