@@ -1,0 +1,20 @@
+# Datadog keeps percentiles of a distribution only when told to; without them every p50, p95 and p99 is empty. It can be told
+# once the metric has arrived for the first time.
+
+locals {
+  distributions = {
+    "gateway.page.duration"  = ["page", "outcome"]
+    "gateway.admission.wait" = ["page"]
+    "gateway.call.duration"  = ["downstream", "outcome"]
+    "gateway.overhead"       = ["page"]
+  }
+}
+
+resource "datadog_metric_tag_configuration" "percentiles" {
+  for_each = local.distributions
+
+  metric_name         = each.key
+  metric_type         = "distribution"
+  include_percentiles = true
+  tags                = concat(each.value, ["service", "env", "version", "host"])
+}
