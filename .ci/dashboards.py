@@ -12,6 +12,7 @@ import venv
 
 DASHBOARDS = pathlib.Path("dashboards")
 TOOLS = pathlib.Path("target/dashboard-tools")
+GRAFANA = DASHBOARDS / "grafana/users-limits-faults.json"
 DATADOG = "datadog-api-client==2.62.0"
 KINDS = {"dashboards": "Dashboard", "monitors": "Monitor", "slos": "ServiceLevelObjectiveRequest"}
 
@@ -117,6 +118,17 @@ def fetch_prometheus() -> None:
     run("apt-get", "download", "-qq", "prometheus", cwd=TOOLS)
 
 
+def check_panels(tool: pathlib.Path) -> None:
+    """Grafana's queries as the rules of a file, which is all that promtool reads."""
+    panels = json.loads(GRAFANA.read_text())["panels"]
+    queries = [target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel.get("targets", [])]
+    assert len(queries) > 25, f"only {len(queries)} queries in {GRAFANA}"
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = TOOLS / "panels.json"
+    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    run(tool, "check", "rules", file)
+
+
 def main() -> None:
     if "--models" in sys.argv:
         sys.exit(check_models())
@@ -124,6 +136,7 @@ def main() -> None:
     tool = promtool()
     run(tool, "check", "rules", "alerts.yml", cwd=DASHBOARDS / "prometheus")
     run(tool, "test", "rules", "alerts.test.yml", cwd=DASHBOARDS / "prometheus")
+    check_panels(tool)
     if shutil.which("terraform"):
         run("terraform", "fmt", "-check", "-diff", DASHBOARDS / "terraform")
     print("dashboards, monitors, SLOs and alert rules are what their tools take")
