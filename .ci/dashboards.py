@@ -97,15 +97,19 @@ def promtool() -> pathlib.Path:
     unpacked = (TOOLS / "prometheus/usr/bin/promtool").resolve()
     if unpacked.exists():
         return unpacked
+    wanted = "promtool is missing: install Prometheus, or put its promtool on the PATH"
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        sys.exit("promtool is missing and this is no Debian: install Prometheus' promtool and put it on the PATH")
+        sys.exit(wanted)
     TOOLS.mkdir(parents=True, exist_ok=True)
     try:
         fetch_prometheus()
     except subprocess.CalledProcessError:
-        # The lists of a fresh machine are empty or old; only root may fill them.
-        run("apt-get", "update", "-qq")
-        fetch_prometheus()
+        try:
+            # The lists of a fresh machine are empty; only root may fill them.
+            run("apt-get", "update", "-qq")
+            fetch_prometheus()
+        except subprocess.CalledProcessError:
+            sys.exit(wanted)
     [package] = TOOLS.glob("prometheus_*.deb")
     run("dpkg-deb", "--extract", package, TOOLS / "prometheus")
     package.unlink()

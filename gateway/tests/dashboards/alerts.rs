@@ -1,6 +1,8 @@
 //! The rules of `alerts.yml`. It is read line by line, in the one style in which it is written;
 //! promtool has read it as YAML.
 
+use regex::Regex;
+
 use crate::files::read;
 use crate::monitors::Monitor;
 
@@ -98,6 +100,12 @@ pub(crate) fn problems(rules: &[Rule], monitors: &[Monitor]) -> Vec<String> {
             problems.push(format!("{}: no alert says the same", monitor.stem));
         }
     }
+    let recorded = Regex::new(r"\bgateway:[a-z0-9_:]+").unwrap();
+    for rule in rules {
+        let asked = recorded.find_iter(&rule.expr).map(|found| found.as_str());
+        let unknown = asked.filter(|series| rules.iter().all(|other| other.name != *series));
+        problems.extend(unknown.map(|series| format!("{}: nothing records {series}", rule.name)));
+    }
     for alert in alerts {
         let stem = alert.monitor();
         let Some(monitor) = monitors.iter().find(|monitor| monitor.stem == stem) else {
@@ -139,6 +147,10 @@ fn a_wrong_rule_is_noticed() {
     assert_eq!(count(|_| {}), 0);
     assert_eq!(count(|rule| rule.expr = "x > 0.06".into()), 1);
     assert_eq!(count(|rule| rule.expr = "x".into()), 1);
+    assert_eq!(
+        count(|rule| rule.expr = "gateway:page_error:ratio > 0.05".into()),
+        1
+    );
     assert_eq!(count(|rule| rule.name = "GatewayErrorRates".into()), 1);
     assert_eq!(
         count(|rule| rule.runbook = "docs/runbook.md#error".into()),

@@ -23,7 +23,9 @@ pub(crate) fn json(path: &str) -> Value {
 pub(crate) fn list(folder: &str) -> Vec<String> {
     let entries = fs::read_dir(root().join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
     let mut files: Vec<String> = entries
-        .map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| format!("{folder}/{}", entry.file_name().to_str().unwrap()))
         .collect();
     files.sort();
     files
@@ -68,10 +70,9 @@ pub(crate) fn strings_at(node: &Value, keys: &[&str]) -> Vec<String> {
     match node {
         Value::Object(entries) => {
             for (key, value) in entries {
-                match value {
-                    Value::String(text) if keys.contains(&key.as_str()) => found.push(text.clone()),
-                    deeper => found.extend(strings_at(deeper, keys)),
-                }
+                let asked = value.as_str().filter(|_| keys.contains(&key.as_str()));
+                found.extend(asked.map(str::to_owned));
+                found.extend(strings_at(value, keys));
             }
         }
         Value::Array(items) => found.extend(items.iter().flat_map(|item| strings_at(item, keys))),

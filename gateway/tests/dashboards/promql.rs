@@ -42,7 +42,7 @@ pub(crate) fn problems(file: &str, expr: &str) -> Vec<String> {
         for label in found[1].split(", ") {
             let has = |metric: &&_| table::wrong_tag(metric, label, None, EVERYWHERE).is_none();
             // A rule that asks only recorded series names labels that those have by their own rule.
-            if !metrics.is_empty() && !metrics.iter().all(|metric| has(metric)) {
+            if !metrics.is_empty() && !metrics.iter().all(has) {
                 problems.push(format!("not all of it has the label {label}"));
             }
         }
