@@ -1,12 +1,8 @@
 //! What exists, asked of the gateway's tables.
 
-use std::time::Duration;
-
-use gateway::config::{DownstreamId, ShedStatus};
-use gateway::page::refusal::Refusal;
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
 use gateway::telemetry::names::{
-    BadContext, CallOutcome, Dropped, PageOutcome, TraceDecision, spans,
+    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision, spans,
 };
 
 /// The metric of this name, as Datadog spells it.
@@ -66,20 +62,7 @@ fn can_be(tag: Tag, value: &str) -> bool {
 
 /// Whether pages are shed for this reason; `gateway_full` only looks like a metric.
 pub(crate) fn is_shed_reason(word: &str) -> bool {
-    shed_reasons().contains(&word)
-}
-
-fn shed_reasons() -> [&'static str; 6] {
-    let of = DownstreamId(0);
-    [
-        Refusal::ClientQuota(Duration::ZERO),
-        Refusal::GatewayFull,
-        Refusal::BulkheadFull(of),
-        Refusal::QueueEvicted(of),
-        Refusal::DeadlineUnreachable(Some(of)),
-        Refusal::Draining,
-    ]
-    .map(|refusal| refusal.row(ShedStatus::TooManyRequests).reason)
+    ShedBy::all(1).any(|by| by.reason() == word)
 }
 
 #[test]
