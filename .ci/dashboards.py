@@ -4,6 +4,7 @@ Whether the names in there exist is tested by `cargo test` (gateway/tests/dashbo
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -134,9 +135,10 @@ def check_panels(tool: pathlib.Path) -> None:
 
 
 def main() -> None:
+    os.chdir(pathlib.Path(__file__).resolve().parents[1])
     if "--models" in sys.argv:
         sys.exit(check_models())
-    run(in_own_environment(), __file__, "--models")
+    run(in_own_environment(), ".ci/dashboards.py", "--models")
     tool = promtool()
     run(tool, "check", "rules", "alerts.yml", cwd=DASHBOARDS / "prometheus")
     run(tool, "test", "rules", "alerts.test.yml", cwd=DASHBOARDS / "prometheus")
