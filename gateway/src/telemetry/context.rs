@@ -1,6 +1,6 @@
 //! The trace a page belongs to: taken from the request, passed on to calls.
 //!
-//! Understood: W3C Trace Context ([`w3c`]) and Datadog's `x-datadog-*` set ([`datadog`]).
+//! Understood: W3C Trace Context (`w3c`) and Datadog's `x-datadog-*` set (`datadog`).
 //! When both come and agree, `traceparent` carries the whole 128-bit trace id, and
 //! priority, origin and tags are Datadog's; when they contradict each other,
 //! `traceparent` wins alone. Headers that cannot be read start a new trace; they are

@@ -91,7 +91,7 @@ impl Meters {
     /// # Errors
     /// [`MetersError`]: the system gives no socket or no thread.
     pub fn new(config: &Config, names: &Configured) -> Result<(Self, Option<Relay>), MetersError> {
-        let recorder = recorders::prometheus()?;
+        let recorder = recorders::prometheus(&config.pages)?;
         let handle = recorder.handle();
         let mut all = FanoutBuilder::default().add_recorder(recorder);
         let agent = config.telemetry.dogstatsd.as_deref();

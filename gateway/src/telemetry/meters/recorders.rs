@@ -8,7 +8,7 @@ use metrics_exporter_dogstatsd::{DogStatsDBuilder, DogStatsDRecorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
 use super::MetersError;
-use crate::config::Telemetry;
+use crate::config::{Page, Telemetry};
 use crate::telemetry::names::metrics::{self as names, Metric};
 
 /// How often datagrams are sent. The exporter has no call that flushes: values leave at
@@ -33,12 +33,19 @@ pub(super) const BUCKETS: [(&Metric, &[f64]); 4] = [
     (&names::OVERHEAD, SLIGHT),
 ];
 
-/// Keeps everything until it is asked. Its names get units and `_total`.
-pub(super) fn prometheus() -> Result<PrometheusRecorder, MetersError> {
+/// Keeps everything until it is asked. Its names get units and `_total`. The deadlines of
+/// the pages are edges too, so that a percentile beside one does not have to be guessed.
+pub(super) fn prometheus(pages: &[Page]) -> Result<PrometheusRecorder, MetersError> {
     let mut builder = PrometheusBuilder::new().with_recommended_naming(true);
     for (metric, edges) in BUCKETS {
         let name = Matcher::Full(metric.name.to_owned());
-        builder = builder.set_buckets_for_metric(name, edges)?;
+        let mut edges = edges.to_vec();
+        if metric == &names::PAGE_DURATION {
+            edges.extend(pages.iter().filter_map(|p| Some(p.deadline?.as_secs_f64())));
+            edges.sort_by(f64::total_cmp);
+            edges.dedup();
+        }
+        builder = builder.set_buckets_for_metric(name, &edges)?;
     }
     Ok(builder.build_recorder())
 }

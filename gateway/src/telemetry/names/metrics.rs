@@ -169,7 +169,7 @@ metrics! {
     CALL_DURATION = Histogram "gateway.call.duration" Second [Downstream, CallOutcome]
         "From a call's begin to the last byte of its answer, or to its being ended.";
     RETRIES = Counter "gateway.retries" Call [Downstream]
-        "Calls asked for once more because the first attempt was never sent. The gateway retries nothing else.";
+        "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
         "A page's time that was neither a wait for permits nor for calls: the gateway's own, and its machine's.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
