@@ -19,6 +19,7 @@ mod path;
 mod problem;
 mod raw;
 mod reader;
+pub mod reading;
 mod report;
 mod rules;
 mod schema;

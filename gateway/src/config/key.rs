@@ -3,7 +3,7 @@
 use super::kinds::Kind;
 
 /// A key of the file: its name, kind, default and meaning.
-pub(super) struct Key<'n, T> {
+pub struct Key<'n, T> {
     pub(super) name: &'n str,
     pub(super) kind: Kind<T>,
     pub(super) fallback: Fallback,
@@ -29,7 +29,7 @@ impl Fallback {
 }
 
 /// A key that has a default, written as in a variable.
-pub(super) fn key<'n, T>(name: &'n str, kind: Kind<T>, default: &'static str) -> Key<'n, T> {
+pub fn key<'n, T>(name: &'n str, kind: Kind<T>, default: &'static str) -> Key<'n, T> {
     Key {
         name,
         kind,
@@ -39,7 +39,7 @@ pub(super) fn key<'n, T>(name: &'n str, kind: Kind<T>, default: &'static str) ->
 }
 
 /// A key that must be there, with an example of its value.
-pub(super) fn required<'n, T>(name: &'n str, kind: Kind<T>, example: &'static str) -> Key<'n, T> {
+pub fn required<'n, T>(name: &'n str, kind: Kind<T>, example: &'static str) -> Key<'n, T> {
     Key {
         name,
         kind,
@@ -50,7 +50,8 @@ pub(super) fn required<'n, T>(name: &'n str, kind: Kind<T>, example: &'static st
 
 impl<T> Key<'_, T> {
     /// What the key means; the description in the schema.
-    pub(super) fn about(mut self, about: &'static str) -> Self {
+    #[must_use]
+    pub fn about(mut self, about: &'static str) -> Self {
         self.about = about;
         self
     }

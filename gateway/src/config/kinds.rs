@@ -15,13 +15,13 @@ use super::{Exporter, LogFormat, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
-pub(super) struct Kind<T> {
+pub struct Kind<T> {
     /// Checks what was written.
-    pub(super) read: fn(&Raw<'_>) -> Result<T, Problem>,
+    pub read: fn(&Raw<'_>) -> Result<T, Problem>,
     /// Writes it again, in the one spelling we use, without secrets.
-    pub(super) show: fn(&T) -> Json,
+    pub show: fn(&T) -> Json,
     /// Its JSON Schema.
-    pub(super) schema: fn() -> Json,
+    pub schema: fn() -> Json,
 }
 
 fn no_control_characters(text: &str) -> Result<(), Problem> {
@@ -33,8 +33,11 @@ fn no_control_characters(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// One of a few words.
-fn one_of<T: Copy>(raw: &Raw<'_>, words: &[(&'static str, T)]) -> Result<T, Problem> {
+/// One of a few words, and what each of them means.
+///
+/// # Errors
+/// Any other, with the word that was probably meant.
+pub fn one_of<T: Copy>(raw: &Raw<'_>, words: &[(&'static str, T)]) -> Result<T, Problem> {
     let names: Vec<String> = words
         .iter()
         .map(|(word, _)| format!("\"{word}\""))
@@ -79,7 +82,7 @@ pub(super) const EXPORTER: Kind<Exporter> = Kind {
 };
 
 /// `true` or `false`.
-pub(super) const BOOLEAN: Kind<bool> = Kind {
+pub const BOOLEAN: Kind<bool> = Kind {
     read: |raw| match raw {
         Raw::Toml(DeValue::Boolean(value)) => Ok(*value),
         Raw::Plain("true") => Ok(true),
@@ -117,7 +120,7 @@ pub(super) const SHARE: Kind<f64> = Kind {
 };
 
 /// Words without control characters, as tags carry them.
-pub(super) const TEXT: Kind<String> = Kind {
+pub const TEXT: Kind<String> = Kind {
     read: |raw| {
         let text = raw.text("a string")?;
         no_control_characters(text)?;
@@ -147,14 +150,14 @@ fn show_duration(value: &Duration) -> Json {
 const DURATION_PATTERN: &str = "[0-9]+(ns|us|ms|s|m|h)";
 
 /// A duration; zero is allowed.
-pub(super) const DURATION: Kind<Duration> = Kind {
+pub const DURATION: Kind<Duration> = Kind {
     read: duration,
     show: show_duration,
     schema: || json!({"type": "string", "pattern": format!("^{DURATION_PATTERN}$")}),
 };
 
 /// A duration that must pass.
-pub(super) const POSITIVE_DURATION: Kind<Duration> = Kind {
+pub const POSITIVE_DURATION: Kind<Duration> = Kind {
     read: |raw| {
         let value = duration(raw)?;
         if value.is_zero() {
@@ -168,7 +171,7 @@ pub(super) const POSITIVE_DURATION: Kind<Duration> = Kind {
 };
 
 /// A duration that must pass, or `"none"`.
-pub(super) const DURATION_OR_NONE: Kind<Option<Duration>> = Kind {
+pub const DURATION_OR_NONE: Kind<Option<Duration>> = Kind {
     read: |raw| {
         if raw.duration()? == "none" {
             return Ok(None);
@@ -197,7 +200,7 @@ pub(super) const SIZE: Kind<NonZeroUsize> = Kind {
 };
 
 /// A rate, or `"none"`.
-pub(super) const RATE: Kind<Option<Rate>> = Kind {
+pub const RATE: Kind<Option<Rate>> = Kind {
     read: |raw| units::rate(raw.rate()?),
     show: |value| json!(units::show_rate(*value)),
     schema: || json!({"type": "string", "pattern": "^(none|[0-9]+/(s|min|h))$"}),
@@ -215,7 +218,7 @@ fn count(raw: &Raw<'_>) -> Result<NonZeroU32, Problem> {
 }
 
 /// At least one of something.
-pub(super) const COUNT: Kind<NonZeroU32> = Kind {
+pub const COUNT: Kind<NonZeroU32> = Kind {
     read: count,
     show: |value| json!(value.get()),
     schema: || json!({"type": "integer", "minimum": 1, "maximum": MANY}),

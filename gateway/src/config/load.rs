@@ -36,6 +36,32 @@ pub struct Loaded {
     pub effective: Json,
 }
 
+/// Reads another kind of file the way configurations are read: every fault of it at once, each
+/// with its line and what to write instead. `read` takes all keys.
+///
+/// # Errors
+/// All that is wrong.
+pub fn read_text<T>(
+    name: &str,
+    text: &str,
+    read: impl FnOnce(&mut Section<'_, '_>) -> Option<T>,
+) -> Result<T, Report> {
+    let source = Source { name, text };
+    let (table, syntax, readable) = syntax::parse(text);
+    if !readable {
+        return Err(report(source, syntax));
+    }
+    let mut ledger = Ledger::new(Variables::new(&[]));
+    ledger.faults = syntax;
+    let mut root = Section::root(&mut ledger, table.get_ref());
+    let value = read(&mut root);
+    root.finish();
+    match value {
+        Some(value) if ledger.faults.is_empty() => Ok(value),
+        _ => Err(report(source, ledger.faults)),
+    }
+}
+
 /// The `config.toml` that the repository ships: every key with its default.
 pub fn default_text() -> &'static str {
     include_str!("../../../config.toml")

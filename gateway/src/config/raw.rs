@@ -6,7 +6,8 @@ use toml::de::DeValue;
 use super::problem::Problem;
 
 /// What was written at a key.
-pub(super) enum Raw<'a> {
+#[derive(Clone, Copy)]
+pub enum Raw<'a> {
     /// In a variable or as a default: text without quotes, whatever the kind.
     Plain(&'a str),
     /// In the file.
@@ -37,7 +38,7 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
 
 impl Raw<'_> {
     /// What the value is in place of the `wanted`.
-    pub(super) fn instead(&self, wanted: &str) -> Problem {
+    pub fn instead(&self, wanted: &str) -> Problem {
         match self {
             Raw::Plain(text) => Problem::new(format!("expected {wanted}, found {text:?}")),
             Raw::Toml(value) => {
@@ -46,7 +47,11 @@ impl Raw<'_> {
         }
     }
 
-    pub(super) fn text(&self, wanted: &str) -> Result<&str, Problem> {
+    /// Text of any kind.
+    ///
+    /// # Errors
+    /// What stands there in place of the `wanted`.
+    pub fn text(&self, wanted: &str) -> Result<&str, Problem> {
         match self {
             Raw::Plain(text) => Ok(text),
             Raw::Toml(DeValue::String(text)) => Ok(text),
@@ -88,7 +93,10 @@ impl Raw<'_> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn integer(&self, low: u64, high: u64) -> Result<u64, Problem> {
+    ///
+    /// # Errors
+    /// What is not one, with the bound it breaks.
+    pub fn integer(&self, low: u64, high: u64) -> Result<u64, Problem> {
         let (text, radix) = match self {
             Raw::Plain(text) => (*text, 10),
             Raw::Toml(DeValue::Integer(number)) => (number.as_str(), number.radix()),

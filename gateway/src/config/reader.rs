@@ -23,7 +23,7 @@ use super::report::Severity;
 use super::{Name, names};
 
 /// One section of the file, while its keys are being taken.
-pub(super) struct Section<'r, 't> {
+pub struct Section<'r, 't> {
     pub(super) ledger: &'r mut Ledger,
     table: Option<&'t DeTable<'t>>,
     /// Where its header stands.
@@ -49,7 +49,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The dotted path of a key in this section.
-    pub(super) fn dotted(&self, name: &str) -> String {
+    pub fn dotted(&self, name: &str) -> String {
         self.path
             .iter()
             .map(String::as_str)
@@ -59,7 +59,9 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Takes a key: from a variable, the file, or its default, in this order.
-    pub(super) fn take<T>(&mut self, key: Key<'_, T>) -> Option<T> {
+    ///
+    /// `None` means that a fault has been recorded.
+    pub fn take<T>(&mut self, key: Key<'_, T>) -> Option<T> {
         let Key {
             name,
             kind,
@@ -151,14 +153,14 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Lets every key pass that has not been asked for.
-    pub(super) fn ignore_rest(&mut self) {
+    pub fn ignore_rest(&mut self) {
         let names = self.table.into_iter().flat_map(|table| table.keys());
         self.asked
             .extend(names.map(|name| name.get_ref().to_string()));
     }
 
     /// Reads a section with fixed keys; if it is not there, all its keys are defaults.
-    pub(super) fn section<T>(
+    pub fn section<T>(
         &mut self,
         name: &str,
         about: &'static str,
@@ -185,7 +187,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Reads every `[name.SOMETHING]` in the order of the file; none if there are too many.
-    pub(super) fn each<T>(
+    pub fn each<T>(
         &mut self,
         name: &str,
         about: &'static str,
@@ -221,6 +223,99 @@ impl<'r, 't> Section<'r, 't> {
             all.push((name, value));
         }
         Some(all)
+    }
+
+    /// Reads every `[[name]]` in the order of the file; `None` if one could not be read, or there
+    /// are too many.
+    pub fn tables<T>(
+        &mut self,
+        name: &str,
+        most: usize,
+        mut read: impl FnMut(&mut Section<'_, 't>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.asked.push(name.to_owned());
+        let Some(value) = self.table.and_then(|table| table.get(name)) else {
+            return Some(Vec::new());
+        };
+        let items: &'t [Spanned<DeValue<'t>>] = match value.get_ref() {
+            DeValue::Array(items) if items.len() <= most => items.as_ref(),
+            DeValue::Array(items) => {
+                let what = format!("{} are too many; the most is {most}", items.len());
+                self.wrong(name, Problem::new(what).help("remove some"));
+                return None;
+            }
+            other => {
+                let problem = Raw::Toml(other).instead("a list of sections");
+                let header = self.dotted(name);
+                self.wrong(name, problem.help(format!("write `[[{header}]]`")));
+                return None;
+            }
+        };
+        let each = |(at, item)| self.nth(&format!("{name}[{at}]"), item, &mut read);
+        let all: Vec<Option<T>> = items.iter().enumerate().map(each).collect();
+        all.into_iter().collect()
+    }
+
+    fn nth<T>(
+        &mut self,
+        name: &str,
+        item: &'t Spanned<DeValue<'t>>,
+        read: &mut impl FnMut(&mut Section<'_, 't>) -> Option<T>,
+    ) -> Option<T> {
+        let path = self.path_of(name);
+        let mut section = Section {
+            ledger: self.ledger,
+            table: item.get_ref().as_table(),
+            span: Some(item.span()),
+            path,
+            asked: Vec::new(),
+            noun: "key",
+        };
+        let value = read(&mut section);
+        section.finish();
+        value
+    }
+
+    /// What stands below a key that another reader understands; `None` if nothing does.
+    pub fn foreign(&mut self, name: &str) -> Option<&'t DeTable<'t>> {
+        self.asked.push(name.to_owned());
+        let value = self.table.and_then(|table| table.get(name))?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(table),
+            other => {
+                let dotted = self.dotted(name);
+                let problem = not_a_section(&dotted, &What::Section, other);
+                let origin = Origin::File(value.span());
+                self.ledger
+                    .fault_at(Severity::Error, &dotted, &origin, problem);
+                None
+            }
+        }
+    }
+
+    /// The keys written in this section, whether asked for or not.
+    pub fn written(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+        let keys = self.table.into_iter().flat_map(|table| table.keys());
+        keys.map(|key| key.get_ref().as_ref())
+    }
+
+    /// Records what is wrong with a key of this section beyond its own value; with `""`, what
+    /// is wrong with the section itself.
+    pub fn wrong(&mut self, name: &str, problem: Problem) {
+        let written = self.table.and_then(|table| table.get(name));
+        let span = written.map(Spanned::span).or_else(|| self.span.clone());
+        let origin = span.map_or(Origin::Default(None), Origin::File);
+        let dotted = match name {
+            "" => self.path.join("."),
+            name => self.dotted(name),
+        };
+        self.ledger
+            .fault_at(Severity::Error, &dotted, &origin, problem);
+    }
+
+    /// A word that was probably meant, or all there are, as a sentence for a [`Problem`].
+    pub fn suggest(&self, word: &str, known: &[String]) -> String {
+        self.ledger.suggest(word, known)
     }
 
     /// The names below a section of names, before they are read.
