@@ -1,0 +1,212 @@
+//! A scenario: hardship as data, checked once and bound to the config it is run with.
+//!
+//! What always holds: every page and downstream named here is one of the config; behaviours make
+//! sense; windows lie inside the length; each expectation bounds a figure in that figure's unit.
+//! The shape of the file is in `file`; how it is run is not here: the same scenario is played in
+//! simulated time and on sockets.
+
+mod behaviour;
+mod bound;
+mod file;
+mod overrides;
+mod shipped;
+
+use std::time::Duration;
+
+use fixtures::Behaviour;
+use gateway::config::{Config, DownstreamId, PageId, Report};
+
+pub use behaviour::Change;
+pub use bound::{Bound, Comparison, Metric, Unit};
+pub use shipped::SHIPPED;
+
+use crate::load::Arrivals;
+
+/// A text and what to call it in messages.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// Usually its path.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// One scenario, ready to be run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// One line: what happens.
+    pub title: String,
+    /// Prose: what is to be learnt from it.
+    pub about: String,
+    /// Of every random choice.
+    pub seed: u64,
+    /// From the first arrival to the last. What is under way then is waited for.
+    pub length: Duration,
+    /// A page is good if it was served within this; `None`: within its own deadline.
+    pub good_within: Option<Duration>,
+    /// Which admission the gateway has.
+    pub admission: Arm,
+    /// When the gateway is told to drain, as SIGTERM does.
+    pub drain_at: Option<Duration>,
+    /// Who asks for what; in the order of the file.
+    pub loads: Vec<Load>,
+    /// How each downstream behaves at first; by [`DownstreamId`].
+    pub behaviours: Vec<Behaviour>,
+    /// What goes wrong; later ones go on top of earlier ones.
+    pub faults: Vec<Fault>,
+    /// What must hold.
+    pub expectations: Vec<Expectation>,
+    /// The gateway's config, the scenario's overrides included.
+    pub config: Config,
+    /// That config as text.
+    pub config_text: String,
+    /// What the config's reader thinks was not meant.
+    pub warnings: Report,
+}
+
+/// Which admission a scenario is run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    /// The gateway's own: all permits of a page or none.
+    WholePage,
+    /// For comparison: each part takes its permit on its own, and holds it while it waits for the
+    /// next. Needs the feature `negative-controls`.
+    PartByPart,
+}
+
+/// Clients that ask for one page at some rate, whatever the answers.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Which page.
+    pub page: PageId,
+    /// Pages per second, not counting retries.
+    pub rate: f64,
+    /// When they begin.
+    pub from: Duration,
+    /// When they end.
+    pub until: Duration,
+    /// How arrivals are spaced.
+    pub arrivals: Arrivals,
+    /// Whose quota they count against; without one each arrival is a client of its own.
+    pub client: Option<Client>,
+    /// How long a client waits before it leaves; `None`: for ever.
+    pub patience: Option<Duration>,
+    /// How often a page refused with 429 or 5xx is asked for again.
+    pub retries: u32,
+    /// The pause before the first retry; each further one is twice as long. Jittered by half.
+    pub backoff: Duration,
+    /// How long a client takes to read an answer. The page keeps its ticket meanwhile.
+    pub reads_for: Duration,
+}
+
+/// One or several clients of one kind.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// What they are called, in expectations too.
+    pub name: String,
+    /// How many share the load between them.
+    pub count: u32,
+}
+
+/// A downstream that behaves differently for a while.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Which.
+    pub downstream: DownstreamId,
+    /// When it begins.
+    pub from: Duration,
+    /// When it ends.
+    pub until: Duration,
+    /// If set, it is on for this long, off for as long, and so on.
+    pub flaps: Option<Duration>,
+    /// What changes.
+    pub change: Change,
+}
+
+/// Bounds that must hold for the pages that arrive in a window.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The window.
+    pub window: Window,
+    /// Another window, which bounds such as `"<= 1.5x"` refer to.
+    pub compared_to: Option<Window>,
+    /// What must hold.
+    pub bounds: Vec<(Metric, Bound)>,
+}
+
+/// A stretch of a run, and which of its pages.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// The first instant.
+    pub from: Duration,
+    /// The first instant after it.
+    pub until: Duration,
+    /// Only this page.
+    pub page: Option<PageId>,
+    /// Only pages of this client.
+    pub client: Option<String>,
+}
+
+impl Scenario {
+    /// Reads a scenario, to be run with the config `base` and the scenario's overrides on top.
+    ///
+    /// # Errors
+    /// All that is wrong with the config, or else all that is wrong with the scenario.
+    pub fn load(scenario: &Text, base: &Text) -> Result<Self, Report> {
+        let (config, text) = overrides::apply(scenario, base)?;
+        file::read(scenario, config, text)
+    }
+
+    /// The same with another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// What counts as in time for a page; `None` if anything does.
+    #[must_use]
+    pub fn in_time(&self, page: PageId) -> Option<Duration> {
+        self.good_within
+            .or_else(|| self.config.pages[page.0].deadline)
+    }
+
+    /// Every change of a downstream's behaviour, in order of time.
+    #[must_use]
+    pub fn changes(&self) -> Vec<(Duration, DownstreamId, Behaviour)> {
+        let mut instants: Vec<(Duration, DownstreamId)> = Vec::new();
+        for fault in &self.faults {
+            instants.extend(fault.edges().map(|at| (at, fault.downstream)));
+        }
+        instants.sort();
+        instants.dedup();
+        let behaviour = |at, downstream: DownstreamId| {
+            let here = |fault: &&Fault| fault.downstream == downstream && fault.is_on(at);
+            let faults = self.faults.iter().filter(here);
+            faults.fold(self.behaviours[downstream.0].clone(), |before, fault| {
+                fault.change.apply(before)
+            })
+        };
+        let changes = instants.into_iter();
+        changes
+            .map(|(at, downstream)| (at, downstream, behaviour(at, downstream)))
+            .collect()
+    }
+}
+
+impl Fault {
+    /// When it begins and ends, each time.
+    fn edges(&self) -> impl Iterator<Item = Duration> {
+        let step = self.flaps.unwrap_or(self.until - self.from);
+        let edges = (0..).map(move |n| self.from + step * n);
+        edges.take_while(|at| *at < self.until).chain([self.until])
+    }
+
+    /// Whether it is on at this instant.
+    #[must_use]
+    pub fn is_on(&self, at: Duration) -> bool {
+        let phase = |step: Duration| (at - self.from).as_nanos() / step.as_nanos() % 2;
+        let inside = (self.from..self.until).contains(&at);
+        inside && self.flaps.is_none_or(|step| phase(step) == 0)
+    }
+}

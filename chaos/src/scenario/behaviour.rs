@@ -1,0 +1,95 @@
+//! How a downstream behaves, and what a fault changes of it: the fakes' own [`Behaviour`], read
+//! key by key so that an error stands where the key does.
+
+use std::num::NonZeroU32;
+
+use fixtures::{Behaviour, ErrorShare, Latency};
+use gateway::config::Problem;
+use gateway::config::reading::{Kind, Raw, Section, key};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use toml::Value;
+use toml::de::DeValue;
+
+/// What a fault changes; what it does not name stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    latency: Option<Latency>,
+    workers: Option<NonZeroU32>,
+    errors: Option<Vec<ErrorShare>>,
+    body_bytes: Option<u32>,
+    work_goes_on: Option<bool>,
+}
+
+impl Change {
+    /// The behaviour with this change.
+    #[must_use]
+    pub fn apply(&self, before: Behaviour) -> Behaviour {
+        Behaviour {
+            latency: self.latency.clone().unwrap_or(before.latency),
+            workers: self.workers.or(before.workers),
+            errors: self.errors.clone().unwrap_or(before.errors),
+            body_bytes: self.body_bytes.or(before.body_bytes),
+            work_goes_on: self.work_goes_on.unwrap_or(before.work_goes_on),
+        }
+    }
+}
+
+/// Takes the keys of a behaviour; what is not written stays as it was `before`.
+pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<Change> {
+    let latency = section.take(key("latency", by_serde(), ""));
+    let workers = section.take(key("workers", by_serde(), ""));
+    let errors = section.take(key("errors", by_serde(), ""));
+    let body_bytes = section.take(key("body_bytes", by_serde(), ""));
+    let work_goes_on = section.take(key("work_goes_on", by_serde(), ""));
+    let change = Change {
+        latency: latency?,
+        workers: workers?,
+        errors: errors?,
+        body_bytes: body_bytes?,
+        work_goes_on: work_goes_on?,
+    };
+    if let Err(bad) = change.apply(before.clone()).check() {
+        let name = bad.field.split('.').next().unwrap_or(bad.field);
+        section.wrong(name, Problem::new(format!("{bad}")));
+        return None;
+    }
+    Some(change)
+}
+
+/// A value as serde reads it; `None` if it is not written.
+fn by_serde<T: DeserializeOwned>() -> Kind<Option<T>> {
+    Kind {
+        read: |raw| match raw {
+            Raw::Plain(_) => Ok(None),
+            Raw::Toml(value) => plain(value)
+                .try_into()
+                .map(Some)
+                .map_err(|error| Problem::new(error.to_string().trim_end().replace('\n', ", "))),
+        },
+        show: |_| json!(null),
+        schema: || json!({}),
+    }
+}
+
+/// The value without its places in the file.
+pub(super) fn plain(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        // What does not fit is not a number anybody means here.
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Value::Integer(i64::MAX), Value::Integer),
+        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(value) => Value::Boolean(*value),
+        DeValue::Datetime(value) => Value::Datetime(*value),
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| plain(item.get_ref())).collect())
+        }
+        DeValue::Table(table) => Value::Table(
+            table
+                .iter()
+                .map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref())))
+                .collect(),
+        ),
+    }
+}

@@ -1,0 +1,242 @@
+//! What can be expected of a run: the figures, and bounds on them as people write them:
+//! `">= 99.5%"`, `"<= 310ms"`, `"== 0"`, `"<= 1.5x"`.
+
+use std::fmt;
+use std::time::Duration;
+
+use gateway::config::Problem;
+use gateway::config::units::duration;
+
+/// What a figure counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// 0 to 1; written in percent.
+    Share,
+    /// Seconds; written as a duration.
+    Time,
+    /// Per second.
+    PerSecond,
+    /// A plain number.
+    Number,
+}
+
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $unit:ident;)*) => {
+        /// A figure of the pages that arrived in a window.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric { $($(#[doc = $doc])* $name,)* }
+
+        impl Metric {
+            /// All figures, in the order in which they are shown.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The key in a scenario.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it counts in.
+            #[must_use]
+            pub fn unit(self) -> Unit {
+                match self { $(Self::$name => Unit::$unit,)* }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Share of pages served in time with every required part.
+    GoodPages = "good_pages", Share;
+    /// Good pages per second.
+    Goodput = "goodput", PerSecond;
+    /// Share of pages refused because of load, drain or quota.
+    Refused = "refused", Share;
+    /// Share of pages served without some optional part.
+    Partial = "partial", Share;
+    /// Share of pages lost because a required part failed or was late.
+    Failed = "failed", Share;
+    /// Share of pages whose client left, or that were cut off.
+    Cancelled = "cancelled", Share;
+    /// Median time to a page that was served.
+    P50 = "p50", Time;
+    /// 99th percentile of the time to a page that was served.
+    P99 = "p99", Time;
+    /// 99.9th percentile of the time to a page that was served.
+    P999 = "p999", Time;
+    /// The longest time to any answer, refusals included.
+    Slowest = "slowest", Time;
+    /// 99th percentile of the time to a refusal for load.
+    RefusalP99 = "refusal_p99", Time;
+    /// Most pages in flight at once, of all pages and clients.
+    InFlightMax = "in_flight_max", Number;
+    /// Calls started for each good page.
+    CallsPerGoodPage = "calls_per_good_page", Number;
+    /// Calls started, retries of clients included, for each call of a first attempt.
+    CallsPerFirstCall = "calls_per_first_call", Number;
+    /// Share of calls ended by the gateway: late, their page lost, or their client gone.
+    Aborted = "aborted", Share;
+    /// Share of calls that a downstream went on working on after their end.
+    Wasted = "wasted", Share;
+    /// Time from the start of the window until pages are good again and stay so.
+    Recovery = "recovery", Time;
+}
+
+/// How a figure is held against its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<=`
+    AtMost,
+    /// `>=`
+    AtLeast,
+    /// `==`
+    Exactly,
+}
+
+/// A bound on a figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// Which side of the value is right.
+    pub comparison: Comparison,
+    /// In the figure's unit, or the factor of the same figure in the window compared to.
+    pub value: f64,
+    /// What was written after the number; `None` is a factor.
+    pub unit: Option<Unit>,
+}
+
+const COMPARISONS: [(&str, Comparison); 3] = [
+    ("<=", Comparison::AtMost),
+    (">=", Comparison::AtLeast),
+    ("==", Comparison::Exactly),
+];
+
+impl Bound {
+    /// Reads a comparison and a value with its unit.
+    ///
+    /// # Errors
+    /// Whatever is not that.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let wrong = || {
+            Problem::new(format!("{text:?} is not a bound"))
+                .help("write `<=`, `>=` or `==` and a value: \">= 99.5%\", \"<= 310ms\", \"== 0\"")
+        };
+        let find = |(sign, _): &&(&str, Comparison)| text.starts_with(sign);
+        let (sign, comparison) = COMPARISONS.iter().find(find).ok_or_else(wrong)?;
+        let value = text[sign.len()..].trim();
+        let split = value
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(value.len());
+        let (number, unit) = value.split_at(split);
+        let parsed: f64 = number.parse().map_err(|_| wrong())?;
+        let (value, unit) = match unit {
+            "%" => (parsed / 100.0, Some(Unit::Share)),
+            "/s" => (parsed, Some(Unit::PerSecond)),
+            "x" => (parsed, None),
+            "" => (parsed, Some(Unit::Number)),
+            _ => (duration(value)?.as_secs_f64(), Some(Unit::Time)),
+        };
+        Ok(Self {
+            comparison: *comparison,
+            value,
+            unit,
+        })
+    }
+
+    /// Whether the figure is on the right side; `reference` is the one compared to.
+    #[must_use]
+    pub fn holds(&self, measured: f64, reference: Option<f64>) -> bool {
+        let limit = match (self.unit, reference) {
+            (Some(_), _) => self.value,
+            (None, Some(reference)) => self.value * reference,
+            (None, None) => return false,
+        };
+        // Shares and quotients are rounded; a bound is not missed by the last bit.
+        let slack = limit.abs() * 1e-9;
+        match self.comparison {
+            Comparison::AtMost => measured <= limit + slack,
+            Comparison::AtLeast => measured >= limit - slack,
+            Comparison::Exactly => (measured - limit).abs() <= slack,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = COMPARISONS.iter().find(|(_, c)| *c == self.comparison);
+        let value = match self.unit {
+            None => format!("{}x", self.value),
+            Some(unit) => unit.show_exact(self.value),
+        };
+        write!(f, "{} {value}", sign.map_or("", |(sign, _)| sign))
+    }
+}
+
+impl Unit {
+    /// A measured figure for a table: few digits.
+    #[must_use]
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Unit::Share => format!("{:.2}%", value * 100.0),
+            Unit::Time => format!("{:.0}ms", value * 1e3),
+            Unit::PerSecond => format!("{value:.1}/s"),
+            Unit::Number if value.fract() == 0.0 => format!("{value:.0}"),
+            Unit::Number => format!("{value:.2}"),
+        }
+    }
+
+    /// A value as it was written: all digits, none invented by rounding.
+    fn show_exact(self, value: f64) -> String {
+        let rounded = |value: f64| (value * 1e6).round() / 1e6;
+        match self {
+            Unit::Share => format!("{}%", rounded(value * 100.0)),
+            Unit::Time => gateway::config::units::show_duration(Duration::from_secs_f64(value)),
+            Unit::PerSecond => format!("{value}/s"),
+            Unit::Number => format!("{value}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_shown_as_it_was_written() {
+        for text in [
+            ">= 99.5%", "<= 310ms", "== 0", "<= 4.05", ">= 88/s", "<= 1.5x", "<= 2s",
+        ] {
+            assert_eq!(Bound::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_bound_is_refused() {
+        for text in [
+            "",
+            "99%",
+            "< 5",
+            ">=",
+            ">= -1",
+            ">= 5 apples",
+            "<= 1.2.3",
+            "=> 5",
+        ] {
+            assert!(Bound::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_figure_is_right_on_its_side_of_the_bound_and_on_the_bound_itself() {
+        let holds =
+            |bound: &str, measured| Bound::parse(bound).unwrap().holds(measured, Some(10.0));
+        assert!(holds("<= 310ms", 0.310) && !holds("<= 310ms", 0.311));
+        assert!(holds(">= 99.5%", 0.995) && !holds(">= 99.5%", 0.994));
+        assert!(holds("== 0", 0.0) && !holds("== 0", 1.0));
+        assert!(holds("<= 1.5x", 15.0) && !holds("<= 1.5x", 15.1));
+    }
+
+    #[test]
+    fn a_factor_without_anything_to_compare_to_never_holds() {
+        assert!(!Bound::parse("<= 1.5x").unwrap().holds(0.0, None));
+    }
+}

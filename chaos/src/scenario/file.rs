@@ -1,0 +1,402 @@
+//! The shape of a scenario file: every key with its kind, its default and its rules.
+
+use std::time::Duration;
+
+use fixtures::Behaviour;
+use gateway::config::reading::{
+    COUNT, DURATION, DURATION_OR_NONE, Kind, POSITIVE_DURATION, RATE, Section, TEXT, key, one_of,
+    read_text, required,
+};
+use gateway::config::{Config, DownstreamId, Loaded, MAX_DOWNSTREAMS, PageId, Problem, Report};
+use serde_json::json;
+
+use super::{
+    Arm, Bound, Client, Expectation, Fault, Load, Metric, Scenario, Text, Window, behaviour,
+};
+use crate::load::Arrivals;
+
+/// Longest run: what is learnt in an hour is learnt in ten minutes.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Most arrivals of one scenario: each is kept until the verdict, some 100 bytes.
+const MOST_ARRIVALS: f64 = 5e6;
+
+/// Most loads, faults or windows each.
+const MOST: usize = 64;
+
+/// A fault that flaps faster than the record has slices could not be seen in it.
+const SHORTEST_FLAP: Duration = Duration::from_millis(100);
+
+/// Reads the scenario for this config.
+pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<Scenario, Report> {
+    let names = Names::of(&loaded.config);
+    read_text(&text.name, &text.text, |root| {
+        root.foreign("config");
+        let title = root.take(required("title", TEXT, "pricing becomes slow"));
+        let about = root.take(key("about", PROSE, ""));
+        let seed = root.take(key("seed", WHOLE, "1"));
+        let length = root.take(required("length", POSITIVE_DURATION, "60s"));
+        let good_within = root.take(key("good_within", DURATION_OR_NONE, "none"));
+        let admission = root.take(key("admission", ARM, "whole_page"));
+        let drain_at = root.take(key("drain_at", DURATION_OR_NONE, "none"));
+        // Of a length that is wrong, only that is told.
+        let shape = Shape {
+            names: &names,
+            length: length.unwrap_or(LONGEST),
+        };
+        shape.check_length(root);
+        let behaviours = shape.behaviours(root);
+        let loads = root.tables("load", MOST, |section| shape.load(section));
+        let behaviours_or_default = behaviours.clone().unwrap_or_else(|| names.healthy());
+        let faults = root.tables("fault", MOST, |section| {
+            shape.fault(section, &behaviours_or_default)
+        });
+        let expectations = root.tables("expect", MOST, |section| shape.expectation(section));
+        if let Some(loads) = &loads {
+            check_loads(root, loads);
+        }
+        Some(Scenario {
+            title: title?,
+            about: about?,
+            seed: seed?,
+            length: length?,
+            good_within: good_within?,
+            admission: admission?,
+            drain_at: drain_at?,
+            loads: loads?,
+            behaviours: behaviours?,
+            faults: faults?,
+            expectations: expectations?,
+            config: loaded.config,
+            config_text,
+            warnings: loaded.warnings,
+        })
+    })
+}
+
+fn check_loads(root: &mut Section<'_, '_>, loads: &[Load]) {
+    let arrivals: f64 = loads
+        .iter()
+        .map(|load| load.rate * (load.until - load.from).as_secs_f64())
+        .sum();
+    if loads.is_empty() {
+        let problem = Problem::new("is missing, so nothing would happen");
+        root.wrong("load", problem.help("add `[[load]]` with a `rate`"));
+    } else if arrivals > MOST_ARRIVALS {
+        let what = format!("{arrivals:.0} arrivals are too many; the most is {MOST_ARRIVALS}");
+        root.wrong(
+            "load",
+            Problem::new(what).help("lower a `rate` or the `length`"),
+        );
+    }
+}
+
+/// The names of a config that a scenario may use.
+struct Names {
+    pages: Vec<String>,
+    downstreams: Vec<String>,
+}
+
+impl Names {
+    fn of(config: &Config) -> Self {
+        Self {
+            pages: config.pages.iter().map(|p| p.name.to_string()).collect(),
+            downstreams: config
+                .downstreams
+                .iter()
+                .map(|d| d.name.to_string())
+                .collect(),
+        }
+    }
+
+    fn healthy(&self) -> Vec<Behaviour> {
+        vec![Behaviour::realistic(); self.downstreams.len()]
+    }
+}
+
+/// What the parts of a file need of the rest.
+struct Shape<'a> {
+    names: &'a Names,
+    length: Duration,
+}
+
+impl Shape<'_> {
+    fn check_length(&self, root: &mut Section<'_, '_>) {
+        if self.length > LONGEST {
+            root.wrong("length", Problem::new("is too long").write("10m"));
+        }
+    }
+
+    /// What is not written behaves as a healthy service does.
+    fn behaviours(&self, root: &mut Section<'_, '_>) -> Option<Vec<Behaviour>> {
+        let mut behaviours = self.names.healthy();
+        let about = "How a service behaves at first.";
+        let mut complete = true;
+        let each = root.each("downstream", about, MAX_DOWNSTREAMS, |section, name| {
+            let change = behaviour::read(section, &Behaviour::realistic())?;
+            Some((name, change))
+        })?;
+        for (name, read) in each {
+            let at = self
+                .names
+                .downstreams
+                .iter()
+                .position(|n| n == name.as_str());
+            match (at, read) {
+                (Some(at), Some((_, change))) => {
+                    behaviours[at] = change.apply(Behaviour::realistic());
+                }
+                (Some(_), None) => complete = false,
+                (None, _) => {
+                    let help = root.suggest(name.as_str(), &self.names.downstreams);
+                    let what = format!("the config has no downstream `{name}`");
+                    root.wrong("downstream", Problem::new(what).help(help));
+                    complete = false;
+                }
+            }
+        }
+        complete.then_some(behaviours)
+    }
+
+    fn load(&self, s: &mut Section<'_, '_>) -> Option<Load> {
+        let page = self.page(s);
+        let rate = s.take(required("rate", RATE, "200/s"));
+        let span = self.span(s);
+        let arrivals = s.take(key("arrivals", ARRIVALS, "poisson"));
+        let client = s.take(key("client", OPTIONAL_TEXT, ""));
+        let clients = s.take(key("clients", COUNT, "1"));
+        let patience = s.take(key("patience", DURATION_OR_NONE, "none"));
+        let retries = s.take(key("retries", WHOLE, "0"));
+        let backoff = s.take(key("backoff", DURATION, "100ms"));
+        let reads_for = s.take(key("reads_for", DURATION, "0ms"));
+        let (from, until) = span?;
+        let count = clients?.get();
+        let Some(rate) = rate? else {
+            s.wrong(
+                "rate",
+                Problem::new("no load is no load").help("remove this `[[load]]`"),
+            );
+            return None;
+        };
+        if retries? > 10 {
+            s.wrong(
+                "retries",
+                Problem::new("is too big; the most is 10").write(10),
+            );
+        }
+        let page = page?;
+        Some(Load {
+            page: page.unwrap_or(PageId(0)),
+            rate: rate.per_second(),
+            from,
+            until,
+            arrivals: arrivals?,
+            client: client?.map(|name| Client { name, count }),
+            patience: patience?,
+            retries: u32::try_from(retries?).ok()?,
+            backoff: backoff?,
+            reads_for: reads_for?,
+        })
+    }
+
+    fn fault(&self, s: &mut Section<'_, '_>, behaviours: &[Behaviour]) -> Option<Fault> {
+        let name = s.take(required("downstream", TEXT, "pricing"));
+        let span = self.span(s);
+        let flaps = s.take(key("flaps", DURATION_OR_NONE, "none"));
+        let downstream = name.and_then(|name| {
+            let at = self.names.downstreams.iter().position(|n| *n == name);
+            self.known(s, "downstream", &name, at, &self.names.downstreams)
+        });
+        let behaviour = downstream.map_or_else(Behaviour::realistic, |at| behaviours[at].clone());
+        let change = behaviour::read(s, &behaviour);
+        let flaps = flaps?;
+        if flaps.is_some_and(|step| step < SHORTEST_FLAP) {
+            s.wrong("flaps", Problem::new("is too short").write("100ms"));
+        }
+        let (from, until) = span?;
+        Some(Fault {
+            downstream: DownstreamId(downstream?),
+            from,
+            until,
+            flaps,
+            change: change?,
+        })
+    }
+
+    fn expectation(&self, s: &mut Section<'_, '_>) -> Option<Expectation> {
+        let page = self.page(s);
+        let client = s.take(key("client", OPTIONAL_TEXT, ""));
+        let span = self.span(s);
+        let compared_to = s.take(key("compared_to", SPAN, ""));
+        let mut bounds = Vec::new();
+        for &metric in Metric::ALL {
+            if let Some(bound) = s.take(key(metric.name(), BOUND, ""))? {
+                self.check_bound(s, metric, bound, compared_to.is_some_and(|c| c.is_some()));
+                bounds.push((metric, bound));
+            }
+        }
+        if bounds.is_empty() {
+            let names = Metric::ALL.iter().map(|m| m.name()).collect::<Vec<_>>();
+            let problem = Problem::new("expects nothing");
+            s.wrong(
+                "",
+                problem.help(format!("bound one of {}", names.join(", "))),
+            );
+        }
+        let (from, until) = span?;
+        let window = Window {
+            from,
+            until,
+            page: page?,
+            client: client?,
+        };
+        let compared_to = compared_to?.map(|(from, until)| Window {
+            from,
+            until,
+            ..window.clone()
+        });
+        Some(Expectation {
+            window,
+            compared_to,
+            bounds,
+        })
+    }
+
+    fn check_bound(&self, s: &mut Section<'_, '_>, metric: Metric, bound: Bound, compared: bool) {
+        match bound.unit {
+            Some(unit) if unit != metric.unit() => {
+                let example = metric.unit().show(1.0);
+                let what = format!("is counted as in {example:?}, not as in \"{bound}\"");
+                s.wrong(metric.name(), Problem::new(what));
+            }
+            None if !compared => {
+                let problem = Problem::new("has nothing to be compared to");
+                let help = "add `compared_to = \"0s..10s\"` to this expectation";
+                s.wrong(metric.name(), problem.help(help));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// The page named here, if one is; the outer `None` is an error.
+    #[expect(clippy::option_option, reason = "absent and wrong are two things")]
+    fn page(&self, s: &mut Section<'_, '_>) -> Option<Option<PageId>> {
+        let Some(name) = s.take(key("page", OPTIONAL_TEXT, ""))? else {
+            return Some(None);
+        };
+        let at = self.names.pages.iter().position(|n| *n == name);
+        let known = self.known(s, "page", &name, at, &self.names.pages);
+        known.map(|at| Some(PageId(at)))
+    }
+
+    fn known(
+        &self,
+        s: &mut Section<'_, '_>,
+        key: &str,
+        name: &str,
+        at: Option<usize>,
+        all: &[String],
+    ) -> Option<usize> {
+        if at.is_none() {
+            let help = s.suggest(name, all);
+            let what = format!("the config has no {key} `{name}`");
+            s.wrong(key, Problem::new(what).help(help));
+        }
+        at
+    }
+
+    /// `from` and `until`, inside the length.
+    fn span(&self, s: &mut Section<'_, '_>) -> Option<(Duration, Duration)> {
+        let from = s.take(key("from", DURATION, "0s"));
+        let until = s.take(key("until", DURATION_OR_NONE, "none"));
+        let (from, until) = (from?, until?.unwrap_or(self.length));
+        if until > self.length {
+            let length = gateway::config::units::show_duration(self.length);
+            s.wrong("until", Problem::new("lies after the end").write(length));
+            return None;
+        }
+        if from >= until {
+            let problem = Problem::new("is not before `until`");
+            s.wrong(
+                "from",
+                problem.help("write an earlier `from` or a later `until`"),
+            );
+            return None;
+        }
+        Some((from, until))
+    }
+}
+
+const WHOLE: Kind<u64> = Kind {
+    read: |raw| raw.integer(0, u64::MAX >> 1),
+    show: |value| json!(value),
+    schema: || json!({"type": "integer", "minimum": 0}),
+};
+
+const PROSE: Kind<String> = Kind {
+    read: |raw| Ok(raw.text("a text")?.trim().to_owned()),
+    show: |value| json!(value),
+    schema: || json!({"type": "string"}),
+};
+
+const OPTIONAL_TEXT: Kind<Option<String>> = Kind {
+    read: |raw| Ok(Some(raw.text("a text")?.to_owned()).filter(|text| !text.is_empty())),
+    show: |value| json!(value),
+    schema: || json!({"type": "string"}),
+};
+
+const ARRIVALS: Kind<Arrivals> = Kind {
+    read: |raw| {
+        let words = [
+            ("poisson", Arrivals::Poisson),
+            ("constant", Arrivals::Constant),
+        ];
+        one_of(raw, &words)
+    },
+    show: |_| json!(null),
+    schema: || json!({"enum": ["poisson", "constant"]}),
+};
+
+const ARM: Kind<Arm> = Kind {
+    read: |raw| {
+        let words = [
+            ("whole_page", Arm::WholePage),
+            ("part_by_part", Arm::PartByPart),
+        ];
+        one_of(raw, &words)
+    },
+    show: |_| json!(null),
+    schema: || json!({"enum": ["whole_page", "part_by_part"]}),
+};
+
+const BOUND: Kind<Option<Bound>> = Kind {
+    read: |raw| match raw.text("a bound such as \">= 99.5%\"")? {
+        "" => Ok(None),
+        text => Bound::parse(text).map(Some),
+    },
+    show: |bound| json!(bound.map(|bound| bound.to_string())),
+    schema: || json!({"type": "string"}),
+};
+
+/// `"5s..25s"`.
+const SPAN: Kind<Option<(Duration, Duration)>> = Kind {
+    read: |raw| {
+        let text = raw.text("a stretch of time such as \"5s..25s\"")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || {
+            Problem::new(format!("{text:?} is not a stretch of time"))
+                .help("write two instants and two dots between them: \"5s..25s\"")
+        };
+        let (from, until) = text.split_once("..").ok_or_else(wrong)?;
+        let instant = gateway::config::units::duration;
+        let (from, until) = (instant(from)?, instant(until)?);
+        if from >= until {
+            return Err(wrong());
+        }
+        Ok(Some((from, until)))
+    },
+    show: |_| json!(null),
+    schema: || json!({"type": "string"}),
+};

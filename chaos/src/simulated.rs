@@ -1,0 +1,169 @@
+//! A scenario in simulated time: the gateway's own pages on a paused clock.
+//!
+//! What always holds: the same scenario and seed give the same events, byte for byte; arrivals are
+//! fixed before the first page (open loop); instants are whole milliseconds, the resolution of
+//! tokio's timers, so that a deadline is met exactly or missed visibly. Every run ends: what is
+//! still under way [`GRACE`] after the last arrival is cut off.
+//!
+//! In reading order: `timeline` is what will happen, `client` one client's visit, `downstream` the
+//! transport to the modelled downstreams, `recorder` what is written down and the invariants that
+//! are checked meanwhile. Not modelled: connections, bytes on the wire, the gateway's own CPU time.
+
+mod client;
+mod downstream;
+mod recorder;
+mod timeline;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use gateway::config::Config;
+use gateway::page::Pages;
+use gateway::page::admission::Admission;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use self::client::{Clients, sample_params};
+use self::downstream::Modelled;
+use self::recorder::Recorder;
+use self::timeline::{Happening, timeline};
+use crate::clock::now;
+use crate::record::Record;
+use crate::scenario::{Arm, Scenario};
+
+/// How long after the last arrival pages may still be under way.
+pub const GRACE: Duration = Duration::from_secs(60);
+
+/// How often quotas of quiet clients are forgotten, as the gateway itself does.
+const FORGET_EVERY: u32 = 600;
+
+/// How a run is watched.
+pub struct Watch<'a> {
+    /// Whether the lines of the event log are kept.
+    pub keep_events: bool,
+    /// Told now and then how much of the run is over, 0 to 1.
+    pub progress: &'a dyn Fn(f64),
+}
+
+impl Watch<'_> {
+    /// Nobody looks.
+    pub const NOBODY: Watch<'static> = Watch {
+        keep_events: false,
+        progress: &|_| {},
+    };
+}
+
+/// Plays the scenario from its first arrival to the end of its last page.
+///
+/// # Errors
+/// When the config cannot be played: a pattern of a path parameter that no sample value matches,
+/// or an arm that this build does not have.
+pub fn play(scenario: &Scenario, watch: &Watch<'_>) -> Result<Record> {
+    let params = sample_params(&scenario.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .context("cannot build a runtime")?;
+    runtime.block_on(async {
+        let world = World::new(scenario, params, watch.keep_events)?;
+        Ok(world.play(watch).await)
+    })
+}
+
+struct World<'a> {
+    scenario: &'a Scenario,
+    start: Instant,
+    clients: Arc<Clients>,
+    recorder: Arc<Recorder>,
+    visits: JoinSet<()>,
+}
+
+impl<'a> World<'a> {
+    fn new(scenario: &'a Scenario, params: Vec<Vec<String>>, keep_events: bool) -> Result<Self> {
+        let start = now();
+        let recorder = Arc::new(Recorder::new(scenario, start, keep_events));
+        let transport = Modelled::new(scenario, Arc::clone(&recorder))?;
+        let pages = pages(&scenario.config, scenario.admission, transport)?;
+        let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params);
+        Ok(Self {
+            scenario,
+            start,
+            clients: Arc::new(clients),
+            recorder,
+            visits: JoinSet::new(),
+        })
+    }
+
+    async fn play(mut self, watch: &Watch<'_>) -> Record {
+        for (n, (at, happening)) in (0_u64..).zip(timeline(self.scenario)) {
+            sleep_until(self.start + at).await;
+            self.happen(n, happening);
+            if matches!(happening, Happening::Slice(_)) {
+                (watch.progress)(at.as_secs_f64() / self.scenario.length.as_secs_f64());
+            }
+        }
+        self.end().await
+    }
+
+    fn happen(&mut self, n: u64, happening: Happening) {
+        match happening {
+            Happening::Arrival(load) => {
+                while let Some(visit) = self.visits.try_join_next() {
+                    end_of(visit);
+                }
+                self.visits.spawn(Arc::clone(&self.clients).visit(load, n));
+            }
+            Happening::Change(index) => self.clients.pages.transport().change(index),
+            Happening::Drain => self.clients.pages.drain(),
+            Happening::CutOff => self.visits.abort_all(),
+            Happening::Slice(number) => {
+                self.recorder.slice(&self.clients.pages.admission().view());
+                if number % FORGET_EVERY == 0 {
+                    self.clients.pages.quota().drop_idle();
+                }
+            }
+        }
+    }
+
+    async fn end(mut self) -> Record {
+        let last = self.start + self.scenario.length + GRACE;
+        let all = async {
+            while let Some(visit) = self.visits.join_next().await {
+                end_of(visit);
+            }
+        };
+        if timeout_at(last, all).await.is_err() {
+            self.visits.shutdown().await;
+        }
+        self.recorder
+            .finish(self.scenario.seed, &self.clients.pages)
+    }
+}
+
+/// A visit ends by itself or is cut off; any other end is a defect here, passed on.
+fn end_of(visit: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = visit
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// The one place where the gateway is put together.
+fn pages(config: &Config, arm: Arm, transport: Modelled) -> Result<Pages<Modelled>> {
+    let admission = match arm {
+        Arm::WholePage => Admission::new(config),
+        #[cfg(feature = "negative-controls")]
+        Arm::PartByPart => {
+            use gateway::page::admission::core::NegativeControl;
+            Admission::broken(config, NegativeControl::PartByPart)
+        }
+        #[cfg(not(feature = "negative-controls"))]
+        Arm::PartByPart => anyhow::bail!(
+            "`admission = \"part_by_part\"` is not in this build; build with the feature `negative-controls`"
+        ),
+    };
+    Ok(Pages::with_admission(config, transport, admission))
+}

@@ -1,0 +1,137 @@
+//! Clients: they ask, wait as long as their patience lasts, read, and ask again when refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use fixtures::Rng;
+use gateway::config::{Config, PageId, Param};
+use gateway::page::quota::ClientKey;
+use gateway::page::{Answer, PageRequest, Pages};
+use gateway::telemetry::context::TraceContext;
+use http::HeaderMap;
+use tokio::time::{sleep, timeout};
+
+use super::downstream::{Modelled, PAGE_NUMBER};
+use super::recorder::Recorder;
+use crate::clock::now;
+use crate::scenario::{Load, Scenario};
+
+/// All clients, and the gateway they share.
+pub(super) struct Clients {
+    pub(super) pages: Pages<Modelled>,
+    recorder: Arc<Recorder>,
+    loads: Vec<Load>,
+    /// By page.
+    params: Vec<Vec<String>>,
+    seed: u64,
+}
+
+impl Clients {
+    pub(super) fn new(
+        scenario: &Scenario,
+        pages: Pages<Modelled>,
+        recorder: Arc<Recorder>,
+        params: Vec<Vec<String>>,
+    ) -> Self {
+        Self {
+            pages,
+            recorder,
+            loads: scenario.loads.clone(),
+            params,
+            seed: scenario.seed,
+        }
+    }
+
+    /// One client, from its first request to its last answer.
+    pub(super) async fn visit(self: Arc<Self>, load: usize, visit: u64) {
+        let plan = &self.loads[load];
+        let key = client_key(plan, load, visit);
+        let mut random = Rng::for_decision(self.seed, "client", visit);
+        for attempt in 0..=plan.retries {
+            if attempt > 0 {
+                let pause = plan.backoff * 2_u32.saturating_pow(attempt - 1);
+                let pause = pause.mul_f64(0.5 + random.unit());
+                sleep(Duration::from_millis(pause.as_millis() as u64)).await;
+            }
+            if !self.ask(load, key, attempt > 0).await {
+                break;
+            }
+        }
+    }
+
+    /// One request. Returns whether it is worth another.
+    async fn ask(&self, load: usize, client: ClientKey, retry: bool) -> bool {
+        let plan = &self.loads[load];
+        let asked = self.recorder.asked(load, plan.page, retry);
+        let serving = self
+            .pages
+            .serve(self.request(plan.page, client, asked.number));
+        let answer = match plan.patience {
+            Some(patience) => timeout(patience, serving).await.ok(),
+            None => Some(serving.await),
+        };
+        let Some(answer) = answer else {
+            return false;
+        };
+        asked.answered(&answer);
+        if !plan.reads_for.is_zero() {
+            // The answer holds the ticket until its last byte has been read.
+            sleep(plan.reads_for).await;
+        }
+        is_worth_another(&answer)
+    }
+
+    fn request(&self, page: PageId, client: ClientKey, number: u64) -> PageRequest {
+        let mut headers = HeaderMap::new();
+        headers.insert(PAGE_NUMBER, number.into());
+        PageRequest {
+            page,
+            params: self.params[page.0].clone(),
+            client,
+            timeout_ms: None,
+            arrived: now(),
+            headers,
+            trace: TraceContext::new(),
+        }
+    }
+}
+
+/// Refused with 429 or 5xx.
+fn is_worth_another(answer: &Answer) -> bool {
+    use gateway::config::ShedStatus;
+    let Err(refusal) = &answer.result else {
+        return false;
+    };
+    let status = refusal.row(ShedStatus::TooManyRequests).status;
+    status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS
+}
+
+fn client_key(load: &Load, index: usize, visit: u64) -> ClientKey {
+    let (kind, one) = match &load.client {
+        Some(client) => (1 + index as u128, visit % u64::from(client.count)),
+        None => (0, visit),
+    };
+    ClientKey(kind << 64 | u128::from(one))
+}
+
+/// Values of path parameters that some pattern is likely to allow.
+const SAMPLES: [&str; 8] = ["p-1001", "1001", "a", "A", "1", "en", "0a1b2c3d", "x_1"];
+
+/// For each page a value for each parameter of its path.
+pub(super) fn sample_params(config: &Config) -> Result<Vec<Vec<String>>> {
+    let value = |param: &Param| {
+        let mut samples = SAMPLES.iter();
+        match samples.find(|sample| param.pattern.is_match(sample)) {
+            Some(sample) => Ok((*sample).to_owned()),
+            None => bail!(
+                "no sample value matches the pattern of `params.{}`; allow one of {SAMPLES:?} in the rehearsal",
+                param.name
+            ),
+        }
+    };
+    let pages = config.pages.iter();
+    pages
+        .map(|page| page.path.params.iter().map(value).collect())
+        .collect()
+}

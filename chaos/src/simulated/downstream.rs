@@ -1,0 +1,133 @@
+//! Downstreams without sockets: the fakes themselves, on the paused clock.
+//!
+//! What a fake decides about a call (latency, capacity, faults) is what it decides on sockets. What
+//! that looks like to the gateway is here, simplified: a body arrives at once, unless it trickles.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Service};
+use gateway::config::DownstreamId;
+use gateway::page::downstream::{CallRequest, Cause, Reply, Transport};
+use http::HeaderName;
+use tokio::time::sleep;
+
+use super::recorder::Recorder;
+use crate::scenario::Scenario;
+
+/// Carries the number of its page with each call; every call has the header of this name anyway.
+pub(super) const PAGE_NUMBER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What every part is made of, unless its behaviour gives a size.
+const BODY: &[u8] = br#"{"id":"p-1001"}"#;
+
+/// The fakes, by [`DownstreamId`].
+pub(super) struct Modelled {
+    downstreams: Vec<Downstream>,
+    changes: Vec<(DownstreamId, Behaviour)>,
+    recorder: Arc<Recorder>,
+    /// Calls do not share connections here, and none is ever cut.
+    line: Arc<Line>,
+}
+
+struct Downstream {
+    fake: Fake,
+    max_body: usize,
+}
+
+impl Modelled {
+    pub(super) fn new(scenario: &Scenario, recorder: Arc<Recorder>) -> Result<Self> {
+        let configured = scenario.config.downstreams.iter();
+        let behaviours = scenario.behaviours.iter();
+        let downstream = |(index, (config, behaviour)): (usize, (_, &Behaviour))| {
+            let config: &gateway::config::Downstream = config;
+            // A fake's decisions depend on its service and its seed; any name may be configured.
+            let service = Service::from_name(config.name.as_str()).unwrap_or(Service::Product);
+            let seed = scenario.seed.wrapping_add((index as u64) << 32);
+            let fake = Fake::new(service, seed, behaviour.clone());
+            let fake = fake.with_context(|| format!("downstream {}", config.name))?;
+            Ok(Downstream {
+                fake,
+                max_body: config.max_body.get(),
+            })
+        };
+        let changes = scenario.changes().into_iter();
+        Ok(Self {
+            downstreams: configured
+                .zip(behaviours)
+                .enumerate()
+                .map(downstream)
+                .collect::<Result<_>>()?,
+            changes: changes.map(|(_, id, behaviour)| (id, behaviour)).collect(),
+            recorder,
+            line: Arc::default(),
+        })
+    }
+
+    /// Makes one of the scenario's changes.
+    pub(super) fn change(&self, index: usize) {
+        let (id, behaviour) = &self.changes[index];
+        let changed = self.downstreams[id.0].fake.set(behaviour.clone());
+        debug_assert!(
+            changed.is_ok(),
+            "behaviours were checked when they were read"
+        );
+        self.recorder.changed(*id);
+    }
+}
+
+impl Transport for Modelled {
+    async fn call(&self, id: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
+        let downstream = &self.downstreams[id.0];
+        let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
+        let record = self.recorder.calling(page_number(&request), id, goes_on);
+        let call = downstream.fake.arrive(&self.line);
+        let decision = downstream.fake.work(&call).await;
+        let reply = downstream.answer(call, &decision).await;
+        record.ended(reply.as_ref());
+        reply
+    }
+}
+
+impl Downstream {
+    async fn answer(&self, call: Call, decision: &Decision) -> Result<Reply, Cause> {
+        let size = decision
+            .body_bytes
+            .map_or(BODY.len(), |bytes| bytes as usize);
+        let broken = |how: &str| Err(Cause::Broken(how.to_owned()));
+        let ok = |body: &'static [u8]| {
+            Ok(Reply {
+                status: 200,
+                body: Bytes::from_static(body),
+            })
+        };
+        let (ending, reply) = match decision.fault {
+            Some(Fault::Status(status)) => {
+                let body = Bytes::new();
+                (Ending::Faulted, Ok(Reply { status, body }))
+            }
+            Some(Fault::Reset) => (Ending::Faulted, broken("reset")),
+            Some(Fault::Close) => (Ending::Faulted, broken("closed")),
+            Some(Fault::Truncated) => (Ending::Faulted, broken("truncated")),
+            Some(Fault::WrongJson) => (Ending::Faulted, ok(&BODY[..BODY.len() / 2])),
+            Some(Fault::Endless) => (Ending::Faulted, Err(Cause::TooLarge(self.max_body))),
+            Some(Fault::Trickle { every }) => {
+                sleep(every.saturating_mul(u32::try_from(size).unwrap_or(u32::MAX))).await;
+                (Ending::Completed, ok(BODY))
+            }
+            _ if size > self.max_body => (Ending::Completed, Err(Cause::TooLarge(self.max_body))),
+            // A hang that got here has been healed.
+            Some(Fault::Hang) | None => (Ending::Completed, ok(BODY)),
+        };
+        call.finish(ending);
+        reply
+    }
+}
+
+/// The number under which its page was asked for.
+fn page_number(request: &CallRequest) -> u64 {
+    let value = request.headers.get(PAGE_NUMBER);
+    let text = value.and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
+}

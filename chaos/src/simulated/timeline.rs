@@ -1,0 +1,52 @@
+//! What will happen, and when: fixed before the first page, whatever the gateway does.
+
+use std::time::Duration;
+
+use crate::load::Schedule;
+use crate::record::SLICE;
+use crate::scenario::Scenario;
+
+/// One thing that happens to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Happening {
+    /// A client of this load arrives.
+    Arrival(usize),
+    /// A downstream changes; an index into [`Scenario::changes`].
+    Change(usize),
+    /// The gateway is told to drain.
+    Drain,
+    /// What is in flight when the drain timeout is over is cut off.
+    CutOff,
+    /// This slice of the record, counted from 1, ends.
+    Slice(u32),
+}
+
+/// Everything, in order of time; at one instant in the order of [`Happening`], but for slices,
+/// which end before anything else of their last instant begins.
+pub(super) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
+    let slices = (scenario.length.as_millis() / SLICE.as_millis()) as u32;
+    let mut all: Vec<_> = (1..=slices)
+        .map(|n| (SLICE * n, Happening::Slice(n)))
+        .collect();
+    let changes = scenario.changes().into_iter().enumerate();
+    all.extend(changes.map(|(index, (at, _, _))| (at, Happening::Change(index))));
+    for (index, load) in scenario.loads.iter().enumerate() {
+        // Seeds of their own, so that another load does not change this one's arrivals.
+        let seed = scenario
+            .seed
+            .wrapping_add(index as u64 * 0x9e37_79b9_7f4a_7c15);
+        let schedule = Schedule::new(load.arrivals, load.rate, load.until - load.from, seed);
+        all.extend(schedule.map(|at| (whole(load.from + at), Happening::Arrival(index))));
+    }
+    if let Some(at) = scenario.drain_at {
+        all.push((at, Happening::Drain));
+        all.push((at + scenario.config.server.drain_timeout, Happening::CutOff));
+    }
+    all.sort_by_key(|(at, _)| *at);
+    all
+}
+
+/// Rounded down to a millisecond.
+fn whole(at: Duration) -> Duration {
+    Duration::from_millis(at.as_millis() as u64)
+}

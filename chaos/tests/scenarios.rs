@@ -1,0 +1,56 @@
+//! Every scenario that comes with the program, played in simulated time: its expectations are met
+//! and no invariant is broken.
+
+use chaos::run::default_config;
+use chaos::scenario::{SHIPPED, Scenario, Text};
+use chaos::simulated::{Watch, play};
+use chaos::verdict::Verdict;
+
+fn scenario(name: &str) -> Scenario {
+    let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name).unwrap();
+    let text = Text {
+        name: format!("{name}.toml"),
+        text: (*text).to_owned(),
+    };
+    Scenario::load(&text, &default_config()).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn is_as_expected(name: &str) {
+    let scenario = scenario(name);
+    let record = play(&scenario, &Watch::NOBODY).unwrap();
+    let verdict = Verdict::of(&scenario, &record);
+    assert!(verdict.is_ok(), "{name}:\n{verdict}");
+}
+
+macro_rules! as_expected {
+    ($($test:ident = $name:literal,)*) => {
+        const TESTED: &[&str] = &[$($name,)*];
+        $(#[test] fn $test() { is_as_expected($name); })*
+    };
+}
+
+as_expected! {
+    incident_required = "incident-required",
+}
+
+#[test]
+fn every_file_in_the_folder_is_shipped_and_tested_and_says_what_it_is_about() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| name.strip_suffix(".toml").unwrap().to_owned())
+        .collect();
+    files.sort();
+    let mut shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    shipped.sort_unstable();
+    let mut tested = TESTED.to_vec();
+    tested.sort_unstable();
+    assert_eq!(files, shipped);
+    assert_eq!(files, tested);
+    for name in shipped {
+        let scenario = scenario(name);
+        assert!(scenario.about.len() > 100, "{name} has no prose");
+        assert!(!scenario.expectations.is_empty(), "{name} expects nothing");
+    }
+}
