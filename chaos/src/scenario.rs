@@ -69,8 +69,8 @@ pub struct Scenario {
 pub enum Arm {
     /// The gateway's own: all permits of a page or none.
     WholePage,
-    /// For comparison: each part takes its permit on its own, and holds it while it waits for the
-    /// next. Needs the feature `negative-controls`.
+    /// For comparison: no bulkheads in front of the page; each call waits for a permit of its own,
+    /// with the same queue and wait, as a bulkhead in a client library does.
     PartByPart,
 }
 
@@ -95,7 +95,7 @@ pub struct Load {
     pub retries: u32,
     /// The pause before the first retry; each further one is twice as long. Jittered by half.
     pub backoff: Duration,
-    /// How long a client takes to read an answer. The page keeps its ticket meanwhile.
+    /// How long a client takes to read a page, which keeps its ticket meanwhile.
     pub reads_for: Duration,
 }
 

@@ -9,6 +9,7 @@
 //! transport to the modelled downstreams, `recorder` what is written down and the invariants that
 //! are checked meanwhile. Not modelled: connections, bytes on the wire, the gateway's own CPU time.
 
+mod arm;
 mod client;
 mod downstream;
 mod recorder;
@@ -54,12 +55,26 @@ impl Watch<'_> {
     };
 }
 
+/// How the gateway's admission is made; on the paused clock.
+pub type MakeAdmission<'a> = dyn Fn(&Config) -> Arc<Admission> + 'a;
+
 /// Plays the scenario from its first arrival to the end of its last page.
 ///
 /// # Errors
-/// When the config cannot be played: a pattern of a path parameter that no sample value matches,
-/// or an arm that this build does not have.
+/// When the config cannot be played: a pattern of a path parameter that no sample value matches.
 pub fn play(scenario: &Scenario, watch: &Watch<'_>) -> Result<Record> {
+    play_with(scenario, watch, &Admission::new)
+}
+
+/// The same with an admission made elsewhere, such as one that is broken on purpose.
+///
+/// # Errors
+/// Those of [`play`].
+pub fn play_with(
+    scenario: &Scenario,
+    watch: &Watch<'_>,
+    admission: &MakeAdmission<'_>,
+) -> Result<Record> {
     let params = sample_params(&scenario.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -67,7 +82,7 @@ pub fn play(scenario: &Scenario, watch: &Watch<'_>) -> Result<Record> {
         .build()
         .context("cannot build a runtime")?;
     runtime.block_on(async {
-        let world = World::new(scenario, params, watch.keep_events)?;
+        let world = World::new(scenario, params, watch.keep_events, admission)?;
         Ok(world.play(watch).await)
     })
 }
@@ -81,11 +96,15 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(scenario: &'a Scenario, params: Vec<Vec<String>>, keep_events: bool) -> Result<Self> {
+    fn new(
+        scenario: &'a Scenario,
+        params: Vec<Vec<String>>,
+        keep_events: bool,
+        admission: &MakeAdmission<'_>,
+    ) -> Result<Self> {
         let start = now();
         let recorder = Arc::new(Recorder::new(scenario, start, keep_events));
-        let transport = Modelled::new(scenario, Arc::clone(&recorder))?;
-        let pages = pages(&scenario.config, scenario.admission, transport)?;
+        let pages = pages(scenario, &recorder, admission)?;
         let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params);
         Ok(Self {
             scenario,
@@ -119,7 +138,10 @@ impl<'a> World<'a> {
             Happening::Drain => self.clients.pages.drain(),
             Happening::CutOff => self.visits.abort_all(),
             Happening::Slice(number) => {
-                self.recorder.slice(&self.clients.pages.admission().view());
+                let pages = &self.clients.pages;
+                let calls = pages.transport().bulkheads();
+                self.recorder
+                    .slice(&pages.admission().view(), calls.map(|b| b.view()));
                 if number % FORGET_EVERY == 0 {
                     self.clients.pages.quota().drop_idle();
                 }
@@ -152,18 +174,18 @@ fn end_of(visit: Result<(), tokio::task::JoinError>) {
 }
 
 /// The one place where the gateway is put together.
-fn pages(config: &Config, arm: Arm, transport: Modelled) -> Result<Pages<Modelled>> {
-    let admission = match arm {
-        Arm::WholePage => Admission::new(config),
-        #[cfg(feature = "negative-controls")]
-        Arm::PartByPart => {
-            use gateway::page::admission::core::NegativeControl;
-            Admission::broken(config, NegativeControl::PartByPart)
-        }
-        #[cfg(not(feature = "negative-controls"))]
-        Arm::PartByPart => anyhow::bail!(
-            "`admission = \"part_by_part\"` is not in this build; build with the feature `negative-controls`"
-        ),
+fn pages(
+    scenario: &Scenario,
+    recorder: &Arc<Recorder>,
+    admission: &MakeAdmission<'_>,
+) -> Result<Pages<Modelled>> {
+    let part_by_part = scenario.admission == Arm::PartByPart;
+    let bulkheads = part_by_part.then(|| Admission::new(&arm::of_each_call(&scenario.config)));
+    let transport = Modelled::new(scenario, Arc::clone(recorder), bulkheads)?;
+    let config = match scenario.admission {
+        Arm::WholePage => scenario.config.clone(),
+        Arm::PartByPart => arm::of_no_page(&scenario.config),
     };
-    Ok(Pages::with_admission(config, transport, admission))
+    let admission = admission(&config);
+    Ok(Pages::with_admission(&config, transport, admission))
 }

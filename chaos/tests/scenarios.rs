@@ -7,7 +7,10 @@ use chaos::simulated::{Watch, play};
 use chaos::verdict::Verdict;
 
 fn scenario(name: &str) -> Scenario {
-    let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name).unwrap();
+    let (_, text) = SHIPPED
+        .iter()
+        .find(|(shipped, _)| *shipped == name)
+        .unwrap();
     let text = Text {
         name: format!("{name}.toml"),
         text: (*text).to_owned(),
@@ -31,6 +34,26 @@ macro_rules! as_expected {
 
 as_expected! {
     incident_required = "incident-required",
+    incident_optional = "incident-optional",
+    incident_unbounded = "incident-unbounded",
+    one_overloaded = "one-overloaded",
+    all_overloaded = "all-overloaded",
+    all_overloaded_part_by_part = "all-overloaded-part-by-part",
+    one_of_four_short = "one-of-four-short",
+    required_fails_fast = "required-fails-fast",
+    resets = "resets",
+    one_hangs = "one-hangs",
+    flapping = "flapping",
+    clients_hang_up = "clients-hang-up",
+    clients_retry = "clients-retry",
+    slow_readers = "slow-readers",
+    burst = "burst",
+    work_goes_on = "work-goes-on",
+    isolation = "isolation",
+    greedy_client = "greedy-client",
+    deploy = "deploy",
+    newcomer_all_one = "newcomer-all-one",
+    newcomer_all_huge = "newcomer-all-huge",
 }
 
 #[test]

@@ -84,10 +84,7 @@ impl Figures<'_> {
             // A figure of the whole gateway, not of some pages.
             Metric::InFlightMax => None,
             Metric::CallsPerGoodPage => quotient(self.sum(|p| p.calls), self.good()),
-            Metric::CallsPerFirstCall => {
-                let first = self.sum(|page| if page.retry { 0 } else { page.calls });
-                quotient(self.sum(|page| page.calls), first)
-            }
+            Metric::Calls => Some(self.sum(|page| page.calls) / self.seconds()),
             Metric::Aborted => quotient(self.sum(|p| p.aborted), self.sum(|p| p.calls)),
             Metric::Wasted => quotient(self.sum(|p| p.wasted), self.sum(|p| p.calls)),
             Metric::Recovery => self.recovery(),

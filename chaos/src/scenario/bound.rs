@@ -72,8 +72,8 @@ metrics! {
     InFlightMax = "in_flight_max", Number;
     /// Calls started for each good page.
     CallsPerGoodPage = "calls_per_good_page", Number;
-    /// Calls started, retries of clients included, for each call of a first attempt.
-    CallsPerFirstCall = "calls_per_first_call", Number;
+    /// Calls started per second.
+    Calls = "calls", PerSecond;
     /// Share of calls ended by the gateway: late, their page lost, or their client gone.
     Aborted = "aborted", Share;
     /// Share of calls that a downstream went on working on after their end.

@@ -75,8 +75,8 @@ impl Clients {
             return false;
         };
         asked.answered(&answer);
-        if !plan.reads_for.is_zero() {
-            // The answer holds the ticket until its last byte has been read.
+        if answer.result.is_ok() && !plan.reads_for.is_zero() {
+            // The page holds its ticket until its last byte has been read.
             sleep(plan.reads_for).await;
         }
         is_worth_another(&answer)

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Service};
-use gateway::config::DownstreamId;
+use gateway::config::{DownstreamId, PageId};
+use gateway::page::admission::Admission;
+use gateway::page::deadline::Deadline;
 use gateway::page::downstream::{CallRequest, Cause, Reply, Transport};
 use http::HeaderName;
 use tokio::time::sleep;
@@ -27,6 +29,8 @@ pub(super) struct Modelled {
     downstreams: Vec<Downstream>,
     changes: Vec<(DownstreamId, Behaviour)>,
     recorder: Arc<Recorder>,
+    /// Where each call takes a permit of its own, if it is not the page that does.
+    bulkheads: Option<Arc<Admission>>,
     /// Calls do not share connections here, and none is ever cut.
     line: Arc<Line>,
 }
@@ -37,7 +41,11 @@ struct Downstream {
 }
 
 impl Modelled {
-    pub(super) fn new(scenario: &Scenario, recorder: Arc<Recorder>) -> Result<Self> {
+    pub(super) fn new(
+        scenario: &Scenario,
+        recorder: Arc<Recorder>,
+        bulkheads: Option<Arc<Admission>>,
+    ) -> Result<Self> {
         let configured = scenario.config.downstreams.iter();
         let behaviours = scenario.behaviours.iter();
         let downstream = |(index, (config, behaviour)): (usize, (_, &Behaviour))| {
@@ -61,8 +69,14 @@ impl Modelled {
                 .collect::<Result<_>>()?,
             changes: changes.map(|(_, id, behaviour)| (id, behaviour)).collect(),
             recorder,
+            bulkheads,
             line: Arc::default(),
         })
+    }
+
+    /// The bulkheads of calls, where they have their own.
+    pub(super) fn bulkheads(&self) -> Option<&Arc<Admission>> {
+        self.bulkheads.as_ref()
     }
 
     /// Makes one of the scenario's changes.
@@ -79,6 +93,14 @@ impl Modelled {
 
 impl Transport for Modelled {
     async fn call(&self, id: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
+        self.recorder.made();
+        let _permit = match &self.bulkheads {
+            Some(bulkheads) => {
+                let permit = bulkheads.permits(PageId(id.0), Deadline::NEVER).await;
+                Some(permit.map_err(|_| Cause::Connect("no permit".to_owned()))?)
+            }
+            None => None,
+        };
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
         let record = self.recorder.calling(page_number(&request), id, goes_on);

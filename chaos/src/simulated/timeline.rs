@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fixtures::Rng;
+
 use crate::load::Schedule;
 use crate::record::SLICE;
 use crate::scenario::Scenario;
@@ -32,9 +34,7 @@ pub(super) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
     all.extend(changes.map(|(index, (at, _, _))| (at, Happening::Change(index))));
     for (index, load) in scenario.loads.iter().enumerate() {
         // Seeds of their own, so that another load does not change this one's arrivals.
-        let seed = scenario
-            .seed
-            .wrapping_add(index as u64 * 0x9e37_79b9_7f4a_7c15);
+        let seed = Rng::for_decision(scenario.seed, "arrivals", index as u64).next_u64();
         let schedule = Schedule::new(load.arrivals, load.rate, load.until - load.from, seed);
         all.extend(schedule.map(|at| (whole(load.from + at), Happening::Arrival(index))));
     }
