@@ -142,6 +142,21 @@ impl Bound {
         })
     }
 
+    /// What to write instead, for a figure that is counted in something else.
+    pub(super) fn in_the_wrong_unit(&self, metric: Metric) -> Problem {
+        let (noun, example) = match metric.unit() {
+            Unit::Share => ("a share, in percent", "%"),
+            Unit::Time => ("a time", "ms"),
+            Unit::PerSecond => ("a rate", "/s"),
+            Unit::Number => ("a plain number", ""),
+        };
+        let problem = Problem::new(format!("is {noun}, and \"{self}\" is not"));
+        match self.unit {
+            Some(Unit::Number) => problem.write(format!("{self}{example}")),
+            _ => problem,
+        }
+    }
+
     /// Whether the figure is on the right side; `reference` is the one compared to.
     #[must_use]
     pub fn holds(&self, measured: f64, reference: Option<f64>) -> bool {

@@ -51,9 +51,15 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
         let faults = root.tables("fault", MOST, |section| {
             shape.fault(section, &behaviours_or_default)
         });
-        let expectations = root.tables("expect", MOST, |section| shape.expectation(section));
+        let clients = clients(loads.as_deref().unwrap_or_default());
+        let expectations = root.tables("expect", MOST, |section| {
+            shape.expectation(section, &clients)
+        });
         if let Some(loads) = &loads {
             check_loads(root, loads);
+        }
+        if drain_at.flatten().is_some_and(|at| at > shape.length) {
+            root.wrong("drain_at", Problem::new("lies after the end"));
         }
         Some(Scenario {
             title: title?,
@@ -89,6 +95,11 @@ fn check_loads(root: &mut Section<'_, '_>, loads: &[Load]) {
             Problem::new(what).help("lower a `rate` or the `length`"),
         );
     }
+}
+
+fn clients(loads: &[Load]) -> Vec<String> {
+    let clients = loads.iter().filter_map(|load| load.client.as_ref());
+    clients.map(|client| client.name.clone()).collect()
 }
 
 /// The names of a config that a scenario may use.
@@ -223,7 +234,7 @@ impl Shape<'_> {
         })
     }
 
-    fn expectation(&self, s: &mut Section<'_, '_>) -> Option<Expectation> {
+    fn expectation(&self, s: &mut Section<'_, '_>, clients: &[String]) -> Option<Expectation> {
         let page = self.page(s);
         let client = s.take(key("client", OPTIONAL_TEXT, ""));
         let span = self.span(s);
@@ -243,12 +254,22 @@ impl Shape<'_> {
                 problem.help(format!("bound one of {}", names.join(", "))),
             );
         }
+        let client = client?;
+        if let Some(name) = client.as_ref().filter(|name| !clients.contains(name)) {
+            let help = s.suggest(name, clients);
+            let what = format!("no load has the client `{name}`");
+            s.wrong("client", Problem::new(what).help(help));
+        }
+        let beyond = |span: &(Duration, Duration)| span.1 > self.length;
+        if compared_to.flatten().as_ref().is_some_and(beyond) {
+            s.wrong("compared_to", Problem::new("lies after the end"));
+        }
         let (from, until) = span?;
         let window = Window {
             from,
             until,
             page: page?,
-            client: client?,
+            client,
         };
         let compared_to = compared_to?.map(|(from, until)| Window {
             from,
@@ -265,9 +286,7 @@ impl Shape<'_> {
     fn check_bound(&self, s: &mut Section<'_, '_>, metric: Metric, bound: Bound, compared: bool) {
         match bound.unit {
             Some(unit) if unit != metric.unit() => {
-                let example = metric.unit().show(1.0);
-                let what = format!("is counted as in {example:?}, not as in \"{bound}\"");
-                s.wrong(metric.name(), Problem::new(what));
+                s.wrong(metric.name(), bound.in_the_wrong_unit(metric));
             }
             None if !compared => {
                 let problem = Problem::new("has nothing to be compared to");

@@ -241,7 +241,7 @@ impl Recorder {
             .push(format_args!("{} - {name} changes", at.as_millis()));
     }
 
-    /// A slice of the run ends. Where calls have bulkheads of their own, `calls` is how these stand.
+    /// A slice of the run ends, with nothing left to run at this instant. Where calls have bulkheads of their own, `calls` is how these stand.
     pub(super) fn slice(&self, view: &AdmissionView, calls: Option<AdmissionView>) {
         let at = self.elapsed();
         let state = &mut *self.state.lock();
@@ -257,6 +257,19 @@ impl Recorder {
                 at,
                 0,
                 format_args!("more tickets or permits are out than there are: {view:?}"),
+            );
+        }
+        let running = state.running.iter().zip(bulkheads);
+        let limited = running.filter(|(_, bulkhead)| bulkhead.limit.is_some());
+        if limited
+            .clone()
+            .any(|(running, bulkhead)| *running != bulkhead.in_use)
+        {
+            let held: Vec<_> = limited.map(|(running, b)| (b.in_use, *running)).collect();
+            state.broken(
+                at,
+                0,
+                format_args!("permits are out without a call (permits, calls): {held:?}"),
             );
         }
         let next = state.next_slice();

@@ -54,6 +54,7 @@ pub fn read_text<T>(
     let mut ledger = Ledger::new(Variables::new(&[]));
     ledger.faults = syntax;
     let mut root = Section::root(&mut ledger, table.get_ref());
+    root.noun = "key";
     let value = read(&mut root);
     root.finish();
     match value {

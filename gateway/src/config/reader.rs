@@ -31,7 +31,7 @@ pub struct Section<'r, 't> {
     path: Vec<String>,
     asked: Vec<String>,
     /// What its keys are called in an error.
-    noun: &'static str,
+    pub(super) noun: &'static str,
 }
 
 impl<'r, 't> Section<'r, 't> {

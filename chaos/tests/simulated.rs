@@ -1,0 +1,177 @@
+//! The simulated world itself: it repeats, it is exact, and it notices broken gateways.
+
+use std::time::Duration;
+
+use chaos::record::Record;
+use chaos::run::{default_config, find};
+use chaos::scenario::{Scenario, Text};
+use chaos::simulated::{Watch, play, play_with};
+use chaos::verdict::Verdict;
+use gateway::page::admission::Admission;
+use gateway::page::admission::core::NegativeControl;
+use gateway::telemetry::names::PageOutcome;
+
+/// Everything random at once: arrivals, latencies, errors, retries, clients that leave, and a fault
+/// whose end wakes many calls at one instant.
+const BUSY: &str = r#"
+title = "busy"
+length = "3s"
+downstream.pricing.workers = 12
+downstream.pricing.work_goes_on = true
+downstream.reviews.errors = [{ share = 0.1, kind = "reset" }, { share = 0.1, kind = "hang" }]
+config.downstream.pricing.permits = 14
+[[load]]
+rate = "200/s"
+patience = "250ms"
+[[load]]
+rate = "50/s"
+retries = 2
+[[fault]]
+downstream = "inventory"
+from = "1s"
+until = "2s"
+latency = { fixed = "2s" }
+"#;
+
+fn scenario(text: &str) -> Scenario {
+    let text = Text {
+        name: "test.toml".to_owned(),
+        text: text.to_owned(),
+    };
+    Scenario::load(&text, &default_config()).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn events(scenario: &Scenario) -> Record {
+    let watch = Watch {
+        keep_events: true,
+        ..Watch::NOBODY
+    };
+    play(scenario, &watch).unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_events_byte_for_byte_and_another_seed_does_not() {
+    let busy = scenario(BUSY);
+    let (first, second) = (events(&busy).events, events(&busy).events);
+    assert!(first.count > 5_000, "{}", first.count);
+    assert_eq!(first.text, second.text);
+    assert_eq!((first.hash, first.count), (second.hash, second.count));
+    assert_ne!(first.hash, events(&busy.with_seed(2)).events.hash);
+}
+
+#[test]
+fn another_load_does_not_change_when_the_first_one_arrives() {
+    let arrivals = |text: &str| {
+        let record = events(&scenario(text));
+        let first = record.pages.into_iter().filter(|page| page.load == 0);
+        first.map(|page| page.at).collect::<Vec<_>>()
+    };
+    let more = format!("{BUSY}\n[[load]]\nrate = \"10/s\"\n");
+    assert_eq!(arrivals(BUSY), arrivals(&more));
+}
+
+#[test]
+fn a_late_page_is_answered_at_its_deadline_less_the_reserve_to_the_millisecond() {
+    let hang = r#"
+        title = "hang"
+        length = "2s"
+        [[load]]
+        rate = "50/s"
+        [[fault]]
+        downstream = "pricing"
+        errors = [{ share = 1.0, kind = "hang" }]
+    "#;
+    let record = events(&scenario(hang));
+    // What is under way when the fault ends, with the last arrival, is freed.
+    let while_it_hangs = |at: Duration| at < Duration::from_millis(1700);
+    let late = record.pages.iter().filter(|page| while_it_hangs(page.at));
+    for page in late {
+        assert_eq!(page.outcome, PageOutcome::Late);
+        assert_eq!(page.took, Duration::from_millis(295));
+        assert_eq!((page.calls, page.aborted), (5, 1));
+    }
+    assert_eq!(record.broken, Vec::<String>::new());
+}
+
+#[test]
+fn a_run_ends_though_nothing_is_ever_answered() {
+    let stuck = r#"
+        title = "stuck"
+        length = "1s"
+        [config.page.product-page]
+        deadline = "none"
+        [config.page.product-page.part]
+        reviews.timeout = "none"
+        recommendations.timeout = "none"
+        [downstream.pricing]
+        errors = [{ share = 1.0, kind = "hang" }]
+        [[load]]
+        rate = "20/s"
+    "#;
+    let record = events(&scenario(stuck));
+    assert!(!record.pages.is_empty());
+    let all_cut_off = |page: &_| {
+        let page: &chaos::record::PageEnd = page;
+        page.outcome == PageOutcome::Cancelled
+    };
+    assert!(record.pages.iter().all(all_cut_off));
+    assert_eq!(record.broken, Vec::<String>::new());
+}
+
+#[test]
+fn a_config_with_names_of_its_own_can_be_rehearsed() {
+    let own = Text {
+        name: "own.toml".to_owned(),
+        text:
+            "[downstream.search]\nurl = \"http://127.0.0.1:1\"\n[page.results]\npath = \"/r/{q}\"\n\
+               params.q = \"^[0-9]+$\"\n[page.results.part.hits]\ndownstream = \"search\"\n\
+               path = \"/s/{q}\"\nrequired = true\n"
+                .to_owned(),
+    };
+    let text = Text {
+        name: "test.toml".to_owned(),
+        text: "title = \"t\"\nlength = \"1s\"\n[[load]]\nrate = \"50/s\"\n".to_owned(),
+    };
+    let scenario = Scenario::load(&text, &own).unwrap();
+    let record = events(&scenario);
+    assert!(record.pages.len() > 20);
+    assert!(
+        record
+            .pages
+            .iter()
+            .all(|page| page.outcome == PageOutcome::Complete)
+    );
+}
+
+fn is_noticed(control: NegativeControl, by: &str) -> bool {
+    let scenario = Scenario::load(&find(by).unwrap(), &default_config()).unwrap();
+    let broken = |config: &_| Admission::broken(config, control);
+    let record = play_with(&scenario, &Watch::NOBODY, &broken).unwrap();
+    !Verdict::of(&scenario, &record).is_ok()
+}
+
+#[test]
+fn a_queue_that_serves_the_oldest_first_is_noticed() {
+    assert!(is_noticed(
+        NegativeControl::FirstInFirstOut,
+        "one-overloaded"
+    ));
+}
+
+#[test]
+fn a_wait_outside_the_deadline_is_noticed() {
+    assert!(is_noticed(
+        NegativeControl::WaitOutsideDeadline,
+        "incident-required"
+    ));
+}
+
+#[test]
+fn permits_that_leak_when_their_page_is_gone_are_noticed() {
+    assert!(is_noticed(NegativeControl::LeakOnCancel, "clients-hang-up"));
+}
+
+#[test]
+fn a_waiting_page_that_holds_permits_is_noticed() {
+    assert!(is_noticed(NegativeControl::PartByPart, "burst"));
+}
