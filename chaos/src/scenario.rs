@@ -210,3 +210,66 @@ impl Fault {
         inside && self.flaps.is_none_or(|step| phase(step) == 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fixtures::Latency;
+
+    use super::*;
+
+    fn changes(faults: &str) -> Vec<(u64, Duration)> {
+        let text = Text {
+            name: "test.toml".to_owned(),
+            text: format!(
+                "title = \"t\"\nlength = \"60s\"\ndownstream.pricing.latency = {{ fixed = \"80ms\" }}\n\
+                 [[load]]\nrate = \"1/s\"\n{faults}"
+            ),
+        };
+        let scenario = Scenario::load(&text, &crate::run::default_config()).unwrap();
+        let latency = |behaviour: Behaviour| match behaviour.latency {
+            Latency::Fixed(latency) => latency,
+            other => panic!("{other:?}"),
+        };
+        let changes = scenario.changes().into_iter();
+        changes
+            .map(|(at, _, behaviour)| (at.as_secs(), latency(behaviour)))
+            .collect()
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn fault(from: u32, until: u32, more: &str) -> String {
+        format!(
+            "[[fault]]\ndownstream = \"pricing\"\nfrom = \"{from}s\"\nuntil = \"{until}s\"\n{more}\n"
+        )
+    }
+
+    #[test]
+    fn a_later_fault_goes_on_top_of_an_earlier_one_and_leaves_it_behind() {
+        let slow = fault(10, 40, "latency = { fixed = \"1s\" }");
+        let slower = fault(20, 30, "latency = { fixed = \"2s\" }");
+        assert_eq!(
+            changes(&format!("{slow}{slower}")),
+            [
+                (10, 1000 * MS),
+                (20, 2000 * MS),
+                (30, 1000 * MS),
+                (40, 80 * MS)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_that_flaps_is_on_and_off_for_as_long_and_off_at_its_end() {
+        let flaps = fault(10, 15, "flaps = \"2s\"\nlatency = { fixed = \"1s\" }");
+        assert_eq!(
+            changes(&flaps),
+            [
+                (10, 1000 * MS),
+                (12, 80 * MS),
+                (14, 1000 * MS),
+                (15, 80 * MS)
+            ]
+        );
+    }
+}

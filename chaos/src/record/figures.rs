@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway::telemetry::names::PageOutcome;
 
-use super::{PageEnd, Record, SLICE};
+use super::{PageEnd, Record, SLICE, Slice};
 use crate::scenario::{Metric, Scenario, Window};
 
 /// Recovery is judged in slices of this: 50 pages at 200 per second.
@@ -19,13 +19,11 @@ impl Record {
     pub fn figure(&self, scenario: &Scenario, window: &Window, metric: Metric) -> Option<f64> {
         let figures = Figures {
             pages: self.in_window(scenario, window).collect(),
+            slices: self.slices_in(window),
             scenario,
             window,
         };
-        match metric {
-            Metric::InFlightMax => self.in_flight_max(window),
-            other => figures.of(other),
-        }
+        figures.of(metric)
     }
 
     fn in_window<'a>(
@@ -47,20 +45,16 @@ impl Record {
         })
     }
 
-    fn in_flight_max(&self, window: &Window) -> Option<f64> {
+    fn slices_in(&self, window: &Window) -> &[Slice] {
         let at = |instant: Duration| (instant.as_millis() / SLICE.as_millis()) as usize;
         let until = at(window.until).min(self.slices.len());
-        let slices = self.slices.get(at(window.from)..until)?;
-        slices
-            .iter()
-            .map(|slice| slice.in_flight)
-            .max()
-            .map(f64::from)
+        self.slices.get(at(window.from)..until).unwrap_or_default()
     }
 }
 
 struct Figures<'a> {
     pages: Vec<&'a PageEnd>,
+    slices: &'a [Slice],
     scenario: &'a Scenario,
     window: &'a Window,
 }
@@ -81,8 +75,10 @@ impl Figures<'_> {
             Metric::P999 => self.quantile(0.999, PageEnd::is_served),
             Metric::Slowest => self.quantile(1.0, |p| p.outcome != PageOutcome::Cancelled),
             Metric::RefusalP99 => self.quantile(0.99, |p| p.outcome == PageOutcome::Shed),
-            // A figure of the whole gateway, not of some pages.
-            Metric::InFlightMax => None,
+            Metric::InFlightMax => {
+                let in_flight = self.slices.iter().map(|slice| slice.in_flight);
+                in_flight.max().map(f64::from)
+            }
             Metric::CallsPerGoodPage => quotient(self.sum(|p| p.calls), self.good()),
             Metric::Calls => Some(self.sum(|page| page.calls) / self.seconds()),
             Metric::Aborted => quotient(self.sum(|p| p.aborted), self.sum(|p| p.calls)),
@@ -145,4 +141,103 @@ impl Figures<'_> {
 
 fn quotient(dividend: f64, divisor: f64) -> Option<f64> {
     (divisor > 0.0).then(|| dividend / divisor)
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway::config::PageId;
+
+    use super::*;
+    use crate::scenario::Text;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn scenario() -> Scenario {
+        let text = "title = \"t\"\nlength = \"10s\"\n[[load]]\nrate = \"1/s\"\nclient = \"a\"\n\
+                    [[load]]\nrate = \"1/s\"\nclient = \"b\"\n";
+        let text = Text {
+            name: "test.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        Scenario::load(&text, &crate::run::default_config()).unwrap()
+    }
+
+    fn page(at: u32, took: u32, load: usize, outcome: PageOutcome) -> PageEnd {
+        PageEnd {
+            at: MS * at,
+            took: MS * took,
+            page: PageId(0),
+            load,
+            retry: false,
+            outcome,
+            reason: None,
+            calls: 5,
+            aborted: u16::from(outcome == PageOutcome::Late),
+            wasted: 0,
+        }
+    }
+
+    fn figure(pages: &[PageEnd], window: &Window, metric: Metric) -> Option<f64> {
+        let record = Record {
+            pages: pages.to_vec(),
+            ..Record::default()
+        };
+        record.figure(&scenario(), window, metric)
+    }
+
+    fn window(from: u32, until: u32) -> Window {
+        Window {
+            from: MS * from,
+            until: MS * until,
+            page: None,
+            client: None,
+        }
+    }
+
+    #[test]
+    fn a_window_has_the_pages_that_arrived_in_it_and_those_of_its_client_only() {
+        let pages = [
+            page(0, 10, 0, PageOutcome::Complete),
+            page(100, 10, 0, PageOutcome::Complete),
+            page(150, 10, 1, PageOutcome::Late),
+            page(200, 10, 0, PageOutcome::Late),
+        ];
+        let share = |window: &Window| figure(&pages, window, Metric::GoodPages);
+        assert_eq!(share(&window(100, 200)), Some(0.5));
+        assert_eq!(share(&window(500, 900)), None);
+        let of_a = Window {
+            client: Some("a".to_owned()),
+            ..window(100, 200)
+        };
+        assert_eq!(share(&of_a), Some(1.0));
+    }
+
+    #[test]
+    fn a_page_that_was_served_too_late_is_served_and_not_good() {
+        let pages = [
+            page(0, 301, 0, PageOutcome::Complete),
+            page(1, 300, 0, PageOutcome::Partial),
+        ];
+        let of = |metric| figure(&pages, &window(0, 1000), metric);
+        assert_eq!(of(Metric::GoodPages), Some(0.5));
+        assert_eq!(of(Metric::P99), Some(0.301));
+        assert_eq!(of(Metric::CallsPerGoodPage), Some(10.0));
+        assert_eq!(of(Metric::Calls), Some(10.0));
+    }
+
+    #[test]
+    fn recovery_is_the_end_of_the_last_slice_that_was_not_good() {
+        let pages: Vec<_> = (0..100)
+            .map(|n| match n {
+                0..20 => page(n * 10, 300, 0, PageOutcome::Late),
+                30 => page(n * 10, 300, 0, PageOutcome::Late),
+                _ => page(n * 10, 80, 0, PageOutcome::Complete),
+            })
+            .collect();
+        // One page of 25 is a share of 96 %.
+        let of = |from| figure(&pages, &window(from, 1000), Metric::Recovery);
+        assert_eq!(of(0), Some(0.25));
+        assert_eq!(of(500), Some(0.0));
+        assert_eq!(figure(&[], &window(0, 1000), Metric::Recovery), None);
+    }
 }

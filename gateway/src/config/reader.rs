@@ -237,20 +237,17 @@ impl<'r, 't> Section<'r, 't> {
         let Some(value) = self.table.and_then(|table| table.get(name)) else {
             return Some(Vec::new());
         };
-        let items: &'t [Spanned<DeValue<'t>>] = match value.get_ref() {
-            DeValue::Array(items) if items.len() <= most => items.as_ref(),
-            DeValue::Array(items) => {
-                let what = format!("{} are too many; the most is {most}", items.len());
-                self.wrong(name, Problem::new(what).help("remove some"));
-                return None;
-            }
-            other => {
-                let problem = Raw::Toml(other).instead("a list of sections");
-                let header = self.dotted(name);
-                self.wrong(name, problem.help(format!("write `[[{header}]]`")));
-                return None;
-            }
+        let Some(items) = value.get_ref().as_array() else {
+            let problem = Raw::Toml(value.get_ref()).instead("a list of sections");
+            let header = self.dotted(name);
+            self.wrong(name, problem.help(format!("write `[[{header}]]`")));
+            return None;
         };
+        if items.len() > most {
+            let what = format!("{} are too many; the most is {most}", items.len());
+            self.wrong(name, Problem::new(what).help("remove some"));
+            return None;
+        }
         let each = |(at, item)| self.nth(&format!("{name}[{at}]"), item, &mut read);
         let all: Vec<Option<T>> = items.iter().enumerate().map(each).collect();
         all.into_iter().collect()
@@ -280,23 +277,12 @@ impl<'r, 't> Section<'r, 't> {
     pub fn foreign(&mut self, name: &str) -> Option<&'t DeTable<'t>> {
         self.asked.push(name.to_owned());
         let value = self.table.and_then(|table| table.get(name))?;
-        match value.get_ref() {
-            DeValue::Table(table) => Some(table),
-            other => {
-                let dotted = self.dotted(name);
-                let problem = not_a_section(&dotted, &What::Section, other);
-                let origin = Origin::File(value.span());
-                self.ledger
-                    .fault_at(Severity::Error, &dotted, &origin, problem);
-                None
-            }
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let problem = not_a_section(&self.dotted(name), &What::Section, value.get_ref());
+            self.wrong(name, problem);
         }
-    }
-
-    /// The keys written in this section, whether asked for or not.
-    pub fn written(&self) -> impl Iterator<Item = &'t str> + use<'t> {
-        let keys = self.table.into_iter().flat_map(|table| table.keys());
-        keys.map(|key| key.get_ref().as_ref())
+        table
     }
 
     /// Records what is wrong with a key of this section beyond its own value; with `""`, what
