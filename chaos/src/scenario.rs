@@ -226,9 +226,11 @@ mod tests {
             ),
         };
         let scenario = Scenario::load(&text, &crate::run::default_config()).unwrap();
-        let latency = |behaviour: Behaviour| match behaviour.latency {
-            Latency::Fixed(latency) => latency,
-            other => panic!("{other:?}"),
+        let latency = |behaviour: Behaviour| {
+            let Latency::Fixed(latency) = behaviour.latency else {
+                panic!("{behaviour:?}");
+            };
+            latency
         };
         let changes = scenario.changes().into_iter();
         changes

@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use gateway::config::Config;
 use gateway::page::Pages;
 use gateway::page::admission::Admission;
+use gateway::telemetry::Telemetry;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -103,7 +104,7 @@ impl<'a> World<'a> {
         admission: &MakeAdmission<'_>,
     ) -> Result<Self> {
         let start = now();
-        let recorder = Arc::new(Recorder::new(scenario, start, keep_events));
+        let recorder = Arc::new(Recorder::new(&scenario.config, start, keep_events));
         let pages = pages(scenario, &recorder, admission)?;
         let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params);
         Ok(Self {
@@ -143,8 +144,10 @@ impl<'a> World<'a> {
             Happening::Slice(number) => {
                 let pages = &self.clients.pages;
                 let calls = pages.transport().bulkheads();
-                self.recorder
-                    .slice(&pages.admission().view(), calls.map(|b| b.view()));
+                self.recorder.slice(
+                    &pages.admission().view(),
+                    calls.map(|calls| calls.view()).as_ref(),
+                );
                 if number % FORGET_EVERY == 0 {
                     self.clients.pages.quota().drop_idle();
                 }
@@ -200,5 +203,8 @@ fn pages(
         Arm::PartByPart => arm::of_no_page(&scenario.config),
     };
     let admission = admission(&config);
-    Ok(Pages::with_admission(&config, transport, admission))
+    let telemetry = Arc::new(Telemetry::new(&config));
+    Ok(Pages::with_admission(
+        &config, transport, telemetry, admission,
+    ))
 }

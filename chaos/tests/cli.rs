@@ -1,5 +1,7 @@
 //! The command: what it prints, and its exit codes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

@@ -1,6 +1,8 @@
 //! What a person reads who has made a mistake in a scenario: all of them at once, each with its
 //! place, its line and a remedy, as for a config.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use chaos::run::default_config;
 use chaos::scenario::{Scenario, Text};
 
@@ -9,10 +11,8 @@ fn refused(text: &str) -> String {
         name: "my.toml".to_owned(),
         text: text.to_owned(),
     };
-    match Scenario::load(&text, &default_config()) {
-        Ok(_) => panic!("it is accepted"),
-        Err(report) => report.to_string(),
-    }
+    let loaded = Scenario::load(&text, &default_config());
+    loaded.unwrap_err().to_string()
 }
 
 const GOOD: &str = "title = \"t\"\nlength = \"10s\"\n[[load]]\nrate = \"1/s\"\nclient = \"shop\"\n";
@@ -87,6 +87,15 @@ fn a_bound_without_its_unit_is_answered_with_the_bound_that_was_meant() {
         let report = refused_with(&format!("[[expect]]\n{bound}\n"));
         assert!(report.contains(meant), "{report}");
     }
+}
+
+#[test]
+fn a_bound_that_is_none_does_not_hide_the_others() {
+    let report =
+        refused_with("[[expect]]\ngood_pages = \"many\"\nwasted = \"few\"\np50 = \"<= 1s\"\n");
+    assert!(report.contains("\"many\" is not a bound"), "{report}");
+    assert!(report.contains("\"few\" is not a bound"), "{report}");
+    assert!(!report.contains("unknown key"), "{report}");
 }
 
 #[test]

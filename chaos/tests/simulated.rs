@@ -1,5 +1,7 @@
 //! The simulated world itself: it repeats, it is exact, and it notices broken gateways.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::time::Duration;
 
 use chaos::record::Record;

@@ -1,19 +1,19 @@
 //! The shape of a scenario file: every key with its kind, its default and its rules.
 
+mod expect;
+mod kinds;
+
 use std::time::Duration;
 
 use fixtures::Behaviour;
 use gateway::config::reading::{
-    COUNT, DURATION, DURATION_OR_NONE, Kind, POSITIVE_DURATION, RATE, Section, TEXT, key, one_of,
-    read_text, required,
+    COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE, Section, TEXT, key, read_text,
+    required,
 };
 use gateway::config::{Config, DownstreamId, Loaded, MAX_DOWNSTREAMS, PageId, Problem, Report};
-use serde_json::json;
 
-use super::{
-    Arm, Bound, Client, Expectation, Fault, Load, Metric, Scenario, Text, Window, behaviour,
-};
-use crate::load::Arrivals;
+use self::kinds::{ARM, ARRIVALS, OPTIONAL_TEXT, PROSE, WHOLE};
+use super::{Client, Fault, Load, Scenario, Text, behaviour};
 
 /// Longest run: what is learnt in an hour is learnt in ten minutes.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -234,69 +234,6 @@ impl Shape<'_> {
         })
     }
 
-    fn expectation(&self, s: &mut Section<'_, '_>, clients: &[String]) -> Option<Expectation> {
-        let page = self.page(s);
-        let client = s.take(key("client", OPTIONAL_TEXT, ""));
-        let span = self.span(s);
-        let compared_to = s.take(key("compared_to", SPAN, ""));
-        let mut bounds = Vec::new();
-        for &metric in Metric::ALL {
-            if let Some(bound) = s.take(key(metric.name(), BOUND, ""))? {
-                self.check_bound(s, metric, bound, compared_to.is_some_and(|c| c.is_some()));
-                bounds.push((metric, bound));
-            }
-        }
-        if bounds.is_empty() {
-            let names = Metric::ALL.iter().map(|m| m.name()).collect::<Vec<_>>();
-            let problem = Problem::new("expects nothing");
-            s.wrong(
-                "",
-                problem.help(format!("bound one of {}", names.join(", "))),
-            );
-        }
-        let client = client?;
-        if let Some(name) = client.as_ref().filter(|name| !clients.contains(name)) {
-            let help = s.suggest(name, clients);
-            let what = format!("no load has the client `{name}`");
-            s.wrong("client", Problem::new(what).help(help));
-        }
-        let beyond = |span: &(Duration, Duration)| span.1 > self.length;
-        if compared_to.flatten().as_ref().is_some_and(beyond) {
-            s.wrong("compared_to", Problem::new("lies after the end"));
-        }
-        let (from, until) = span?;
-        let window = Window {
-            from,
-            until,
-            page: page?,
-            client,
-        };
-        let compared_to = compared_to?.map(|(from, until)| Window {
-            from,
-            until,
-            ..window.clone()
-        });
-        Some(Expectation {
-            window,
-            compared_to,
-            bounds,
-        })
-    }
-
-    fn check_bound(&self, s: &mut Section<'_, '_>, metric: Metric, bound: Bound, compared: bool) {
-        match bound.unit {
-            Some(unit) if unit != metric.unit() => {
-                s.wrong(metric.name(), bound.in_the_wrong_unit(metric));
-            }
-            None if !compared => {
-                let problem = Problem::new("has nothing to be compared to");
-                let help = "add `compared_to = \"0s..10s\"` to this expectation";
-                s.wrong(metric.name(), problem.help(help));
-            }
-            Some(_) | None => {}
-        }
-    }
-
     /// The page named here, if one is; the outer `None` is an error.
     #[expect(clippy::option_option, reason = "absent and wrong are two things")]
     fn page(&self, s: &mut Section<'_, '_>) -> Option<Option<PageId>> {
@@ -345,77 +282,3 @@ impl Shape<'_> {
         Some((from, until))
     }
 }
-
-const WHOLE: Kind<u64> = Kind {
-    read: |raw| raw.integer(0, u64::MAX >> 1),
-    show: |value| json!(value),
-    schema: || json!({"type": "integer", "minimum": 0}),
-};
-
-const PROSE: Kind<String> = Kind {
-    read: |raw| Ok(raw.text("a text")?.trim().to_owned()),
-    show: |value| json!(value),
-    schema: || json!({"type": "string"}),
-};
-
-const OPTIONAL_TEXT: Kind<Option<String>> = Kind {
-    read: |raw| Ok(Some(raw.text("a text")?.to_owned()).filter(|text| !text.is_empty())),
-    show: |value| json!(value),
-    schema: || json!({"type": "string"}),
-};
-
-const ARRIVALS: Kind<Arrivals> = Kind {
-    read: |raw| {
-        let words = [
-            ("poisson", Arrivals::Poisson),
-            ("constant", Arrivals::Constant),
-        ];
-        one_of(raw, &words)
-    },
-    show: |_| json!(null),
-    schema: || json!({"enum": ["poisson", "constant"]}),
-};
-
-const ARM: Kind<Arm> = Kind {
-    read: |raw| {
-        let words = [
-            ("whole_page", Arm::WholePage),
-            ("part_by_part", Arm::PartByPart),
-        ];
-        one_of(raw, &words)
-    },
-    show: |_| json!(null),
-    schema: || json!({"enum": ["whole_page", "part_by_part"]}),
-};
-
-const BOUND: Kind<Option<Bound>> = Kind {
-    read: |raw| match raw.text("a bound such as \">= 99.5%\"")? {
-        "" => Ok(None),
-        text => Bound::parse(text).map(Some),
-    },
-    show: |bound| json!(bound.map(|bound| bound.to_string())),
-    schema: || json!({"type": "string"}),
-};
-
-/// `"5s..25s"`.
-const SPAN: Kind<Option<(Duration, Duration)>> = Kind {
-    read: |raw| {
-        let text = raw.text("a stretch of time such as \"5s..25s\"")?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let wrong = || {
-            Problem::new(format!("{text:?} is not a stretch of time"))
-                .help("write two instants and two dots between them: \"5s..25s\"")
-        };
-        let (from, until) = text.split_once("..").ok_or_else(wrong)?;
-        let instant = gateway::config::units::duration;
-        let (from, until) = (instant(from)?, instant(until)?);
-        if from >= until {
-            return Err(wrong());
-        }
-        Ok(Some((from, until)))
-    },
-    show: |_| json!(null),
-    schema: || json!({"type": "string"}),
-};

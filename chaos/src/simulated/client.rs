@@ -9,6 +9,7 @@ use gateway::config::{Config, PageId, Param};
 use gateway::page::quota::ClientKey;
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
+use gateway::telemetry::record::Origin;
 use http::HeaderMap;
 use tokio::time::{sleep, timeout};
 
@@ -90,9 +91,13 @@ impl Clients {
             params: self.params[page.0].clone(),
             client,
             timeout_ms: None,
-            arrived: now(),
             headers,
-            trace: TraceContext::new(),
+            origin: Arc::new(Origin {
+                arrived: now(),
+                method: "GET",
+                request_id: None,
+                trace: TraceContext::new(),
+            }),
         }
     }
 }

@@ -1,0 +1,85 @@
+//! The kinds of value that only scenarios have.
+
+use std::time::Duration;
+
+use gateway::config::Problem;
+use gateway::config::reading::{Kind, one_of};
+use gateway::config::units;
+use serde_json::json;
+
+use crate::load::Arrivals;
+use crate::scenario::{Arm, Bound};
+
+pub(super) const WHOLE: Kind<u64> = Kind {
+    read: |raw| raw.integer(0, u64::MAX >> 1),
+    show: |value| json!(value),
+    schema: || json!({"type": "integer", "minimum": 0}),
+};
+
+pub(super) const PROSE: Kind<String> = Kind {
+    read: |raw| Ok(raw.text("a text")?.trim().to_owned()),
+    show: |value| json!(value),
+    schema: || json!({"type": "string"}),
+};
+
+pub(super) const OPTIONAL_TEXT: Kind<Option<String>> = Kind {
+    read: |raw| Ok(Some(raw.text("a text")?.to_owned()).filter(|text| !text.is_empty())),
+    show: |value| json!(value),
+    schema: || json!({"type": "string"}),
+};
+
+pub(super) const ARRIVALS: Kind<Arrivals> = Kind {
+    read: |raw| {
+        let words = [
+            ("poisson", Arrivals::Poisson),
+            ("constant", Arrivals::Constant),
+        ];
+        one_of(raw, &words)
+    },
+    show: |_| json!(null),
+    schema: || json!({"enum": ["poisson", "constant"]}),
+};
+
+pub(super) const ARM: Kind<Arm> = Kind {
+    read: |raw| {
+        let words = [
+            ("whole_page", Arm::WholePage),
+            ("part_by_part", Arm::PartByPart),
+        ];
+        one_of(raw, &words)
+    },
+    show: |_| json!(null),
+    schema: || json!({"enum": ["whole_page", "part_by_part"]}),
+};
+
+pub(super) const BOUND: Kind<Option<Bound>> = Kind {
+    read: |raw| match raw.text("a bound such as \">= 99.5%\"")? {
+        "" => Ok(None),
+        text => Bound::parse(text).map(Some),
+    },
+    show: |bound| json!(bound.map(|bound| bound.to_string())),
+    schema: || json!({"type": "string"}),
+};
+
+/// `"5s..25s"`.
+pub(super) const SPAN: Kind<Option<(Duration, Duration)>> = Kind {
+    read: |raw| {
+        let text = raw.text("a stretch of time such as \"5s..25s\"")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || {
+            Problem::new(format!("{text:?} is not a stretch of time"))
+                .help("write two instants and two dots between them: \"5s..25s\"")
+        };
+        let (from, until) = text.split_once("..").ok_or_else(wrong)?;
+        let instant = units::duration;
+        let (from, until) = (instant(from)?, instant(until)?);
+        if from >= until {
+            return Err(wrong());
+        }
+        Ok(Some((from, until)))
+    },
+    show: |_| json!(null),
+    schema: || json!({"type": "string"}),
+};

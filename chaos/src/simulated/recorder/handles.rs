@@ -1,0 +1,79 @@
+//! A page somebody waits for, and a call under way: both end when they are dropped.
+
+use std::sync::Arc;
+
+use gateway::config::DownstreamId;
+use gateway::page::Answer;
+use gateway::page::downstream::{Cause, Reply};
+
+use super::{CallEnding, Recorder};
+
+/// A page somebody waits for. It is in flight until this is dropped, and cancelled if it was not
+/// answered by then.
+pub(in crate::simulated) struct Asked {
+    recorder: Arc<Recorder>,
+    /// Of this page, counted from 0.
+    pub(in crate::simulated) number: u64,
+}
+
+impl Asked {
+    pub(super) fn new(recorder: Arc<Recorder>, number: u64) -> Self {
+        Self { recorder, number }
+    }
+
+    /// The answer is there.
+    pub(in crate::simulated) fn answered(&self, answer: &Answer) {
+        let record = &answer.record;
+        let recorder = &self.recorder;
+        recorder.page_over(self.number, record.outcome, record.reason);
+        let broken = recorder.limits.of_an_answer(record);
+        let at = recorder.elapsed();
+        recorder.state.lock().broken(at, self.number, broken);
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.recorder.page_gone(self.number);
+    }
+}
+
+/// A call under way; aborted if it is dropped before it ended.
+pub(in crate::simulated) struct Calling {
+    recorder: Arc<Recorder>,
+    page: u64,
+    downstream: DownstreamId,
+    ending: CallEnding,
+}
+
+impl Calling {
+    pub(super) fn new(
+        recorder: Arc<Recorder>,
+        page: u64,
+        downstream: DownstreamId,
+        goes_on: bool,
+    ) -> Self {
+        Self {
+            recorder,
+            page,
+            downstream,
+            ending: CallEnding::Aborted { goes_on },
+        }
+    }
+
+    /// It ends by itself.
+    pub(in crate::simulated) fn ended(mut self, reply: Result<&Reply, &Cause>) {
+        self.ending = CallEnding::Ended(match reply {
+            Ok(reply) if reply.status == 200 => "ok",
+            Ok(_) => "error",
+            Err(_) => "broken",
+        });
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        let (page, downstream) = (self.page, self.downstream);
+        self.recorder.call_over(page, downstream, &self.ending);
+    }
+}
