@@ -1,7 +1,7 @@
 //! Every scenario that comes with the program, played in simulated time: its expectations are met
 //! and no invariant is broken.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use chaos::run::default_config;
 use chaos::scenario::{SHIPPED, Scenario, Text};

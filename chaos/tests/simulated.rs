@@ -1,6 +1,6 @@
 //! The simulated world itself: it repeats, it is exact, and it notices broken gateways.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::time::Duration;
 
