@@ -203,8 +203,8 @@ pub fn show_spread(scenario: &Scenario, runs: &[Verdict], out: &mut dyn Write) -
         ]);
     }
     write!(out, "{table}")?;
-    let seeds = scenario.seed..scenario.seed + runs.len() as u64;
-    for (seed, run) in seeds.zip(runs) {
+    for (n, run) in (0..).zip(runs) {
+        let seed = scenario.seed.wrapping_add(n);
         if !run.broken.is_empty() {
             write!(out, "seed {seed}: ")?;
             broken(run, out)?;

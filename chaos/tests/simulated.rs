@@ -62,6 +62,34 @@ fn the_same_seed_gives_the_same_events_byte_for_byte_and_another_seed_does_not()
 }
 
 #[test]
+fn a_record_accounts_for_the_whole_run_and_can_be_written_as_json() {
+    let record = events(&scenario(BUSY));
+    assert_eq!(
+        record.by_outcome().values().sum::<usize>(),
+        record.pages.len()
+    );
+    assert_eq!(record.slices.len(), 30);
+    let started: u32 = record
+        .slices
+        .iter()
+        .flat_map(|s| &s.downstreams)
+        .map(|d| d.started)
+        .sum();
+    let called: u32 = record.pages.iter().map(|page| u32::from(page.calls)).sum();
+    // The calls of the last pages may start after the last slice.
+    assert!(
+        started <= called && started + 200 > called,
+        "{started} of {called}"
+    );
+    let json = serde_json::to_value(&record).unwrap();
+    assert_eq!(
+        json["pages"][0]["outcome"],
+        record.pages[0].outcome.as_str()
+    );
+    assert_eq!(record.broken, Vec::<String>::new());
+}
+
+#[test]
 fn another_load_does_not_change_when_the_first_one_arrives() {
     let arrivals = |text: &str| {
         let record = events(&scenario(text));

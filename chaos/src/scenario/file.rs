@@ -18,8 +18,8 @@ use super::{Client, Fault, Load, Scenario, Text, behaviour};
 /// Longest run: what is learnt in an hour is learnt in ten minutes.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Most arrivals of one scenario: each is kept until the verdict, some 100 bytes.
-const MOST_ARRIVALS: f64 = 5e6;
+/// Most pages of one scenario, all retries counted: each is kept until the verdict, with 100 bytes.
+const MOST_PAGES: f64 = 5e6;
 
 /// Most loads, faults or windows each.
 const MOST: usize = 64;
@@ -81,15 +81,16 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
 }
 
 fn check_loads(root: &mut Section<'_, '_>, loads: &[Load]) {
-    let arrivals: f64 = loads
-        .iter()
-        .map(|load| load.rate * (load.until - load.from).as_secs_f64())
-        .sum();
+    let of = |load: &Load| {
+        let arrivals = load.rate * (load.until - load.from).as_secs_f64();
+        arrivals * f64::from(load.retries + 1)
+    };
+    let pages: f64 = loads.iter().map(of).sum();
     if loads.is_empty() {
         let problem = Problem::new("is missing, so nothing would happen");
         root.wrong("load", problem.help("add `[[load]]` with a `rate`"));
-    } else if arrivals > MOST_ARRIVALS {
-        let what = format!("{arrivals:.0} arrivals are too many; the most is {MOST_ARRIVALS}");
+    } else if pages > MOST_PAGES {
+        let what = format!("{pages:.0} pages are too many; the most is {MOST_PAGES}");
         root.wrong(
             "load",
             Problem::new(what).help("lower a `rate` or the `length`"),
