@@ -4,17 +4,25 @@
 //! the gateway's own code on a paused clock; what happened is a [`record`]; [`verdict`] holds it
 //! against the expectations; [`run`] does all of that for a terminal.
 //!
-//! On sockets: [`load`] offers requests on a fixed schedule and reports how each of them ended;
+//! The same on sockets: [`live`] runs the gateway and the fakes as processes; [`agree`] tells whether
+//! both worlds say the same; [`by_hand`] makes one fault on fakes that run already.
+//!
+//! Beneath that: [`load`] offers requests on a fixed schedule and reports how each of them ended;
 //! [`proc`] runs the gateway and the fakes as child processes; [`http`] talks to their control and
 //! admin listeners.
 
+pub mod agree;
+pub mod by_hand;
 pub mod http;
+pub mod live;
 pub mod load;
 pub mod proc;
 pub mod record;
 pub mod run;
+mod sample;
 pub mod scenario;
 pub mod simulated;
+mod timeline;
 pub mod verdict;
 
 mod clock {

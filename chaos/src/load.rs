@@ -12,7 +12,7 @@
 //! Not here: the verdict on the figures (the caller's), and the runtime's threads.
 
 mod answer;
-mod pool;
+pub(crate) mod pool;
 mod report;
 mod schedule;
 

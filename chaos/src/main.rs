@@ -4,8 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chaos::agree::{self, Pair};
+use chaos::by_hand;
+use chaos::http::Origin;
+use chaos::live::{Interrupted, Programs};
 use chaos::run::{self, Rehearsal};
 use chaos::scenario::{SHIPPED, Scenario, Text};
 use chaos::verdict::Verdict;
@@ -24,8 +29,70 @@ struct Flags {
 enum Command {
     /// The scenarios that come with this program.
     List,
-    /// Run scenarios in simulated time. Exit 0; 1 when an expectation is missed; 2 for a bad file.
+    /// Run scenarios, in simulated time or on sockets. Exit 0; 1 when an expectation is missed; 2 for
+    /// a bad file; 130 when interrupted.
     Run(Run),
+    /// Run scenarios in simulated time and on sockets, and tell how far apart they are. Takes their
+    /// length each. Exit 0; 1 when one is too far apart.
+    Agree(Agree),
+    /// Make a running fake slow.
+    Slow(Slow),
+    /// Undo every fault of running fakes.
+    Heal {
+        #[command(flatten)]
+        fakes: RunningFakes,
+    },
+}
+
+#[derive(Args)]
+struct Agree {
+    /// Names from `chaos list`, or paths of scenario files; without any, six that come with it.
+    scenarios: Vec<String>,
+    #[command(flatten)]
+    programs: ProgramPaths,
+}
+
+#[derive(Args)]
+struct Slow {
+    /// product, pricing, inventory, reviews or recommendations.
+    downstream: String,
+    /// How much later it answers than usual: 1500ms.
+    #[arg(value_parser = time)]
+    latency: Duration,
+    /// It heals by itself after this long: 30s.
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    lasts: Option<Duration>,
+    #[command(flatten)]
+    fakes: RunningFakes,
+}
+
+#[derive(Args)]
+struct RunningFakes {
+    /// Where the fakes' control API listens.
+    #[arg(long, value_name = "URL", default_value = by_hand::CONTROL)]
+    control: Origin,
+}
+
+#[derive(Args)]
+struct ProgramPaths {
+    /// The gateway of a live run; without it, the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    gateway: Option<PathBuf>,
+    /// The fakes of a live run; without it, those beside this program.
+    #[arg(long, value_name = "PATH")]
+    fakes: Option<PathBuf>,
+}
+
+impl ProgramPaths {
+    fn find(&self) -> Result<Programs> {
+        Programs::find(self.gateway.as_deref(), self.fakes.as_deref())
+    }
+}
+
+/// What is left of a [`Problem`](gateway::config::Problem) on one line.
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = |_| format!("`{text}` is no time; write a number and a unit, such as 1500ms");
+    gateway::config::units::duration(text).map_err(wrong)
 }
 
 #[derive(Args)]
@@ -49,8 +116,13 @@ struct Run {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with = "compare")]
     seeds: u64,
     /// Write the event log to this file.
-    #[arg(long, conflicts_with_all = ["compare", "seeds"])]
+    #[arg(long, conflicts_with_all = ["compare", "seeds", "live"])]
     events: Option<PathBuf>,
+    /// On sockets: starts a gateway and fakes on free ports, and stops them.
+    #[arg(long, conflicts_with = "seeds")]
+    live: bool,
+    #[command(flatten)]
+    programs: ProgramPaths,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +130,18 @@ fn main() -> ExitCode {
     let result = match Flags::parse().command {
         Command::List => run::list(&mut out).map(|()| true),
         Command::Run(flags) => run_all(&flags, &mut out),
+        Command::Agree(flags) => agree_all(&flags, &mut out),
+        Command::Slow(flags) => {
+            let Slow {
+                downstream,
+                latency,
+                lasts,
+                fakes,
+            } = flags;
+            let slow = by_hand::slow(fakes.control, &downstream, latency, lasts);
+            say(slow, &mut out)
+        }
+        Command::Heal { fakes } => say(by_hand::heal(fakes.control), &mut out),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,12 +149,14 @@ fn main() -> ExitCode {
         Err(error) => {
             let mut err = std::io::stderr().lock();
             let colours = err.is_terminal();
+            let interrupted = error.is::<Interrupted>();
             // If stderr is gone, nobody can be told.
             let _ = match error.downcast_ref::<Report>() {
                 Some(report) => writeln!(err, "{}", report.render(colours)),
                 None => writeln!(err, "error: {error:#}"),
             };
-            ExitCode::from(2)
+            // As shells have it: 128 and the number of SIGINT.
+            ExitCode::from(if interrupted { 130 } else { 2 })
         }
     }
 }
@@ -100,12 +186,9 @@ fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
     if let Some(path) = &flags.compare {
         let other = run::read(path)?;
         let second = load(flags, text, &other)?;
-        let runs = [&scenario, &second].map(|scenario| run::rehearse(scenario, false));
-        let [first, second] = runs;
-        let runs = [
-            (base.name.as_str(), &first?),
-            (other.name.as_str(), &second?),
-        ];
+        let first = play(flags, &scenario)?;
+        let second = play(flags, &second)?;
+        let runs = [(base.name.as_str(), &first), (other.name.as_str(), &second)];
         return Ok(run::show_both(&scenario, runs, out)?);
     }
     if flags.seeds > 1 {
@@ -115,9 +198,45 @@ fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
             out,
         )?);
     }
-    let run = run::rehearse(&scenario, flags.events.is_some())?;
+    let run = play(flags, &scenario)?;
     write_events(flags, &run)?;
     Ok(run::show(&scenario, &run, out)?)
+}
+
+fn play(flags: &Run, scenario: &Scenario) -> Result<Rehearsal> {
+    if flags.live {
+        return run::live(scenario, &flags.programs.find()?);
+    }
+    run::rehearse(scenario, flags.events.is_some())
+}
+
+fn agree_all(flags: &Agree, out: &mut dyn Write) -> Result<bool> {
+    let programs = flags.programs.find()?;
+    let names = match flags.scenarios.is_empty() {
+        true => agree::SIX.map(str::to_owned).to_vec(),
+        false => flags.scenarios.clone(),
+    };
+    let pair = |name: &String| {
+        let scenario = Scenario::load(&run::find(name)?, &run::default_config())?;
+        let simulated = run::rehearse(&scenario, false)?;
+        let live = run::live(&scenario, &programs)?;
+        let records = [&simulated.record, &live.record];
+        for broken in records.iter().flat_map(|record| &record.broken) {
+            writeln!(std::io::stderr(), "{name}: INVARIANT BROKEN {broken}")?;
+        }
+        Ok(Pair::of(name, &scenario, records))
+    };
+    let pairs: Result<Vec<Pair>> = names.iter().map(pair).collect();
+    Ok(agree::show(&pairs?, out)?)
+}
+
+/// Does one thing and prints what it says it did.
+fn say(done: impl Future<Output = Result<String>>, out: &mut dyn Write) -> Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    writeln!(out, "{}", runtime.block_on(done)?)?;
+    Ok(true)
 }
 
 fn load(flags: &Run, text: &Text, base: &Text) -> Result<Scenario> {

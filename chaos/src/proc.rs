@@ -106,19 +106,8 @@ impl Process {
     /// # Errors
     /// `bound` passed; with the latest output.
     pub async fn says(&self, prefix: &str, bound: Duration) -> Result<String> {
-        let said = async {
-            loop {
-                let output = self.output();
-                let mut lines = output
-                    .split_inclusive('\n')
-                    .filter_map(|line| line.strip_suffix('\n'));
-                match lines.find_map(|line| line.strip_prefix(prefix)) {
-                    Some(rest) => return rest.trim().to_owned(),
-                    None => sleep(PAUSE).await,
-                }
-            }
-        };
-        match timeout(bound, said).await {
+        let rest = |line: &str| Some(line.strip_prefix(prefix)?.trim().to_owned());
+        match timeout(bound, lines(&self.output, rest)).await {
             Ok(rest) => Ok(rest),
             Err(_) => bail!(
                 "{} did not say `{prefix}` within {bound:?}:\n{}",
@@ -126,6 +115,28 @@ impl Process {
                 self.output()
             ),
         }
+    }
+
+    /// The same for a line of any kind: what `pick` makes of the first that it accepts.
+    ///
+    /// # Errors
+    /// The child ended first, or `bound` passed; either with its latest output.
+    pub async fn tells<T>(
+        &mut self,
+        pick: impl Fn(&str) -> Option<T>,
+        bound: Duration,
+    ) -> Result<T> {
+        let name = self.name.clone();
+        let output = Arc::clone(&self.output);
+        let told = lines(&output, pick);
+        let ended = tokio::select! {
+            told = timeout(bound, told) => match told {
+                Ok(told) => return Ok(told),
+                Err(_) => format!("was not ready within {bound:?}"),
+            },
+            status = self.ended() => format!("ended before it was ready ({})", status?),
+        };
+        bail!("{name} {ended}:\n{}", self.output())
     }
 
     /// Sends SIGTERM: the polite request to end.
@@ -161,6 +172,12 @@ impl Process {
         }
     }
 
+    /// Its id, while it is not dropped.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// CPU and memory the child has used. Threads that have ended are not counted.
     ///
     /// # Errors
@@ -182,6 +199,21 @@ impl Drop for Process {
         // Both fail only for a child that is gone and reaped, which is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What `pick` makes of the first whole line that it accepts, now or later.
+async fn lines<T>(output: &Mutex<VecDeque<u8>>, pick: impl Fn(&str) -> Option<T>) -> T {
+    loop {
+        let tail: Vec<u8> = output.lock().iter().copied().collect();
+        let text = String::from_utf8_lossy(&tail);
+        let mut whole = text
+            .split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'));
+        match whole.find_map(&pick) {
+            Some(picked) => return picked,
+            None => sleep(PAUSE).await,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What happened in a run, as plain data: one entry per page, and the run in slices of time.
 //!
 //! What always holds: every page that was asked for has one entry; slices follow each other without
-//! a gap; every figure is computed from here, so any two agree. Simulated and live runs record the
-//! same. Not here: bounds and their verdicts.
+//! a gap; every figure is computed from here, so any two agree. Both worlds record the same, but for
+//! what cannot be seen on sockets: see [`World::Live`]. Not here: bounds and their verdicts.
 
 mod figures;
 
@@ -21,6 +21,11 @@ pub const SLICE: Duration = Duration::from_millis(100);
 pub struct Record {
     /// The seed it was run with.
     pub seed: u64,
+    /// Where it was run.
+    pub world: World,
+    /// How late the clients themselves were, at p99: part of every live time, zero in simulated time.
+    #[serde(serialize_with = "milliseconds")]
+    pub lag: Duration,
     /// Every page that was asked for, retries too, in the order of arrival.
     pub pages: Vec<PageEnd>,
     /// The run in slices of [`SLICE`].
@@ -29,6 +34,19 @@ pub struct Record {
     pub broken: Vec<String>,
     /// What happened, in order.
     pub events: Events,
+}
+
+/// Where a scenario is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum World {
+    /// In this process, on a paused clock: everything is known.
+    #[default]
+    Simulated,
+    /// On sockets. Calls are counted by the fakes, per slice and not per page: `calls`, `aborted` and
+    /// `wasted` of pages are zero. Permits, queues and calls under way are samples at the end of
+    /// each slice, not maxima. There is no event log. A page is what its client saw of it.
+    Live,
 }
 
 /// One page and how it ended.
@@ -76,7 +94,7 @@ pub struct DownstreamSlice {
     pub permits: u32,
     /// Pages that wait for one at its end.
     pub queued: usize,
-    /// Most calls running at once within it.
+    /// Most calls running at once within it; live: those at its end.
     pub running: u32,
     /// Calls started.
     pub started: u32,

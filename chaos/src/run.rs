@@ -4,7 +4,7 @@
 //! and somebody looks, a bar on stderr shows how far it is; stdout has only results.
 
 mod progress;
-mod table;
+pub(crate) mod table;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -15,7 +15,8 @@ use anyhow::{Context, Result, bail};
 use self::progress::Progress;
 use self::table::Table;
 use crate::clock::wall;
-use crate::record::Record;
+use crate::live::{self, Programs};
+use crate::record::{Record, World};
 use crate::scenario::{SHIPPED, Scenario, Text};
 use crate::simulated::{self, Watch};
 use crate::verdict::{Row, Verdict};
@@ -85,13 +86,33 @@ pub fn default_config() -> Text {
 /// # Errors
 /// Those of [`simulated::play`].
 pub fn rehearse(scenario: &Scenario, keep_events: bool) -> Result<Rehearsal> {
+    watched(scenario, keep_events, |watch| {
+        simulated::play(scenario, watch)
+    })
+}
+
+/// Runs a scenario on sockets.
+///
+/// # Errors
+/// Those of [`live::play`].
+pub fn live(scenario: &Scenario, programs: &Programs) -> Result<Rehearsal> {
+    watched(scenario, false, |watch| {
+        live::play(scenario, programs, watch)
+    })
+}
+
+fn watched(
+    scenario: &Scenario,
+    keep_events: bool,
+    play: impl FnOnce(&Watch<'_>) -> Result<Record>,
+) -> Result<Rehearsal> {
     let started = wall();
     let progress = Progress::new(&scenario.title);
     let watch = Watch {
         keep_events,
         progress: &|done| progress.show(done),
     };
-    let record = simulated::play(scenario, &watch)?;
+    let record = play(&watch)?;
     Ok(Rehearsal {
         verdict: Verdict::of(scenario, &record),
         record,
@@ -264,13 +285,22 @@ fn footing(run: &Rehearsal, out: &mut dyn Write) -> io::Result<()> {
         };
         format!("{count} {outcome}{reason}")
     });
+    let record = &run.record;
+    let how = match record.world {
+        World::Simulated => format!(
+            "{} events with hash {:016x}, played",
+            record.events.count, record.events.hash
+        ),
+        World::Live => format!(
+            "clients late by {:.1} ms at p99, played on sockets",
+            record.lag.as_secs_f64() * 1e3
+        ),
+    };
     writeln!(
         out,
-        "pages: {}\nseed {}, {} events with hash {:016x}, played in {:.1} s",
+        "pages: {}\nseed {}, {how} in {:.1} s",
         counts.collect::<Vec<_>>().join(", "),
-        run.record.seed,
-        run.record.events.count,
-        run.record.events.hash,
+        record.seed,
         run.took.as_secs_f64()
     )
 }

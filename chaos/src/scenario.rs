@@ -13,7 +13,7 @@ mod shipped;
 
 use std::time::Duration;
 
-use fixtures::Behaviour;
+use fixtures::{Behaviour, Rng};
 use gateway::config::{Config, DownstreamId, PageId, Report};
 
 pub use behaviour::Change;
@@ -21,6 +21,7 @@ pub use bound::{Bound, Comparison, Metric, Unit};
 pub use shipped::SHIPPED;
 
 use crate::load::Arrivals;
+use crate::record::World;
 
 /// A text and what to call it in messages.
 #[derive(Clone, Debug)]
@@ -99,6 +100,15 @@ pub struct Load {
     pub reads_for: Duration,
 }
 
+impl Load {
+    /// How long a client waits before it asks again, for the `attempt`th time, counted from 1.
+    pub(crate) fn pause_before(&self, attempt: u32, random: &mut Rng) -> Duration {
+        let pause = self.backoff * 2_u32.saturating_pow(attempt - 1);
+        let pause = pause.mul_f64(0.5 + random.unit());
+        Duration::from_millis(pause.as_millis() as u64)
+    }
+}
+
 /// One or several clients of one kind.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -132,6 +142,27 @@ pub struct Expectation {
     pub compared_to: Option<Window>,
     /// What must hold.
     pub bounds: Vec<(Metric, Bound)>,
+    /// What must hold on sockets instead, where that is not the same: a machine adds its own noise to
+    /// what is exact in simulated time. `None`: nothing, the figure cannot be judged there.
+    pub live: Vec<(Metric, Option<Bound>)>,
+}
+
+impl Expectation {
+    /// What must hold in this world, in the order in which figures are shown.
+    #[must_use]
+    pub fn bounds_in(&self, world: World) -> Vec<(Metric, Bound)> {
+        let find = |metric: Metric| self.bounds.iter().find(|(m, _)| *m == metric);
+        let find_live = |metric: Metric| self.live.iter().find(|(m, _)| *m == metric);
+        let bound = |&metric: &Metric| {
+            let instead = find_live(metric).filter(|_| world == World::Live);
+            let bound = match instead {
+                Some((_, instead)) => *instead,
+                None => find(metric).map(|(_, bound)| *bound),
+            };
+            Some((metric, bound?))
+        };
+        Metric::ALL.iter().filter_map(bound).collect()
+    }
 }
 
 /// A stretch of a run, and which of its pages.

@@ -5,15 +5,14 @@
 //! tokio's timers, so that a deadline is met exactly or missed visibly. Every run ends: what is
 //! still under way [`GRACE`] after the last arrival is cut off.
 //!
-//! In reading order: `timeline` is what will happen, `client` one client's visit, `downstream` the
-//! transport to the modelled downstreams, `recorder` what is written down and the invariants that
-//! are checked meanwhile. Not modelled: connections, bytes on the wire, the gateway's own CPU time.
+//! In reading order: `client` is one client's visit, `downstream` the transport to the modelled
+//! downstreams, `recorder` what is written down and the invariants that are checked meanwhile. Not
+//! modelled: connections, bytes on the wire, the gateway's own CPU time.
 
 mod arm;
 mod client;
 mod downstream;
 mod recorder;
-mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +25,14 @@ use gateway::telemetry::Telemetry;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use self::client::{Clients, sample_params};
+use self::client::Clients;
 use self::downstream::Modelled;
 use self::recorder::Recorder;
-use self::timeline::{Happening, timeline};
 use crate::clock::now;
 use crate::record::Record;
+use crate::sample::sample_params;
 use crate::scenario::{Arm, Scenario};
+use crate::timeline::{Happening, timeline};
 
 /// How long after the last arrival pages may still be under way.
 pub const GRACE: Duration = Duration::from_secs(60);

@@ -36,8 +36,8 @@ impl Verdict {
     #[must_use]
     pub fn of(scenario: &Scenario, record: &Record) -> Self {
         let rows = scenario.expectations.iter().flat_map(|expectation| {
-            let bounds = expectation.bounds.iter();
-            bounds.map(|&(metric, bound)| Row::of(scenario, record, expectation, metric, bound))
+            let bounds = expectation.bounds_in(record.world).into_iter();
+            bounds.map(|(metric, bound)| Row::of(scenario, record, expectation, metric, bound))
         });
         Self {
             rows: rows.collect(),

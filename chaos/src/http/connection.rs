@@ -15,10 +15,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// An answer larger than this breaks the exchange: five parts of the largest `max_body` anyone
 /// sensibly configures fit, an endless body does not fill the memory.
@@ -43,7 +44,23 @@ pub(crate) enum Broken {
 
 impl Connection {
     pub(crate) async fn open(addr: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(addr).await?;
+        Self::over(TcpStream::connect(addr).await?).await
+    }
+
+    /// As for a client on a bad line: the kernel takes few bytes on behalf of one that does not read.
+    pub(crate) async fn open_narrow(addr: SocketAddr) -> io::Result<Self> {
+        /// The least that kernels keep; what is less is rounded up to about this.
+        const RECEIVED_AHEAD: u32 = 4096;
+        let socket = if addr.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.set_recv_buffer_size(RECEIVED_AHEAD)?;
+        Self::over(socket.connect(addr).await?).await
+    }
+
+    async fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let (sender, io) = http1::handshake(TokioIo::new(stream))
             .await
@@ -59,15 +76,29 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, Broken> {
+        let answer = self.head(request).await?;
+        self.read(answer).await
+    }
+
+    /// Sends one request and reads its answer as far as its body, which [`Connection::read`] reads.
+    pub(crate) async fn head(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Broken> {
         let sending = self.sender.try_send_request(request);
-        let response =
-            drive(&mut self.io, sending)
-                .await
-                .map_err(|mut error| match error.take_message() {
-                    Some(request) => Broken::Unsent(Box::new(request)),
-                    None => Broken::Lost(error.into_error().into()),
-                })?;
-        let (head, body) = response.into_parts();
+        let sent = drive(&mut self.io, sending).await;
+        sent.map_err(|mut error| match error.take_message() {
+            Some(request) => Broken::Unsent(Box::new(request)),
+            None => Broken::Lost(error.into_error().into()),
+        })
+    }
+
+    /// Reads an answer to its last byte.
+    pub(crate) async fn read(
+        &mut self,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Bytes>, Broken> {
+        let (head, body) = answer.into_parts();
         let body = drive(&mut self.io, Limited::new(body, MAX_BODY).collect());
         let body = body.await.map_err(Broken::Lost)?.to_bytes();
         Ok(Response::from_parts(head, body))

@@ -73,7 +73,7 @@ impl Answer {
         self.is(200) && self.latency <= deadline
     }
 
-    pub(super) fn ended(
+    pub(crate) fn ended(
         scheduled: Duration,
         lag: Duration,
         latency: Duration,
@@ -93,7 +93,7 @@ impl Answer {
     }
 
     /// Takes from the answer what a report may ask for.
-    pub(super) fn read(&mut self, response: Response<Bytes>, keep_body: bool) {
+    pub(crate) fn read(&mut self, response: Response<Bytes>, keep_body: bool) {
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         self.ending = Ending::Status(response.status().as_u16());
         self.complete = header(COMPLETE).and_then(|text| text.parse().ok());

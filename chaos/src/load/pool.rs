@@ -20,27 +20,27 @@ use parking_lot::Mutex;
 use super::answer::Ending;
 use crate::http::connection::{Broken, Connection};
 
-pub(super) struct Pool {
+pub(crate) struct Pool {
     addr: SocketAddr,
     /// Last used, first reused: the fewest connections stay busy and the rest go stale together.
     idle: Mutex<Vec<Connection>>,
 }
 
 /// The ending that no answer came with, and what the socket said.
-pub(super) struct Failure {
-    pub(super) ending: Ending,
-    pub(super) error: Box<str>,
+pub(crate) struct Failure {
+    pub(crate) ending: Ending,
+    pub(crate) error: Box<str>,
 }
 
 impl Pool {
-    pub(super) fn new(addr: SocketAddr) -> Self {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
         Self {
             addr,
             idle: Mutex::default(),
         }
     }
 
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, Failure> {
@@ -49,19 +49,12 @@ impl Pool {
             Some(connection) => match self.exchange_on(connection, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Broken::Unsent(request)) => *request,
-                Err(Broken::Lost(error)) => return Err(reset(&*error)),
+                Err(broken @ Broken::Lost(_)) => return Err(broken.into()),
             },
         };
-        let connection = Connection::open(self.addr).await.map_err(|error| Failure {
-            ending: Ending::ConnectFailed,
-            error: error.to_string().into(),
-        })?;
-        self.exchange_on(connection, request)
-            .await
-            .map_err(|broken| match broken {
-                Broken::Unsent(_) => reset(&"closed before the request was sent"),
-                Broken::Lost(error) => reset(&*error),
-            })
+        let opened = Connection::open(self.addr).await;
+        let connection = opened.map_err(|error| Failure::connecting(&error))?;
+        Ok(self.exchange_on(connection, request).await?)
     }
 
     async fn exchange_on(
@@ -86,9 +79,24 @@ impl Pool {
     }
 }
 
-fn reset(error: &(impl ToString + ?Sized)) -> Failure {
-    Failure {
-        ending: Ending::Reset,
-        error: error.to_string().into(),
+impl Failure {
+    pub(crate) fn connecting(error: &std::io::Error) -> Self {
+        Self {
+            ending: Ending::ConnectFailed,
+            error: error.to_string().into(),
+        }
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        let error = match broken {
+            Broken::Unsent(_) => "closed before the request was sent".into(),
+            Broken::Lost(error) => error.to_string().into(),
+        };
+        Self {
+            ending: Ending::Reset,
+            error,
+        }
     }
 }

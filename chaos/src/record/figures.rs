@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway::telemetry::names::PageOutcome;
 
-use super::{PageEnd, Record, SLICE, Slice};
+use super::{DownstreamSlice, PageEnd, Record, SLICE, Slice, World};
 use crate::scenario::{Metric, Scenario, Window};
 
 /// Recovery is judged in slices of this: 50 pages at 200 per second.
@@ -20,6 +20,7 @@ impl Record {
         let figures = Figures {
             pages: self.in_window(scenario, window).collect(),
             slices: self.slices_in(window),
+            world: self.world,
             scenario,
             window,
         };
@@ -55,6 +56,7 @@ impl Record {
 struct Figures<'a> {
     pages: Vec<&'a PageEnd>,
     slices: &'a [Slice],
+    world: World,
     scenario: &'a Scenario,
     window: &'a Window,
 }
@@ -73,16 +75,17 @@ impl Figures<'_> {
             Metric::P50 => self.quantile(0.5, PageEnd::is_served),
             Metric::P99 => self.quantile(0.99, PageEnd::is_served),
             Metric::P999 => self.quantile(0.999, PageEnd::is_served),
+            Metric::AnyP999 => self.quantile(0.999, |p| p.outcome != PageOutcome::Cancelled),
             Metric::Slowest => self.quantile(1.0, |p| p.outcome != PageOutcome::Cancelled),
             Metric::RefusalP99 => self.quantile(0.99, |p| p.outcome == PageOutcome::Shed),
             Metric::InFlightMax => {
                 let in_flight = self.slices.iter().map(|slice| slice.in_flight);
                 in_flight.max().map(f64::from)
             }
-            Metric::CallsPerGoodPage => quotient(self.sum(|p| p.calls), self.good()),
-            Metric::Calls => Some(self.sum(|page| page.calls) / self.seconds()),
-            Metric::Aborted => quotient(self.sum(|p| p.aborted), self.sum(|p| p.calls)),
-            Metric::Wasted => quotient(self.sum(|p| p.wasted), self.sum(|p| p.calls)),
+            Metric::CallsPerGoodPage => quotient(self.calls()?, self.good()),
+            Metric::Calls => Some(self.calls()? / self.seconds()),
+            Metric::Aborted => quotient(self.sum(|p| p.aborted, |s| s.aborted)?, self.calls()?),
+            Metric::Wasted => quotient(self.sum(|p| p.wasted, |s| s.wasted)?, self.calls()?),
             Metric::Recovery => self.recovery(),
         }
     }
@@ -105,8 +108,25 @@ impl Figures<'_> {
         quotient(count as f64, self.pages.len() as f64)
     }
 
-    fn sum(&self, of: impl Fn(&PageEnd) -> u16) -> f64 {
-        self.pages.iter().map(|page| f64::from(of(page))).sum()
+    fn calls(&self) -> Option<f64> {
+        self.sum(|page| page.calls, |slice| slice.started)
+    }
+
+    /// Calls of these pages; where pages do not know theirs, those of the same time. `None` if then
+    /// only some pages are meant.
+    fn sum(
+        &self,
+        of_page: impl Fn(&PageEnd) -> u16,
+        in_slice: impl Fn(&DownstreamSlice) -> u32,
+    ) -> Option<f64> {
+        match self.world {
+            World::Simulated => Some(self.pages.iter().map(|p| f64::from(of_page(p))).sum()),
+            World::Live if self.window.page.is_some() || self.window.client.is_some() => None,
+            World::Live => {
+                let all = self.slices.iter().flat_map(|slice| &slice.downstreams);
+                Some(all.map(|slice| f64::from(in_slice(slice))).sum())
+            }
+        }
     }
 
     /// The smallest time that this share of the wanted pages did not exceed.
@@ -223,6 +243,35 @@ mod tests {
         assert_eq!(of(Metric::P99), Some(0.301));
         assert_eq!(of(Metric::CallsPerGoodPage), Some(10.0));
         assert_eq!(of(Metric::Calls), Some(10.0));
+    }
+
+    #[test]
+    fn on_sockets_calls_are_those_of_the_time_and_of_all_pages() {
+        let downstream = DownstreamSlice {
+            started: 10,
+            aborted: 1,
+            ..DownstreamSlice::default()
+        };
+        let slice = Slice {
+            downstreams: vec![downstream; 2],
+            ..Slice::default()
+        };
+        let record = Record {
+            world: World::Live,
+            pages: vec![page(0, 10, 0, PageOutcome::Complete); 4],
+            slices: vec![slice; 20],
+            ..Record::default()
+        };
+        let of = |window: &Window, metric| record.figure(&scenario(), window, metric);
+        let first = window(0, 1000);
+        assert_eq!(of(&first, Metric::Calls), Some(200.0));
+        assert_eq!(of(&first, Metric::CallsPerGoodPage), Some(50.0));
+        assert_eq!(of(&first, Metric::Aborted), Some(0.1));
+        let of_one = Window {
+            page: Some(PageId(0)),
+            ..first
+        };
+        assert_eq!(of(&of_one, Metric::Calls), None);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Clients: they ask, wait as long as their patience lasts, read, and ask again when refused.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Result, bail};
 use fixtures::Rng;
-use gateway::config::{Config, PageId, Param};
+use gateway::config::PageId;
 use gateway::page::quota::ClientKey;
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
@@ -51,9 +49,7 @@ impl Clients {
         let mut random = Rng::for_decision(self.seed, "client", visit);
         for attempt in 0..=plan.retries {
             if attempt > 0 {
-                let pause = plan.backoff * 2_u32.saturating_pow(attempt - 1);
-                let pause = pause.mul_f64(0.5 + random.unit());
-                sleep(Duration::from_millis(pause.as_millis() as u64)).await;
+                sleep(plan.pause_before(attempt, &mut random)).await;
             }
             if !self.ask(load, key, attempt > 0).await {
                 break;
@@ -118,25 +114,4 @@ fn client_key(load: &Load, index: usize, visit: u64) -> ClientKey {
         None => (0, visit),
     };
     ClientKey(kind << 64 | u128::from(one))
-}
-
-/// Values of path parameters that some pattern is likely to allow.
-const SAMPLES: [&str; 8] = ["p-1001", "1001", "a", "A", "1", "en", "0a1b2c3d", "x_1"];
-
-/// For each page a value for each parameter of its path.
-pub(super) fn sample_params(config: &Config) -> Result<Vec<Vec<String>>> {
-    let value = |param: &Param| {
-        let mut samples = SAMPLES.iter();
-        match samples.find(|sample| param.pattern.is_match(sample)) {
-            Some(sample) => Ok((*sample).to_owned()),
-            None => bail!(
-                "no sample value matches the pattern of `params.{}`; allow one of {SAMPLES:?} in the rehearsal",
-                param.name
-            ),
-        }
-    };
-    let pages = config.pages.iter();
-    pages
-        .map(|page| page.path.params.iter().map(value).collect())
-        .collect()
 }

@@ -22,7 +22,7 @@ pub(super) use self::handles::{Asked, Calling};
 use self::invariants::{Limits, Seen};
 use super::downstream::Modelled;
 use crate::clock::now;
-use crate::record::{DownstreamSlice, Events, PageEnd, Record, Slice};
+use crate::record::{DownstreamSlice, Events, PageEnd, Record, Slice, World};
 
 /// What is written down of one run.
 pub(super) struct Recorder {
@@ -206,6 +206,8 @@ impl Recorder {
         let state = std::mem::take(&mut *state);
         Record {
             seed,
+            world: World::Simulated,
+            lag: Duration::ZERO,
             pages: state.pages.into_iter().map(|page| page.end).collect(),
             slices: state.slices,
             broken: state.broken,

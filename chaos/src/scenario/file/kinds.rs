@@ -61,6 +61,17 @@ pub(super) const BOUND: Kind<Option<Bound>> = Kind {
     schema: || json!({"type": "string"}),
 };
 
+/// A bound, or `"none"` for a figure that is not judged; the outer `None`: not written.
+pub(super) const LIVE_BOUND: Kind<Option<Option<Bound>>> = Kind {
+    read: |raw| match raw.text("a bound such as \">= 99.5%\", or \"none\"")? {
+        "" => Ok(None),
+        "none" => Ok(Some(None)),
+        text => Bound::parse(text).map(|bound| Some(Some(bound))),
+    },
+    show: |_| json!(null),
+    schema: || json!({"type": "string"}),
+};
+
 /// `"5s..25s"`.
 pub(super) const SPAN: Kind<Option<(Duration, Duration)>> = Kind {
     read: |raw| {

@@ -1,4 +1,5 @@
-//! What will happen, and when: fixed before the first page, whatever the gateway does.
+//! What will happen, and when: fixed before the first page, whatever the gateway does. The same
+//! for both worlds, so that the same clients arrive at the same instants.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::scenario::Scenario;
 
 /// One thing that happens to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
+pub(crate) enum Happening {
     /// A client of this load arrives.
     Arrival(usize),
     /// A downstream changes; an index into [`Scenario::changes`].
@@ -25,7 +26,7 @@ pub(super) enum Happening {
 
 /// Everything, in order of time; at one instant in the order of [`Happening`], but for slices,
 /// which end before anything else of their last instant begins.
-pub(super) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
+pub(crate) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
     let slices = (scenario.length.as_millis() / SLICE.as_millis()) as u32;
     let mut all: Vec<_> = (1..=slices)
         .map(|n| (SLICE * n, Happening::Slice(n)))

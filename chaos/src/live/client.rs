@@ -1,0 +1,185 @@
+//! Clients on sockets: they ask, wait as long as their patience lasts, read, and ask again when
+//! refused, as those in simulated time do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use fixtures::Rng;
+use gateway::config::{PageId, PathPattern};
+use gateway::telemetry::names::PageOutcome;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{sleep, timeout_at};
+
+use super::config::client_header;
+use super::outcome::outcome_of;
+use super::recorder::Recorder;
+use crate::http::connection::Connection;
+use crate::load::pool::{Failure, Pool};
+use crate::load::{Answer, Ending};
+use crate::sample::sample_params;
+use crate::scenario::{Load, Scenario};
+use crate::simulated::GRACE;
+
+/// All clients, and the connections they share.
+pub(super) struct Clients {
+    server: SocketAddr,
+    pool: Pool,
+    recorder: Arc<Recorder>,
+    loads: Vec<Load>,
+    /// By page.
+    paths: Vec<PathAndQuery>,
+    host: HeaderValue,
+    key: HeaderName,
+    drain_at: Option<Duration>,
+    seed: u64,
+}
+
+impl Clients {
+    pub(super) fn new(
+        scenario: &Scenario,
+        server: SocketAddr,
+        recorder: Arc<Recorder>,
+    ) -> Result<Self> {
+        let params = sample_params(&scenario.config)?;
+        let pages = scenario.config.pages.iter().zip(&params);
+        let paths = pages.map(|(page, values)| path(&page.path, values));
+        Ok(Self {
+            server,
+            pool: Pool::new(server),
+            recorder,
+            loads: scenario.loads.clone(),
+            paths: paths.collect::<Result<_>>()?,
+            host: HeaderValue::try_from(server.to_string())?,
+            key: client_header(&scenario.config),
+            drain_at: scenario.drain_at,
+            seed: scenario.seed,
+        })
+    }
+
+    /// One client, from its first request, due `at`, to its last answer.
+    pub(super) async fn visit(self: Arc<Self>, load: usize, visit: u64, mut at: Duration) {
+        let plan = &self.loads[load];
+        let key = client_key(plan, visit);
+        let mut random = Rng::for_decision(self.seed, "client", visit);
+        for attempt in 0..=plan.retries {
+            if attempt > 0 {
+                sleep(plan.pause_before(attempt, &mut random)).await;
+                at = self.recorder.elapsed();
+            }
+            if !self.ask(load, &key, at, attempt > 0).await {
+                break;
+            }
+        }
+    }
+
+    /// One request. Returns whether it is worth another.
+    async fn ask(&self, load: usize, client: &str, at: Duration, retry: bool) -> bool {
+        let plan = &self.loads[load];
+        let mut asked = self.recorder.asked(at, plan.page, load, retry);
+        let (limit, on_limit) = match plan.patience {
+            Some(patience) if patience < GRACE => (patience, Ending::Left),
+            Some(_) | None => (GRACE, Ending::Hung),
+        };
+        let until = self.recorder.start() + at + limit;
+        let exchange = self.exchange(self.request(plan.page, client), plan);
+        let mut answer = Answer::ended(at, Duration::ZERO, Duration::ZERO, on_limit);
+        let mut unread = None;
+        // What is dropped when time is up closes its connection, as a client does that leaves.
+        match timeout_at(until, exchange).await {
+            Ok(Ok((response, rest))) => {
+                answer.read(response, false);
+                unread = rest;
+            }
+            Ok(Err(failure)) => answer.ending = failure.ending,
+            Err(_elapsed) => {}
+        }
+        let draining = self.drain_at.is_some_and(|drain| drain <= at);
+        let outcome = outcome_of(&answer, draining);
+        asked.answered(outcome);
+        if let Some(unread) = unread {
+            sleep(plan.reads_for).await;
+            unread.read().await;
+        }
+        is_worth_another(outcome.0)
+    }
+
+    /// The answer; of a client that takes its time only as far as its body, if it is a page.
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        plan: &Load,
+    ) -> Result<(Response<Bytes>, Option<Unread>), Failure> {
+        if plan.reads_for.is_zero() {
+            return Ok((self.pool.exchange(request).await?, None));
+        }
+        let opened = Connection::open_narrow(self.server).await;
+        let mut connection = opened.map_err(|error| Failure::connecting(&error))?;
+        let answer = connection.head(request).await?;
+        if answer.status() != StatusCode::OK {
+            return Ok((connection.read(answer).await?, None));
+        }
+        let (head, body) = answer.into_parts();
+        let seen = Response::from_parts(head.clone(), Bytes::new());
+        let answer = Response::from_parts(head, body);
+        Ok((seen, Some(Unread { connection, answer })))
+    }
+
+    fn request(&self, page: PageId, client: &str) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = Uri::from(self.paths[page.0].clone());
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        // Names of clients that are no header value count as one client.
+        if let Ok(value) = HeaderValue::try_from(client) {
+            headers.insert(self.key.clone(), value);
+        }
+        request
+    }
+}
+
+/// A page whose body its client has yet to read.
+struct Unread {
+    connection: Connection,
+    answer: Response<Incoming>,
+}
+
+impl Unread {
+    /// How the page ended is known already; a body that breaks now is its client's loss.
+    async fn read(mut self) {
+        let _ = self.connection.read(self.answer).await;
+    }
+}
+
+/// Refused with 429 or 5xx.
+fn is_worth_another(outcome: PageOutcome) -> bool {
+    use PageOutcome as Out;
+    match outcome {
+        Out::Shed | Out::Quota | Out::Late | Out::Failed => true,
+        Out::Complete | Out::Partial | Out::NotFound | Out::BadRequest | Out::Cancelled => false,
+    }
+}
+
+/// Clients of one kind share their load between them; without a name each arrival is its own.
+fn client_key(load: &Load, visit: u64) -> String {
+    match &load.client {
+        Some(client) => format!("{}-{}", client.name, visit % u64::from(client.count)),
+        None => format!("once-{visit}"),
+    }
+}
+
+/// The page's path with a value for each parameter; values are letters, digits, `-` and `_`.
+fn path(pattern: &PathPattern, values: &[String]) -> Result<PathAndQuery> {
+    let params = pattern.params.iter().zip(values);
+    let path = params.fold(pattern.text.clone(), |path, (param, value)| {
+        path.replace(&format!("{{{}}}", param.name), value)
+    });
+    let wrong = || format!("{path} cannot be asked for");
+    path.parse().with_context(wrong)
+}
