@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use chaos::record::World;
 use chaos::run::default_config;
 use chaos::scenario::{Scenario, Text};
 
@@ -139,4 +140,37 @@ fn what_makes_no_sense_is_refused_and_not_run() {
         report.contains("is too long") && report.contains("nothing would happen"),
         "{report}"
     );
+}
+
+#[test]
+fn a_bound_on_sockets_takes_the_place_of_the_simulated_one_or_of_none() {
+    let expect = "[[expect]]\np50 = \"<= 90ms\"\np99 = \"<= 120ms\"\nslowest = \"<= 300ms\"\n\
+                  live.p99 = \"<= 150ms\"\nlive.slowest = \"none\"\nlive.any_p999 = \"<= 310ms\"\n";
+    let text = Text {
+        name: "my.toml".to_owned(),
+        text: format!("{GOOD}{expect}"),
+    };
+    let scenario = Scenario::load(&text, &default_config()).unwrap();
+    let bounds = |world| {
+        let bounds = scenario.expectations[0].bounds_in(world).into_iter();
+        let shown = bounds.map(|(metric, bound)| format!("{} {bound}", metric.name()));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        bounds(World::Simulated),
+        ["p50 <= 90ms", "p99 <= 120ms", "slowest <= 300ms"]
+    );
+    assert_eq!(
+        bounds(World::Live),
+        ["p50 <= 90ms", "p99 <= 150ms", "any_p999 <= 310ms"]
+    );
+}
+
+#[test]
+fn a_wrong_bound_on_sockets_is_refused_where_it_stands() {
+    let report = refused_with("[[expect]]\np50 = \"<= 90ms\"\nlive.p5O = \"<= 1ms\"\n");
+    assert!(report.contains("expect[0].live.p5O"), "{report}");
+    assert!(report.contains("did you mean `p50`?"), "{report}");
+    let report = refused_with("[[expect]]\np50 = \"<= 90ms\"\nlive.p50 = \"<= 10%\"\n");
+    assert!(report.contains("--> my.toml:8:"), "{report}");
 }

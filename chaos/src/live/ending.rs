@@ -92,3 +92,35 @@ fn check_sums(ended: u64, recorder: &Recorder) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gateway::config::PageId;
+
+    use super::*;
+
+    /// What is found broken after three pages, the third of whose clients left.
+    fn broken_if_counted(ended: u64) -> Vec<String> {
+        let recorder = Arc::new(Recorder::new(now()));
+        for outcome in [
+            PageOutcome::Complete,
+            PageOutcome::Shed,
+            PageOutcome::Cancelled,
+        ] {
+            let mut asked = recorder.asked(Duration::ZERO, PageId(0), 0, false);
+            asked.answered((outcome, None));
+        }
+        check_sums(ended, &recorder);
+        recorder.finish(1).broken
+    }
+
+    #[tokio::test]
+    async fn a_gateway_counts_every_page_but_those_whose_clients_left_early() {
+        assert!(broken_if_counted(2).is_empty());
+        assert!(broken_if_counted(3).is_empty());
+        assert_eq!(broken_if_counted(1).len(), 1);
+        assert_eq!(broken_if_counted(4).len(), 1);
+    }
+}
