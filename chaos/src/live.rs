@@ -112,7 +112,6 @@ async fn run(scenario: &Scenario, programs: &Programs, watch: &Watch<'_>) -> Res
         watching.watch(slices, &progress),
     );
     acted?;
-    drop((operator, watching));
     ending::end(world, &recorder, scenario).await;
     Ok(recorder.finish(scenario.seed))
 }

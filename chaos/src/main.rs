@@ -89,7 +89,7 @@ impl ProgramPaths {
     }
 }
 
-/// What is left of a [`Problem`](gateway::config::Problem) on one line.
+/// A time on the command line.
 fn time(text: &str) -> Result<Duration, String> {
     let wrong = |_| format!("`{text}` is no time; write a number and a unit, such as 1500ms");
     gateway::config::units::duration(text).map_err(wrong)
@@ -216,18 +216,22 @@ fn agree_all(flags: &Agree, out: &mut dyn Write) -> Result<bool> {
         true => agree::SIX.map(str::to_owned).to_vec(),
         false => flags.scenarios.clone(),
     };
-    let pair = |name: &String| {
+    let mut simulated = Vec::new();
+    for name in &names {
         let scenario = Scenario::load(&run::find(name)?, &run::default_config())?;
-        let simulated = run::rehearse(&scenario, false)?;
-        let live = run::live(&scenario, &programs)?;
-        let records = [&simulated.record, &live.record];
+        let run = run::rehearse(&scenario, false)?;
+        simulated.push((name, scenario, run.record));
+    }
+    let mut pairs = Vec::new();
+    for (name, scenario, record) in &simulated {
+        let live = run::live(scenario, &programs)?.record;
+        let records = [record, &live];
         for broken in records.iter().flat_map(|record| &record.broken) {
             writeln!(std::io::stderr(), "{name}: INVARIANT BROKEN {broken}")?;
         }
-        Ok(Pair::of(name, &scenario, records))
-    };
-    let pairs: Result<Vec<Pair>> = names.iter().map(pair).collect();
-    Ok(agree::show(&pairs?, out)?)
+        pairs.push(Pair::of(name, scenario, records));
+    }
+    Ok(agree::show(&pairs, out)?)
 }
 
 /// Does one thing and prints what it says it did.

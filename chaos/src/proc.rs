@@ -89,10 +89,10 @@ impl Process {
     async fn answered(&mut self, origin: Origin, path: &str) -> Result<()> {
         while origin.text(path).await.is_err() {
             if let Some(status) = self.child.try_wait()? {
+                let words = self.last_words().await;
                 bail!(
-                    "{} ended before it was ready ({status}):\n{}",
-                    self.name,
-                    self.output()
+                    "{} ended before it was ready ({status}):\n{words}",
+                    self.name
                 );
             }
             sleep(PAUSE).await;
@@ -126,17 +126,16 @@ impl Process {
         pick: impl Fn(&str) -> Option<T>,
         bound: Duration,
     ) -> Result<T> {
-        let name = self.name.clone();
         let output = Arc::clone(&self.output);
-        let told = lines(&output, pick);
         let ended = tokio::select! {
-            told = timeout(bound, told) => match told {
+            told = timeout(bound, lines(&output, pick)) => match told {
                 Ok(told) => return Ok(told),
                 Err(_) => format!("was not ready within {bound:?}"),
             },
             status = self.ended() => format!("ended before it was ready ({})", status?),
         };
-        bail!("{name} {ended}:\n{}", self.output())
+        drop(output);
+        bail!("{} {ended}:\n{}", self.name, self.last_words().await)
     }
 
     /// Sends SIGTERM: the polite request to end.
@@ -184,6 +183,20 @@ impl Process {
     /// The child has ended, or this is not Linux.
     pub fn usage(&self) -> Result<Usage> {
         Usage::of(self.child.id()).with_context(|| format!("no usage of {}", self.name))
+    }
+
+    /// What a child that has ended wrote last, once it has all been read.
+    async fn last_words(&self) -> String {
+        /// Somebody else may hold the child's output open, or the child may not have ended at all.
+        const PATIENCE: Duration = Duration::from_millis(500);
+        let all_read = async {
+            // Each reader has its own while it reads.
+            while Arc::strong_count(&self.output) > 1 {
+                sleep(PAUSE).await;
+            }
+        };
+        let _ = timeout(PATIENCE, all_read).await;
+        self.output()
     }
 
     /// The last 16 KiB the child wrote, stdout and stderr as they came.

@@ -47,8 +47,13 @@ calls_per_good_page = ">= 4.5"
 from = "2500ms"
 until = "3s"
 good_pages = "<= 10%"
+# Those whose deadline is over.
+[[expect]]
+from = "3s"
+until = "4s"
 aborted = ">= 1%"
-live.calls_per_good_page = "none"
+slowest = "== 0ms"
+live.slowest = "none"
 "#;
 
 /// SIGTERM under load, with clients that leave, read slowly and have names.

@@ -119,3 +119,14 @@ async fn a_child_that_does_not_say_what_is_waited_for_shows_what_it_said_instead
         .to_string();
     assert!(error.contains("something else"), "{error}");
 }
+
+#[tokio::test]
+async fn a_child_that_ends_before_its_line_shows_its_last_words() {
+    for _ in 0..20 {
+        let mut child = Process::start(shell("echo no luck today >&2; exit 3")).unwrap();
+        let told = child.tells(|line| line.strip_prefix("ready").map(drop), BOUND);
+        let text = told.await.unwrap_err().to_string();
+        assert!(text.contains("exit status: 3"), "{text}");
+        assert!(text.contains("no luck today"), "{text}");
+    }
+}

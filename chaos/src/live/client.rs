@@ -183,3 +183,40 @@ fn path(pattern: &PathPattern, values: &[String]) -> Result<PathAndQuery> {
     let wrong = || format!("{path} cannot be asked for");
     path.parse().with_context(wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::run::default_config;
+    use crate::scenario::Text;
+
+    use super::*;
+
+    fn scenario(more: &str) -> Scenario {
+        let text = Text {
+            name: "test.toml".to_owned(),
+            text: format!("title = \"t\"\nlength = \"1s\"\n[[load]]\nrate = \"1/s\"\n{more}"),
+        };
+        Scenario::load(&text, &default_config()).unwrap()
+    }
+
+    #[test]
+    fn every_parameter_of_a_path_gets_its_value() {
+        let scenario = scenario(
+            "[config.page.two]\npath = \"/a/{one}/b/{two}\"\nparams.one = \"^[0-9]+$\"\nparams.two = \"^[a-z]+$\"\n\
+             part.product = { downstream = \"product\", path = \"/products/{one}\" }\n",
+        );
+        let params = sample_params(&scenario.config).unwrap();
+        let page = scenario.config.pages.last().unwrap();
+        let path = path(&page.path, params.last().unwrap()).unwrap();
+        assert_eq!(path, "/a/1001/b/a");
+    }
+
+    #[test]
+    fn clients_of_one_kind_are_told_apart_and_so_are_those_without_a_name() {
+        let named = &scenario("client = \"shop\"\nclients = 2\n").loads[0];
+        let keys: Vec<_> = (0..3).map(|visit| client_key(named, visit)).collect();
+        assert_eq!(keys, ["shop-0", "shop-1", "shop-0"]);
+        let unnamed = &scenario("").loads[0];
+        assert_ne!(client_key(unnamed, 0), client_key(unnamed, 1));
+    }
+}

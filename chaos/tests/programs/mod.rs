@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// The paths of `gateway` and `fakes`.
-pub fn programs() -> &'static [PathBuf; 2] {
+pub(crate) fn programs() -> &'static [PathBuf; 2] {
     static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let here = Path::new(env!("CARGO_BIN_EXE_chaos")).parent().unwrap();
