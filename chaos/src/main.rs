@@ -12,7 +12,7 @@ use chaos::by_hand;
 use chaos::http::Origin;
 use chaos::live::{Interrupted, Programs};
 use chaos::run::{self, Rehearsal};
-use chaos::scenario::{SHIPPED, Scenario, Text};
+use chaos::scenario::{Arm, SHIPPED, Scenario, Text};
 use chaos::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
 use gateway::config::Report;
@@ -183,6 +183,10 @@ fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
         None => run::default_config(),
     };
     let scenario = load(flags, text, &base)?;
+    if flags.all && flags.live && scenario.admission == Arm::PartByPart {
+        writeln!(out, "{}: in simulated time only", scenario.title)?;
+        return Ok(true);
+    }
     if let Some(path) = &flags.compare {
         let other = run::read(path)?;
         let second = load(flags, text, &other)?;

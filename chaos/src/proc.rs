@@ -3,12 +3,13 @@
 //! Always holds: a child never outlives its [`Process`] (drop kills and reaps it); every wait is
 //! bounded; a failure to start or to end shows what the child last wrote.
 //!
-//! Not here: which binaries and with what configuration (the caller's).
+//! `usage` is what any process has used so far. Not here: which binaries and with what
+//! configuration (the caller's).
+
+mod usage;
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{sleep, timeout};
+
+pub use self::usage::Usage;
 
 use crate::http::Origin;
 
@@ -32,15 +35,6 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Mutex<VecDeque<u8>>>,
-}
-
-/// What a process has used so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// CPU time of its living threads, user and system.
-    pub cpu: Duration,
-    /// Resident memory in bytes.
-    pub resident: u64,
 }
 
 impl Process {
@@ -241,36 +235,4 @@ fn keep_tail(mut pipe: impl Read + Send + 'static, tail: Arc<Mutex<VecDeque<u8>>
             tail.drain(..excess);
         }
     });
-}
-
-impl Usage {
-    /// The usage of any process, from proc(5): nanoseconds on a CPU are the first field of each
-    /// thread's `schedstat`.
-    ///
-    /// # Errors
-    /// There is no such process, or this is not Linux.
-    pub fn of(pid: u32) -> Result<Self> {
-        let root = PathBuf::from(format!("/proc/{pid}"));
-        let mut nanos = 0;
-        for task in fs::read_dir(root.join("task"))? {
-            // A thread may end between being listed and being read.
-            if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
-                nanos += first_number(&text).context("schedstat without a number")?;
-            }
-        }
-        let status = fs::read_to_string(root.join("status"))?;
-        let resident = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(first_number)
-            .context("no VmRSS: the process has ended")?;
-        Ok(Self {
-            cpu: Duration::from_nanos(nanos),
-            resident: resident * 1024,
-        })
-    }
-}
-
-fn first_number(text: &str) -> Option<u64> {
-    text.split_whitespace().next()?.parse().ok()
 }
