@@ -11,14 +11,13 @@ pub(crate) fn programs() -> &'static [PathBuf; 2] {
     static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let here = Path::new(env!("CARGO_BIN_EXE_chaos")).parent().unwrap();
-        let programs = ["gateway", "fakes"].map(|name| here.join(name));
-        let sources = ["gateway/src", "fixtures/src"].map(|path| newest(&root().join(path)));
-        let sources = sources.into_iter().max().unwrap();
-        let is_fresh = |path: &PathBuf| {
+        let is_fresh = |path: &PathBuf, sources: &str| {
             let built = path.metadata().and_then(|meta| meta.modified());
-            built.is_ok_and(|built| built >= sources)
+            built.is_ok_and(|built| built >= newest(&root().join(sources)))
         };
-        if !programs.iter().all(is_fresh) {
+        let programs = ["gateway", "fakes"].map(|name| here.join(name));
+        let [gateway, fakes] = &programs;
+        if !(is_fresh(gateway, "gateway/src") && is_fresh(fakes, "fixtures/src")) {
             build(here);
         }
         programs
