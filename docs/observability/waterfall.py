@@ -6,7 +6,7 @@ colour alone: late is hatched and ends in a cross, ok is plain, the page is an o
 
 from html import escape
 
-WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 1090, 382, 918, 132, 44, 18
+WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 990, 402, 806, 136, 46, 20
 INK, SOFT, LINE = "#1f2328", "#59636e", "#d1d9e0"
 # Okabe and Ito's colours, which people who see few colours tell apart.
 BLUE, ORANGE, PURPLE, AMBER, GREY = "#0072B2", "#D55E00", "#8A4F7D", "#E69F00", "#818b98"
@@ -26,7 +26,7 @@ def milliseconds(text: str) -> float:
     raise ValueError(text)
 
 
-def words(x: float, y: float, text: str, size: float = 12, fill: str = INK, **more: str) -> str:
+def words(x: float, y: float, text: str, size: float = 13, fill: str = INK, **more: str) -> str:
     rest = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{fill}"{rest}>{escape(text)}</text>'
 
@@ -45,7 +45,7 @@ def cross(x: float, y: float) -> str:
 
 
 def diamond(x: float, y: float) -> str:
-    return f'<path d="M{x:.1f} {y - 8:.1f}l8 8l-8 8l-8 -8z" fill="{PURPLE}" stroke="#fff" stroke-width="1.5"/>'
+    return f'<path d="M{x:.1f} {y - 10:.1f}l9 10l-9 10l-9 -10z" fill="{PURPLE}" stroke="#fff" stroke-width="1.5"/>'
 
 
 def bar(of: str, x: float, y: float, width: float) -> str:
@@ -96,11 +96,11 @@ def rows(trace: list[dict], at) -> list[str]:
         indent = 0 if nth == 0 else 14
         drawn += [
             line(24, y + ROW / 2, WIDTH - 24, y + ROW / 2, LINE, 0.6),
-            words(36 + indent, y - 2, span["resource"], font_weight="600"),
-            words(36 + indent, y + 13, about(span), 10.5, SOFT),
+            words(36 + indent, y - 3, span["resource"], font_weight="600"),
+            words(36 + indent, y + 14, about(span), 11.5, SOFT),
             bar(kind_of(span), at(start), y, at(start + took) - at(start)),
-            words(RIGHT + 72, y + 4, f"{took:.2f} ms", text_anchor="end", font_weight=weight),
-            words(RIGHT + 84, y + 4, outcome, font_weight=weight),
+            words(RIGHT + 82, y + 4, f"{took:.2f} ms", text_anchor="end", font_weight=weight),
+            words(RIGHT + 94, y + 4, outcome, font_weight=weight),
         ]
     return drawn
 
@@ -112,15 +112,15 @@ def ground(trace: list[dict], at, deadline: float, reserve: float, bottom: float
     tick = 0.0
     while tick <= deadline:
         drawn.append(line(at(tick), TOP, at(tick), bottom + 5, LINE))
-        drawn.append(words(at(tick), bottom + 19, f"{tick:.0f}", 11, SOFT, text_anchor="middle"))
+        drawn.append(words(at(tick), bottom + 19, f"{tick:.0f}", 12, SOFT, text_anchor="middle"))
         tick += step
     calls_end = at(deadline - reserve)
     drawn += [
-        words(LEFT - 14, bottom + 19, "ms from the request's arrival", 11, SOFT, text_anchor="end"),
+        words(LEFT - 14, bottom + 19, "ms since the request came", 12, SOFT, text_anchor="end"),
         line(at(deadline), TOP - 20, at(deadline), bottom + 5, INK, 2),
-        words(at(deadline) + 6, TOP - 10, f"deadline {deadline:.0f} ms", 12, font_weight="600"),
+        words(at(deadline) + 6, TOP - 10, f"deadline {deadline:.0f} ms", font_weight="600"),
         line(calls_end, TOP - 14, calls_end, TOP, AMBER, 1.5),
-        words(calls_end - 6, TOP - 10, f"calls end here: reserve {reserve:.0f} ms", 12, text_anchor="end"),
+        words(calls_end - 6, TOP - 10, f"calls end here: reserve {reserve:.0f} ms", text_anchor="end"),
     ]
     return drawn
 
@@ -131,12 +131,12 @@ def legend(y: float) -> list[str]:
         ("page", "the page"),
         ("admission", "wait for admission"),
         ("ok", "call, ok"),
-        ("late", "call, late: an error, ended by the gateway"),
+        ("late", "call, late: an error"),
     ):
         drawn.append(bar(of, x + (8 if of == "admission" else 0), y, 2 if of == "admission" else 30))
         x += 26 if of == "admission" else 44
         drawn.append(words(x, y + 4, label))
-        x += 6.7 * len(label) + 26
+        x += 7.4 * len(label) + 30
     drawn.append(box(x, y - BAR / 2, 30, BAR, "url(#reserve)"))
     drawn.append(words(x + 40, y + 4, "reserve for answering"))
     return drawn
@@ -163,8 +163,8 @@ def draw(trace: list[dict], page: dict) -> str:
         DEFINITIONS,
         box(0.5, 0.5, WIDTH - 1, height - 1, "#fff", stroke=LINE, rx="8"),
         words(36, 40, head, 18, font_weight="700"),
-        words(36, 62, f"trace {trace_id}", 12.5, font_family="ui-monospace, 'Liberation Mono', Menlo, monospace"),
-        words(36, 82, told, 12, SOFT),
+        words(36, 64, f"trace {trace_id}", 13, font_family="ui-monospace, 'Liberation Mono', Menlo, monospace"),
+        words(36, 86, told, 13, SOFT),
         line(24, TOP, WIDTH - 24, TOP, LINE),
         *ground(trace, at, deadline, reserve, bottom),
         *rows(trace, at),
