@@ -10,6 +10,7 @@ def check(story: dict, blocks: dict[str, str], document: str, marked) -> None:
     log(story, document)
     datagrams(story["datagrams"])
     outputs(blocks, document, marked)
+    names(story["names"], document)
     print(f"the example is as docs/observability.md says: trace {story['id']} from metrics to log")
 
 
@@ -96,3 +97,13 @@ def outputs(blocks: dict[str, str], document: str, marked) -> None:
 def commands(block: str) -> list[str]:
     """The commands of a block; the trace id in one of them is another with every run."""
     return [re.sub(r"\b[0-9a-f]{32}\b", "ID", line) for line in block.splitlines() if line.startswith("$ ")]
+
+
+def names(listed: dict, document: str) -> None:
+    """Every metric and span field that the text names exists."""
+    known = {field["key"] for field in listed["spans"]}
+    for metric in listed["metrics"]:
+        known |= {metric["name"], metric["prometheus"], f"{metric['prometheus']}_bucket"}
+    text = re.sub(r"gateway\.(log|internal)\b", "", document)
+    named = set(re.findall(r"\bgateway[._][a-z_.]*[a-z]", text))
+    assert named <= known, f"named, and not there: {sorted(named - known)}"

@@ -83,6 +83,7 @@ def tell(run: running.Running, binaries: pathlib.Path, free: bool) -> dict:
         "page": running.get_json(f"{admin}/config")["page"]["product-page"],
         "failures": running.get(f"{agent}/test/trace_check/failures?return_all=true&use_json=true"),
         "blocks": shell.blocks,
+        "names": names(binaries),
     }
 
 
@@ -115,31 +116,34 @@ def received(trace: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fields(binaries: pathlib.Path) -> str:
-    """The table of span fields, from the gateway's own."""
+def names(binaries: pathlib.Path) -> dict:
+    """The gateway's own lists of metrics and span fields."""
     command = [binaries / "gateway", "metrics", "--json"]
-    printed = subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
-    rows = [f"| `{field['key']}` | {field['meaning']} |" for field in json.loads(printed)["spans"]]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=10).stdout)
+
+
+def fields(listed: dict) -> str:
+    rows = [f"| `{field['key']}` | {field['meaning']} |" for field in listed["spans"]]
     return "\n".join(["| field | what it says |", "|---|---|", *rows])
 
 
-def blocks(story: dict, binaries: pathlib.Path) -> dict[str, str]:
+def blocks(story: dict) -> dict[str, str]:
     """What stands between the document's markers, by name."""
     fenced = story["blocks"] | {
         "spans": received(story["spans"]),
         "datagrams": "\n".join(line for line in story["datagrams"] if re.match(r"gateway\.pages:[1-9]", line)),
     }
     shown = {name: f"```console\n{text.strip()}\n```" for name, text in fenced.items()}
-    return shown | {"fields": fields(binaries)}
+    return shown | {"fields": fields(story["names"])}
 
 
 def marked(name: str) -> re.Pattern:
     return re.compile(f"(<!-- example: {name} -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
-def write(story: dict, binaries: pathlib.Path) -> None:
+def write(story: dict) -> None:
     text = DOCUMENT.read_text()
-    for name, block in blocks(story, binaries).items():
+    for name, block in blocks(story).items():
         print(f"<!-- example: {name} -->\n{block}\n<!-- end -->\n")
         text, found = marked(name).subn(lambda m, block=block: f"{m[1]}{block}\n{m[3]}", text)
         assert found == 1, f"{DOCUMENT.name} has {found} places for {name}"
@@ -148,9 +152,9 @@ def write(story: dict, binaries: pathlib.Path) -> None:
     print(f"written: {DOCUMENT.relative_to(running.ROOT)}, {PICTURE.relative_to(running.ROOT)}")
 
 
-def check(story: dict, binaries: pathlib.Path) -> None:
+def check(story: dict) -> None:
     """Everything the document says of the example, but for times and ids."""
-    check_example.check(story, blocks(story, binaries), DOCUMENT.read_text(), marked)
+    check_example.check(story, blocks(story), DOCUMENT.read_text(), marked)
     xml.etree.ElementTree.fromstring(waterfall.draw(story["spans"], story["page"]))
 
 
@@ -172,7 +176,7 @@ def main() -> None:
     signal.alarm(SECONDS)
     with running.Running() as run:
         story = tell(run, binaries, free=flags.check)
-    (check if flags.check else write)(story, binaries)
+    (check if flags.check else write)(story)
 
 
 if __name__ == "__main__":

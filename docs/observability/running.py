@@ -199,6 +199,10 @@ def start_gateway(
         "GATEWAY__TELEMETRY__DOGSTATSD": f"127.0.0.1:{dogstatsd}",
     }
     if free:
+        # More time for pages, still less than pricing takes: a machine that stalls changes nothing then.
+        page = "GATEWAY__PAGE__PRODUCT_PAGE"
+        variables |= {f"{page}__DEADLINE": "1200ms"}
+        variables |= {f"{page}__PART__{part}__TIMEOUT": "1s" for part in ("REVIEWS", "RECOMMENDATIONS")}
         variables |= {"GATEWAY__SERVER__LISTEN": "127.0.0.1:0", "GATEWAY__ADMIN__LISTEN": "127.0.0.1:0"}
         services = fakes.keys() - {"control"}
         variables |= {f"GATEWAY__DOWNSTREAM__{name.upper()}__URL": fakes[name] for name in services}
