@@ -332,10 +332,10 @@ fn datadog_kind(kind: &SpanKind, attributes: &mut Vec<KeyValue>) {
 /// What belongs to the trace and not to a span stands on its first span here.
 fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     let trace = &record.origin.trace;
-    attributes.push(KeyValue::new(
-        "_dd.p.tid",
-        format!("{:016x}", trace.trace_id >> 64),
-    ));
+    // A trace of 64 bits has no upper half, here as in `x-datadog-tags`.
+    if let upper @ 1.. = trace.trace_id >> 64 {
+        attributes.push(KeyValue::new("_dd.p.tid", format!("{upper:016x}")));
+    }
     for (name, value) in trace.datadog_tags() {
         attributes.push(KeyValue::new(name.to_owned(), value.to_owned()));
     }
