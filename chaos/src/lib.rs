@@ -12,6 +12,7 @@ pub mod http;
 pub mod load;
 pub mod proc;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod simulated;

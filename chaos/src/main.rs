@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
+use chaos::report::{self, Wanted};
 use chaos::run::{self, Rehearsal};
 use chaos::scenario::{SHIPPED, Scenario, Text};
 use chaos::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
-use gateway::config::Report;
+use gateway::config::{Report, load_text};
 
 /// Rehearses hardship: what happens to pages when services, clients or limits misbehave.
 #[derive(Parser)]
@@ -51,6 +52,8 @@ struct Run {
     /// Write the event log to this file.
     #[arg(long, conflicts_with_all = ["compare", "seeds"])]
     events: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 fn main() -> ExitCode {
@@ -81,33 +84,27 @@ fn run_all(flags: &Run, out: &mut dyn Write) -> Result<bool> {
         true => shipped.collect(),
         false => flags.scenarios.clone(),
     };
+    flags.wanted.check(names.len())?;
     let mut all_ok = true;
     for (at, name) in names.iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
-        all_ok &= run_one(flags, &run::find(name)?, out)?;
+        all_ok &= run_one(flags, name, out)?;
     }
     Ok(all_ok)
 }
 
-fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
+fn run_one(flags: &Run, name: &str, out: &mut dyn Write) -> Result<bool> {
+    let text = &run::find(name)?;
     let base = match &flags.config {
         Some(path) => run::read(path)?,
         None => run::default_config(),
     };
-    let scenario = load(flags, text, &base)?;
     if let Some(path) = &flags.compare {
-        let other = run::read(path)?;
-        let second = load(flags, text, &other)?;
-        let runs = [&scenario, &second].map(|scenario| run::rehearse(scenario, false));
-        let [first, second] = runs;
-        let runs = [
-            (base.name.as_str(), &first?),
-            (other.name.as_str(), &second?),
-        ];
-        return Ok(run::show_both(&scenario, runs, out)?);
+        return compare(flags, name, text, [&base, &run::read(path)?], out);
     }
+    let scenario = load(flags, text, &base)?;
     if flags.seeds > 1 {
         return Ok(run::show_spread(
             &scenario,
@@ -117,7 +114,79 @@ fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
     }
     let run = run::rehearse(&scenario, flags.events.is_some())?;
     write_events(flags, &run)?;
-    Ok(run::show(&scenario, &run, out)?)
+    let ok = run::show(&scenario, &run, out)?;
+    keep(flags, name, [&base, &base], &[(&scenario, &run)], out)?;
+    Ok(ok)
+}
+
+fn compare(
+    flags: &Run,
+    name: &str,
+    text: &Text,
+    configs: [&Text; 2],
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let [before, after] = configs;
+    let scenarios = [load(flags, text, before)?, load(flags, text, after)?];
+    let first = run::rehearse(&scenarios[0], false)?;
+    let second = run::rehearse(&scenarios[1], false)?;
+    let named = [
+        (before.name.as_str(), &first),
+        (after.name.as_str(), &second),
+    ];
+    let ok = run::show_both(&scenarios[0], named, out)?;
+    let runs = [(&scenarios[0], &first), (&scenarios[1], &second)];
+    keep(flags, name, configs, &runs, out)?;
+    Ok(ok)
+}
+
+/// Writes the report, if one is wanted, and says where it is.
+fn keep(
+    flags: &Run,
+    name: &str,
+    configs: [&Text; 2],
+    runs: &[(&Scenario, &Rehearsal)],
+    out: &mut dyn Write,
+) -> Result<()> {
+    if !flags.wanted.is_any() {
+        return Ok(());
+    }
+    let runs: Vec<report::Run<'_>> = configs
+        .iter()
+        .zip(runs)
+        .map(|(config, (scenario, run))| report::Run {
+            name: &config.name,
+            scenario,
+            record: &run.record,
+            verdict: &run.verdict,
+        })
+        .collect();
+    let report = report::Report {
+        command: &command(flags, name, runs[0].record.seed),
+        base: (
+            &configs[0].name,
+            &load_text(&configs[0].name, &configs[0].text, &[])?.effective,
+        ),
+        runs: &runs,
+    };
+    for written in flags.wanted.write(name, &report)? {
+        writeln!(out, "{written}")?;
+    }
+    Ok(())
+}
+
+/// What runs the same again.
+fn command(flags: &Run, name: &str, seed: u64) -> String {
+    let paths = [("--config", &flags.config), ("--compare", &flags.compare)];
+    let mut words = vec!["chaos".to_owned(), "run".to_owned(), name.to_owned()];
+    for (flag, path) in paths {
+        words.extend(
+            path.iter()
+                .flat_map(|path| [flag.to_owned(), path.display().to_string()]),
+        );
+    }
+    words.extend(["--seed".to_owned(), seed.to_string()]);
+    report::shell(&words)
 }
 
 fn load(flags: &Run, text: &Text, base: &Text) -> Result<Scenario> {
