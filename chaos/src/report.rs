@@ -16,6 +16,7 @@ mod files;
 mod hardship;
 mod html;
 mod label;
+mod lanes;
 mod plot;
 mod rows;
 mod series;
@@ -134,34 +135,37 @@ impl Report<'_> {
         }
     }
 
-    /// One run: three downstreams beside each other. Two: a row for each downstream.
+    /// One run: three downstreams beside each other, all on one axis. Two: a row for each
+    /// downstream with an axis of its own, since limits may make all the difference.
     fn downstreams(&self) -> Figure {
-        const BESIDE: usize = 3;
-        let (plots, axis) = rows::downstreams(self.runs);
-        let mut plots = plots.into_iter().flatten().peekable();
-        let across = if self.runs.len() == 1 {
-            BESIDE
-        } else {
-            self.runs.len()
+        let (across, steps) = match self.runs {
+            [_] => (3, 150),
+            _ => (self.runs.len(), 200),
         };
+        let plots = rows::downstreams(self.runs, steps);
+        let all = rows::common_axis(&plots);
+        let mut plots = plots.into_iter().peekable();
         let mut rows = Vec::new();
         while plots.peek().is_some() {
+            let plots: Vec<_> = plots.by_ref().take(across).collect();
             rows.push(Row {
                 heading: String::new(),
-                keys: if rows.is_empty() {
-                    rows::downstream_keys()
-                } else {
-                    Vec::new()
+                keys: match rows.is_empty() {
+                    true => rows::downstream_keys(),
+                    false => Vec::new(),
                 },
-                axis: axis.clone(),
+                axis: match self.runs {
+                    [_] => all.clone(),
+                    _ => rows::common_axis(&plots),
+                },
                 height: 90.0,
-                plots: plots.by_ref().take(across).collect(),
+                plots,
             });
         }
         let figure = self.figure("downstreams", rows);
         Figure {
-            columns: match self.runs.len() {
-                1 => vec![String::new(); BESIDE],
+            columns: match self.runs {
+                [_] => vec![String::new(); across],
                 _ => figure.columns,
             },
             ..figure

@@ -44,19 +44,19 @@ impl Axis {
 
     /// Times: linear, or logarithmic if the longest is so much longer than the usual that the
     /// usual could not be read any more.
-    pub(super) fn times(usual: f64, most: f64, ticks: usize) -> Self {
+    pub(super) fn times(least: f64, usual: f64, most: f64, ticks: usize) -> Self {
         let usual = usual.max(SHORTEST);
         if most <= usual * WIDE {
             return Self::linear(most.max(SHORTEST), Unit::Time, ticks);
         }
-        let decade = |value: f64| 10_f64.powf(value.log10().floor());
-        let low = [0.5, 0.2, 0.1]
-            .map(|part| part * 10.0 * decade(usual))
-            .into_iter()
-            .find(|low| *low <= usual / 1.5)
-            .unwrap_or(decade(usual) / 2.0);
-        let high = round_up(most);
-        let all = (-4..6).flat_map(|n| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(n)));
+        let (low, high) = (round_down(least.max(SHORTEST) * 0.99), round_up(most));
+        // Of more than two decades, each second tick would be in the way of the next.
+        let digits: &[f64] = if high / low > 200.0 {
+            &[1.0]
+        } else {
+            &[1.0, 2.0, 5.0]
+        };
+        let all = (-4..6).flat_map(|n| digits.iter().map(move |digit| digit * 10_f64.powi(n)));
         let inside = all.filter(|value| (low * 0.999..=high * 1.001).contains(value));
         Self {
             low,
@@ -129,6 +129,11 @@ fn round_up(value: f64) -> f64 {
         .unwrap_or(value)
 }
 
+/// The last 1, 2 or 5 times a power of ten.
+fn round_down(value: f64) -> f64 {
+    1.0 / round_up(1.0 / value)
+}
+
 fn written(value: f64, unit: Unit) -> String {
     let rounded = |value: f64| (value * 1000.0).round() / 1000.0;
     match unit {
@@ -154,8 +159,8 @@ mod tests {
         assert_eq!(texts(&axis), ["0/s", "100/s", "200/s", "300/s"]);
         let axis = Axis::linear(0.3, Unit::Time, 4);
         assert_eq!(texts(&axis), ["0 ms", "100 ms", "200 ms", "300 ms"]);
-        let axis = Axis::linear(1.0, Unit::Share, 4);
-        assert_eq!(texts(&axis), ["0%", "25%", "50%", "75%", "100%"]);
+        let axis = Axis::linear(1.0, Unit::Share, 2);
+        assert_eq!(texts(&axis), ["0%", "50%", "100%"]);
         let axis = Axis::linear(1.0, Unit::Number, 4);
         assert_eq!(texts(&axis), ["0", "1"]);
     }
@@ -165,19 +170,21 @@ mod tests {
         let axis = Axis::linear(0.0, Unit::PerSecond, 4);
         assert_eq!(texts(&axis), ["0/s", "1/s"]);
         assert!(axis.share(0.0).abs() < 1e-9);
-        assert_eq!(texts(&Axis::times(0.0, 0.0, 4)), ["0 ms", "1 ms"]);
+        assert_eq!(texts(&Axis::times(0.0, 0.0, 0.0, 4)), ["0 ms", "1 ms"]);
     }
 
     #[test]
     fn times_of_very_different_length_have_a_logarithmic_axis() {
-        let axis = Axis::times(0.085, 3.2, 4);
+        let axis = Axis::times(0.06, 0.085, 3.2, 4);
         assert_eq!(
             texts(&axis),
             ["50 ms", "100 ms", "200 ms", "500 ms", "1 s", "2 s", "5 s"]
         );
         assert!(axis.share(0.0).abs() < 1e-9);
         assert!((axis.share(5.0) - 1.0).abs() < 1e-9);
-        assert_eq!(Axis::times(0.085, 0.3, 4).remark(), "");
+        let axis = Axis::times(0.0, 0.085, 3.2, 4);
+        assert_eq!(texts(&axis), ["1 ms", "10 ms", "100 ms", "1 s"]);
+        assert_eq!(Axis::times(0.0, 0.085, 0.3, 4).remark(), "");
     }
 
     #[test]

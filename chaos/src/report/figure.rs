@@ -10,16 +10,15 @@ use maud::{Markup, html};
 use super::axis::Axis;
 use super::hardship::Span;
 use super::label::{self, Anchor, Area, SIZE, fitted, number};
+use super::lanes::{LANE, Lanes};
 use super::plot::Plot;
 
 const WIDTH: f64 = 1120.0;
 const RIGHT: f64 = 24.0;
-const BETWEEN_COLUMNS: f64 = 30.0;
+const BETWEEN_COLUMNS: f64 = 44.0;
 const BETWEEN_ROWS: f64 = 16.0;
 /// A line of text with its leading.
 const LINE: f64 = 18.0;
-/// Spans that get a lane of their own above the plots.
-const MOST_LANES: usize = 12;
 
 const STYLE: &str = "\
 .plot text{font-family:sans-serif;font-size:12px;fill:#222}\
@@ -32,6 +31,7 @@ const STYLE: &str = "\
 .plot .axis{stroke:#777}\
 .plot .shade{fill:#000;fill-opacity:.07}\
 .plot .lane{fill:#000;fill-opacity:.16}\
+.plot .load{fill:#0072b2;fill-opacity:.18}\
 .plot .edge{stroke:#000;stroke-opacity:.45;stroke-dasharray:2 3}\
 .plot .bound{stroke:#000;stroke-width:1.5;stroke-dasharray:6 3}\
 .plot .missed{stroke-width:3}\
@@ -120,24 +120,14 @@ impl Figure {
 
     /// What happened meanwhile, in words, above where it happened.
     fn lanes(&self, y: &mut f64) -> Markup {
-        let top = *y;
-        let more = self.spans.len().saturating_sub(MOST_LANES);
-        let shown = self.spans.len() - more;
-        let lines = shown + usize::from(more > 0);
-        *y += lines as f64 * LINE + if lines > 0 { 6.0 } else { 0.0 };
         let x = self.time();
-        html! {
-            @for column in 0..self.columns.len() {
-                @let (left, right) = self.column(column);
-                @for (lane, span) in self.spans[..shown].iter().enumerate() {
-                    (draw_lane(span, &x, (left, right), top + lane as f64 * LINE))
-                }
-                @if more > 0 {
-                    (label::text(left, top + shown as f64 * LINE + SIZE, Anchor::Start, "note",
-                        &format!("and {more} more")))
-                }
-            }
-        }
+        let columns =
+            (0..self.columns.len()).map(|column| Lanes::of(&self.spans, &x, self.column(column)));
+        let columns: Vec<Lanes<'_>> = columns.collect();
+        let drawn: Vec<Markup> = columns.iter().map(|lanes| lanes.draw(*y)).collect();
+        let most = columns.iter().map(Lanes::count).max().unwrap_or(0);
+        *y += most as f64 * LANE + if most > 0 { 6.0 } else { 0.0 };
+        html! { @for lanes in &drawn { (lanes) } }
     }
 
     fn time(&self) -> Axis {
@@ -154,7 +144,7 @@ impl Figure {
         });
         let legend = legend(&row.keys, left, y);
         let titled = row.plots.iter().any(|plot| !plot.title.is_empty());
-        let top = *y + if titled { LINE } else { 4.0 };
+        let top = *y + if titled { LINE + 4.0 } else { 4.0 };
         let bottom = top + row.height;
         *y = bottom + LINE + BETWEEN_ROWS;
         let x = self.time();
@@ -178,29 +168,6 @@ impl Figure {
                 }
             }
         }
-    }
-}
-
-/// A bar for each segment; the words in it, behind it or before it, wherever there is room.
-fn draw_lane(span: &Span, x: &Axis, (left, right): (f64, f64), top: f64) -> Markup {
-    let at = |seconds: f64| left + x.share(seconds) * (right - left);
-    let (from, until) = span.ends().map_or((left, left), |(a, b)| (at(a), at(b)));
-    let whole = label::width(&span.label) + 10.0;
-    let inside = span.segments.len() == 1 && whole <= until - from;
-    let (before, after) = (from - left, right - until);
-    let (x, anchor, room) = if inside || until - from > 0.6 * (right - left) {
-        (from + 5.0, Anchor::Start, until - from - 10.0)
-    } else if whole <= after || after >= before {
-        (until + 5.0, Anchor::Start, after - 5.0)
-    } else {
-        (from - 5.0, Anchor::End, before - 5.0)
-    };
-    html! {
-        @for (from, until) in &span.segments {
-            rect class="lane" x=(number(at(*from))) y=(number(top))
-                width=(number((at(*until) - at(*from)).max(1.0))) height=(number(LINE - 3.0)) {}
-        }
-        (label::text(x, top + SIZE - 0.5, anchor, "label", &fitted(&span.label, room)))
     }
 }
 

@@ -96,7 +96,7 @@ mod tests {
         let text = "title = \"t\"\nlength = \"60s\"\n[[load]]\nrate = \"1/s\"\n\
              [[load]]\nrate = \"9/s\"\nfrom = \"5s\"\nuntil = \"6s\"\n\
              [[fault]]\ndownstream = \"pricing\"\nfrom = \"10s\"\nuntil = \"15s\"\nflaps = \"2s\"\n\
-             latency = { lognormal = { p50 = \"80ms\", p99 = \"1500ms\" } }\nworkers = 3\n\
+             latency = { lognormal = { p50 = \"80ms\", p99 = \"120ms\" } }\nworkers = 3\n\
              errors = [{ share = 0.3, kind = { status = 503 } }, { share = 0.1, kind = \"reset\" }]\n";
         let text = Text {
             name: "test.toml".to_owned(),
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(spans[0].label, "load: 9/s of product-page");
         assert_eq!(
             spans[1].label,
-            "pricing: latency lognormal p50 80ms p99 1500ms, 3 workers, 30% status 503, 10% reset, \
+            "pricing: latency lognormal p50 80ms p99 120ms, 3 workers, 30% status 503, 10% reset, \
              on and off every 2s"
         );
         assert_eq!(spans[1].segments, [(10.0, 12.0), (14.0, 15.0)]);

@@ -44,7 +44,10 @@ pub(super) fn page(report: &Report<'_>) -> Markup {
                 h2 { "Downstreams" }
                 (report.downstreams().draw())
                 p.caption {
-                    "All plots have the same axes. A limit far beyond what was in use is not drawn."
+                    "The most in each step. "
+                    @if report.runs.len() > 1 { "Plots beside each other have the same axes. " }
+                    @else { "All plots have the same axes. " }
+                    "A limit far beyond what was in use is not drawn."
                 }
                 h2 { "Pages" }
                 (outcomes(report))

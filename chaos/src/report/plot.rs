@@ -124,10 +124,11 @@ impl Plot {
             } => html! {
                 path class="curve" d=(self.curve(frame, values)) stroke=(colour) stroke-width=(width) {}
             },
-            Mark::Level { value, .. } => {
+            Mark::Level { value, .. } if frame.y.has(*value) => {
                 let y = frame.y(*value);
                 frame.rule("level", (frame.area.0, y), (frame.area.2, y))
             }
+            Mark::Level { .. } => html! {},
         }
     }
 
@@ -174,42 +175,30 @@ impl Plot {
         path
     }
 
+    /// All lines, then all labels on top of them.
     fn expectations(&self, frame: &Frame<'_>) -> Markup {
         let mut places = Places::new(frame.area);
-        let mut label = |text: &str, from: f64, until: f64, y: f64, class: &str| {
-            let place = places.beside(text, from, until, y);
+        let mut label = |text: &str, (from, until): (f64, f64), value: f64, class: &str| {
+            let place = places.beside(text, frame.x(from), frame.x(until), frame.y(value));
             place.map(|(x, baseline)| label::text(x, baseline, Anchor::Start, class, text))
         };
-        let drawn = self.lines.iter().filter(|line| frame.y.has(line.value));
-        let lines: Vec<Markup> = drawn
-            .map(|line| {
-                let (from, until) = (frame.x(line.from), frame.x(line.until));
-                let y = frame.y(line.value);
-                let class = if line.ok { "bound" } else { "bound missed" };
-                html! {
-                    (frame.rule(class, (from, y), (until, y)))
-                    @if let Some(label) = label(&line.label, from, until, y, "label") { (label) }
-                }
-            })
+        let drawn = || self.lines.iter().filter(|line| frame.y.has(line.value));
+        let mut labels: Vec<Markup> = drawn()
+            .filter_map(|line| label(&line.label, (line.from, line.until), line.value, "label"))
             .collect();
-        let levels = self.marks.iter().filter_map(|mark| match mark {
-            Mark::Level { value, label } => Some((*value, label)),
-            Mark::Band { .. } | Mark::Curve { .. } => None,
-        });
-        let levels: Vec<Markup> = levels
-            .filter_map(|(value, text)| {
-                label(
-                    text,
-                    frame.area.0,
-                    frame.area.2,
-                    frame.y(value),
-                    "label limit",
-                )
-            })
-            .collect();
+        for mark in &self.marks {
+            if let Mark::Level { value, label: text } = mark
+                && frame.y.has(*value)
+            {
+                labels.extend(label(text, (0.0, f64::MAX), *value, "label limit"));
+            }
+        }
         html! {
-            @for line in &lines { (line) }
-            @for level in &levels { (level) }
+            @for line in drawn() {
+                @let (from, until, y) = (frame.x(line.from), frame.x(line.until), frame.y(line.value));
+                (frame.rule(if line.ok { "bound" } else { "bound missed" }, (from, y), (until, y)))
+            }
+            @for label in &labels { (label) }
         }
     }
 }

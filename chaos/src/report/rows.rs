@@ -215,6 +215,7 @@ pub(super) fn times(runs: &[Run<'_>], page: Option<PageId>) -> Row {
     let medians = curves.iter().flat_map(|curves| curves[3].iter().flatten());
     let usual = medians.copied().reduce(f64::min);
     let measured = curves.iter().flatten().flatten().flatten().copied();
+    let least = measured.clone().fold(f64::MAX, f64::min);
     let most = most(measured, values(&plots).chain(levels(&plots)));
     let keys = QUANTILES.iter().enumerate().filter(|(at, _)| seen(*at));
     let keys = keys.map(|(_, (label, colour, ..))| Key {
@@ -225,7 +226,7 @@ pub(super) fn times(runs: &[Run<'_>], page: Option<PageId>) -> Row {
     Row {
         heading: format!("Time to an answer{}", of_page(runs, page)),
         keys: keys.collect::<Vec<_>>().into_iter().rev().collect(),
-        axis: Axis::times(usual.unwrap_or(most), most, 4),
+        axis: Axis::times(least, usual.unwrap_or(most), most, 4),
         height: 180.0,
         plots,
     }
@@ -295,27 +296,27 @@ pub(super) fn downstream_keys() -> Vec<Key> {
     ]
 }
 
-/// Permits in use and pages that wait for them: one plot for each downstream and run, all on one
-/// axis, in the order of the config.
-pub(super) fn downstreams(runs: &[Run<'_>]) -> (Vec<Vec<Plot>>, Axis) {
-    let count = runs[0].scenario.config.downstreams.len();
-    let plots: Vec<Vec<Plot>> = (0..count)
-        .map(|at| {
-            runs.iter()
-                .map(|run| downstream(run, DownstreamId(at)))
-                .collect()
-        })
-        .collect();
-    let marks = || plots.iter().flatten().flat_map(|plot| &plot.marks);
-    let limits = plots.iter().flat_map(|plots| levels(plots));
-    let most = most(marks().filter_map(highest), limits);
-    let axis = Axis::linear(most, Unit::Number, 3);
-    (plots, axis)
+/// Permits in use and pages that wait for them: one plot for each downstream and run, in the order
+/// of the config.
+pub(super) fn downstreams(runs: &[Run<'_>], steps: u32) -> Vec<Plot> {
+    let ids = (0..runs[0].scenario.config.downstreams.len()).map(DownstreamId);
+    ids.flat_map(|id| runs.iter().map(move |run| downstream(run, id, steps)))
+        .collect()
 }
 
-fn downstream(run: &Run<'_>, id: DownstreamId) -> Plot {
+/// One axis for these plots.
+pub(super) fn common_axis(plots: &[Plot]) -> Axis {
+    let marks = plots.iter().flat_map(|plot| &plot.marks);
+    Axis::linear(
+        most(marks.filter_map(highest), levels(plots)),
+        Unit::Number,
+        3,
+    )
+}
+
+fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
     let config = &run.scenario.config.downstreams[id.0];
-    let steps = Steps::new(run.scenario.length, SLICE_STEPS);
+    let steps = Steps::new(run.scenario.length, steps);
     let most = |of: fn(&crate::record::DownstreamSlice) -> f64| {
         steps.most(run.record, |slice| {
             slice.downstreams.get(id.0).map_or(0.0, of)

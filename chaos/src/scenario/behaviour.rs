@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use fixtures::{Behaviour, ErrorShare, Latency};
 use gateway::config::Problem;
 use gateway::config::reading::{Kind, Raw, Section, key};
+use gateway::config::units::show_duration;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use toml::Value;
@@ -36,11 +37,14 @@ impl Change {
     }
 }
 
-/// What changes, in words: `latency fixed 1500ms, 30% reset`.
+/// What changes, in words: `latency 1500ms, 30% reset`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let latency = self.latency.as_ref();
-        let latency = latency.map(|latency| format!("latency {}", words(&json!(latency))));
+        let latency = latency.map(|latency| match latency {
+            Latency::Fixed(time) => format!("latency {}", show_duration(*time)),
+            other => format!("latency {}", words(&json!(other))),
+        });
         let workers = self.workers.map(|workers| format!("{workers} workers"));
         let errors = self.errors.as_ref().map(|errors| {
             let shown = errors.iter().map(|e| {
