@@ -64,17 +64,13 @@ impl Runs {
         Self(configs.iter().map(run).collect())
     }
 
-    fn report<T>(&self, look: impl FnOnce(&Report<'_>) -> T) -> T {
+    fn report<T>(&self, look: impl for<'a> FnOnce(&Report<'a>) -> T) -> T {
         let base = load_text("base", &default_config().text, &[]).unwrap();
-        let run = |(name, scenario, rehearsal)| Run {
+        let each = self.0.iter().map(|(name, scenario, rehearsal)| Run {
             name,
             scenario,
             record: &rehearsal.record,
             verdict: &rehearsal.verdict,
-        };
-        let each = self.0.iter().map(|(name, scenario, rehearsal)| {
-            let all: (&str, &Scenario, &Rehearsal) = (name, scenario, rehearsal);
-            run(all)
         });
         let runs: Vec<Run<'_>> = each.collect();
         look(&Report {
@@ -82,6 +78,14 @@ impl Runs {
             base: ("<config>.toml", &base.effective),
             runs: &runs,
         })
+    }
+
+    fn html(&self) -> String {
+        self.report(|report| report.html())
+    }
+
+    fn svgs(&self) -> Vec<(&'static str, String)> {
+        self.report(|report| report.svgs())
     }
 }
 
@@ -103,7 +107,7 @@ fn as_xml(html: &str) -> String {
     parts.collect()
 }
 
-/// All text and all attributes, with no markup.
+/// All text, without markup.
 fn words(document: &roxmltree::Document<'_>) -> String {
     let texts = document.descendants().filter_map(|node| node.text());
     texts.collect::<Vec<_>>().join("\n")
@@ -111,7 +115,10 @@ fn words(document: &roxmltree::Document<'_>) -> String {
 
 #[test]
 fn the_same_run_gives_the_same_bytes() {
-    let bytes = || Runs::of(ODD, &[&default()]).report(|report| (report.html(), report.svgs()));
+    let bytes = || {
+        let runs = Runs::of(ODD, &[&default()]);
+        (runs.html(), runs.svgs())
+    };
     assert_eq!(bytes(), bytes());
 }
 
@@ -122,14 +129,16 @@ fn html_and_svg_are_well_formed_whatever_the_texts_and_load_nothing() {
         Runs::of(ODD, &[&default(), &tight()]),
         Runs::of(EMPTY, &[&default()]),
     ] {
-        let mut documents = runs.report(Report::svgs);
-        documents.push(("html", as_xml(&runs.report(Report::html))));
+        let mut documents = runs.svgs();
+        documents.push(("html", as_xml(&runs.html())));
         for (name, text) in &documents {
             let document = roxmltree::Document::parse(text);
             let document = document.unwrap_or_else(|error| panic!("{name}: {error}"));
             for node in document.descendants() {
                 let tag = node.tag_name().name();
-                let loading = ["script", "img", "image", "link", "iframe", "use", "a", "base"];
+                let loading = [
+                    "script", "img", "image", "link", "iframe", "use", "a", "base",
+                ];
                 assert!(!loading.contains(&tag), "{name} has <{tag}>");
                 for attribute in node.attributes() {
                     let (key, value) = (attribute.name(), attribute.value());
@@ -137,7 +146,10 @@ fn html_and_svg_are_well_formed_whatever_the_texts_and_load_nothing() {
                     assert!(!value.contains("://"), "{name}: {key}={value}");
                 }
                 let style = node.text().filter(|_| tag == "style").unwrap_or_default();
-                assert!(!style.contains("url(") && !style.contains("@import"), "{style}");
+                assert!(
+                    !style.contains("url(") && !style.contains("@import"),
+                    "{style}"
+                );
             }
         }
     }
@@ -146,7 +158,7 @@ fn html_and_svg_are_well_formed_whatever_the_texts_and_load_nothing() {
 #[test]
 fn every_figure_of_the_verdict_is_there_and_every_key_that_differs() {
     let runs = Runs::of(ODD, &[&default(), &tight()]);
-    let html = as_xml(&runs.report(Report::html));
+    let html = as_xml(&runs.html());
     let document = roxmltree::Document::parse(&html).unwrap();
     let words = words(&document);
     for (_, _, rehearsal) in &runs.0 {
@@ -158,7 +170,10 @@ fn every_figure_of_the_verdict_is_there_and_every_key_that_differs() {
         }
         assert!(words.contains(&format!("{:016x}", rehearsal.record.events.hash)));
     }
-    for line in ["-admission.max_in_flight = 1024", "+admission.max_in_flight = 7"] {
+    for line in [
+        "-admission.max_in_flight = 1024",
+        "+admission.max_in_flight = 7",
+    ] {
         assert!(words.contains(line), "{line} is missing");
     }
     assert!(words.contains("chaos run 'odd & even.toml' --seed 1"));
@@ -168,7 +183,7 @@ fn every_figure_of_the_verdict_is_there_and_every_key_that_differs() {
 #[test]
 fn all_that_is_drawn_lies_within_the_drawing() {
     let runs = Runs::of(ODD, &[&default(), &tight()]);
-    for (name, svg) in runs.report(Report::svgs) {
+    for (name, svg) in runs.svgs() {
         let document = roxmltree::Document::parse(&svg).unwrap();
         let size = document.root_element().attribute("viewBox").unwrap();
         let size: Vec<f64> = size.split(' ').map(|part| part.parse().unwrap()).collect();
@@ -187,7 +202,7 @@ fn all_that_is_drawn_lies_within_the_drawing() {
 
 #[test]
 fn a_downstream_without_a_bulkhead_says_so_and_what_has_no_data_has_a_note() {
-    let svgs = Runs::of(EMPTY, &[&default()]).report(Report::svgs);
+    let svgs = Runs::of(EMPTY, &[&default()]).svgs();
     let find = |name: &str| {
         let svg = svgs.iter().find(|(each, _)| *each == name);
         svg.map(|(_, svg)| svg.as_str()).unwrap_or_default()

@@ -50,8 +50,8 @@ impl Axis {
             return Self::linear(most.max(SHORTEST), Unit::Time, ticks);
         }
         let (low, high) = (round_down(least.max(SHORTEST) * 0.99), round_up(most));
-        // Of more than two decades, each second tick would be in the way of the next.
-        let digits: &[f64] = if high / low > 200.0 {
+        // Of so many decades, ticks in between would be in each other's way.
+        let digits: &[f64] = if high / low > 600.0 {
             &[1.0]
         } else {
             &[1.0, 2.0, 5.0]

@@ -163,11 +163,21 @@ impl Figure {
                 }
                 (plot.draw(Area(left, top, right, bottom), &x, &row.axis, &self.spans))
                 @for (at, text) in &x.ticks {
-                    (label::text(left + x.share(*at) * (right - left), bottom + SIZE + 3.0,
-                        Anchor::Middle, "tick", text))
+                    (tick_of_time(x.share(*at), text, (left, right), bottom + SIZE + 3.0))
                 }
             }
         }
+    }
+}
+
+/// Below its place; the last one no further to the right than the next column allows.
+fn tick_of_time(share: f64, text: &str, (left, right): (f64, f64), y: f64) -> Markup {
+    /// How far a tick may stick out.
+    const OUT: f64 = 8.0;
+    let x = left + share * (right - left);
+    match x + label::width(text) / 2.0 > right + OUT {
+        true => label::text(right + OUT, y, Anchor::End, "tick", text),
+        false => label::text(x, y, Anchor::Middle, "tick", text),
     }
 }
 

@@ -1,16 +1,20 @@
 //! Which quantities a report shows: each as a row of plots, one for each run, on one axis.
 
-use gateway::config::{DownstreamId, PageId};
-use gateway::telemetry::names::PageOutcome;
+mod bulkheads;
+mod times;
+
+use gateway::config::PageId;
+
+pub(super) use self::bulkheads::{common_axis, downstream_keys, downstreams};
+pub(super) use self::times::times;
 
 use super::Run;
 use super::axis::Axis;
 use super::bounds;
 use super::colour;
 use super::figure::{Key, Row};
-use super::plot::{Line, Mark, Plot};
-use super::series::{Ending, Steps, good, quantile, rates};
-use crate::record::PageEnd;
+use super::plot::{Mark, Plot};
+use super::series::{Ending, Steps, good, rates};
 use crate::scenario::{Metric, Unit};
 
 /// Pages are counted in at most so many steps: enough pages in each for a percentile.
@@ -131,107 +135,6 @@ pub(super) fn share_of_good(runs: &[Run<'_>], page: Option<PageId>) -> Row {
     }
 }
 
-/// One curve of [`times`]: what it is, its colour, its share and whose.
-type Quantile = (&'static str, &'static str, f64, f64, fn(&PageEnd) -> bool);
-
-const QUANTILES: [Quantile; 4] = [
-    (
-        "slowest answer of any kind",
-        colour::SLOWEST,
-        1.2,
-        1.0,
-        |page| page.outcome != PageOutcome::Cancelled,
-    ),
-    (
-        "p99 of refusals for load",
-        colour::REFUSED,
-        1.6,
-        0.99,
-        |page| page.outcome == PageOutcome::Shed,
-    ),
-    (
-        "p99 of pages served",
-        colour::P99,
-        2.0,
-        0.99,
-        PageEnd::is_served,
-    ),
-    (
-        "p50 of pages served",
-        colour::P50,
-        2.0,
-        0.5,
-        PageEnd::is_served,
-    ),
-];
-
-/// How long pages took.
-pub(super) fn times(runs: &[Run<'_>], page: Option<PageId>) -> Row {
-    let curves = |run: &Run<'_>| {
-        let steps = Steps::new(run.scenario.length, PAGE_STEPS);
-        let pages = steps.pages(run.record, page);
-        QUANTILES.map(|(.., share, wanted)| quantile(&pages, share, wanted))
-    };
-    let curves: Vec<[Vec<Option<f64>>; 4]> = runs.iter().map(curves).collect();
-    let seen = |at: usize| {
-        curves
-            .iter()
-            .any(|curves| curves[at].iter().any(Option::is_some))
-    };
-    let plot = |(run, curves): (&Run<'_>, &[Vec<Option<f64>>; 4])| {
-        let curves = QUANTILES.iter().zip(curves);
-        let mut marks: Vec<Mark> = curves
-            .map(|((_, colour, width, ..), values)| Mark::Curve {
-                colour,
-                width: *width,
-                values: values.clone(),
-            })
-            .collect();
-        let in_time = run
-            .scenario
-            .in_time(page.unwrap_or(run.scenario.loads[0].page));
-        marks.extend(in_time.map(|limit| Mark::Level {
-            value: limit.as_secs_f64(),
-            label: format!(
-                "good: within {}",
-                gateway::config::units::show_duration(limit)
-            ),
-        }));
-        let metrics = [
-            Metric::P50,
-            Metric::P99,
-            Metric::Slowest,
-            Metric::RefusalP99,
-        ];
-        Plot {
-            title: String::new(),
-            steps: Steps::new(run.scenario.length, PAGE_STEPS),
-            marks,
-            lines: bounds::lines(run.scenario, run.verdict, &metrics, page),
-            if_empty: "no page was answered",
-        }
-    };
-    let plots: Vec<Plot> = runs.iter().zip(&curves).map(plot).collect();
-    let medians = curves.iter().flat_map(|curves| curves[3].iter().flatten());
-    let usual = medians.copied().reduce(f64::min);
-    let measured = curves.iter().flatten().flatten().flatten().copied();
-    let least = measured.clone().fold(f64::MAX, f64::min);
-    let most = most(measured, values(&plots).chain(levels(&plots)));
-    let keys = QUANTILES.iter().enumerate().filter(|(at, _)| seen(*at));
-    let keys = keys.map(|(_, (label, colour, ..))| Key {
-        label: (*label).to_owned(),
-        colour,
-        filled: false,
-    });
-    Row {
-        heading: format!("Time to an answer{}", of_page(runs, page)),
-        keys: keys.collect::<Vec<_>>().into_iter().rev().collect(),
-        axis: Axis::times(least, usual.unwrap_or(most), most, 4),
-        height: 180.0,
-        plots,
-    }
-}
-
 fn levels(plots: &[Plot]) -> impl Iterator<Item = f64> {
     plots
         .iter()
@@ -275,91 +178,5 @@ fn highest(mark: &Mark) -> Option<f64> {
         Mark::Band { upper, .. } => upper.iter().copied().reduce(f64::max),
         Mark::Curve { values, .. } => values.iter().flatten().copied().reduce(f64::max),
         Mark::Level { .. } => None,
-    }
-}
-
-/// What the curves of [`downstreams`] are, for their legend.
-pub(super) fn downstream_keys() -> Vec<Key> {
-    let key = |label: &str, colour, filled| Key {
-        label: label.to_owned(),
-        colour,
-        filled,
-    };
-    vec![
-        key("permits in use", colour::PERMITS, true),
-        key("pages that wait for a permit", colour::QUEUED, false),
-        key(
-            "calls running, where there is no bulkhead",
-            colour::RUNNING,
-            false,
-        ),
-    ]
-}
-
-/// Permits in use and pages that wait for them: one plot for each downstream and run, in the order
-/// of the config.
-pub(super) fn downstreams(runs: &[Run<'_>], steps: u32) -> Vec<Plot> {
-    let ids = (0..runs[0].scenario.config.downstreams.len()).map(DownstreamId);
-    ids.flat_map(|id| runs.iter().map(move |run| downstream(run, id, steps)))
-        .collect()
-}
-
-/// One axis for these plots.
-pub(super) fn common_axis(plots: &[Plot]) -> Axis {
-    let marks = plots.iter().flat_map(|plot| &plot.marks);
-    Axis::linear(
-        most(marks.filter_map(highest), levels(plots)),
-        Unit::Number,
-        3,
-    )
-}
-
-fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
-    let config = &run.scenario.config.downstreams[id.0];
-    let steps = Steps::new(run.scenario.length, steps);
-    let most = |of: fn(&crate::record::DownstreamSlice) -> f64| {
-        steps.most(run.record, |slice| {
-            slice.downstreams.get(id.0).map_or(0.0, of)
-        })
-    };
-    let curve = |colour, values| Mark::Curve {
-        colour,
-        width: 1.6,
-        values,
-    };
-    let (limit, marks) = match config.permits {
-        None => {
-            let running = most(|slice| f64::from(slice.running));
-            (
-                "no bulkhead".to_owned(),
-                vec![curve(colour::RUNNING, running)],
-            )
-        }
-        Some(permits) => {
-            let in_use = most(|slice| f64::from(slice.permits));
-            let upper: Vec<f64> = in_use.iter().map(|value| value.unwrap_or(0.0)).collect();
-            let band = Mark::Band {
-                colour: colour::PERMITS,
-                lower: vec![0.0; upper.len()],
-                upper,
-            };
-            let level = Mark::Level {
-                value: f64::from(permits.get()),
-                label: "limit".to_owned(),
-            };
-            let queued = most(|slice| slice.queued as f64);
-            let plural = if permits.get() == 1 { "" } else { "s" };
-            (
-                format!("{permits} permit{plural}"),
-                vec![band, level, curve(colour::QUEUED, queued)],
-            )
-        }
-    };
-    Plot {
-        title: format!("{}: {limit}", config.name),
-        steps,
-        marks,
-        lines: Vec::<Line>::new(),
-        if_empty: "not used",
     }
 }

@@ -60,7 +60,7 @@ impl Ending {
             Self::Complete => "complete",
             Self::Partial => "partial: without an optional part",
             Self::TooSlow => "served, but too late to be good",
-            Self::Shed => "refused for load",
+            Self::Shed => "refused: load, or drain",
             Self::Quota => "refused: client over its quota",
             Self::Late => "lost: out of time",
             Self::Failed => "lost: a part failed",

@@ -41,9 +41,11 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let latency = self.latency.as_ref();
-        let latency = latency.map(|latency| match latency {
-            Latency::Fixed(time) => format!("latency {}", show_duration(*time)),
-            other => format!("latency {}", words(&json!(other))),
+        let latency = latency.map(|latency| {
+            if let Latency::Fixed(time) = latency {
+                return format!("latency {}", show_duration(*time));
+            }
+            format!("latency {}", words(&json!(latency)))
         });
         let workers = self.workers.map(|workers| format!("{workers} workers"));
         let errors = self.errors.as_ref().map(|errors| {

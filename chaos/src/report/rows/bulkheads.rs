@@ -1,0 +1,99 @@
+//! Permits in use and the pages that wait for them.
+
+use gateway::config::DownstreamId;
+
+use super::{highest, levels, most};
+use crate::record::DownstreamSlice;
+use crate::report::Run;
+use crate::report::axis::Axis;
+use crate::report::colour;
+use crate::report::figure::Key;
+use crate::report::plot::{Mark, Plot};
+use crate::report::series::Steps;
+use crate::scenario::Unit;
+
+/// What the curves of [`downstreams`] are, for their legend.
+pub(in crate::report) fn downstream_keys() -> Vec<Key> {
+    let key = |label: &str, colour, filled| Key {
+        label: label.to_owned(),
+        colour,
+        filled,
+    };
+    vec![
+        key("permits in use", colour::PERMITS, true),
+        key("pages that wait for a permit", colour::QUEUED, false),
+        key(
+            "calls running, where there is no bulkhead",
+            colour::RUNNING,
+            false,
+        ),
+    ]
+}
+
+/// Permits in use and pages that wait for them: one plot for each downstream and run, in the order
+/// of the config.
+pub(in crate::report) fn downstreams(runs: &[Run<'_>], steps: u32) -> Vec<Plot> {
+    let ids = (0..runs[0].scenario.config.downstreams.len()).map(DownstreamId);
+    ids.flat_map(|id| runs.iter().map(move |run| downstream(run, id, steps)))
+        .collect()
+}
+
+/// One axis for these plots.
+pub(in crate::report) fn common_axis(plots: &[Plot]) -> Axis {
+    let marks = plots.iter().flat_map(|plot| &plot.marks);
+    Axis::linear(
+        most(marks.filter_map(highest), levels(plots)),
+        Unit::Number,
+        3,
+    )
+}
+
+fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
+    let config = &run.scenario.config.downstreams[id.0];
+    let steps = Steps::new(run.scenario.length, steps);
+    let most = |of: fn(&DownstreamSlice) -> f64| {
+        steps.most(run.record, |slice| {
+            slice.downstreams.get(id.0).map_or(0.0, of)
+        })
+    };
+    let curve = |colour, values| Mark::Curve {
+        colour,
+        width: 1.6,
+        values,
+    };
+    let (limit, marks) = match config.permits {
+        None => {
+            let running = most(|slice| f64::from(slice.running));
+            (
+                "no bulkhead".to_owned(),
+                vec![curve(colour::RUNNING, running)],
+            )
+        }
+        Some(permits) => {
+            let in_use = most(|slice| f64::from(slice.permits));
+            let upper: Vec<f64> = in_use.iter().map(|value| value.unwrap_or(0.0)).collect();
+            let band = Mark::Band {
+                colour: colour::PERMITS,
+                lower: vec![0.0; upper.len()],
+                upper,
+            };
+            let level = Mark::Level {
+                value: f64::from(permits.get()),
+                label: "limit".to_owned(),
+            };
+            let queued = most(|slice| slice.queued as f64);
+            let plural = if permits.get() == 1 { "" } else { "s" };
+            (
+                format!("{permits} permit{plural}"),
+                vec![band, level, curve(colour::QUEUED, queued)],
+            )
+        }
+    };
+    Plot {
+        title: format!("{}: {limit}", config.name),
+        steps,
+        marks,
+        lines: Vec::new(),
+        if_empty: "not used",
+    }
+}
