@@ -8,8 +8,8 @@ use chaos::scenario::{Scenario, Text};
 use gateway::config::load_text;
 
 const ODD: &str = r#"
-title = "a < b & \"c\" </title><script>alert(1)</script>\u0001"
-about = "</style><img src=x onerror=alert(1)>"
+title = "a < b & \"c\" </title><script>alert(1)</script>"
+about = "</style><img src=x onerror=alert(1)>\u0001"
 length = "2s"
 [[load]]
 rate = "200/s"
@@ -39,9 +39,9 @@ in_flight_max = "<= 1.5x"
 recovery = "<= 500ms"
 "#;
 
-/// Nobody asks for anything in the first half, and nothing is limited.
+/// Over before anybody asks for anything.
 const EMPTY: &str = "title = \"t\"\nlength = \"1s\"\n[config.downstream.pricing]\npermits = 0\n\
-                     [[load]]\nrate = \"1/s\"\nfrom = \"999ms\"\narrivals = \"constant\"\n";
+                     [[load]]\nrate = \"1/s\"\nfrom = \"999ms\"\n";
 
 /// One run for each config.
 struct Runs(Vec<(String, Scenario, Rehearsal)>);
@@ -208,5 +208,49 @@ fn a_downstream_without_a_bulkhead_says_so_and_what_has_no_data_has_a_note() {
         svg.map(|(_, svg)| svg.as_str()).unwrap_or_default()
     };
     assert!(find("downstreams").contains("pricing: no bulkhead"));
-    assert!(find("downstreams").contains("not used"));
+    assert_eq!(find("downstreams").matches("not used").count(), 5);
+    assert!(find("pages").contains("no page was asked for"));
+    assert!(find("times").contains("no page was answered"));
+}
+
+fn chaos(folder: &std::path::Path, args: &[&str]) -> (i32, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_chaos"))
+        .current_dir(folder)
+        .args(args)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(text).unwrap(),
+    )
+}
+
+#[test]
+fn the_command_writes_a_report_for_each_run_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("odd.toml"), ODD).unwrap();
+    std::fs::write(path.join("empty.toml"), EMPTY).unwrap();
+    let (code, out) = chaos(
+        path,
+        &["run", "odd.toml", "--report", "r.html", "--svg", "plots"],
+    );
+    assert_eq!(code, 1, "{out}");
+    assert!(
+        out.contains("report: r.html") && out.contains("6 files in plots"),
+        "{out}"
+    );
+    let html = std::fs::read_to_string(path.join("r.html")).unwrap();
+    assert!(html.contains("chaos run odd.toml --seed 1"));
+    assert!(path.join("plots/odd.overview.svg").exists());
+    let (code, out) = chaos(path, &["run", "odd.toml", "empty.toml", "--report", "all"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(path.join("all/odd.html").exists() && path.join("all/empty.html").exists());
+    let (code, out) = chaos(
+        path,
+        &["run", "odd.toml", "empty.toml", "--report", "r.html"],
+    );
+    assert_eq!(code, 2, "{out}");
+    assert!(out.contains("name a folder"), "{out}");
 }

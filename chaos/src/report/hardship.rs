@@ -2,6 +2,7 @@
 
 use gateway::config::units::show_duration;
 
+use super::label::number;
 use crate::scenario::{Fault, Load, Scenario};
 
 /// Segments of one fault that are drawn; one that flaps more often is drawn as one.
@@ -44,7 +45,7 @@ fn of_load(scenario: &Scenario, load: &Load) -> Span {
     let client = load.client.as_ref();
     let client = client.map_or_else(String::new, |client| format!(" by {}", client.name));
     Span {
-        label: format!("load: {}/s of {page}{client}", load.rate),
+        label: format!("load: {}/s of {page}{client}", number(load.rate)),
         segments: vec![(load.from.as_secs_f64(), load.until.as_secs_f64())],
         shaded: false,
     }

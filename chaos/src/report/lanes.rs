@@ -78,8 +78,9 @@ impl<'a> Bar<'a> {
         let (from, until) = span.ends().map_or((left, left), |(a, b)| (at(a), at(b)));
         let wide = label::width(&span.label) + 10.0;
         let (before, after) = (from - left, right - until);
-        let (start, anchor, room) = if wide <= until - from || until - from > 0.6 * (right - left) {
-            (from + 5.0, Anchor::Start, until - from - 10.0)
+        let inside = until - from;
+        let (start, anchor, room) = if wide <= inside || inside >= before.max(after) {
+            (from + 5.0, Anchor::Start, inside - 10.0)
         } else if wide <= after || after >= before {
             (until + 5.0, Anchor::Start, after - 5.0)
         } else {
@@ -108,11 +109,15 @@ impl<'a> Bar<'a> {
             "lane load"
         };
         html! {
-            @for (from, until) in &self.segments {
-                rect class=(class) x=(number(*from)) y=(number(top))
-                    width=(number((until - from).max(1.0))) height=(number(LANE - 3.0)) {}
+            g {
+                // All words, where there is no room for them, are shown to a pointer that rests here.
+                title { (self.span.label) }
+                @for (from, until) in &self.segments {
+                    rect class=(class) x=(number(*from)) y=(number(top))
+                        width=(number((until - from).max(1.0))) height=(number(LANE - 3.0)) {}
+                }
+                (label::text(*start, top + SIZE - 0.5, *anchor, "label", words))
             }
-            (label::text(*start, top + SIZE - 0.5, *anchor, "label", words))
         }
     }
 }

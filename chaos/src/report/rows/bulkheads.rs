@@ -89,10 +89,11 @@ fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
             )
         }
     };
+    let used = marks.iter().filter_map(highest).any(|most| most > 0.0);
     Plot {
         title: format!("{}: {limit}", config.name),
         steps,
-        marks,
+        marks: if used { marks } else { Vec::new() },
         lines: Vec::new(),
         if_empty: "not used",
     }
