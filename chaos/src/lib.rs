@@ -2,7 +2,7 @@
 //!
 //! Reading order: a [`scenario`] says what happens and what must hold; [`simulated`] plays it with
 //! the gateway's own code on a paused clock; what happened is a [`record`]; [`verdict`] holds it
-//! against the expectations; [`run`] does all of that for a terminal.
+//! against the expectations; [`run`] does all of that for a terminal, [`report`] for a browser.
 //!
 //! On sockets: [`load`] offers requests on a fixed schedule and reports how each of them ended;
 //! [`proc`] runs the gateway and the fakes as child processes; [`http`] talks to their control and

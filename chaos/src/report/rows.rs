@@ -59,24 +59,12 @@ pub(super) fn pages(runs: &[Run<'_>], page: Option<PageId>) -> Row {
                 .any(|rates| rates[*at].iter().any(|rate| *rate > 0.0))
         })
         .collect();
-    let plot = |(run, rates): (&Run<'_>, &Vec<Vec<f64>>)| {
-        let steps = Steps::new(run.scenario.length, PAGE_STEPS);
-        let mut lower = vec![0.0; steps.count()];
-        let bands = seen.iter().map(|at| {
-            let upper: Vec<f64> = lower.iter().zip(&rates[*at]).map(|(a, b)| a + b).collect();
-            Mark::Band {
-                colour: colour::of(Ending::ALL[*at]),
-                lower: std::mem::replace(&mut lower, upper.clone()),
-                upper,
-            }
-        });
-        Plot {
-            title: String::new(),
-            steps,
-            marks: bands.collect(),
-            lines: bounds::lines(run.scenario, run.verdict, &[Metric::Goodput], page),
-            if_empty: "no page was asked for",
-        }
+    let plot = |(run, rates): (&Run<'_>, &Vec<Vec<f64>>)| Plot {
+        title: String::new(),
+        steps: Steps::new(run.scenario.length, PAGE_STEPS),
+        marks: stack(rates, &seen),
+        lines: bounds::lines(run.scenario, run.verdict, &[Metric::Goodput], page),
+        if_empty: "no page was asked for",
     };
     let plots: Vec<Plot> = runs.iter().zip(&rates).map(plot).collect();
     let tops = rates.iter().flat_map(|rates| {
@@ -98,6 +86,21 @@ pub(super) fn pages(runs: &[Run<'_>], page: Option<PageId>) -> Row {
         height: 200.0,
         plots,
     }
+}
+
+/// The endings on top of each other, those at these places in [`Ending::ALL`].
+fn stack(rates: &[Vec<f64>], seen: &[usize]) -> Vec<Mark> {
+    let mut lower = vec![0.0; rates.first().map_or(0, Vec::len)];
+    let band = |at: &usize| {
+        let sums = lower.iter().zip(&rates[*at]).map(|(a, b)| a + b);
+        let upper: Vec<f64> = sums.collect();
+        Mark::Band {
+            colour: colour::of(Ending::ALL[*at]),
+            lower: std::mem::replace(&mut lower, upper.clone()),
+            upper,
+        }
+    };
+    seen.iter().map(band).collect()
 }
 
 fn values(plots: &[Plot]) -> impl Iterator<Item = f64> {

@@ -1,5 +1,7 @@
 //! Permits in use and the pages that wait for them.
 
+use std::num::NonZeroU32;
+
 use gateway::config::DownstreamId;
 
 use super::{highest, levels, most};
@@ -56,12 +58,7 @@ fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
             slice.downstreams.get(id.0).map_or(0.0, of)
         })
     };
-    let curve = |colour, values| Mark::Curve {
-        colour,
-        width: 1.6,
-        values,
-    };
-    let (limit, marks) = match config.permits {
+    let (limit, marks) = match config.permits.map(NonZeroU32::get) {
         None => {
             let running = most(|slice| f64::from(slice.running));
             (
@@ -71,22 +68,14 @@ fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
         }
         Some(permits) => {
             let in_use = most(|slice| f64::from(slice.permits));
-            let upper: Vec<f64> = in_use.iter().map(|value| value.unwrap_or(0.0)).collect();
-            let band = Mark::Band {
-                colour: colour::PERMITS,
-                lower: vec![0.0; upper.len()],
-                upper,
-            };
-            let level = Mark::Level {
-                value: f64::from(permits.get()),
+            let queued = most(|slice| slice.queued as f64);
+            let limit = Mark::Level {
+                value: f64::from(permits),
                 label: "limit".to_owned(),
             };
-            let queued = most(|slice| slice.queued as f64);
-            let plural = if permits.get() == 1 { "" } else { "s" };
-            (
-                format!("{permits} permit{plural}"),
-                vec![band, level, curve(colour::QUEUED, queued)],
-            )
+            let plural = if permits == 1 { "" } else { "s" };
+            let marks = vec![filled(&in_use), limit, curve(colour::QUEUED, queued)];
+            (format!("{permits} permit{plural}"), marks)
         }
     };
     let used = marks.iter().filter_map(highest).any(|most| most > 0.0);
@@ -96,5 +85,21 @@ fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
         marks: if used { marks } else { Vec::new() },
         lines: Vec::new(),
         if_empty: "not used",
+    }
+}
+
+fn curve(colour: &'static str, values: Vec<Option<f64>>) -> Mark {
+    Mark::Curve {
+        colour,
+        width: 1.6,
+        values,
+    }
+}
+
+fn filled(in_use: &[Option<f64>]) -> Mark {
+    Mark::Band {
+        colour: colour::PERMITS,
+        lower: vec![0.0; in_use.len()],
+        upper: in_use.iter().map(|value| value.unwrap_or(0.0)).collect(),
     }
 }
