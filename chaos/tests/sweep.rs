@@ -89,20 +89,14 @@ fn a_case_is_files_that_anybody_can_run_and_repeats_what_was_swept() {
     assert!(out.contains(&hash), "{hash} is not in {out}");
 }
 
-/// How many of the seeds find a gateway that is broken so, and what the first of them says.
-fn found(control: NegativeControl) -> (usize, String) {
+/// Plays a gateway that is broken so, and looks for what was said of it.
+fn is_found(control: NegativeControl, as_what: &str) {
     let broken = |config: &_| Admission::broken(config, control);
     let play = |seed| Case::of(seed).play(&Watch::NOBODY, &broken);
     let played = each_seed(SEEDS, play, &|_| {}).unwrap();
-    let mut told = played.iter().filter_map(|one| one.broken.first());
-    let first = told.next().cloned().unwrap_or_default();
-    (usize::from(!first.is_empty()) + told.count(), first)
-}
-
-fn is_found(control: NegativeControl, as_what: &str) {
-    let (seeds, first) = found(control);
-    assert!(seeds > 0, "no seed finds {control:?}");
-    assert!(first.contains(as_what), "{first}");
+    let told: Vec<&String> = played.iter().flat_map(|one| &one.broken).collect();
+    let is_it = told.iter().any(|what| what.contains(as_what));
+    assert!(is_it, "{as_what} is not in {told:#?}");
 }
 
 #[test]

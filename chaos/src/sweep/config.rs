@@ -90,7 +90,7 @@ fn downstream(draw: &mut Draw, name: &str, required: u64, text: &mut String) {
     let permits = match draw.one_of(&["none", "tiny", "tiny", "some", "some", "huge"]) {
         "none" => 0,
         "tiny" => draw.between(least, least + 2),
-        "some" => draw.between(least, least + 60),
+        "some" => draw.between(least, least + 30),
         _ => 100_000,
     };
     // A port that nothing is asked at: there are no sockets in simulated time.
@@ -115,12 +115,13 @@ fn page(draw: &mut Draw, name: &str, parts: &[Part], downstreams: &[String], tex
         or_none(deadline)
     );
     let around = deadline.unwrap_or(300) * 3 / 2;
-    line!(
-        text,
-        "max_wait = \"{}ms\"\nqueue = {}",
-        draw.ms(0, around),
-        draw.one_of(&[0, 1, 3, 16, 64])
-    );
+    let max_wait = match draw.one_of(&["never", "short", "short", "long"]) {
+        "never" => 0,
+        "short" => draw.ms(1, around),
+        _ => around,
+    };
+    let queue = draw.one_of(&[0, 1, 3, 16, 64]);
+    line!(text, "max_wait = \"{max_wait}ms\"\nqueue = {queue}");
     for (index, part) in parts.iter().enumerate() {
         let timeout = draw.chance(0.4).then(|| draw.ms(5, around));
         line!(

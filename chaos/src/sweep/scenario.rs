@@ -55,7 +55,7 @@ fn behaviour(draw: &mut Draw, text: &mut String) {
 
 /// Coarse seeds have latencies without a spread, so that calls end at the same instants too.
 fn latency(draw: &mut Draw, most: u64) -> String {
-    let usual = draw.ms(1, most);
+    let usual = draw.ms(5, most);
     let slow = usual * draw.between(2, 10);
     let share = draw.one_of(&[0.01, 0.1, 0.5]);
     if draw.is_coarse() {
@@ -103,7 +103,7 @@ fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut Strin
     line!(
         text,
         "rate = \"{}/s\"\narrivals = \"{arrivals}\"",
-        draw.between(5, 400)
+        draw.between(20, 500)
     );
     if draw.chance(0.4) {
         line!(
@@ -112,7 +112,7 @@ fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut Strin
             draw.between(1, 20)
         );
     }
-    let patience = draw.chance(0.4).then(|| draw.ms(5, 600));
+    let patience = draw.chance(0.5).then(|| draw.ms(2, 300));
     line!(text, "patience = \"{}\"", or_none(patience));
     if draw.chance(0.3) {
         line!(
