@@ -69,11 +69,11 @@ macro_rules! line {
 pub(super) use line;
 
 fn gateway_wide(draw: &mut Draw, text: &mut String) {
-    let tickets = draw.one_of(&[1, 4, 30, 200, 1024, 100_000]);
+    let tickets = draw.one_of(&[1, 30, 200, 1024, 1024, 100_000]);
     line!(text, "[server]\ndrain_timeout = \"{}ms\"", draw.ms(0, 3000));
     line!(text, "[admission]\nmax_in_flight = {tickets}");
     line!(text, "[shed]\nstatus = {}", draw.one_of(&[429, 503]));
-    let rate = if draw.chance(0.6) {
+    let rate = if draw.chance(0.75) {
         "none".to_owned()
     } else {
         format!("{}/s", draw.between(1, 200))
@@ -106,7 +106,7 @@ fn downstream(draw: &mut Draw, name: &str, required: u64, text: &mut String) {
 }
 
 fn page(draw: &mut Draw, name: &str, parts: &[Part], downstreams: &[String], text: &mut String) {
-    let deadline = (!draw.chance(0.1)).then(|| draw.ms(20, 1000));
+    let deadline = (!draw.chance(0.1)).then(|| draw.ms(20, 800));
     let reserve = draw.one_of(&[0, 1, 5, 10]).min(deadline.unwrap_or(10) / 2);
     line!(text, "[page.{name}]\npath = \"/{name}/{{id}}\"");
     line!(
@@ -115,12 +115,11 @@ fn page(draw: &mut Draw, name: &str, parts: &[Part], downstreams: &[String], tex
         or_none(deadline)
     );
     let around = deadline.unwrap_or(300) * 3 / 2;
-    let max_wait = match draw.one_of(&["never", "short", "short", "long"]) {
-        "never" => 0,
-        "short" => draw.ms(1, around),
-        _ => around,
+    let (max_wait, queue) = match draw.one_of(&["never", "short", "short", "long", "long"]) {
+        "never" => (0, draw.one_of(&[0, 16])),
+        "short" => (draw.ms(1, around), draw.one_of(&[0, 1, 4, 30])),
+        _ => (around, draw.one_of(&[4, 100, 300])),
     };
-    let queue = draw.one_of(&[0, 1, 3, 16, 64]);
     line!(text, "max_wait = \"{max_wait}ms\"\nqueue = {queue}");
     for (index, part) in parts.iter().enumerate() {
         let timeout = draw.chance(0.4).then(|| draw.ms(5, around));

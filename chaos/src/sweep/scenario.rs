@@ -28,7 +28,7 @@ pub(super) fn draw(seed: u64, shape: &Shape) -> String {
         line!(text, "[downstream.{name}]");
         behaviour(draw, &mut text);
     }
-    for n in 0..draw.between(1, 4) {
+    for n in 0..draw.between(1, 5) {
         load(draw, n, length, &shape.pages, &mut text);
     }
     for _ in 0..draw.between(0, 3) {
@@ -89,7 +89,7 @@ fn errors(draw: &mut Draw, most: f64) -> String {
 }
 
 fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut String) {
-    let (from, until) = span(draw, length, 0.5);
+    let (from, until) = span(draw, length, 0.7);
     let arrivals = if draw.is_coarse() {
         "constant"
     } else {
@@ -103,7 +103,7 @@ fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut Strin
     line!(
         text,
         "rate = \"{}/s\"\narrivals = \"{arrivals}\"",
-        draw.between(20, 500)
+        draw.between(40, 800)
     );
     if draw.chance(0.4) {
         line!(
