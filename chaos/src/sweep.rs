@@ -166,3 +166,35 @@ fn show(played: &[Played], out: &mut dyn Write) -> Result<bool> {
     )?;
     Ok(broken.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(broken: &[&str]) -> (bool, String) {
+        let played = Played {
+            seed: 17,
+            broken: broken.iter().map(|what| (*what).to_owned()).collect(),
+            outcomes: BTreeMap::from([(("complete", ""), 3)]),
+            events: Events::default(),
+        };
+        let mut out = Vec::new();
+        let sound = show(&[played], &mut out).unwrap();
+        (sound, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn what_was_broken_is_told_with_the_command_that_repeats_it() {
+        let (sound, out) = shown(&["at 5ms, page 3: 1 calls outlive their page"]);
+        assert!(!sound);
+        assert!(out.contains("1 calls outlive their page"), "{out}");
+        assert!(out.contains("chaos sweep --seeds 1 --from 17"), "{out}");
+    }
+
+    #[test]
+    fn where_nothing_was_broken_that_is_said() {
+        let (sound, out) = shown(&[]);
+        assert!(sound);
+        assert!(out.contains("all invariants held"), "{out}");
+    }
+}
