@@ -2,7 +2,8 @@
 //!
 //! Reading order: a [`scenario`] says what happens and what must hold; [`simulated`] plays it with
 //! the gateway's own code on a paused clock; what happened is a [`record`]; [`verdict`] holds it
-//! against the expectations; [`run`] does all of that for a terminal, [`report`] for a browser.
+//! against the expectations; [`run`] does all of that for a terminal, [`report`] for a browser,
+//! and [`sweep`] with random scenarios.
 //!
 //! On sockets: [`load`] offers requests on a fixed schedule and reports how each of them ended;
 //! [`proc`] runs the gateway and the fakes as child processes; [`http`] talks to their control and
@@ -16,6 +17,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod simulated;
+pub mod sweep;
 pub mod verdict;
 
 mod clock {

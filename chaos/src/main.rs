@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use chaos::report::{self, Wanted};
 use chaos::run::{self, Rehearsal};
 use chaos::scenario::{SHIPPED, Scenario, Text};
+use chaos::sweep;
 use chaos::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
 use gateway::config::{Report, load_text};
@@ -27,6 +27,8 @@ enum Command {
     List,
     /// Run scenarios in simulated time. Exit 0; 1 when an expectation is missed; 2 for a bad file.
     Run(Run),
+    /// Play random scenarios and check what must always hold. Exit 0; 1 when something did not.
+    Sweep(Sweep),
 }
 
 #[derive(Args)]
@@ -56,11 +58,25 @@ struct Run {
     wanted: Wanted,
 }
 
+#[derive(Args)]
+struct Sweep {
+    /// How many seeds.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX >> 2))]
+    from: u64,
+    /// Play nothing; write the config and the scenario of each seed into this folder, for `chaos run`.
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let result = match Flags::parse().command {
         Command::List => run::list(&mut out).map(|()| true),
         Command::Run(flags) => run_all(&flags, &mut out),
+        Command::Sweep(flags) => sweep_all(&flags, &mut out),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -206,32 +222,20 @@ fn write_events(flags: &Run, run: &Rehearsal) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The verdicts of so many seeds, on all cores: each run has one thread.
+/// The verdicts of so many seeds.
 fn spread(scenario: &Scenario, seeds: u64) -> Result<Vec<Verdict>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicU64::new(0);
-    let work = || {
-        let mut verdicts = Vec::new();
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            if n >= seeds {
-                return Ok(verdicts);
-            }
-            let scenario = scenario.clone().with_seed(scenario.seed.wrapping_add(n));
-            verdicts.push((n, run::rehearse(&scenario, false)?.verdict));
-        }
+    let verdict = |seed| Ok(run::rehearse(&scenario.clone().with_seed(seed), false)?.verdict);
+    let first = scenario.seed;
+    run::each_seed(first..first.saturating_add(seeds), verdict, &|_| {})
+}
+
+fn sweep_all(flags: &Sweep, out: &mut dyn Write) -> Result<bool> {
+    let seeds = flags.from..flags.from + flags.seeds;
+    let Some(folder) = &flags.write else {
+        return sweep::sweep(seeds, out);
     };
-    let mut all: Vec<(u64, Verdict)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| {
-            let ended: Result<Vec<_>> = worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            ended
-        });
-        ended.collect::<Result<Vec<_>>>()
-    })?
-    .concat();
-    all.sort_by_key(|(n, _)| *n);
-    Ok(all.into_iter().map(|(_, verdict)| verdict).collect())
+    for seed in seeds {
+        sweep::Case::of(seed).write(folder)?;
+    }
+    Ok(true)
 }
