@@ -2,7 +2,8 @@
 //!
 //! Reading order: a [`scenario`] says what happens and what must hold; [`simulated`] plays it with
 //! the gateway's own code on a paused clock; what happened is a [`record`]; [`verdict`] holds it
-//! against the expectations; [`run`] does all of that for a terminal.
+//! against the expectations; [`run`] does all of that for a terminal, [`report`] for a browser,
+//! and [`sweep`] with random scenarios.
 //!
 //! The same on sockets: [`live`] runs the gateway and the fakes as processes; [`agree`] tells whether
 //! both worlds say the same; [`by_hand`] makes one fault on fakes that run already.
@@ -18,10 +19,12 @@ pub mod live;
 pub mod load;
 pub mod proc;
 pub mod record;
+pub mod report;
 pub mod run;
 mod sample;
 pub mod scenario;
 pub mod simulated;
+pub mod sweep;
 mod timeline;
 pub mod verdict;
 

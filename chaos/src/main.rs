@@ -3,7 +3,6 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,11 +10,13 @@ use chaos::agree::{self, Pair};
 use chaos::by_hand;
 use chaos::http::Origin;
 use chaos::live::{Interrupted, Programs};
+use chaos::report::{self, Wanted};
 use chaos::run::{self, Rehearsal};
 use chaos::scenario::{Arm, SHIPPED, Scenario, Text};
+use chaos::sweep;
 use chaos::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
-use gateway::config::Report;
+use gateway::config::{Report, load_text};
 
 /// Rehearses hardship: what happens to pages when services, clients or limits misbehave.
 #[derive(Parser)]
@@ -32,6 +33,8 @@ enum Command {
     /// Run scenarios, in simulated time or on sockets. Exit 0; 1 when an expectation is missed; 2 for
     /// a bad file; 130 when interrupted.
     Run(Run),
+    /// Play random scenarios and check what must always hold. Exit 0; 1 when something did not.
+    Sweep(Sweep),
     /// Run scenarios in simulated time and on sockets, and tell how far apart they are. Takes their
     /// length each. Exit 0; 1 when one is too far apart.
     Agree(Agree),
@@ -123,6 +126,21 @@ struct Run {
     live: bool,
     #[command(flatten)]
     programs: ProgramPaths,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+#[derive(Args)]
+struct Sweep {
+    /// How many seeds.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX >> 2))]
+    from: u64,
+    /// Play nothing; write the config and the scenario of each seed into this folder, for `chaos run`.
+    #[arg(long)]
+    write: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -142,6 +160,7 @@ fn main() -> ExitCode {
             say(slow, &mut out)
         }
         Command::Heal { fakes } => say(by_hand::heal(fakes.control), &mut out),
+        Command::Sweep(flags) => sweep_all(&flags, &mut out),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -167,33 +186,30 @@ fn run_all(flags: &Run, out: &mut dyn Write) -> Result<bool> {
         true => shipped.collect(),
         false => flags.scenarios.clone(),
     };
+    flags.wanted.check(names.len())?;
     let mut all_ok = true;
     for (at, name) in names.iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
-        all_ok &= run_one(flags, &run::find(name)?, out)?;
+        all_ok &= run_one(flags, name, out)?;
     }
     Ok(all_ok)
 }
 
-fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
+fn run_one(flags: &Run, name: &str, out: &mut dyn Write) -> Result<bool> {
+    let text = &run::find(name)?;
     let base = match &flags.config {
         Some(path) => run::read(path)?,
         None => run::default_config(),
     };
+    if let Some(path) = &flags.compare {
+        return compare(flags, name, text, [&base, &run::read(path)?], out);
+    }
     let scenario = load(flags, text, &base)?;
     if flags.all && flags.live && scenario.admission == Arm::PartByPart {
         writeln!(out, "{}: in simulated time only", scenario.title)?;
         return Ok(true);
-    }
-    if let Some(path) = &flags.compare {
-        let other = run::read(path)?;
-        let second = load(flags, text, &other)?;
-        let first = play(flags, &scenario)?;
-        let second = play(flags, &second)?;
-        let runs = [(base.name.as_str(), &first), (other.name.as_str(), &second)];
-        return Ok(run::show_both(&scenario, runs, out)?);
     }
     if flags.seeds > 1 {
         return Ok(run::show_spread(
@@ -204,7 +220,80 @@ fn run_one(flags: &Run, text: &Text, out: &mut dyn Write) -> Result<bool> {
     }
     let run = play(flags, &scenario)?;
     write_events(flags, &run)?;
-    Ok(run::show(&scenario, &run, out)?)
+    let ok = run::show(&scenario, &run, out)?;
+    keep(flags, name, [&base, &base], &[(&scenario, &run)], out)?;
+    Ok(ok)
+}
+
+fn compare(
+    flags: &Run,
+    name: &str,
+    text: &Text,
+    configs: [&Text; 2],
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let [before, after] = configs;
+    let scenarios = [load(flags, text, before)?, load(flags, text, after)?];
+    let first = play(flags, &scenarios[0])?;
+    let second = play(flags, &scenarios[1])?;
+    let named = [
+        (before.name.as_str(), &first),
+        (after.name.as_str(), &second),
+    ];
+    let ok = run::show_both(&scenarios[0], named, out)?;
+    let runs = [(&scenarios[0], &first), (&scenarios[1], &second)];
+    keep(flags, name, configs, &runs, out)?;
+    Ok(ok)
+}
+
+/// Writes the report, if one is wanted, and says where it is.
+fn keep(
+    flags: &Run,
+    name: &str,
+    configs: [&Text; 2],
+    runs: &[(&Scenario, &Rehearsal)],
+    out: &mut dyn Write,
+) -> Result<()> {
+    if !flags.wanted.is_any() {
+        return Ok(());
+    }
+    let runs: Vec<report::Run<'_>> = configs
+        .iter()
+        .zip(runs)
+        .map(|(config, (scenario, run))| report::Run {
+            name: &config.name,
+            scenario,
+            record: &run.record,
+            verdict: &run.verdict,
+        })
+        .collect();
+    let report = report::Report {
+        command: &command(flags, name, runs[0].record.seed),
+        base: (
+            &configs[0].name,
+            &load_text(&configs[0].name, &configs[0].text, &[])?.effective,
+        ),
+        runs: &runs,
+    };
+    for written in flags.wanted.write(name, &report)? {
+        writeln!(out, "{written}")?;
+    }
+    Ok(())
+}
+
+/// What runs the same again.
+fn command(flags: &Run, name: &str, seed: u64) -> String {
+    let paths = [("--config", &flags.config), ("--compare", &flags.compare)];
+    let mut words = vec!["chaos".to_owned(), "run".to_owned(), name.to_owned()];
+    for (flag, path) in paths {
+        words.extend(
+            path.iter()
+                .flat_map(|path| [flag.to_owned(), path.display().to_string()]),
+        );
+    }
+    words.extend(flags.live.then(|| "--live".to_owned()));
+    words.extend(["--seed".to_owned(), seed.to_string()]);
+    report::shell(&words)
 }
 
 fn play(flags: &Run, scenario: &Scenario) -> Result<Rehearsal> {
@@ -264,32 +353,20 @@ fn write_events(flags: &Run, run: &Rehearsal) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The verdicts of so many seeds, on all cores: each run has one thread.
+/// The verdicts of so many seeds.
 fn spread(scenario: &Scenario, seeds: u64) -> Result<Vec<Verdict>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicU64::new(0);
-    let work = || {
-        let mut verdicts = Vec::new();
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            if n >= seeds {
-                return Ok(verdicts);
-            }
-            let scenario = scenario.clone().with_seed(scenario.seed.wrapping_add(n));
-            verdicts.push((n, run::rehearse(&scenario, false)?.verdict));
-        }
+    let verdict = |seed| Ok(run::rehearse(&scenario.clone().with_seed(seed), false)?.verdict);
+    let first = scenario.seed;
+    run::each_seed(first..first.saturating_add(seeds), verdict, &|_| {})
+}
+
+fn sweep_all(flags: &Sweep, out: &mut dyn Write) -> Result<bool> {
+    let seeds = flags.from..flags.from + flags.seeds;
+    let Some(folder) = &flags.write else {
+        return sweep::sweep(seeds, out);
     };
-    let mut all: Vec<(u64, Verdict)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| {
-            let ended: Result<Vec<_>> = worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            ended
-        });
-        ended.collect::<Result<Vec<_>>>()
-    })?
-    .concat();
-    all.sort_by_key(|(n, _)| *n);
-    Ok(all.into_iter().map(|(_, verdict)| verdict).collect())
+    for seed in seeds {
+        sweep::Case::of(seed).write(folder)?;
+    }
+    Ok(true)
 }

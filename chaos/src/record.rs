@@ -13,6 +13,8 @@ use gateway::config::PageId;
 use gateway::telemetry::names::PageOutcome;
 use serde::{Serialize, Serializer};
 
+use crate::scenario::Scenario;
+
 /// Width of a slice.
 pub const SLICE: Duration = Duration::from_millis(100);
 
@@ -153,6 +155,13 @@ impl PageEnd {
     #[must_use]
     pub fn is_served(&self) -> bool {
         matches!(self.outcome, PageOutcome::Complete | PageOutcome::Partial)
+    }
+
+    /// Whether it was served with every required part, and in time.
+    #[must_use]
+    pub fn is_good(&self, scenario: &Scenario) -> bool {
+        let in_time = scenario.in_time(self.page);
+        self.is_served() && in_time.is_none_or(|limit| self.took <= limit)
     }
 
     /// Whether it was refused for load, drain or quota.

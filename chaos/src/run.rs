@@ -4,6 +4,7 @@
 //! and somebody looks, a bar on stderr shows how far it is; stdout has only results.
 
 mod progress;
+mod seeds;
 pub(crate) mod table;
 
 use std::io::{self, Read, Write};
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use self::progress::Progress;
+pub(crate) use self::progress::Progress;
+pub use self::seeds::each_seed;
 use self::table::Table;
 use crate::clock::wall;
 use crate::live::{self, Programs};

@@ -61,6 +61,8 @@ pub struct Scenario {
     pub config: Config,
     /// That config as text.
     pub config_text: String,
+    /// That config in effect: every key with its value, defaults included, without secrets.
+    pub effective: serde_json::Value,
     /// What the config's reader thinks was not meant.
     pub warnings: Report,
 }

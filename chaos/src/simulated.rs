@@ -104,7 +104,7 @@ impl<'a> World<'a> {
         admission: &MakeAdmission<'_>,
     ) -> Result<Self> {
         let start = now();
-        let recorder = Arc::new(Recorder::new(&scenario.config, start, keep_events));
+        let recorder = Arc::new(Recorder::new(scenario, start, keep_events));
         let pages = pages(scenario, &recorder, admission)?;
         let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params);
         Ok(Self {

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     /// The bulkhead of every downstream.
     pub(crate) permits: u32,
     pub(crate) header_read_timeout: Duration,
+    /// Where traces go; `None` exports none.
+    pub(crate) agent: Option<SocketAddr>,
 }
 
 impl Default for Setup {
@@ -35,6 +37,7 @@ impl Default for Setup {
             optional: 2,
             permits: 512,
             header_read_timeout: Duration::from_secs(5),
+            agent: None,
         }
     }
 }
@@ -62,7 +65,8 @@ impl Setup {
              admin.listen = \"{admin}\"\n\
              clients.rate = \"none\"\n\
              telemetry.log = \"json\"\n\
-             telemetry.datadog_agent = \"\"\n\
+             telemetry.datadog_agent = \"{agent}\"\n\
+             telemetry.dogstatsd = \"\"\n\
              [page.product-page]\n\
              path = \"/product-page/{{id}}\"\n\
              deadline = \"{deadline}ms\"\n\
@@ -70,6 +74,9 @@ impl Setup {
              max_wait = \"{max_wait}ms\"\n\
              params.id = \"^[A-Za-z0-9_-]{{1,64}}$\"\n",
             header = self.header_read_timeout.as_millis(),
+            agent = self
+                .agent
+                .map_or(String::new(), |agent| format!("http://{agent}")),
             deadline = DEADLINE.as_millis(),
             max_wait = MAX_WAIT.as_millis(),
         );

@@ -4,7 +4,7 @@
 //!     cargo bench -p chaos --bench acceptance [-- NAME...]
 //!
 //! Starts `gateway` and `fakes` for each check, offers open-loop load, and prints one row per
-//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about two
+//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about four
 //! minutes). Load, gateway and fakes share this machine: the rows "generator late" say when it
 //! was too small for all three.
 
@@ -15,6 +15,7 @@ mod faults;
 mod hostile;
 mod overload;
 mod table;
+mod telemetry;
 mod world;
 
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 9] = [
+const CHECKS: [&str; 10] = [
     "steady",
     "hang",
     "optional",
@@ -33,6 +34,7 @@ const CHECKS: [&str; 9] = [
     "overload",
     "overload-80ms",
     "slowloris",
+    "agent-away",
     "drain",
 ];
 
@@ -93,6 +95,7 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "error" => faults::error(table).await,
         "leave" => hostile::leave(table).await,
         "slowloris" => hostile::slowloris(table).await,
+        "agent-away" => telemetry::agent_away(table).await,
         "overload" => overload::overload(table, Duration::from_millis(20)).await,
         "overload-80ms" => overload::overload(table, Duration::from_millis(80)).await,
         other => bail!("no check `{other}`"),

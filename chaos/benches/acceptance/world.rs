@@ -56,6 +56,8 @@ impl World {
         fs::write(&file, setup.to_toml(page, admin, |name| at[name]))?;
         let mut command = Command::new(binary("gateway")?);
         command.arg("run").arg("--config").arg(&file);
+        // A line per page would be read by this program, which has a load to offer.
+        command.env("RUST_LOG", "info,gateway::page=warn");
         let mut gateway = Process::start(command)?;
         let (page, admin) = (Origin::from(page), Origin::from(admin));
         gateway.ready(admin, "/readyz", START).await?;
@@ -143,6 +145,16 @@ impl World {
     /// Tickets in use, as the gateway itself says.
     pub(crate) async fn in_flight(&self) -> Result<u64> {
         number(&self.admin.get("/limits").await?["gateway"]["in_flight"])
+    }
+
+    /// The sum of all series of a metric that have this label, as `/metrics` says.
+    pub(crate) async fn metric(&self, name: &str, label: &str) -> Result<u64> {
+        let text = self.admin.text("/metrics").await?;
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with(name) && line.contains(label));
+        let values = series.map(|line| line.rsplit(' ').next().unwrap_or_default().parse::<u64>());
+        Ok(values.collect::<Result<Vec<_>, _>>()?.iter().sum())
     }
 
     /// Pages in turn, whose answers are bounded well above any deadline.

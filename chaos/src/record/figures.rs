@@ -91,8 +91,7 @@ impl Figures<'_> {
     }
 
     fn is_good(&self, page: &PageEnd) -> bool {
-        let in_time = self.scenario.in_time(page.page);
-        page.is_served() && in_time.is_none_or(|limit| page.took <= limit)
+        page.is_good(self.scenario)
     }
 
     fn good(&self) -> f64 {

@@ -10,7 +10,7 @@ use crate::clock::wall;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A bar on stderr, once a run has lasted [`PATIENCE`]; on a terminal only.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     started: Instant,
     bar: ProgressBar,
 }
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 const STEPS: u64 = 1000;
 
 impl Progress {
-    pub(super) fn new(title: &str) -> Self {
+    pub(crate) fn new(title: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::hidden());
         // A template that does not parse leaves the default one.
         if let Ok(style) =
@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// `done` of 1.
-    pub(super) fn show(&self, done: f64) {
+    pub(crate) fn show(&self, done: f64) {
         if self.bar.is_hidden() && self.started.elapsed() >= PATIENCE {
             // Hidden still, if stderr is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());

@@ -1,11 +1,13 @@
 //! How a downstream behaves, and what a fault changes of it: the fakes' own [`Behaviour`], read
 //! key by key so that an error stands where the key does.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use fixtures::{Behaviour, ErrorShare, Latency};
 use gateway::config::Problem;
 use gateway::config::reading::{Kind, Raw, Section, key};
+use gateway::config::units::show_duration;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use toml::Value;
@@ -32,6 +34,59 @@ impl Change {
             body_bytes: self.body_bytes.or(before.body_bytes),
             work_goes_on: self.work_goes_on.unwrap_or(before.work_goes_on),
         }
+    }
+}
+
+/// What changes, in words: `latency 1500ms, 30% reset`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let latency = self.latency.as_ref();
+        let latency = latency.map(|latency| {
+            if let Latency::Fixed(time) = latency {
+                return format!("latency {}", show_duration(*time));
+            }
+            format!("latency {}", words(&json!(latency)))
+        });
+        let workers = self.workers.map(|workers| format!("{workers} workers"));
+        let errors = self.errors.as_ref().map(|errors| {
+            let shown = errors.iter().map(|e| {
+                format!(
+                    "{}% {}",
+                    (e.share * 1e4).round() / 100.0,
+                    words(&json!(e.kind))
+                )
+            });
+            match errors.is_empty() {
+                true => "no errors".to_owned(),
+                false => shown.collect::<Vec<_>>().join(", "),
+            }
+        });
+        let body = self
+            .body_bytes
+            .map(|bytes| format!("bodies of {bytes} bytes"));
+        let goes_on = self.work_goes_on.map(|goes_on| match goes_on {
+            true => "work goes on for callers that left".to_owned(),
+            false => "work stops when the caller leaves".to_owned(),
+        });
+        let all = [latency, workers, errors, body, goes_on]
+            .into_iter()
+            .flatten();
+        f.write_str(&all.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Names and values without the punctuation.
+fn words(value: &serde_json::Value) -> String {
+    use serde_json::Value as Json;
+    match value {
+        Json::String(text) => text.replace('_', " "),
+        Json::Object(keys) => {
+            let pairs = keys
+                .iter()
+                .map(|(key, value)| format!("{key} {}", words(value)));
+            pairs.collect::<Vec<_>>().join(" ")
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => value.to_string(),
     }
 }
 

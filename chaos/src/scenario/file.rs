@@ -75,6 +75,7 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
             expectations: expectations?,
             config: loaded.config,
             config_text,
+            effective: loaded.effective,
             warnings: loaded.warnings,
         })
     })

@@ -3,14 +3,16 @@
 //! Every page that is asked for is an [`Asked`], every call a [`Calling`]; each ends exactly once,
 //! by being told how or by being dropped. What must hold is in `invariants`.
 
+mod body;
 mod handles;
 mod invariants;
+mod waiting;
 
 use std::fmt::Arguments;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::config::{Config, DownstreamId, PageId};
+use gateway::config::{DownstreamId, PageId};
 use gateway::page::Pages;
 use gateway::page::admission::AdmissionView;
 use gateway::telemetry::names::PageOutcome;
@@ -20,9 +22,11 @@ use tokio::time::Instant;
 pub(super) use self::handles::{Asked, Calling};
 
 use self::invariants::{Limits, Seen};
+use self::waiting::Waiting;
 use super::downstream::Modelled;
 use crate::clock::now;
 use crate::record::{DownstreamSlice, Events, PageEnd, Record, Slice, World};
+use crate::scenario::{Arm, Scenario};
 
 /// What is written down of one run.
 pub(super) struct Recorder {
@@ -35,6 +39,7 @@ pub(super) struct Recorder {
 #[derive(Default)]
 struct State {
     pages: Vec<Open>,
+    waiting: Waiting,
     in_flight: u32,
     /// Calls the gateway made, those that then found no permit of their own included.
     made: u64,
@@ -54,12 +59,16 @@ struct Open {
 }
 
 impl Recorder {
-    pub(super) fn new(config: &Config, start: Instant, keep_events: bool) -> Self {
+    pub(super) fn new(scenario: &Scenario, start: Instant, keep_events: bool) -> Self {
+        let config = &scenario.config;
         let names = config.downstreams.iter().map(|d| d.name.to_string());
         let mut state = State {
             running: vec![0; config.downstreams.len()],
             ..State::default()
         };
+        if scenario.admission == Arm::WholePage {
+            state.waiting = Waiting::new(config.pages.len());
+        }
         state.events.text = keep_events.then(String::new);
         state.slice = state.next_slice();
         Self {
@@ -82,6 +91,7 @@ impl Recorder {
         state.pages.push(Open::new(at, page, load, retry));
         state.in_flight += 1;
         state.slice.in_flight = state.slice.in_flight.max(state.in_flight);
+        state.waiting.asked(page, number, at);
         state.note(at, number, format_args!("asked"));
         Asked::new(Arc::clone(self), number)
     }
@@ -95,6 +105,7 @@ impl Recorder {
         open.end.outcome = outcome;
         open.end.reason = reason;
         let broken = self.limits.at_the_end_of(open);
+        let broken = broken.or(state.waiting.ends(open.end.page, number, at));
         let why = reason.unwrap_or_default();
         state.note(at, number, format_args!("{} {why}", outcome.as_str()));
         state.broken(at, number, broken);
@@ -140,11 +151,13 @@ impl Recorder {
         let broken = self
             .limits
             .at_a_call(at, open.as_deref(), downstream, running);
+        let mut passed = None;
         if let Some(open) = open {
             open.end.calls += 1;
             open.running += 1;
+            passed = state.waiting.calls(open.end.page, page, at);
         }
-        state.broken(at, page, broken);
+        state.broken(at, page, broken.or(passed));
         Calling::new(Arc::clone(self), page, downstream, goes_on)
     }
 
@@ -187,7 +200,7 @@ impl Recorder {
             slice.queued = bulkhead.queued;
         }
         let broken = invariants::when_settled(pages, bulkheads, &state.running);
-        state.broken(at, 0, broken);
+        state.broken(at, 0, broken.or_else(|| self.limits.of_the_waiting(pages)));
         let next = state.next_slice();
         let ended = std::mem::replace(&mut state.slice, next);
         state.slices.push(ended);
@@ -197,7 +210,7 @@ impl Recorder {
     pub(super) fn finish(&self, seed: u64, pages: &Pages<Modelled>) -> Record {
         let (at, mut state) = (self.elapsed(), self.state.lock());
         let seen = Seen {
-            pages: state.pages.len() as u64,
+            pages: &state.pages,
             calls: state.made,
             running: state.running.iter().sum(),
         };

@@ -45,7 +45,7 @@ pub fn draining(in_flight: u32) {
 
 /// All pages in flight have ended.
 pub fn drained(took: Duration) {
-    tracing::info!(took_ms = took.as_millis(), "drained");
+    tracing::info!(took_ms = milliseconds(took), "drained");
 }
 
 /// The drain timeout came before all pages had ended.

@@ -40,7 +40,8 @@ const SEND_LIMIT: Duration = Duration::from_secs(2);
 /// About as many spans leave in one request; a trace is never cut.
 const SPANS_AT_ONCE: usize = 2_000;
 
-/// Dropping is over when so many rounds, of [`GATHER`] at least, have passed without.
+/// Dropping is over when traces have been received again, and so many rounds, of
+/// [`GATHER`] at least, have passed without a loss.
 const QUIET_ROUNDS: u32 = 25;
 
 /// Takes records from the queue and lets them leave. Dropped, it counts what had not left.
@@ -100,7 +101,7 @@ impl<R: Receiver> Departure<R> {
                 () = tokio::time::sleep(pause) => false,
             };
             let sent = self.send_all().await;
-            self.losses.tell(sent.as_ref().err());
+            self.losses.tell(&sent);
             if ended {
                 return;
             }
@@ -108,19 +109,21 @@ impl<R: Receiver> Departure<R> {
         }
     }
 
-    /// Everything that waits, until a request fails.
-    async fn send_all(&mut self) -> Result<(), String> {
+    /// Everything that waits, until a request fails; how many traces were received.
+    async fn send_all(&mut self) -> Result<usize, String> {
+        let mut sent = 0;
         while let Some(spans) = self.next_batch() {
             let received = tokio::time::timeout(SEND_LIMIT, self.receiver.receive(spans)).await;
             let result = received
                 .unwrap_or_else(|_| Err(format!("no answer within {} s", SEND_LIMIT.as_secs())));
             let count = self.in_hand.drain(..).count();
-            if result.is_err() {
+            if let Err(why) = result {
                 self.counts.dropped(Dropped::TraceNotReceived, count as u64);
-                return result;
+                return Err(why);
             }
+            sent += count;
         }
-        Ok(())
+        Ok(sent)
     }
 
     fn next_batch(&mut self) -> Option<Vec<SpanData>> {
@@ -156,8 +159,19 @@ struct Losses {
     counts: Arc<Counts>,
     /// All that had been lost when this was asked last.
     seen: u64,
-    /// While traces are being lost: what had been lost before, and rounds without loss since.
-    since: Option<(u64, u32)>,
+    /// While traces are being lost.
+    spell: Option<Spell>,
+}
+
+/// A time in which traces are lost.
+#[derive(Debug)]
+struct Spell {
+    /// What had been lost before it.
+    before: u64,
+    /// Whether any have been received since the last loss.
+    received: bool,
+    /// Rounds since then.
+    quiet: u32,
 }
 
 impl Losses {
@@ -165,29 +179,33 @@ impl Losses {
         Self {
             counts,
             seen: 0,
-            since: None,
+            spell: None,
         }
     }
 
-    /// To be called once a round.
-    fn tell(&mut self, error: Option<&String>) {
+    /// To be called once a round, with what came of it.
+    fn tell(&mut self, sent: &Result<usize, String>) {
         let lost =
             self.counts.lost(Dropped::TraceQueueFull) + self.counts.lost(Dropped::TraceNotReceived);
         let before = std::mem::replace(&mut self.seen, lost);
-        let grew = lost > before;
-        match &mut self.since {
-            None if grew => {
-                events::traces_dropped(error.map_or("more than can leave", String::as_str));
-                self.since = Some((before, 0));
-            }
-            None => {}
-            Some((_, quiet)) if grew => *quiet = 0,
-            Some((start, quiet)) => {
-                *quiet += 1;
-                if *quiet >= QUIET_ROUNDS {
-                    events::traces_leave_again(lost - *start);
-                    self.since = None;
+        let received = sent.as_ref().is_ok_and(|&traces| traces > 0);
+        if lost > before {
+            let why = sent.as_ref().err().map(String::as_str);
+            let spell = self.spell.get_or_insert_with(|| {
+                events::traces_dropped(why.unwrap_or("more than can leave"));
+                Spell {
+                    before,
+                    received,
+                    quiet: 0,
                 }
+            });
+            (spell.received, spell.quiet) = (received, 0);
+        } else if let Some(spell) = &mut self.spell {
+            spell.received |= received;
+            spell.quiet += u32::from(spell.received);
+            if spell.quiet >= QUIET_ROUNDS {
+                events::traces_leave_again(lost - spell.before);
+                self.spell = None;
             }
         }
     }

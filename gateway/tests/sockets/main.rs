@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod agreement;
 mod cancellation;
 mod common;
 mod connections;

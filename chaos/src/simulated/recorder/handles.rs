@@ -26,7 +26,7 @@ impl Asked {
         let record = &answer.record;
         let recorder = &self.recorder;
         recorder.page_over(self.number, record.outcome, record.reason);
-        let broken = recorder.limits.of_an_answer(record);
+        let broken = recorder.limits.of_an_answer(answer);
         let at = recorder.elapsed();
         recorder.state.lock().broken(at, self.number, broken);
     }

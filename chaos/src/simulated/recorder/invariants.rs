@@ -5,13 +5,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use gateway::config::{Config, DownstreamId, Page};
-use gateway::page::Pages;
+use gateway::config::{Config, DownstreamId, Name, Page};
 use gateway::page::admission::{AdmissionView, BulkheadView};
-use gateway::telemetry::names::{CallOutcome, PageOutcome, PartStatus};
-use gateway::telemetry::record::PageRecord;
+use gateway::page::{Answer, Pages};
+use gateway::telemetry::counts::Counts;
+use gateway::telemetry::names::{CallOutcome, PageOutcome};
 
-use super::Open;
+use super::{Open, body};
 use crate::simulated::downstream::Modelled;
 
 /// The limits of a config.
@@ -23,13 +23,16 @@ pub(super) struct Limits {
 }
 
 struct PageLimits {
-    deadline: Option<Duration>,
-    required: Vec<bool>,
+    /// From a page's arrival to the instant at which its answer is there and no call runs.
+    budget: Option<Duration>,
+    required: Vec<Name>,
+    /// Permits that its required parts take, by downstream.
+    needs: Vec<u32>,
 }
 
 /// What was seen from outside of the gateway.
-pub(super) struct Seen {
-    pub(super) pages: u64,
+pub(super) struct Seen<'a> {
+    pub(super) pages: &'a [Open],
     pub(super) calls: u64,
     pub(super) running: u32,
 }
@@ -37,14 +40,10 @@ pub(super) struct Seen {
 impl Limits {
     pub(super) fn of(config: &Config) -> Self {
         let permits = config.downstreams.iter().map(|d| d.permits);
-        let page = |page: &Page| PageLimits {
-            deadline: page.deadline,
-            required: page.parts.iter().map(|part| part.required).collect(),
-        };
+        let permits = permits.map(|permits| permits.map(NonZeroU32::get));
+        let page = |page| PageLimits::of(page, config.downstreams.len());
         Self {
-            permits: permits
-                .map(|permits| permits.map(NonZeroU32::get))
-                .collect(),
+            permits: permits.collect(),
             pages: config.pages.iter().map(page).collect(),
         }
     }
@@ -63,72 +62,105 @@ impl Limits {
         let Some(page) = page else {
             return Some("a call of no page starts".to_owned());
         };
-        let deadline = self.pages[page.end.page.0].deadline;
-        let too_late = deadline.is_some_and(|deadline| at >= page.end.at + deadline);
+        let budget = self.pages[page.end.page.0].budget;
+        let too_late = budget.is_some_and(|budget| at >= page.end.at + budget);
         (too_late || page.answered)
             .then(|| "a call starts after the deadline or the end of its page".to_owned())
     }
 
-    /// No call outlives its page, and no page its deadline.
+    /// No call outlives its page, and no page its deadline less its reserve.
     pub(super) fn at_the_end_of(&self, page: &Open) -> Option<String> {
-        let deadline = self.pages[page.end.page.0].deadline;
+        let budget = self.pages[page.end.page.0].budget;
         let (running, took) = (page.running, page.end.took);
         if running > 0 {
             return Some(format!("{running} calls outlive their page"));
         }
-        deadline
-            .filter(|deadline| took > *deadline)
-            .map(|deadline| format!("it ends after {took:?}, its deadline is {deadline:?}"))
+        budget.filter(|budget| took > *budget).map(|budget| {
+            format!("it ends after {took:?}, its deadline less reserve is {budget:?}")
+        })
     }
 
     /// A page without a required part is never served.
-    pub(super) fn of_an_answer(&self, record: &PageRecord) -> Option<String> {
-        let required = &self.pages[record.page].required;
-        let there = |at: usize| {
-            let part = record.parts.get(at);
-            part.is_some_and(|part| part.status == PartStatus::Ok)
+    pub(super) fn of_an_answer(&self, answer: &Answer) -> Option<String> {
+        let page = answer.result.as_ref().ok()?;
+        let complete = [Some(page.complete), answer.record.complete()];
+        body::wrong(
+            &page.body,
+            complete,
+            &self.pages[answer.record.page].required,
+        )
+    }
+
+    /// With nothing left to run at an instant: no queue is too long, and nobody waits for what is
+    /// free.
+    pub(super) fn of_the_waiting(&self, view: &AdmissionView) -> Option<String> {
+        let is_free = |(index, needed): (usize, &u32)| {
+            let limit = self.permits[index];
+            *needed == 0 || limit.is_none_or(|limit| view.bulkheads[index].in_use + needed <= limit)
         };
-        let lost = required
-            .iter()
-            .enumerate()
-            .any(|(at, required)| *required && !there(at));
-        (record.complete().is_some() && lost)
-            .then(|| "it is served without a required part".to_owned())
+        let mut queues = view.queues.iter().zip(&self.pages);
+        let wrong = queues.any(|(queue, page)| {
+            let eligible = || page.needs.iter().enumerate().all(is_free);
+            queue.depth > queue.limit || queue.depth > 0 && eligible()
+        });
+        wrong.then(|| format!("a page waits for what is free, or beyond its queue: {view:?}"))
     }
 
     /// Everything is at rest, and the gateway has counted what was seen.
-    pub(super) fn when_all_is_over(&self, pages: &Pages<Modelled>, seen: &Seen) -> Option<String> {
+    pub(super) fn when_all_is_over(
+        &self,
+        pages: &Pages<Modelled>,
+        seen: &Seen<'_>,
+    ) -> Option<String> {
         let view = pages.admission().view();
         let held: u32 = view.bulkheads.iter().map(|b| b.in_use).sum();
         let waiting: usize = view.queues.iter().map(|queue| queue.depth).sum();
         if view.in_flight > 0 || held > 0 || waiting > 0 || seen.running > 0 {
             return Some(format!("something is left at the end: {view:?}"));
         }
-        let (of_pages, of_calls) = self.counted(pages);
-        ((of_pages, of_calls) != (seen.pages, seen.calls)).then(|| {
-            format!(
-                "the gateway counts {of_pages} pages and {of_calls} calls, there were {} and {}",
-                seen.pages, seen.calls
-            )
-        })
+        self.miscounted(pages.telemetry().counts(), seen)
     }
 
-    /// Pages and calls by the gateway's own counts, all outcomes together.
-    fn counted(&self, pages: &Pages<Modelled>) -> (u64, u64) {
-        let counts = pages.telemetry().counts();
-        let of_page = |page| {
-            let outcomes = PageOutcome::ALL.iter();
-            outcomes.map(|o| counts.pages(page, *o)).sum::<u64>()
-        };
+    fn miscounted(&self, counts: &Counts, seen: &Seen<'_>) -> Option<String> {
+        for page in 0..self.pages.len() {
+            for outcome in PageOutcome::ALL {
+                let ended = |open: &&Open| open.end.page.0 == page && open.end.outcome == outcome;
+                let there_were = seen.pages.iter().filter(ended).count() as u64;
+                let counted = counts.pages(page, outcome);
+                if counted != there_were {
+                    let outcome = outcome.as_str();
+                    return Some(format!(
+                        "page {page}: the gateway counts {counted} {outcome}, there were {there_were}"
+                    ));
+                }
+            }
+        }
         let of_downstream = |downstream| {
             let outcomes = CallOutcome::ALL.iter();
             outcomes.map(|o| counts.calls(downstream, *o)).sum::<u64>()
         };
-        (
-            (0..self.pages.len()).map(of_page).sum(),
-            (0..self.permits.len()).map(of_downstream).sum(),
-        )
+        let calls: u64 = (0..self.permits.len()).map(of_downstream).sum();
+        let made = seen.calls;
+        (calls != made).then(|| format!("the gateway counts {calls} calls, there were {made}"))
     }
+}
+
+impl PageLimits {
+    fn of(page: &Page, downstreams: usize) -> Self {
+        let required = || page.parts.iter().filter(|part| part.required);
+        let needs = |index| required().filter(|part| part.downstream.0 == index).count();
+        let budget = page.deadline.map(|deadline| deadline - page.reserve);
+        Self {
+            budget: budget.map(whole),
+            required: required().map(|part| part.name.clone()).collect(),
+            needs: (0..downstreams).map(|index| needs(index) as u32).collect(),
+        }
+    }
+}
+
+/// Rounded up to a millisecond, as timers are.
+fn whole(time: Duration) -> Duration {
+    Duration::from_millis(time.as_nanos().div_ceil(1_000_000) as u64)
 }
 
 /// With nothing left to run at an instant: no more tickets and permits are out than there are, and

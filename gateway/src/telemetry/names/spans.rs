@@ -35,13 +35,13 @@ fields! {
     ERROR_MESSAGE = "error.message" "What went wrong, for the people who run the gateway.";
     REQUEST_ID = "gateway.request_id" "X-Request-Id of the request, its own or made for it.";
     PAGE = "gateway.page" "The page's name.";
-    OUTCOME = "gateway.outcome" "How the page or the call ended; of admission: admitted or shed.";
+    OUTCOME = "gateway.outcome" "How the page or the call ended; of admission: admitted, shed or cancelled.";
     COMPLETE = "gateway.complete" "Whether the answer had every part.";
     PART = "gateway.part" "The part's name.";
     REQUIRED = "gateway.part.required" "Whether the page is worth nothing without the part.";
     SHED_REASON = "gateway.shed.reason" "Why a page was refused for load.";
     SCOPE = "gateway.scope" "The limit or the downstream a refusal is about.";
     WAIT_MS = "gateway.wait_ms" "Wait for permits, in milliseconds.";
-    BUDGET_LEFT_MS = "gateway.budget_left_ms" "What was left of the deadline when the span began, in milliseconds.";
+    BUDGET_LEFT_MS = "gateway.budget_left_ms" "What it had when it began, in milliseconds: the rest of the deadline less the reserve, or of a call the part's timeout if that is shorter.";
     KEPT_BECAUSE = "gateway.kept_because" "Why the trace was kept: sampled, outcome or slow.";
 }

@@ -152,7 +152,7 @@ impl Client {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.0.execute(request.try_into()?).await?;
+        let answer = self.0.execute(request.try_into()?).await.map_err(root)?;
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
@@ -160,6 +160,15 @@ impl HttpClient for Client {
         *response.body_mut() = read(answer).await?;
         Ok(response)
     }
+}
+
+/// What is behind an error: its own words only repeat the address.
+fn root(error: reqwest::Error) -> HttpError {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().into()
 }
 
 /// Most bytes of an answer that are read; nothing in it is used.

@@ -127,13 +127,15 @@ impl Spans {
         };
         let mut span = self.span(
             record,
-            SpanKind::Server,
-            name.into(),
-            stretch,
+            Own {
+                id: origin.trace.span_id,
+                kind: SpanKind::Server,
+                name: name.into(),
+                stretch,
+                error,
+            },
             attributes,
-            error,
         );
-        span.span_context = self.context(record, origin.trace.span_id);
         span.parent_span_id = origin.trace.parent_id.map_or(SpanId::INVALID, SpanId::from);
         span.parent_span_is_remote = origin.trace.parent_id.is_some();
         if self.dialect == Dialect::Datadog {
@@ -186,16 +188,14 @@ impl Spans {
         }
         let error = call_error(part.status, call);
         let name = texts.span.clone();
-        let mut span = self.span(
-            record,
-            SpanKind::Client,
-            name.into(),
-            call.stretch,
-            attributes,
+        let own = Own {
+            id: call.span_id,
+            kind: SpanKind::Client,
+            name: name.into(),
+            stretch: call.stretch,
             error,
-        );
-        span.span_context = self.context(record, call.span_id);
-        span
+        };
+        self.span(record, own, attributes)
     }
 
     fn inner(
@@ -205,38 +205,30 @@ impl Spans {
         stretch: Stretch,
         attributes: Vec<KeyValue>,
     ) -> SpanData {
-        self.span(
-            record,
-            SpanKind::Internal,
-            name.into(),
+        let own = Own {
+            id: new_id(),
+            kind: SpanKind::Internal,
+            name: name.into(),
             stretch,
-            attributes,
-            None,
-        )
+            error: None,
+        };
+        self.span(record, own, attributes)
     }
 
     /// A span below the page's.
-    fn span(
-        &self,
-        record: &PageRecord,
-        kind: SpanKind,
-        name: Cow<'static, str>,
-        stretch: Stretch,
-        mut attributes: Vec<KeyValue>,
-        error: Option<SpanError>,
-    ) -> SpanData {
+    fn span(&self, record: &PageRecord, own: Own, mut attributes: Vec<KeyValue>) -> SpanData {
         if self.dialect == Dialect::Datadog {
-            datadog_kind(&kind, &mut attributes);
+            datadog_kind(&own.kind, &mut attributes);
         }
         SpanData {
-            span_context: self.context(record, new_id()),
+            span_context: context(record, own.id),
             parent_span_id: SpanId::from(record.origin.trace.span_id),
             parent_span_is_remote: false,
-            span_kind: kind,
-            name,
-            start_time: time_of(record, stretch.began),
-            end_time: time_of(record, stretch.end()),
-            status: self.status(error, &mut attributes),
+            span_kind: own.kind,
+            name: own.name,
+            start_time: time_of(record, own.stretch.began),
+            end_time: time_of(record, own.stretch.end()),
+            status: self.status(own.error, &mut attributes),
             attributes,
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
@@ -270,21 +262,30 @@ impl Spans {
         }
         Some(SpanError { kind, message })
     }
+}
 
-    fn context(&self, record: &PageRecord, span: u64) -> SpanContext {
-        SpanContext::new(
-            TraceId::from(record.origin.trace.trace_id),
-            SpanId::from(span),
-            TraceFlags::SAMPLED,
-            false,
-            TraceState::NONE,
-        )
-    }
+/// What each span has of its own.
+struct Own {
+    id: u64,
+    kind: SpanKind,
+    name: Cow<'static, str>,
+    stretch: Stretch,
+    error: Option<SpanError>,
 }
 
 struct SpanError {
     kind: Cow<'static, str>,
     message: String,
+}
+
+fn context(record: &PageRecord, span: u64) -> SpanContext {
+    SpanContext::new(
+        TraceId::from(record.origin.trace.trace_id),
+        SpanId::from(span),
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::NONE,
+    )
 }
 
 /// On a client's span 4xx is an error too. A call that was ended on purpose is none.
@@ -332,10 +333,10 @@ fn datadog_kind(kind: &SpanKind, attributes: &mut Vec<KeyValue>) {
 /// What belongs to the trace and not to a span stands on its first span here.
 fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     let trace = &record.origin.trace;
-    attributes.push(KeyValue::new(
-        "_dd.p.tid",
-        format!("{:016x}", trace.trace_id >> 64),
-    ));
+    // A trace of 64 bits has no upper half, here as in `x-datadog-tags`.
+    if let upper @ 1.. = trace.trace_id >> 64 {
+        attributes.push(KeyValue::new("_dd.p.tid", format!("{upper:016x}")));
+    }
     for (name, value) in trace.datadog_tags() {
         attributes.push(KeyValue::new(name.to_owned(), value.to_owned()));
     }

@@ -237,3 +237,29 @@ async fn what_comes_after_the_end_is_counted() {
     queue.offer(record(), Because::Sampled);
     assert_eq!(counts.lost(Dropped::TraceAtShutdown), 1);
 }
+
+#[test]
+fn a_spell_of_losses_is_over_when_traces_have_been_received_for_a_while_and_not_before() {
+    let counts = Arc::new(Counts::new(&Configured::new(&config())));
+    let mut losses = Losses::new(Arc::clone(&counts));
+    losses.tell(&Ok(5));
+    assert!(losses.spell.is_none());
+    counts.dropped(Dropped::TraceNotReceived, 1);
+    losses.tell(&Err("away, for this test".into()));
+    assert!(losses.spell.is_some());
+    for _ in 0..10 * QUIET_ROUNDS {
+        losses.tell(&Ok(0));
+    }
+    assert!(losses.spell.is_some(), "nothing has been received since");
+    for _ in 1..QUIET_ROUNDS {
+        losses.tell(&Ok(1));
+    }
+    counts.dropped(Dropped::TraceQueueFull, 1);
+    losses.tell(&Ok(1));
+    for _ in 1..QUIET_ROUNDS {
+        losses.tell(&Ok(0));
+    }
+    assert!(losses.spell.is_some(), "one was lost in between");
+    losses.tell(&Ok(0));
+    assert!(losses.spell.is_none());
+}

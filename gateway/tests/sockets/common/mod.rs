@@ -6,6 +6,7 @@ pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod exposition;
 pub(crate) mod gateway;
+pub(crate) mod receiver;
 pub(crate) mod scripted;
 
 use std::time::Duration;

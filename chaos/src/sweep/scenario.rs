@@ -1,0 +1,154 @@
+//! A random scenario for a random config: who asks, what goes wrong, when the gateway is stopped.
+
+use super::config::{Shape, line, or_none};
+use super::draw::Draw;
+
+/// Longest scenario in seconds: long enough for queues to fill and faults to end, short enough for
+/// hundreds of them.
+const LONGEST: u64 = 6;
+
+/// Its text. It expects nothing: only what must always hold is checked.
+pub(super) fn draw(seed: u64, shape: &Shape) -> String {
+    let draw = &mut Draw::new(seed, "scenario");
+    let length = draw.between(2, LONGEST) * 1000;
+    let mut text = String::new();
+    line!(
+        text,
+        "title = \"sweep, seed {seed}\"\nseed = {}\nlength = \"{length}ms\"",
+        draw.seed()
+    );
+    if draw.chance(0.15) {
+        line!(
+            text,
+            "drain_at = \"{}ms\"",
+            draw.ms(length / 2, length - 100)
+        );
+    }
+    for name in &shape.downstreams {
+        line!(text, "[downstream.{name}]");
+        behaviour(draw, &mut text);
+    }
+    for n in 0..draw.between(1, 5) {
+        load(draw, n, length, &shape.pages, &mut text);
+    }
+    for _ in 0..draw.between(0, 3) {
+        fault(draw, length, &shape.downstreams, &mut text);
+    }
+    text
+}
+
+fn behaviour(draw: &mut Draw, text: &mut String) {
+    line!(text, "latency = {}", latency(draw, 100));
+    if draw.chance(0.5) {
+        line!(text, "workers = {}", draw.between(1, 40));
+    }
+    if draw.chance(0.2) {
+        line!(text, "errors = {}", errors(draw, 0.2));
+    }
+    if draw.chance(0.2) {
+        line!(text, "body_bytes = {}", draw.between(20, 8000));
+    }
+    if draw.chance(0.3) {
+        line!(text, "work_goes_on = true");
+    }
+}
+
+/// Coarse seeds have latencies without a spread, so that calls end at the same instants too.
+fn latency(draw: &mut Draw, most: u64) -> String {
+    let usual = draw.ms(5, most);
+    let slow = usual * draw.between(2, 10);
+    let share = draw.one_of(&[0.01, 0.1, 0.5]);
+    if draw.is_coarse() {
+        return format!(
+            "{{ bimodal = {{ fast = \"{usual}ms\", slow = \"{slow}ms\", slow_share = {share} }} }}"
+        );
+    }
+    match draw.one_of(&["fixed", "uniform", "lognormal", "pareto"]) {
+        "fixed" => format!("{{ fixed = \"{usual}ms\" }}"),
+        "uniform" => format!("{{ uniform = {{ from = \"0ms\", to = \"{slow}ms\" }} }}"),
+        "lognormal" => format!("{{ lognormal = {{ p50 = \"{usual}ms\", p99 = \"{slow}ms\" }} }}"),
+        _ => format!("{{ pareto = {{ min = \"{usual}ms\", p99 = \"{slow}ms\" }} }}"),
+    }
+}
+
+fn errors(draw: &mut Draw, most: f64) -> String {
+    let kinds = [
+        "{ status = 500 }",
+        "{ status = 404 }",
+        "\"reset\"",
+        "\"close\"",
+        "\"hang\"",
+        "\"truncated\"",
+        "\"wrong_json\"",
+        "\"endless\"",
+        "{ trickle = { every = \"10ms\" } }",
+    ];
+    let (first, second) = (draw.one_of(&kinds), draw.one_of(&kinds));
+    let share = most / 2.0;
+    format!("[{{ share = {share}, kind = {first} }}, {{ share = {share}, kind = {second} }}]")
+}
+
+fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut String) {
+    let (from, until) = span(draw, length, 0.7);
+    let arrivals = if draw.is_coarse() {
+        "constant"
+    } else {
+        "poisson"
+    };
+    let page = &pages[(draw.between(1, pages.len() as u64) - 1) as usize];
+    line!(
+        text,
+        "[[load]]\npage = \"{page}\"\nfrom = \"{from}ms\"\nuntil = \"{until}ms\""
+    );
+    line!(
+        text,
+        "rate = \"{}/s\"\narrivals = \"{arrivals}\"",
+        draw.between(40, 800)
+    );
+    if draw.chance(0.4) {
+        line!(
+            text,
+            "client = \"client-{n}\"\nclients = {}",
+            draw.between(1, 20)
+        );
+    }
+    let patience = draw.chance(0.5).then(|| draw.ms(2, 300));
+    line!(text, "patience = \"{}\"", or_none(patience));
+    if draw.chance(0.3) {
+        line!(
+            text,
+            "retries = {}\nbackoff = \"{}ms\"",
+            draw.between(1, 3),
+            draw.ms(1, 300)
+        );
+    }
+    if draw.chance(0.2) {
+        line!(text, "reads_for = \"{}ms\"", draw.ms(1, 800));
+    }
+}
+
+fn fault(draw: &mut Draw, length: u64, downstreams: &[String], text: &mut String) {
+    let (from, until) = span(draw, length, 0.1);
+    let downstream = &downstreams[(draw.between(1, downstreams.len() as u64) - 1) as usize];
+    line!(
+        text,
+        "[[fault]]\ndownstream = \"{downstream}\"\nfrom = \"{from}ms\"\nuntil = \"{until}ms\""
+    );
+    if draw.chance(0.3) {
+        line!(text, "flaps = \"{}ms\"", draw.ms(100, 1000));
+    }
+    match draw.one_of(&["latency", "workers", "errors"]) {
+        "latency" => line!(text, "latency = {}", latency(draw, 2000)),
+        "workers" => line!(text, "workers = {}", draw.between(1, 3)),
+        _ => line!(text, "errors = {}", errors(draw, 1.0)),
+    }
+}
+
+/// Two instants inside the length; `whole` is the share that lasts from its begin to its end.
+fn span(draw: &mut Draw, length: u64, whole: f64) -> (u64, u64) {
+    if draw.chance(whole) {
+        return (0, length);
+    }
+    let from = draw.ms(0, length / 2);
+    (from, from + draw.ms(100, length / 2))
+}
