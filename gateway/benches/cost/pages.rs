@@ -12,9 +12,17 @@ use crate::load::{CONNECTIONS, Load, Wanted};
 use crate::process::Process;
 use crate::roles::Role;
 use crate::samples::Samples;
+use crate::setup::{Setup, Telemetry};
 
 /// After the last answer, the server's threads go to sleep, and their accounts are settled.
 const SETTLE: Duration = Duration::from_millis(5);
+
+/// Traces leave within a fifth of a second. Until they have, the next server would be
+/// measured beside their leaving.
+const LEFT: Duration = Duration::from_millis(250);
+
+/// Metrics leave within about two seconds.
+const METRICS_LEFT: Duration = Duration::from_secs(2);
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +36,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// Enough for figures: under a minute.
+    /// Enough for figures: about a minute and a half.
     pub(crate) const FULL: Self = Self {
         rounds: 25,
         pages: 1000,
@@ -44,30 +52,83 @@ impl Effort {
 
 /// What came out.
 pub(crate) struct Figures {
-    /// Gateway over bare fan-out, HTTP/1.1: the median of the rounds.
-    pub(crate) ratio: f64,
+    /// Gateway over bare fan-out, telemetry off, HTTP/1.1: the median of the rounds, as
+    /// all of these.
+    pub(crate) beside_bare: f64,
+    /// `sample = 0.01` over telemetry off.
+    pub(crate) sampled: f64,
+    /// `sample = 1.0` over telemetry off.
+    pub(crate) all: f64,
     /// For people.
     pub(crate) table: String,
 }
 
-const ARMS: [(Role, bool, &str); 6] = [
-    (Role::Bare, false, "HTTP/1.1  bare fan-out, hyper"),
-    (Role::BareReqwest, false, "          bare fan-out, reqwest"),
-    (Role::Gateway, false, "          gateway"),
-    (Role::Bare, true, "HTTP/2    bare fan-out, hyper"),
-    (Role::BareReqwest, true, "          bare fan-out, reqwest"),
-    (Role::Gateway, true, "          gateway"),
-];
+struct Kind {
+    role: Role,
+    http2: bool,
+    telemetry: Telemetry,
+    /// The arm it is compared with.
+    beside: usize,
+    name: &'static str,
+}
 
-/// Where the bare fan-out and the gateway stand among the arms of one protocol.
+const fn plain(role: Role, http2: bool, beside: usize, name: &'static str) -> Kind {
+    Kind {
+        role,
+        http2,
+        telemetry: Telemetry::Off,
+        beside,
+        name,
+    }
+}
+
+const fn telling(telemetry: Telemetry, name: &'static str) -> Kind {
+    Kind {
+        telemetry,
+        ..plain(Role::Gateway, false, GATEWAY, name)
+    }
+}
+
+/// Where the servers that others are compared with stand among the arms.
 const BARE: usize = 0;
 const GATEWAY: usize = 2;
-const PER_PROTOCOL: usize = 3;
+const BARE_HTTP2: usize = 3;
+const SAMPLED: usize = 6;
+const ALL: usize = 7;
+
+const ARMS: [Kind; 9] = [
+    plain(Role::Bare, false, BARE, "HTTP/1.1  bare fan-out, hyper"),
+    plain(
+        Role::BareReqwest,
+        false,
+        BARE,
+        "          bare fan-out, reqwest",
+    ),
+    plain(Role::Gateway, false, BARE, "          gateway"),
+    plain(
+        Role::Bare,
+        true,
+        BARE_HTTP2,
+        "HTTP/2    bare fan-out, hyper",
+    ),
+    plain(
+        Role::BareReqwest,
+        true,
+        BARE_HTTP2,
+        "          bare fan-out, reqwest",
+    ),
+    plain(Role::Gateway, true, BARE_HTTP2, "          gateway"),
+    telling(Telemetry::Sampled, "gateway   sample = 0.01"),
+    telling(Telemetry::All, "          sample = 1.0"),
+    telling(Telemetry::Logged, "          sample = 0.01, JSON lines"),
+];
 
 struct Arm {
     process: Process,
     load: Load,
-    us_per_page: Samples,
+    settle: Duration,
+    /// Its account at the begin of each turn, and at the end of all.
+    ns_before: Vec<u64>,
 }
 
 /// Starts all servers and takes turns.
@@ -75,51 +136,76 @@ struct Arm {
 /// # Errors
 /// A server that does not start, or the first answer that is wrong.
 pub(crate) fn measure(effort: Effort) -> anyhow::Result<Figures> {
-    let fakes = Process::start(Role::Fakes, &[], false)?;
+    let fakes = Process::start(Role::Fakes, &Setup::default())?;
+    let agent = Process::start(Role::Agent, &Setup::default())?;
     let wanted = Wanted::all()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let arms = runtime.block_on(take_turns(&fakes, &wanted, effort))?;
-    let samples: Vec<_> = arms.into_iter().map(|arm| arm.us_per_page).collect();
+    let arms = runtime.block_on(take_turns([&fakes, &agent], &wanted, effort))?;
+    let samples: Vec<_> = arms.iter().map(|arm| arm.us_per_page(effort)).collect();
+    let over = |arm: usize, other: usize| samples[arm].over(&samples[other]).median();
     Ok(Figures {
-        ratio: samples[GATEWAY].over(&samples[BARE]).median(),
+        beside_bare: over(GATEWAY, BARE),
+        sampled: over(SAMPLED, GATEWAY),
+        all: over(ALL, GATEWAY),
         table: table(&samples, &wanted, effort),
     })
 }
 
 async fn take_turns(
-    fakes: &Process,
+    [fakes, agent]: [&Process; 2],
     wanted: &Arc<Wanted>,
     effort: Effort,
 ) -> anyhow::Result<Vec<Arm>> {
     let mut arms = Vec::new();
-    for (role, http2, _) in ARMS {
-        let process = Process::start(role, &fakes.addresses, http2)?;
+    for kind in &ARMS {
+        let setup = Setup {
+            downstreams: fakes.addresses.clone(),
+            http2: kind.http2,
+            telemetry: kind.telemetry,
+            agent: agent.addresses.clone(),
+        };
+        let process = Process::start(kind.role, &setup)?;
         let mut load = Load::connect(process.addresses[0], Arc::clone(wanted)).await?;
         load.run(effort.pages).await?;
         arms.push(Arm {
             process,
             load,
-            us_per_page: Samples::default(),
+            settle: match kind.telemetry {
+                Telemetry::Off => SETTLE,
+                Telemetry::Sampled | Telemetry::All | Telemetry::Logged => LEFT,
+            },
+            ns_before: Vec::new(),
         });
     }
+    tokio::time::sleep(METRICS_LEFT).await;
     for _ in 0..effort.rounds {
         for arm in &mut arms {
             arm.turn(effort.pages).await?;
         }
+    }
+    tokio::time::sleep(METRICS_LEFT).await;
+    for arm in &mut arms {
+        arm.ns_before.push(arm.process.cpu_ns()?);
     }
     Ok(arms)
 }
 
 impl Arm {
     async fn turn(&mut self, pages: usize) -> anyhow::Result<()> {
-        let before = self.process.cpu_ns()?;
+        self.ns_before.push(self.process.cpu_ns()?);
         self.load.run(pages).await?;
-        tokio::time::sleep(SETTLE).await;
-        let used = self.process.cpu_ns()? - before;
-        self.us_per_page.0.push(used as f64 / 1e3 / pages as f64);
+        tokio::time::sleep(self.settle).await;
         Ok(())
+    }
+
+    /// A turn's account ends where the next begins: what leaves after the last answer is
+    /// paid for too, and so is what the process does while it waits for its turn.
+    fn us_per_page(&self, effort: Effort) -> Samples {
+        let turns = self.ns_before.windows(2);
+        let used = turns.map(|turn| (turn[1] - turn[0]) as f64 / 1e3 / effort.pages as f64);
+        Samples(used.collect())
     }
 }
 
@@ -138,10 +224,11 @@ fn table(samples: &[Samples], wanted: &Wanted, effort: Effort) -> String {
         "times",
         "range",
     );
-    for (nth, (arm, (_, _, name))) in samples.iter().zip(ARMS).enumerate() {
-        let bare = &samples[nth / PER_PROTOCOL * PER_PROTOCOL + BARE];
+    for (arm, Kind { name, beside, .. }) in samples.iter().zip(&ARMS) {
+        let times = arm.over(&samples[*beside]);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<34}{arm:.1}   {:.2}", arm.over(bare));
+        let _ = writeln!(text, "{name:<34}{arm:.1}   {times:.2}");
     }
+    text.push_str("The last three are beside the gateway with telemetry off, over HTTP/1.1.\n");
     text
 }

@@ -8,47 +8,34 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use crate::roles::{LISTENING, Role};
+use crate::setup::Setup;
 
 /// A role in a process of its own; ends when dropped.
 pub(crate) struct Process {
     child: Child,
-    /// Kept, so that what the child logs does not fail.
-    _stdout: BufReader<ChildStdout>,
     /// Where it listens.
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Process {
-    /// Starts `role` in front of `downstreams`, and waits until it listens.
-    pub(crate) fn start(
-        role: Role,
-        downstreams: &[SocketAddr],
-        http2: bool,
-    ) -> anyhow::Result<Self> {
+    /// Starts `role`, and waits until it listens.
+    pub(crate) fn start(role: Role, setup: &Setup) -> anyhow::Result<Self> {
         let name = role.to_possible_value().context("every role has a name")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--role", name.get_name()]);
-        if !downstreams.is_empty() {
-            let addresses: Vec<_> = downstreams.iter().map(ToString::to_string).collect();
-            command.args(["--downstreams", &addresses.join(",")]);
-        }
-        if http2 {
-            command.arg("--http2");
-        }
-        // As shipped, whatever the shell says.
         command
-            .env_remove("RUST_LOG")
+            .args(["--role", name.get_name()])
+            .args(setup.arguments())
+            // Whatever the shell says.
+            .env("RUST_LOG", setup.telemetry.log_level())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start a process")?;
         let mut stdout = BufReader::new(child.stdout.take().context("standard output is piped")?);
         let addresses =
             addresses(&mut stdout).with_context(|| format!("as {}", name.get_name()))?;
-        Ok(Self {
-            child,
-            _stdout: stdout,
-            addresses,
-        })
+        // What it logs is read, as a collector of logs would. Ends when the child does.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        Ok(Self { child, addresses })
     }
 
     /// Nanoseconds of CPU its threads have used so far, in user space and kernel. Exact

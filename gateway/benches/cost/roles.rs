@@ -13,10 +13,12 @@ use gateway::app::App;
 use gateway::config::{self, Loaded};
 use gateway::page::deadline::{Deadline, now};
 use gateway::telemetry::log;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::oneshot;
 
+use crate::agent;
 use crate::bare::{Bare, Caller};
+use crate::setup::Setup;
 
 /// What comes before a role's addresses; log lines may come before it.
 pub(crate) const LISTENING: &str = "listening on ";
@@ -29,6 +31,8 @@ const LIFE: Duration = Duration::from_secs(300);
 pub(crate) enum Role {
     /// The five services, without latency.
     Fakes,
+    /// What traces and metrics are sent to.
+    Agent,
     /// The gateway with the shipped `config.toml`.
     Gateway,
     /// The bare fan-out over hyper-util's client.
@@ -38,9 +42,10 @@ pub(crate) enum Role {
 }
 
 /// Plays `role` until standard input ends. Worker threads as in the shipped binary: one per core.
-pub(crate) fn play(role: Role, downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> {
+pub(crate) fn play(role: Role, setup: &Setup) -> anyhow::Result<()> {
+    let downstreams = &setup.downstreams;
     ensure!(
-        role == Role::Fakes || downstreams.len() == Service::ALL.len(),
+        matches!(role, Role::Fakes | Role::Agent) || downstreams.len() == Service::ALL.len(),
         "--role needs --downstreams with five addresses, such as `--role fakes` prints"
     );
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -49,9 +54,10 @@ pub(crate) fn play(role: Role, downstreams: &[SocketAddr], http2: bool) -> anyho
     runtime.block_on(async {
         match role {
             Role::Fakes => fakes().await,
-            Role::Gateway => gateway(downstreams, http2).await,
-            Role::Bare => bare(Caller::hyper(http2), downstreams).await,
-            Role::BareReqwest => bare(Caller::reqwest(http2)?, downstreams).await,
+            Role::Agent => agent().await,
+            Role::Gateway => gateway(setup).await,
+            Role::Bare => bare(Caller::hyper(setup.http2), downstreams).await,
+            Role::BareReqwest => bare(Caller::reqwest(setup.http2)?, downstreams).await,
         }
     })
 }
@@ -64,8 +70,19 @@ async fn fakes() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn gateway(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> {
-    let loaded = configured(downstreams, http2)?;
+async fn agent() -> anyhow::Result<()> {
+    let traces = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let metrics = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    announce(&[traces.local_addr()?, metrics.local_addr()?])?;
+    tokio::select! {
+        ended = agent::take_traces(traces) => ended.map(drop),
+        ended = agent::take_metrics(metrics) => ended.map(drop),
+        () = told_to_end() => Ok(()),
+    }
+}
+
+async fn gateway(setup: &Setup) -> anyhow::Result<()> {
+    let loaded = configured(setup)?;
     let _log = log::start(&loaded.config.telemetry);
     let app = App::bind(loaded.config, loaded.effective).await?;
     announce(&[app.public_address()?])?;
@@ -80,13 +97,12 @@ async fn gateway(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<()> 
 /// The shipped configuration on free ports. Without a quota, as one address sends all
 /// pages; with more time, so that a machine that stalls costs time and not the figures:
 /// a timer costs the same whatever it is set to.
-fn configured(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<Loaded> {
+fn configured(setup: &Setup) -> anyhow::Result<Loaded> {
     let key = |key: &str, value: String| (format!("GATEWAY__{key}"), value);
     let mut overrides = vec![
         key("SERVER__LISTEN", "127.0.0.1:0".into()),
         key("ADMIN__LISTEN", "127.0.0.1:0".into()),
         key("CLIENTS__RATE", "none".into()),
-        key("TELEMETRY__DOGSTATSD", String::new()),
         key("PAGE__PRODUCT_PAGE__DEADLINE", "10s".into()),
         key("PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT", "5s".into()),
         key(
@@ -94,7 +110,10 @@ fn configured(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<Loaded>
             "5s".into(),
         ),
     ];
-    for (service, address) in Service::ALL.into_iter().zip(downstreams) {
+    for (name, value) in setup.telemetry.keys(&setup.agent) {
+        overrides.push(key(&format!("TELEMETRY__{name}"), value));
+    }
+    for (service, address) in Service::ALL.into_iter().zip(&setup.downstreams) {
         let name = service.name().to_uppercase();
         overrides.push(key(
             &format!("DOWNSTREAM__{name}__URL"),
@@ -102,7 +121,7 @@ fn configured(downstreams: &[SocketAddr], http2: bool) -> anyhow::Result<Loaded>
         ));
         overrides.push(key(
             &format!("DOWNSTREAM__{name}__HTTP2"),
-            http2.to_string(),
+            setup.http2.to_string(),
         ));
     }
     config::load_text("config.toml", config::default_text(), &overrides)

@@ -1,0 +1,94 @@
+//! What a role is told: whom to call, and what the gateway says about itself.
+//!
+//! Given on the command line, as roles are processes of their own; [`Setup::arguments`]
+//! writes what clap reads back.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+
+/// Of one server under test.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Setup {
+    /// With `--role`: where the five fakes listen, in the order of the page.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) downstreams: Vec<SocketAddr>,
+    /// With `--role`: call the downstreams over HTTP/2.
+    #[arg(long)]
+    pub(crate) http2: bool,
+    /// With `--role gateway`: what it says about itself.
+    #[arg(long, default_value = "off")]
+    pub(crate) telemetry: Telemetry,
+    /// With `--role gateway`: where an agent takes traces, and where it takes metrics.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) agent: Vec<SocketAddr>,
+}
+
+/// What the gateway says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Telemetry {
+    /// Nothing leaves but warnings; everything is counted all the same.
+    #[default]
+    Off,
+    /// One trace of a hundred, and metrics, to an agent.
+    Sampled,
+    /// Every trace, and metrics, to an agent.
+    All,
+    /// As sampled, and a JSON line for every page.
+    Logged,
+}
+
+impl Setup {
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let lists = [
+            ("--downstreams", &self.downstreams),
+            ("--agent", &self.agent),
+        ];
+        for (flag, list) in lists {
+            if !list.is_empty() {
+                let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+                arguments.extend([flag.to_owned(), list.join(",")]);
+            }
+        }
+        if self.http2 {
+            arguments.push("--http2".to_owned());
+        }
+        if let Some(telemetry) = self.telemetry.to_possible_value() {
+            arguments.extend(["--telemetry".to_owned(), telemetry.get_name().to_owned()]);
+        }
+        arguments
+    }
+}
+
+impl Telemetry {
+    /// Keys of `[telemetry]` that say so, with their values.
+    pub(crate) fn keys(self, agent: &[SocketAddr]) -> Vec<(&'static str, String)> {
+        let sample = match self {
+            Self::Off => None,
+            Self::Sampled | Self::Logged => Some("0.01"),
+            Self::All => Some("1.0"),
+        };
+        match (sample, agent) {
+            (Some(sample), [traces, metrics]) => vec![
+                ("EXPORTER", "datadog".to_owned()),
+                ("DATADOG_AGENT", format!("http://{traces}")),
+                ("DOGSTATSD", metrics.to_string()),
+                ("SAMPLE", sample.to_owned()),
+                ("LOG", "json".to_owned()),
+            ],
+            _ => vec![
+                ("EXPORTER", "none".to_owned()),
+                ("DOGSTATSD", String::new()),
+            ],
+        }
+    }
+
+    /// `RUST_LOG`: lines of pages are `info`.
+    pub(crate) fn log_level(self) -> &'static str {
+        match self {
+            Self::Off | Self::Sampled | Self::All => "warn",
+            Self::Logged => "info",
+        }
+    }
+}
