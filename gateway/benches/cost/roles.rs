@@ -95,14 +95,15 @@ async fn gateway(setup: &Setup) -> anyhow::Result<()> {
 }
 
 /// The shipped configuration on free ports. Without a quota, as one address sends all
-/// pages; with more time, so that a machine that stalls costs time and not the figures:
-/// a timer costs the same whatever it is set to.
+/// pages; with more time, so that a machine that stalls costs time and not the figures,
+/// and connections outlive the others' turns: a timer costs the same whatever it is set to.
 fn configured(setup: &Setup) -> anyhow::Result<Loaded> {
     let key = |key: &str, value: String| (format!("GATEWAY__{key}"), value);
     let mut overrides = vec![
         key("SERVER__LISTEN", "127.0.0.1:0".into()),
         key("ADMIN__LISTEN", "127.0.0.1:0".into()),
         key("CLIENTS__RATE", "none".into()),
+        key("SERVER__HEADER_READ_TIMEOUT", "60s".into()),
         key("PAGE__PRODUCT_PAGE__DEADLINE", "10s".into()),
         key("PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT", "5s".into()),
         key(

@@ -143,23 +143,23 @@ impl Meters {
     /// A page ended so, after so long.
     pub fn page(&self, page: usize, outcome: PageOutcome, total: Duration) {
         self.counts.page(page, outcome);
-        self.page_duration[of_page(page, outcome)].record(total);
+        self.page_duration[of_page(page, outcome)].record(seconds(total));
     }
 
     /// A page waited so long for permits, and got them or not.
     pub fn wait(&self, page: usize, wait: Duration) {
-        self.wait[page].record(wait);
+        self.wait[page].record(seconds(wait));
     }
 
     /// So much of a page's time was neither a wait for permits nor for calls.
     pub fn overhead(&self, page: usize, overhead: Duration) {
-        self.overhead[page].record(overhead);
+        self.overhead[page].record(seconds(overhead));
     }
 
     /// A call ended so, after so long.
     pub fn call(&self, downstream: usize, outcome: CallOutcome, took: Duration) {
         self.counts.call(downstream, outcome);
-        self.call_duration[of_call(downstream, outcome)].record(took);
+        self.call_duration[of_call(downstream, outcome)].record(seconds(took));
     }
 
     /// Passes counters and `gauges` on to the recorders.
@@ -199,6 +199,12 @@ impl Published {
         );
         set(&self.in_use, gauges.in_use.iter().copied());
     }
+}
+
+/// In whole microseconds: what is shorter is noise, and its digits would be half of every
+/// datagram.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
 }
 
 fn set(gauges: &[Gauge], values: impl IntoIterator<Item = u32>) {
