@@ -3,7 +3,7 @@
 //! Reading order: a [`scenario`] says what happens and what must hold; [`simulated`] plays it with
 //! the gateway's own code on a paused clock; what happened is a [`record`]; [`verdict`] holds it
 //! against the expectations; [`run`] does all of that for a terminal, [`report`] for a browser,
-//! and [`sweep`] with random scenarios.
+//! [`sweep`] with random scenarios, and [`incident`] with three that make one picture.
 //!
 //! The same on sockets: [`live`] runs the gateway and the fakes as processes; [`agree`] tells whether
 //! both worlds say the same; [`by_hand`] makes one fault on fakes that run already.
@@ -15,6 +15,7 @@
 pub mod agree;
 pub mod by_hand;
 pub mod http;
+pub mod incident;
 pub mod live;
 pub mod load;
 pub mod proc;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use chaos::agree::{self, Pair};
 use chaos::by_hand;
 use chaos::http::Origin;
+use chaos::incident::Incident;
 use chaos::live::{Interrupted, Programs};
 use chaos::report::{self, Wanted};
 use chaos::run::{self, Rehearsal};
@@ -38,6 +39,9 @@ enum Command {
     /// Run scenarios in simulated time and on sockets, and tell how far apart they are. Takes their
     /// length each. Exit 0; 1 when one is too far apart.
     Agree(Agree),
+    /// One incident before and after, in simulated time and on sockets: prints its numbers as a
+    /// Markdown table, and draws a picture. Exit 0; 1 when an expectation is missed.
+    Incident(BeforeAndAfter),
     /// Make a running fake slow.
     Slow(Slow),
     /// Undo every fault of running fakes.
@@ -51,6 +55,18 @@ enum Command {
 struct Agree {
     /// Names from `chaos list`, or paths of scenario files; without any, six that come with it.
     scenarios: Vec<String>,
+    #[command(flatten)]
+    programs: ProgramPaths,
+}
+
+#[derive(Args)]
+struct BeforeAndAfter {
+    /// Write the picture to this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Not on sockets.
+    #[arg(long, conflicts_with_all = ["gateway", "fakes"])]
+    simulated_only: bool,
     #[command(flatten)]
     programs: ProgramPaths,
 }
@@ -149,6 +165,7 @@ fn main() -> ExitCode {
         Command::List => run::list(&mut out).map(|()| true),
         Command::Run(flags) => run_all(&flags, &mut out),
         Command::Agree(flags) => agree_all(&flags, &mut out),
+        Command::Incident(flags) => incident(&flags, &mut out),
         Command::Slow(flags) => {
             let Slow {
                 downstream,
@@ -325,6 +342,20 @@ fn agree_all(flags: &Agree, out: &mut dyn Write) -> Result<bool> {
         pairs.push(Pair::of(name, scenario, records));
     }
     Ok(agree::show(&pairs, out)?)
+}
+
+fn incident(flags: &BeforeAndAfter, out: &mut dyn Write) -> Result<bool> {
+    let programs = match flags.simulated_only {
+        true => None,
+        false => Some(flags.programs.find()?),
+    };
+    let incident = Incident::play(programs.as_ref())?;
+    write!(out, "{}", incident.markdown())?;
+    if let Some(path) = &flags.svg {
+        incident.write(path)?;
+    }
+    // Apart from the table, which may be on its way into a file.
+    Ok(incident.show_missed(&mut std::io::stderr())?)
 }
 
 /// Does one thing and prints what it says it did.

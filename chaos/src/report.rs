@@ -15,6 +15,7 @@ mod figure;
 mod files;
 mod hardship;
 mod html;
+mod incident;
 mod label;
 mod lanes;
 mod plot;
@@ -24,12 +25,17 @@ mod series;
 use gateway::config::PageId;
 use serde_json::Value;
 
+pub(crate) use files::write;
 pub use files::{Wanted, shell};
+pub(crate) use incident::picture;
 
 use self::figure::{Figure, Row};
 use crate::record::Record;
 use crate::scenario::Scenario;
 use crate::verdict::Verdict;
+
+/// Of the drawings of a report.
+const WIDTH: f64 = 1120.0;
 
 /// Pages that have plots of their own; of more, there are only plots of all together.
 const MOST_PAGES: usize = 4;
@@ -127,6 +133,7 @@ impl Report<'_> {
         };
         let scenario = self.first().scenario;
         Figure {
+            width: WIDTH,
             title: format!("{}: {what}", html::plain(&scenario.title)),
             columns: names.iter().map(|name| html::plain(name)).collect(),
             length: scenario.length,

@@ -75,6 +75,7 @@ impl Figures<'_> {
             Metric::P50 => self.quantile(0.5, PageEnd::is_served),
             Metric::P99 => self.quantile(0.99, PageEnd::is_served),
             Metric::P999 => self.quantile(0.999, PageEnd::is_served),
+            Metric::AnyP99 => self.quantile(0.99, |p| p.outcome != PageOutcome::Cancelled),
             Metric::AnyP999 => self.quantile(0.999, |p| p.outcome != PageOutcome::Cancelled),
             Metric::Slowest => self.quantile(1.0, |p| p.outcome != PageOutcome::Cancelled),
             Metric::RefusalP99 => self.quantile(0.99, |p| p.outcome == PageOutcome::Shed),

@@ -49,7 +49,12 @@ impl Axis {
         if most <= usual * WIDE {
             return Self::linear(most.max(SHORTEST), Unit::Time, ticks);
         }
-        let (low, high) = (round_down(least.max(SHORTEST) * 0.99), round_up(most));
+        Self::logarithmic(least.max(SHORTEST) * 0.99, most, Unit::Time)
+    }
+
+    /// From a little below the least to a little beyond the most, both above nothing.
+    pub(super) fn logarithmic(least: f64, most: f64, unit: Unit) -> Self {
+        let (low, high) = (round_down(least), round_up(most));
         // Of so many decades, ticks in between would be in each other's way.
         let digits: &[f64] = if high / low > 600.0 {
             &[1.0]
@@ -62,9 +67,7 @@ impl Axis {
             low,
             high,
             logarithmic: true,
-            ticks: inside
-                .map(|value| (value, written(value, Unit::Time)))
-                .collect(),
+            ticks: inside.map(|value| (value, written(value, unit))).collect(),
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) const REFUSED: &str = ORANGE;
 pub(super) const SLOWEST: &str = GREY;
 pub(super) const IN_FLIGHT: &str = BLUE;
 pub(super) const PERMITS: &str = SKY_BLUE;
+pub(super) const SIMULATED: &str = SKY_BLUE;
+pub(super) const LIVE: &str = BLACK;
 pub(super) const QUEUED: &str = VERMILLION;
 pub(super) const RUNNING: &str = BLUE;
 

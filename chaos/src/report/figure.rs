@@ -13,7 +13,6 @@ use super::label::{self, Anchor, Area, SIZE, fitted, number};
 use super::lanes::{LANE, Lanes};
 use super::plot::Plot;
 
-const WIDTH: f64 = 1120.0;
 const RIGHT: f64 = 24.0;
 const BETWEEN_COLUMNS: f64 = 44.0;
 const BETWEEN_ROWS: f64 = 16.0;
@@ -36,7 +35,8 @@ const STYLE: &str = "\
 .plot .bound{stroke:#000;stroke-width:1.5;stroke-dasharray:6 3}\
 .plot .missed{stroke-width:3}\
 .plot .level{stroke:#777;stroke-dasharray:1 3;stroke-width:1.5;stroke-linecap:round}\
-.plot .curve{fill:none;stroke-linejoin:round;stroke-linecap:round}";
+.plot .curve{fill:none;stroke-linejoin:round;stroke-linecap:round}\
+.plot .dashed{stroke-dasharray:5 3;stroke-linecap:butt}";
 
 /// How a quantity is drawn, and what it is.
 pub(super) struct Key {
@@ -66,6 +66,8 @@ pub(super) struct Row {
 pub(super) struct Figure {
     /// For whoever cannot see it.
     pub(super) title: String,
+    /// Of the whole drawing.
+    pub(super) width: f64,
     /// The heading of each column; empty strings for none.
     pub(super) columns: Vec<String>,
     /// The time on all horizontal axes.
@@ -79,41 +81,45 @@ pub(super) struct Figure {
 impl Figure {
     /// The figure as SVG.
     pub(super) fn draw(&self) -> Markup {
-        let mut parts = Vec::new();
         let mut y = 4.0;
+        let parts = self.parts(&mut y);
+        sheet(&self.title, (self.width, y), &parts)
+    }
+
+    /// All of it from `y` downwards, where `y` is its end afterwards.
+    pub(super) fn parts(&self, y: &mut f64) -> Vec<Markup> {
+        let mut parts = Vec::new();
         if self.columns.iter().any(|name| !name.is_empty()) {
             for (column, name) in self.columns.iter().enumerate() {
                 let (left, right) = self.column(column);
                 let name = fitted(name, (right - left) * 0.9);
-                parts.push(label::text(left, y + SIZE, Anchor::Start, "heading", &name));
+                parts.push(label::text(
+                    left,
+                    *y + SIZE,
+                    Anchor::Start,
+                    "heading",
+                    &name,
+                ));
             }
-            y += LINE + 4.0;
+            *y += LINE + 4.0;
         }
         // In narrow columns there is no room for words.
         if self.columns.len() <= 2 {
-            parts.push(self.lanes(&mut y));
+            parts.push(self.lanes(y));
         }
         for row in &self.rows {
-            parts.push(self.row(row, &mut y));
+            parts.push(self.row(row, y));
         }
-        let size = format!("0 0 {WIDTH} {}", number(y));
-        html! {
-            svg xmlns="http://www.w3.org/2000/svg" class="plot" role="img" viewBox=(size) {
-                title { (self.title) }
-                style { (STYLE) }
-                rect width="100%" height="100%" fill="#fff" {}
-                @for part in &parts { (part) }
-            }
-        }
+        parts
     }
 
     /// Its left and its right end.
-    fn column(&self, column: usize) -> (f64, f64) {
+    pub(super) fn column(&self, column: usize) -> (f64, f64) {
         let ticks = self.rows.iter().flat_map(|row| &row.axis.ticks);
         let widths = ticks.map(|(_, text)| label::width(text));
         let left = widths.fold(30.0, f64::max) + 12.0;
         let columns = self.columns.len().max(1) as f64;
-        let each = (WIDTH - left - RIGHT - BETWEEN_COLUMNS * (columns - 1.0)) / columns;
+        let each = (self.width - left - RIGHT - BETWEEN_COLUMNS * (columns - 1.0)) / columns;
         let start = left + column as f64 * (each + BETWEEN_COLUMNS);
         (start, start + each)
     }
@@ -132,7 +138,7 @@ impl Figure {
 
     fn time(&self) -> Axis {
         let (left, right) = self.column(0);
-        Axis::of_run(self.length, ((right - left) / 75.0) as usize)
+        Axis::of_run(self.length, ((right - left) / 75.0).max(4.0) as usize)
     }
 
     fn row(&self, row: &Row, y: &mut f64) -> Markup {
@@ -142,7 +148,7 @@ impl Figure {
             let heading = format!("{}{}", row.heading, row.axis.remark());
             label::text(left, *y - 5.0, Anchor::Start, "heading", &heading)
         });
-        let legend = legend(&row.keys, left, y);
+        let legend = legend(&row.keys, (left, self.width - RIGHT), y);
         let titled = row.plots.iter().any(|plot| !plot.title.is_empty());
         let top = *y + if titled { LINE + 4.0 } else { 4.0 };
         let bottom = top + row.height;
@@ -170,6 +176,21 @@ impl Figure {
     }
 }
 
+/// A drawing of this size with these parts.
+pub(super) fn sheet(title: &str, (width, height): (f64, f64), parts: &[Markup]) -> Markup {
+    let (width, height) = (number(width), number(height));
+    let size = format!("0 0 {width} {height}");
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" class="plot" role="img"
+            width=(width) height=(height) viewBox=(size) {
+            title { (title) }
+            style { (STYLE) }
+            rect width="100%" height="100%" fill="#fff" {}
+            @for part in parts { (part) }
+        }
+    }
+}
+
 /// Below its place; the last one no further to the right than the next column allows.
 fn tick_of_time(share: f64, text: &str, (left, right): (f64, f64), y: f64) -> Markup {
     /// How far a tick may stick out.
@@ -182,7 +203,7 @@ fn tick_of_time(share: f64, text: &str, (left, right): (f64, f64), y: f64) -> Ma
 }
 
 /// Keys in as many lines as they need.
-fn legend(keys: &[Key], left: f64, y: &mut f64) -> Markup {
+fn legend(keys: &[Key], (left, right): (f64, f64), y: &mut f64) -> Markup {
     const SWATCH: f64 = 14.0;
     let mut x = left;
     let mut placed = Vec::new();
@@ -191,7 +212,7 @@ fn legend(keys: &[Key], left: f64, y: &mut f64) -> Markup {
     }
     for key in keys {
         let wide = SWATCH + 5.0 + label::width(&key.label) + 14.0;
-        if x > left && x + wide > WIDTH - RIGHT {
+        if x > left && x + wide > right {
             (x, *y) = (left, *y + LINE);
         }
         placed.push((key, x, *y - 5.0));

@@ -72,7 +72,11 @@ fn is_file(path: &Path) -> bool {
         .is_some_and(|extension| extension == "html")
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+/// Writes a file, and makes its folder.
+///
+/// # Errors
+/// When either cannot be written.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(cannot)?;

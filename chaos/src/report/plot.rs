@@ -37,6 +37,7 @@ pub(super) enum Mark {
     /// A curve through the middle of each step, with a gap where there is nothing.
     Curve {
         colour: &'static str,
+        dashed: bool,
         width: f64,
         values: Vec<Option<f64>>,
     },
@@ -119,10 +120,11 @@ impl Plot {
             } => html! { path d=(self.band(frame, lower, upper)) fill=(colour) {} },
             Mark::Curve {
                 colour,
+                dashed,
                 width,
                 values,
             } => html! {
-                path class="curve" d=(self.curve(frame, values)) stroke=(colour) stroke-width=(width) {}
+                path class=(if *dashed { "curve dashed" } else { "curve" }) d=(self.curve(frame, values)) stroke=(colour) stroke-width=(width) {}
             },
             Mark::Level { value, .. } if frame.y.has(*value) => {
                 let y = frame.y(*value);

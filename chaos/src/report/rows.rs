@@ -119,6 +119,7 @@ pub(super) fn share_of_good(runs: &[Run<'_>], page: Option<PageId>) -> Row {
             steps,
             marks: vec![Mark::Curve {
                 colour: colour::GOOD,
+                dashed: false,
                 width: 2.0,
                 values: good(run.scenario, &steps.pages(run.record, page)),
             }],
@@ -157,6 +158,7 @@ pub(super) fn in_flight(runs: &[Run<'_>]) -> Row {
             steps,
             marks: vec![Mark::Curve {
                 colour: colour::IN_FLIGHT,
+                dashed: false,
                 width: 1.6,
                 values: steps.most(run.record, |slice| f64::from(slice.in_flight)),
             }],

@@ -64,6 +64,8 @@ metrics! {
     P99 = "p99", Time;
     /// 99.9th percentile of the time to a page that was served.
     P999 = "p999", Time;
+    /// 99th percentile of the time to any answer, refusals included.
+    AnyP99 = "any_p99", Time;
     /// 99.9th percentile of the time to any answer, refusals included.
     AnyP999 = "any_p999", Time;
     /// The longest time to any answer, refusals included.

@@ -91,6 +91,7 @@ fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
 fn curve(colour: &'static str, values: Vec<Option<f64>>) -> Mark {
     Mark::Curve {
         colour,
+        dashed: false,
         width: 1.6,
         values,
     }

@@ -88,6 +88,7 @@ fn plot(run: &Run<'_>, page: Option<PageId>, curves: &Curves) -> Plot {
     let mut marks: Vec<Mark> = curves
         .map(|((_, colour, width, ..), values)| Mark::Curve {
             colour,
+            dashed: false,
             width: *width,
             values: values.clone(),
         })

@@ -1,0 +1,219 @@
+//! One incident before and after: three scenarios that come with this program, side by side in
+//! simulated time and on sockets, as one picture and one table.
+//!
+//! What always holds: both worlds play the same arrivals; all numbers are figures of the records, the
+//! same that verdicts judge; picture and table show the same numbers. How the picture is drawn is in
+//! [`report`].
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::live::Programs;
+use crate::record::World;
+use crate::report;
+use crate::run::{self, Rehearsal};
+use crate::scenario::{Metric, Scenario, Unit, Window};
+
+/// Scenario, heading and what is different about it.
+const COLUMNS: [(&str, &str, &str); 3] = [
+    (
+        "incident-unbounded",
+        "before: no limits",
+        "no permits, no deadline",
+    ),
+    (
+        "incident-required",
+        "after: pricing required",
+        "permits and a deadline",
+    ),
+    (
+        "incident-optional",
+        "after: pricing optional",
+        "and a timeout for this part",
+    ),
+];
+
+/// One scenario, in one world or in both.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// What it stands for.
+    pub heading: &'static str,
+    /// What is different about it.
+    pub remark: &'static str,
+    /// What was run.
+    pub scenario: Scenario,
+    /// Simulated; then live, if it was.
+    pub runs: Vec<Rehearsal>,
+}
+
+/// The whole story: never without columns, each of which was run in the same worlds.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// From before to after.
+    pub columns: Vec<Column>,
+}
+
+/// A line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure {
+    /// What it is.
+    pub label: &'static str,
+    /// The figure.
+    pub metric: Metric,
+    /// Of the time after the fault, or of that of the fault.
+    pub after: bool,
+}
+
+const fn during(label: &'static str, metric: Metric) -> Measure {
+    Measure {
+        label,
+        metric,
+        after: false,
+    }
+}
+
+/// The table, from top to bottom.
+pub const MEASURES: [Measure; 5] = [
+    during("good pages during the fault", Metric::GoodPages),
+    during("p99 of all answers during the fault", Metric::AnyP99),
+    during("p99 of refusals during the fault", Metric::RefusalP99),
+    during("most pages in flight", Metric::InFlightMax),
+    Measure {
+        label: "good again after the fault",
+        metric: Metric::Recovery,
+        after: true,
+    },
+];
+
+impl Incident {
+    /// Plays everything in simulated time, and on sockets where there are programs for it.
+    ///
+    /// # Errors
+    /// Those of [`run::rehearse`] and [`run::live`].
+    pub fn play(programs: Option<&Programs>) -> Result<Self> {
+        let column = |(name, heading, remark)| {
+            let scenario = Scenario::load(&run::find(name)?, &run::default_config())?;
+            let mut runs = vec![run::rehearse(&scenario, false)?];
+            if let Some(programs) = programs {
+                runs.push(run::live(&scenario, programs)?);
+            }
+            Ok(Column {
+                heading,
+                remark,
+                scenario,
+                runs,
+            })
+        };
+        let columns: Result<Vec<Column>> = COLUMNS.into_iter().map(column).collect();
+        Ok(Self { columns: columns? })
+    }
+
+    /// The picture, an SVG document that needs nothing else.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        report::picture(self)
+    }
+
+    /// Writes the picture.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        report::write(path, &self.svg())
+    }
+
+    /// The table, in Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let cells = |cells: &mut dyn Iterator<Item = String>| {
+            format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+        };
+        let runs = || {
+            self.columns
+                .iter()
+                .flat_map(|c| c.runs.iter().map(move |run| (c, run)))
+        };
+        let headings = runs().map(|(column, run)| format!("{}, {}", column.heading, world(run)));
+        let mut table = cells(&mut [String::new()].into_iter().chain(headings));
+        let rules = [":--".to_owned()].into_iter();
+        table += &cells(&mut rules.chain(runs().map(|_| "--:".to_owned())));
+        for measure in MEASURES {
+            let figures = runs().map(|(column, run)| column.shown(run, measure));
+            table += &cells(&mut [measure.label.to_owned()].into_iter().chain(figures));
+        }
+        table
+    }
+
+    /// Prints what is not as its scenario expects it, run by run. Returns whether all is.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn show_missed(&self, out: &mut dyn Write) -> io::Result<bool> {
+        let mut all_ok = true;
+        for column in &self.columns {
+            for run in column.runs.iter().filter(|run| !run.verdict.is_ok()) {
+                all_ok = false;
+                let heading = format!("{}, {}", column.heading, world(run));
+                for line in run.verdict.to_string().lines() {
+                    writeln!(out, "{heading}: {line}")?;
+                }
+            }
+        }
+        Ok(all_ok)
+    }
+}
+
+impl Column {
+    /// The figure of one run; `None` if there was nothing to measure.
+    #[must_use]
+    pub fn figure(&self, run: &Rehearsal, measure: Measure) -> Option<f64> {
+        let window = self.window(measure.after);
+        run.record.figure(&self.scenario, &window, measure.metric)
+    }
+
+    /// The figure of one run as text.
+    #[must_use]
+    pub fn shown(&self, run: &Rehearsal, measure: Measure) -> String {
+        let Some(figure) = self.figure(run, measure) else {
+            return "none".to_owned();
+        };
+        let window = self.window(measure.after);
+        let watched = (window.until - window.from).as_secs_f64();
+        match measure.metric.unit() {
+            // Pages were not good again before nobody asked any more.
+            _ if measure.after && figure >= watched => format!("not in {watched} s"),
+            Unit::Time if measure.after => format!("in {figure:.2} s"),
+            Unit::Time if figure >= 1.0 => format!("{figure:.2} s"),
+            Unit::Time => format!("{:.0} ms", figure * 1e3),
+            Unit::Share => format!("{:.1}%", figure * 100.0),
+            unit => unit.show(figure),
+        }
+    }
+
+    /// The time of the fault, or that after it.
+    fn window(&self, after: bool) -> Window {
+        let begins = self.scenario.faults.iter().map(|fault| fault.from).min();
+        let ends = self.scenario.faults.iter().map(|fault| fault.until).max();
+        let end = ends.unwrap_or(self.scenario.length);
+        let (from, until) = match after {
+            true => (end, self.scenario.length),
+            false => (begins.unwrap_or_default(), end),
+        };
+        Window {
+            from,
+            until,
+            page: None,
+            client: None,
+        }
+    }
+}
+
+/// Where it was run, in a word.
+pub(crate) fn world(run: &Rehearsal) -> &'static str {
+    match run.record.world {
+        World::Simulated => "simulated",
+        World::Live => "live",
+    }
+}
