@@ -31,7 +31,7 @@ const COLUMNS: [(&str, &str, &str); 3] = [
     (
         "incident-optional",
         "after: pricing optional",
-        "and a timeout for this part",
+        "permits, deadline, part timeout",
     ),
 ];
 
@@ -79,7 +79,7 @@ pub const MEASURES: [Measure; 5] = [
     during("good pages during the fault", Metric::GoodPages),
     during("p99 of all answers during the fault", Metric::AnyP99),
     during("p99 of refusals during the fault", Metric::RefusalP99),
-    during("most pages in flight", Metric::InFlightMax),
+    during("most pages in flight during the fault", Metric::InFlightMax),
     Measure {
         label: "good again after the fault",
         metric: Metric::Recovery,
@@ -184,6 +184,7 @@ impl Column {
         match measure.metric.unit() {
             // Pages were not good again before nobody asked any more.
             _ if measure.after && figure >= watched => format!("not in {watched} s"),
+            Unit::Time if measure.after && figure <= 0.0 => "at once".to_owned(),
             Unit::Time if measure.after => format!("in {figure:.2} s"),
             Unit::Time if figure >= 1.0 => format!("{figure:.2} s"),
             Unit::Time => format!("{:.0} ms", figure * 1e3),
