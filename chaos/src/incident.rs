@@ -127,21 +127,19 @@ impl Incident {
     /// The table, in Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let cells = |cells: &mut dyn Iterator<Item = String>| {
-            format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-        };
+        let line =
+            |label: &str, cells: Vec<String>| format!("| {label} | {} |\n", cells.join(" | "));
         let runs = || {
             self.columns
                 .iter()
                 .flat_map(|c| c.runs.iter().map(move |run| (c, run)))
         };
         let headings = runs().map(|(column, run)| format!("{}, {}", column.heading, world(run)));
-        let mut table = cells(&mut [String::new()].into_iter().chain(headings));
-        let rules = [":--".to_owned()].into_iter();
-        table += &cells(&mut rules.chain(runs().map(|_| "--:".to_owned())));
+        let mut table = line("", headings.collect());
+        table += &line(":--", runs().map(|_| "--:".to_owned()).collect());
         for measure in MEASURES {
             let figures = runs().map(|(column, run)| column.shown(run, measure));
-            table += &cells(&mut [measure.label.to_owned()].into_iter().chain(figures));
+            table += &line(measure.label, figures.collect());
         }
         table
     }
@@ -188,8 +186,7 @@ impl Column {
             Unit::Time if measure.after => format!("in {figure:.2} s"),
             Unit::Time if figure >= 1.0 => format!("{figure:.2} s"),
             Unit::Time => format!("{:.0} ms", figure * 1e3),
-            Unit::Share => format!("{:.1}%", figure * 100.0),
-            unit => unit.show(figure),
+            unit @ (Unit::Share | Unit::PerSecond | Unit::Number) => unit.show(figure),
         }
     }
 

@@ -83,7 +83,7 @@ fn picture_and_table_show_the_figures_that_verdicts_judge() {
             .filter(|page| (1000..2000).contains(&page.at.as_millis()))
             .collect();
         let good = during.iter().filter(|page| page.is_good(&column.scenario));
-        format!("{:.1}%", good.count() as f64 / during.len() as f64 * 100.0)
+        format!("{:.2}%", good.count() as f64 / during.len() as f64 * 100.0)
     };
     let shares: Vec<String> = column.runs.iter().map(in_time).collect();
     assert_eq!(drawn[..2], shares);
