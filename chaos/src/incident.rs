@@ -31,7 +31,7 @@ const COLUMNS: [(&str, &str, &str); 3] = [
     (
         "incident-optional",
         "after: pricing optional",
-        "and a timeout for this part",
+        "permits, deadline, part timeout",
     ),
 ];
 
@@ -79,7 +79,7 @@ pub const MEASURES: [Measure; 5] = [
     during("good pages during the fault", Metric::GoodPages),
     during("p99 of all answers during the fault", Metric::AnyP99),
     during("p99 of refusals during the fault", Metric::RefusalP99),
-    during("most pages in flight", Metric::InFlightMax),
+    during("most pages in flight during the fault", Metric::InFlightMax),
     Measure {
         label: "good again after the fault",
         metric: Metric::Recovery,
@@ -127,21 +127,19 @@ impl Incident {
     /// The table, in Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let cells = |cells: &mut dyn Iterator<Item = String>| {
-            format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-        };
+        let line =
+            |label: &str, cells: Vec<String>| format!("| {label} | {} |\n", cells.join(" | "));
         let runs = || {
             self.columns
                 .iter()
                 .flat_map(|c| c.runs.iter().map(move |run| (c, run)))
         };
         let headings = runs().map(|(column, run)| format!("{}, {}", column.heading, world(run)));
-        let mut table = cells(&mut [String::new()].into_iter().chain(headings));
-        let rules = [":--".to_owned()].into_iter();
-        table += &cells(&mut rules.chain(runs().map(|_| "--:".to_owned())));
+        let mut table = line("", headings.collect());
+        table += &line(":--", runs().map(|_| "--:".to_owned()).collect());
         for measure in MEASURES {
             let figures = runs().map(|(column, run)| column.shown(run, measure));
-            table += &cells(&mut [measure.label.to_owned()].into_iter().chain(figures));
+            table += &line(measure.label, figures.collect());
         }
         table
     }
@@ -184,11 +182,11 @@ impl Column {
         match measure.metric.unit() {
             // Pages were not good again before nobody asked any more.
             _ if measure.after && figure >= watched => format!("not in {watched} s"),
+            Unit::Time if measure.after && figure <= 0.0 => "at once".to_owned(),
             Unit::Time if measure.after => format!("in {figure:.2} s"),
             Unit::Time if figure >= 1.0 => format!("{figure:.2} s"),
             Unit::Time => format!("{:.0} ms", figure * 1e3),
-            Unit::Share => format!("{:.1}%", figure * 100.0),
-            unit => unit.show(figure),
+            unit @ (Unit::Share | Unit::PerSecond | Unit::Number) => unit.show(figure),
         }
     }
 

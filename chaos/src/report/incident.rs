@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use gateway::config::units::show_duration;
+use gateway::telemetry::names::PageOutcome;
 use maud::{Markup, html};
 
 use super::axis::Axis;
@@ -17,10 +17,9 @@ use super::label::{self, Anchor, SIZE, number};
 use super::plot::{Mark, Plot};
 use super::series::{Steps, good, quantile};
 use crate::incident::{Column, Incident, MEASURES, world};
-use crate::record::{Record, World};
+use crate::record::{PageEnd, Record, World};
 use crate::run::Rehearsal;
 use crate::scenario::{Scenario, Unit};
-use gateway::telemetry::names::PageOutcome;
 
 /// As wide as a README is shown.
 const WIDTH: f64 = 840.0;
@@ -65,7 +64,7 @@ fn figure(columns: &[Column]) -> Figure {
 }
 
 fn rows(columns: &[Column]) -> Vec<Row> {
-    let every = show_duration(steps(&columns[0].scenario).width);
+    let every = milliseconds(steps(&columns[0].scenario).width);
     let row = |heading: String, axis, plots| Row {
         heading,
         keys: Vec::new(),
@@ -77,7 +76,7 @@ fn rows(columns: &[Column]) -> Vec<Row> {
         good(scenario, &steps.pages(record, None))
     });
     let mut times = plots(columns, |_, record, steps| {
-        let answered = |page: &crate::record::PageEnd| page.outcome != PageOutcome::Cancelled;
+        let answered = |page: &PageEnd| page.outcome != PageOutcome::Cancelled;
         quantile(&steps.pages(record, None), 0.99, answered)
     });
     for (plot, column) in times.iter_mut().zip(columns) {
@@ -88,7 +87,7 @@ fn rows(columns: &[Column]) -> Vec<Row> {
     });
     vec![
         row(
-            "Good pages: complete but for optional parts, within 300 ms".to_owned(),
+            format!("Good pages in each {every}: every required part, in time"),
             Axis::linear(1.0, Unit::Share, 2),
             share,
         ),
@@ -155,8 +154,12 @@ fn limit(scenario: &Scenario) -> Option<Mark> {
     };
     Some(Mark::Level {
         value: limit.as_secs_f64(),
-        label: format!("{what} {}", show_duration(limit)),
+        label: format!("{what} {}", milliseconds(limit)),
     })
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
 }
 
 /// An axis for all that is more than nothing.
@@ -195,7 +198,8 @@ fn legend(columns: &[Column], figure: &Figure, y: &mut f64) -> Markup {
         .collect();
     let shaded = figure.spans.iter().filter(|span| span.shaded);
     let shaded: Vec<_> = shaded
-        .map(|span| (&span.label, place(&span.label)))
+        .map(|span| format!("fault of {}", span.label))
+        .map(|text| (place(&text), text))
         .collect();
     html! {
         @for ((colour, dashed, width), text, x) in lines {
@@ -203,9 +207,9 @@ fn legend(columns: &[Column], figure: &Figure, y: &mut f64) -> Markup {
                 stroke-width=(width) d={ "M" (number(x)) "," (number(baseline - 4.0)) "h" (SWATCH) } {}
             (words(x, text))
         }
-        @for (text, x) in shaded {
-            rect class="shade" x=(number(x)) y=(number(baseline - 11.0)) width=(SWATCH) height="14" {}
-            (words(x, text))
+        @for (x, text) in &shaded {
+            rect class="shade" x=(number(*x)) y=(number(baseline - 11.0)) width=(SWATCH) height="14" {}
+            (words(*x, text))
         }
     }
 }
