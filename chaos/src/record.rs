@@ -151,6 +151,22 @@ impl std::fmt::Write for Events {
 }
 
 impl PageEnd {
+    /// A page that is asked for and has not ended: cancelled, unless it comes to an end.
+    pub(crate) fn asked(at: Duration, page: PageId, load: usize, retry: bool) -> Self {
+        Self {
+            at,
+            took: Duration::ZERO,
+            page,
+            load,
+            retry,
+            outcome: PageOutcome::Cancelled,
+            reason: None,
+            calls: 0,
+            aborted: 0,
+            wasted: 0,
+        }
+    }
+
     /// Whether it was answered 200.
     #[must_use]
     pub fn is_served(&self) -> bool {

@@ -68,18 +68,7 @@ impl Recorder {
     ) -> Asked {
         let lag = self.elapsed().saturating_sub(at);
         let state = &mut *self.state.lock();
-        state.pages.push(PageEnd {
-            at,
-            took: Duration::ZERO,
-            page,
-            load,
-            retry,
-            outcome: PageOutcome::Cancelled,
-            reason: None,
-            calls: 0,
-            aborted: 0,
-            wasted: 0,
-        });
+        state.pages.push(PageEnd::asked(at, page, load, retry));
         state.lags.push(lag);
         state.in_flight += 1;
         state.most = state.most.max(state.in_flight);

@@ -239,18 +239,7 @@ enum CallEnding {
 
 impl Open {
     fn new(at: Duration, page: PageId, load: usize, retry: bool) -> Self {
-        let end = PageEnd {
-            at,
-            took: Duration::ZERO,
-            page,
-            load,
-            retry,
-            outcome: PageOutcome::Cancelled,
-            reason: None,
-            calls: 0,
-            aborted: 0,
-            wasted: 0,
-        };
+        let end = PageEnd::asked(at, page, load, retry);
         Self {
             end,
             running: 0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::telemetry::log::json::Text;
 use crate::telemetry::names::configured::{Configured, PageNames};
-use crate::telemetry::record::{PageRecord, PartRecord};
+use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 
 /// Target of the lines of pages: `RUST_LOG=info,gateway::page=warn` leaves them out.
 const PAGE: &str = "gateway::page";
@@ -175,9 +175,4 @@ fn json_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::
         }
     }
     f.write_str("}")
-}
-
-/// With hundredths: what is shorter is noise.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_micros() / 10) as f64 / 100.0
 }

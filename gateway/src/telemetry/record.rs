@@ -131,3 +131,8 @@ impl Stretch {
         self.began + self.took
     }
 }
+
+/// As logs and spans show a time: with hundredths, as what is shorter is noise.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_micros() / 10) as f64 / 100.0
+}

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -17,7 +17,7 @@ use crate::telemetry::context::new_id;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::names::spans as key;
 use crate::telemetry::names::{PageOutcome, PartStatus};
-use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, Stretch};
+use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, Stretch, milliseconds};
 use crate::telemetry::sampling::Because;
 
 /// Whose conventions the spans follow where they differ.
@@ -378,9 +378,4 @@ fn shared(text: &str) -> StringValue {
 
 fn time_of(record: &PageRecord, at: Instant) -> SystemTime {
     record.ended_at - record.ended.saturating_duration_since(at)
-}
-
-/// With hundredths: what is shorter is noise.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_micros() / 10) as f64 / 100.0
 }
