@@ -21,4 +21,5 @@ pub mod ids;
 pub mod outcome;
 pub mod page;
 pub mod telemetry;
+pub mod text;
 pub mod transport;

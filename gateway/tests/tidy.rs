@@ -23,21 +23,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
-    ("edge", &["config", "outcome", "page", "telemetry"]),
+    ("edge", &["config", "outcome", "page", "telemetry", "text"]),
     ("admin", &["config", "outcome", "page", "telemetry"]),
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
-    ("telemetry", &["config", "outcome"]),
+    ("telemetry", &["config", "outcome", "text"]),
     ("config", &["ids"]),
     ("outcome", &["ids"]),
     ("ids", &[]),
+    ("text", &[]),
 ];
 
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
 const HOMES: &[(&str, &[&str])] = &[
     ("Instant::now", &["page/deadline"]),
     ("tokio::spawn", &["transport/opening"]),
-    (".spawn(", &["app", "edge/listener"]),
+    (".spawn(", &["app", "edge/listener", "telemetry/log/lines"]),
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
     ("TcpListener::bind", &["app"]),
