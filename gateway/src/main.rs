@@ -151,7 +151,7 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 }
 
 async fn run(loaded: Loaded) -> anyhow::Result<()> {
-    let _log = log::start(&loaded.config.telemetry);
+    let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit(&loaded.config);
     let app = App::bind(loaded.config, loaded.effective)
         .await
@@ -162,7 +162,7 @@ async fn run(loaded: Loaded) -> anyhow::Result<()> {
 #[cfg(feature = "demo")]
 async fn demo(free_ports: bool) -> anyhow::Result<()> {
     let (loaded, fakes) = gateway::demo::start(free_ports).await?;
-    let _log = log::start(&loaded.config.telemetry);
+    let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     let app = App::bind(loaded.config, loaded.effective).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.

@@ -83,7 +83,7 @@ async fn agent() -> anyhow::Result<()> {
 
 async fn gateway(setup: &Setup) -> anyhow::Result<()> {
     let loaded = configured(setup)?;
-    let _log = log::start(&loaded.config.telemetry);
+    let _log = log::start(&loaded.config.telemetry)?;
     let app = App::bind(loaded.config, loaded.effective).await?;
     announce(&[app.public_address()?])?;
     // Cut off, not drained: nothing is in flight any more.

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::outcome::Reason;
-use crate::telemetry::log::json::Text;
+use crate::telemetry::log;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 
 /// Target of the lines of pages: `RUST_LOG=info,gateway::page=warn` leaves them out.
-const PAGE: &str = "gateway::page";
+pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
 pub fn serving(listen: SocketAddr, admin: SocketAddr) {
@@ -70,7 +70,7 @@ pub fn connection_ended(peer: SocketAddr, error: &dyn Display) {
 /// A page ended: one line, whatever became of it.
 pub fn page_ended(names: &Configured, record: &PageRecord) {
     // Making the fields costs more than asking.
-    if !tracing::enabled!(target: PAGE, tracing::Level::INFO) {
+    if !tracing::enabled!(target: PAGE, tracing::Level::INFO) || log::page_ended(names, record) {
         return;
     }
     let origin = &record.origin;
@@ -132,8 +132,7 @@ pub fn panicked(panic: &str) {
     tracing::error!(panic, "a defect ended a request");
 }
 
-/// The parts of a page: `product ok 19.79, pricing failed 5.10 (answered 500)`; in the
-/// alternate form a JSON object, by part, in the page's order.
+/// The parts of a page: `product ok 19.79, pricing failed 5.10 (answered 500)`.
 struct Parts<'a> {
     page: &'a PageNames,
     record: &'a PageRecord,
@@ -141,21 +140,15 @@ struct Parts<'a> {
 
 impl Display for Parts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write = if f.alternate() { json_part } else { plain_part };
-        let (open, separator, close) = match f.alternate() {
-            true => ("{", ",", "}"),
-            false => ("", ", ", ""),
-        };
-        f.write_str(open)?;
         for (index, (part, names)) in self.record.parts.iter().zip(&self.page.parts).enumerate() {
-            f.write_str(if index > 0 { separator } else { "" })?;
-            write(f, &names.name, part)?;
+            f.write_str(if index > 0 { ", " } else { "" })?;
+            write_part(f, &names.name, part)?;
         }
-        f.write_str(close)
+        Ok(())
     }
 }
 
-fn plain_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
+fn write_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
     write!(f, "{name} {}", part.status.as_str())?;
     let Some(call) = &part.call else {
         return Ok(());
@@ -165,15 +158,4 @@ fn plain_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt:
         Some((_, words)) => write!(f, " ({words})"),
         None => Ok(()),
     }
-}
-
-fn json_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
-    write!(f, "\"{name}\":{{\"outcome\":\"{}\"", part.status.as_str())?;
-    if let Some(call) = &part.call {
-        write!(f, ",\"ms\":{}", milliseconds(call.stretch.took))?;
-        if let Some((kind, words)) = &call.failure {
-            write!(f, ",\"cause\":\"{kind}\",\"detail\":{}", Text(words))?;
-        }
-    }
-    f.write_str("}")
 }
