@@ -22,7 +22,7 @@ use crate::edge::listener::{self, Limits};
 use crate::edge::{Connection, Edge, layers};
 use crate::page::Pages;
 use crate::page::deadline::{Deadline, now};
-use crate::telemetry::meters::{self, relay::Relay};
+use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
 use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
 use crate::transport::{HttpTransport, TransportError};
 
@@ -302,10 +302,10 @@ async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: watch:
     );
 }
 
-/// Once a second, and whatever goes to an agent carried there.
+/// Once a second, and an agent as often as it is told.
 async fn tell_metrics(
     pages: &Pages<HttpTransport>,
-    relay: Option<Relay>,
+    dogstatsd: Option<DogStatsD>,
     stop: impl Future<Output = ()>,
 ) {
     let publish = async {
@@ -316,7 +316,7 @@ async fn tell_metrics(
             pages.publish();
         }
     };
-    let Some(relay) = relay else {
+    let Some(dogstatsd) = dogstatsd else {
         return either(stop, publish).await;
     };
     let last = async {
@@ -324,7 +324,7 @@ async fn tell_metrics(
         tokio::time::sleep(meters::LEAVES_WITHIN).await;
     };
     either(last, async {
-        tokio::join!(publish, relay.run());
+        tokio::join!(publish, dogstatsd.run());
     })
     .await;
 }

@@ -181,7 +181,7 @@ impl<T: Transport> Pages<T> {
     pub fn publish(&self) {
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
-        self.telemetry.publish(&Gauges {
+        self.telemetry.publish(Gauges {
             in_flight: view.in_flight,
             queued: view.queues.iter().map(|queue| queue.depth).collect(),
             in_use: permits.collect(),

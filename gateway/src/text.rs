@@ -12,11 +12,12 @@ pub fn push_decimal(to: &mut Vec<u8>, number: u64) {
 
 /// Appends `number` as 16 lower-case hex digits.
 pub fn push_hex(to: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 16];
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[(number >> (4 * place)) as usize & 15];
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [[0; 2]; 8];
+    for (pair, byte) in text.iter_mut().zip(number.to_be_bytes()) {
+        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
     }
-    to.extend_from_slice(&digits);
+    to.extend_from_slice(text.as_flattened());
 }
 
 /// Appends milliseconds with two decimals, rounded down: `12.30`.
@@ -34,6 +35,21 @@ pub fn push_short_milliseconds(to: &mut Vec<u8>, duration: Duration) {
         (0, 0) => {}
         (tenths, 0) => to.extend_from_slice(&[b'.', b'0' + tenths]),
         (tenths, rest) => to.extend_from_slice(&[b'.', b'0' + tenths, b'0' + rest]),
+    }
+}
+
+/// Appends microseconds as seconds, with no more decimals than it takes: `0.0123`.
+pub fn push_seconds(to: &mut Vec<u8>, micros: u32) {
+    push_decimal(to, u64::from(micros / 1_000_000));
+    let mut fraction = micros % 1_000_000;
+    if fraction == 0 {
+        return;
+    }
+    to.push(b'.');
+    let mut place = 100_000;
+    while fraction > 0 {
+        to.push(b'0' + (fraction / place) as u8);
+        (fraction, place) = (fraction % place, place / 10);
     }
 }
 
@@ -58,6 +74,14 @@ mod tests {
         for number in [0, 1, 0xf, 0x10, 0xdead_beef, 1 << 63, u64::MAX] {
             assert_eq!(written(|to| push_decimal(to, number)), number.to_string());
             assert_eq!(written(|to| push_hex(to, number)), format!("{number:016x}"));
+        }
+    }
+
+    #[test]
+    fn seconds_have_as_many_decimals_as_it_takes() {
+        for micros in (0..2_100).chain([999_999, 1_000_000, 1_500_000, u32::MAX]) {
+            let seconds = f64::from(micros) / 1e6;
+            assert_eq!(written(|to| push_seconds(to, micros)), seconds.to_string());
         }
     }
 

@@ -26,7 +26,7 @@ use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::PageRecord;
 
 /// Libraries that would log what is counted and told of here.
-const QUIET: &[&str] = &["metrics_exporter_dogstatsd=off", "opentelemetry=off"];
+const QUIET: &[&str] = &["opentelemetry=off"];
 
 /// The log of this process. Dropped, it writes what waits, for a second at most.
 #[must_use = "dropped, the log ends"]
