@@ -7,12 +7,12 @@
 //! on tokio's clock and every call goes through a [`Transport`], so the same code
 //! runs in simulated time.
 
-pub mod account;
+pub mod accounting;
 pub mod admission;
 pub mod assemble;
 pub mod deadline;
 pub mod downstream;
-pub mod fan_out;
+pub mod fetch;
 pub mod json;
 pub mod plan;
 pub mod quota;
@@ -28,13 +28,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use self::account::Life;
+use self::accounting::Life;
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
 use self::downstream::{CallRequest, PlannedCall, Transport};
-use self::fan_out::fan_out;
+use self::fetch::fan_out;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;

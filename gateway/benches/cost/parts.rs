@@ -15,7 +15,7 @@ use gateway::page::admission::core::{Shed, ShedWhy};
 use gateway::page::admission::{Admission, Permits};
 use gateway::page::assemble::assemble;
 use gateway::page::deadline::{Deadline, now};
-use gateway::page::fan_out::PartEnd;
+use gateway::page::fetch::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
