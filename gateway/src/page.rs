@@ -28,13 +28,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use self::accounting::Life;
+use self::accounting::PageAccount;
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
 use self::downstream::{CallRequest, PlannedCall, Transport};
-use self::fetch::fan_out;
+use self::fetch::fetch;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
@@ -113,22 +113,26 @@ impl<T: Transport> Pages<T> {
 
     /// Serves one page. Dropping the future ends everything it began.
     pub async fn serve(&self, request: PageRequest) -> Answer {
-        let mut life = Life::begin(&self.telemetry, request.page, &request.origin);
-        let result = self.live(&request, &mut life).await;
-        life.end(result, self.shed)
+        let mut account = PageAccount::open(&self.telemetry, request.page, &request.origin);
+        let result = self.run(&request, &mut account).await;
+        account.close(result, self.shed)
     }
 
-    async fn live(&self, request: &PageRequest, life: &mut Life<'_>) -> Result<Page, Refusal> {
+    async fn run(
+        &self,
+        request: &PageRequest,
+        account: &mut PageAccount<'_>,
+    ) -> Result<Page, Refusal> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
-        life.record.deadline = deadline.instant();
+        account.record.deadline = deadline.instant();
         self.quota
             .take(request.client)
             .map_err(Refusal::ClientQuota)?;
-        life.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
-        let permits = life
+        account.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
+        let permits = account
             .wait(self.admission.permits(plan.page, deadline))
             .await?;
         still_ahead(deadline)?;
@@ -138,8 +142,8 @@ impl<T: Transport> Pages<T> {
             let planned = planned(request, &params, deadline, part);
             downstream::call(&self.transport, &self.telemetry, permit, planned, record)
         };
-        let ends = fan_out(&plan.parts, permits, life.parts(plan.parts.len()), call).await?;
-        Ok(life.assemble(|| assemble(&plan.parts, &ends)))
+        let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
+        Ok(account.assemble(|| assemble(&plan.parts, &ends)))
     }
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
@@ -151,10 +155,10 @@ impl<T: Transport> Pages<T> {
         }
     }
 
-    /// Tells of a request for a page that the edge refused before it could be one.
-    pub fn turned_away(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
-        let life = Life::begin(&self.telemetry, page, origin);
-        life.end(Err(refusal.clone()), self.shed);
+    /// Accounts for a request for a page that the edge refused before it could be one.
+    pub fn refused_at_edge(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
+        let account = PageAccount::open(&self.telemetry, page, origin);
+        account.close(Err(refusal.clone()), self.shed);
     }
 
     /// From now on every new page is refused; those in flight go on.
