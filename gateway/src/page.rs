@@ -38,7 +38,7 @@ use self::fetch::fetch;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
-use crate::config::{Config, DownstreamId, PageId, ShedStatus};
+use crate::config::{Config, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -133,11 +133,9 @@ impl<T: Transport> Pages<T> {
             .map_err(Refusal::ClientQuota)?;
         account.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
         let permits = account
-            .wait(self.admission.permits(plan.page, deadline))
+            .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
-        #[cfg(any(test, feature = "negative-controls"))]
-        let deadline = self.deadline_unless_broken(plan, deadline);
         let call = |part, permit, record| {
             let planned = planned(request, &params, deadline, part);
             downstream::call(&self.transport, &self.telemetry, permit, planned, record)
@@ -195,17 +193,6 @@ impl<T: Transport> Pages<T> {
     /// What carries the calls.
     pub fn transport(&self) -> &T {
         &self.transport
-    }
-
-    #[cfg(any(test, feature = "negative-controls"))]
-    fn deadline_unless_broken(&self, plan: &Plan, deadline: Deadline) -> Deadline {
-        use self::admission::core::NegativeControl;
-        match (self.admission.control(), plan.budget) {
-            (Some(NegativeControl::WaitOutsideDeadline), Some(budget)) => {
-                Deadline::after(now(), budget).less(plan.reserve)
-            }
-            _ => deadline,
-        }
     }
 }
 
@@ -280,11 +267,10 @@ fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
 
 impl From<Shed> for Refusal {
     fn from(shed: Shed) -> Self {
-        let downstream = DownstreamId(shed.downstream);
         match shed.why {
-            ShedWhy::BulkheadFull => Self::BulkheadFull(downstream),
-            ShedWhy::QueueEvicted => Self::QueueEvicted(downstream),
-            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(downstream)),
+            ShedWhy::BulkheadFull => Self::BulkheadFull(shed.downstream),
+            ShedWhy::QueueEvicted => Self::QueueEvicted(shed.downstream),
+            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(shed.downstream)),
         }
     }
 }

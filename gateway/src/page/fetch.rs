@@ -88,7 +88,7 @@ impl From<CallEnd> for PartEnd {
 /// The page's [`Refusal`] as soon as a required part is lost.
 pub async fn fetch<'a, C, F>(
     parts: &'a [PlannedPart],
-    permits: Permits,
+    mut permits: Permits,
     records: &'a mut [PartRecord],
     call: C,
 ) -> Result<Vec<PartEnd>, Refusal>
@@ -99,9 +99,8 @@ where
     // Replaced as the parts end; no page is made while one has not.
     let mut ends = vec![PartEnd::Shed; parts.len()];
     let mut running = FuturesUnordered::new();
-    let planned = parts.iter().zip(permits).zip(records).enumerate();
-    for (index, ((part, permit), record)) in planned {
-        match permit {
+    for (index, (part, record)) in parts.iter().zip(records).enumerate() {
+        match permits.take(index) {
             Some(permit) => {
                 let call = call(part, permit, record);
                 running.push(async move { (index, call.await) });
