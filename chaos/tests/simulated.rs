@@ -9,7 +9,7 @@ use chaos::run::{default_config, find};
 use chaos::scenario::{Scenario, Text};
 use chaos::simulated::{NegativeControl, Watch, play, play_with};
 use chaos::verdict::Verdict;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 
 /// Everything random at once: arrivals, latencies, errors, retries, clients that leave, and a fault
 /// whose end wakes many calls at one instant.

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use crate::config::{PageId, ShedStatus};
+use crate::outcome::PageOutcome;
 use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
@@ -17,7 +18,6 @@ use crate::page::assemble::Page;
 use crate::page::deadline::{now, wall_clock};
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
-use crate::telemetry::names::PageOutcome;
 use crate::telemetry::record::{Origin, PageRecord, PartRecord, Stretch};
 
 /// One page: its record, and its ticket until the answer takes it over.
@@ -34,7 +34,7 @@ impl<'a> PageAccount<'a> {
     pub(super) fn open(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
         let record = PageRecord {
             origin: Arc::clone(origin),
-            page: page.0,
+            page,
             deadline: None,
             admission: None,
             parts: Vec::new(),
@@ -45,7 +45,6 @@ impl<'a> PageAccount<'a> {
             status: None,
             reason: None,
             scope: None,
-            shed: None,
         };
         Self {
             telemetry,
@@ -107,7 +106,6 @@ impl<'a> PageAccount<'a> {
         self.record.status = Some(row.status.as_u16());
         self.record.reason = Some(row.reason);
         self.record.scope = row.scope;
-        self.record.shed = refusal.shed_by();
     }
 
     fn record(&mut self) -> Arc<PageRecord> {

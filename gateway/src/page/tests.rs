@@ -8,6 +8,7 @@ use super::admission::core::{NeedSet, Order};
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config::{self, DownstreamId};
+use crate::outcome::CallOutcome;
 use crate::telemetry::context::TraceContext;
 
 mod broken;
@@ -156,7 +157,7 @@ async fn a_required_part_that_fails_cancels_its_siblings_at_once() {
         pages
             .telemetry()
             .counts()
-            .calls(d, crate::telemetry::names::CallOutcome::Cancelled)
+            .calls(DownstreamId(d), CallOutcome::Cancelled)
     };
     assert_eq!((cancelled(1), cancelled(2)), (1, 1));
 }
@@ -228,7 +229,7 @@ async fn crowd(pages: &Arc<Pages<Simulated>>) -> Vec<(Option<&'static str>, Dura
     let answers = futures_util::future::join_all([0, 0, 1, 2, 3, 4].map(page)).await;
     let reason = |answer: &Answer| {
         let refusal = answer.result.as_ref().err()?;
-        Some(refusal.row(ShedStatus::TooManyRequests).reason)
+        Some(refusal.row(ShedStatus::TooManyRequests).reason.as_str())
     };
     answers
         .iter()

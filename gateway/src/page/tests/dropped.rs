@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 
 use super::*;
-use crate::telemetry::names::PageOutcome;
+use crate::outcome::PageOutcome;
 
 /// Polls `future` at most `polls` times, then drops it. `None` when it was dropped.
 async fn drop_after<F: Future>(future: F, polls: usize) -> Option<F::Output> {
@@ -50,7 +50,7 @@ async fn a_page_dropped_at_any_await_leaves_nothing_behind() {
 pub(super) fn ended(pages: &Pages<Simulated>) -> u64 {
     let counts = pages.telemetry().counts();
     PageOutcome::ALL
-        .map(|outcome| counts.pages(0, outcome))
+        .map(|outcome| counts.pages(PageId(0), outcome))
         .iter()
         .sum()
 }
