@@ -125,6 +125,18 @@ impl Admission {
         })
     }
 
+    /// A downstream has as many permits as this from now on; `None` is no bulkhead. What is out
+    /// stays out. Pages that can start now do; those that never could are refused.
+    pub fn resize(self: &Arc<Self>, downstream: DownstreamId, limit: Option<u32>) {
+        self.on_event(Event::Resize { downstream, limit });
+    }
+
+    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
+    /// Pages in flight go on.
+    pub fn resize_tickets(&self, limit: u32) {
+        self.state.lock().core.resize_tickets(limit);
+    }
+
     /// Resolves once no ticket is out. A ticket taken meanwhile puts it off.
     pub async fn until_empty(&self) {
         loop {

@@ -6,7 +6,8 @@
 //! moves none is a method and answers at once.
 //!
 //! After every event:
-//! - permits in use of a downstream never exceed its limit;
+//! - permits in use of a downstream never exceed its limit, but for those that were
+//!   out when it shrank: until they are released nothing is granted;
 //! - a waiting page holds no permit;
 //! - no waiting page could start: capacity never stands beside an eligible waiter;
 //! - a page that needs more than a limit has been refused, not parked.
@@ -39,8 +40,17 @@ pub struct Core {
     queues: Vec<Queue>,
     /// Pages in all queues.
     waiting: usize,
-    tickets: u32,
-    tickets_in_use: u32,
+    tickets: Tickets,
+}
+
+/// Nobody waits for a ticket, so their number may change without a decision.
+#[derive(Debug)]
+struct Tickets {
+    /// As configured.
+    most: u32,
+    /// How many may be out now, at most `most`.
+    limit: u32,
+    in_use: u32,
 }
 
 #[derive(Debug)]
@@ -74,26 +84,33 @@ impl Core {
             bulkheads: permits.into_iter().map(bulkhead).collect(),
             queues: queues.into_iter().map(Queue::new).collect(),
             waiting: 0,
-            tickets,
-            tickets_in_use: 0,
+            tickets: Tickets {
+                most: tickets,
+                limit: tickets,
+                in_use: 0,
+            },
         }
     }
 
-    /// Takes a ticket, unless all are out.
+    /// Takes a ticket, unless as many are out as may be.
     pub fn take_ticket(&mut self) -> bool {
-        let free = self.tickets_in_use < self.tickets;
-        self.tickets_in_use += u32::from(free);
+        let free = self.tickets.in_use < self.tickets.limit;
+        self.tickets.in_use += u32::from(free);
         free
     }
 
     /// A ticket was released. Returns how many are still out.
     pub fn release_ticket(&mut self) -> u32 {
-        debug_assert!(
-            self.tickets_in_use > 0,
-            "a released ticket has been taken before"
-        );
-        self.tickets_in_use = self.tickets_in_use.saturating_sub(1);
-        self.tickets_in_use
+        let in_use = &mut self.tickets.in_use;
+        debug_assert!(*in_use > 0, "a released ticket has been taken before");
+        *in_use = in_use.saturating_sub(1);
+        *in_use
+    }
+
+    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
+    /// Tickets that are out stay out.
+    pub fn resize_tickets(&mut self, limit: u32) {
+        self.tickets.limit = limit.min(self.tickets.most);
     }
 
     /// Takes one permit of a downstream beside those that pages start with, if one is free. It
@@ -107,7 +124,7 @@ impl Core {
 
     /// Tickets out.
     pub fn tickets_in_use(&self) -> u32 {
-        self.tickets_in_use
+        self.tickets.in_use
     }
 
     /// Whether a page waits for permits.
@@ -126,6 +143,11 @@ impl Core {
                     "a released permit has been granted before"
                 );
                 bulkhead.in_use = bulkhead.in_use.saturating_sub(1);
+                self.start_waiting(now, actions);
+            }
+            Event::Resize { downstream, limit } => {
+                self.bulkheads[downstream.0].limit = limit;
+                self.refuse_hopeless(actions);
                 self.start_waiting(now, actions);
             }
             Event::Expire { page } => {
@@ -179,6 +201,21 @@ impl Core {
             } else {
                 self.grant(page, waiter.needs)
             });
+        }
+    }
+
+    /// Refuses every waiting page whose needs no longer fit an empty bulkhead, oldest first.
+    fn refuse_hopeless(&mut self, actions: &mut Vec<Action>) {
+        let hopeless = |waiter: &Waiter| {
+            let downstream = self.fits_never(&waiter.needs)?;
+            Some((waiter.page, downstream))
+        };
+        let waiters = self.queues.iter().flat_map(Queue::iter);
+        let mut hopeless: Vec<_> = waiters.filter_map(hopeless).collect();
+        hopeless.sort_unstable_by_key(|(page, _)| *page);
+        for (page, downstream) in hopeless {
+            self.remove(page);
+            actions.push(refuse(page, ShedWhy::BulkheadFull, downstream));
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Admission;
 use super::core::*;
 use crate::config::{DownstreamId, PageId};
-use crate::page::deadline::Deadline;
+use crate::page::deadline::{Deadline, now};
 
 mod model;
 
@@ -111,6 +111,60 @@ fn tickets_are_given_out_up_to_their_number_and_released() {
     assert!(core.take_ticket());
 }
 
+#[test]
+fn tickets_shrink_to_any_number_and_grow_to_the_configured_one() {
+    let mut core = core(Order::NewestFirst);
+    assert!(core.take_ticket() && core.take_ticket());
+    core.resize_tickets(1);
+    assert_eq!(core.release_ticket(), 1);
+    assert!(!core.take_ticket(), "one is still out");
+    core.resize_tickets(u32::MAX);
+    assert!(core.take_ticket() && !core.take_ticket());
+    let view = core.view();
+    assert_eq!((view.effective_tickets, view.max_in_flight), (2, 2));
+    core.resize_tickets(0);
+    core.release_ticket();
+    assert!(!core.take_ticket());
+}
+
+#[test]
+fn one_permit_is_lent_beside_a_page_that_cannot_use_it() {
+    // A page waits for bulkhead 1; bulkhead 0 has two permits.
+    let mut core = one_waits_for_bulkhead_1();
+    assert!(!core.try_one(DownstreamId(1)), "all three are out");
+    assert!(core.try_one(DownstreamId(0)) && core.try_one(DownstreamId(0)));
+    assert!(!core.try_one(DownstreamId(0)));
+    assert!(core.try_one(DownstreamId(3)), "where there is no bulkhead");
+}
+
+#[test]
+fn a_bulkhead_that_grows_starts_who_waits_and_one_that_shrinks_takes_nothing_back() {
+    let downstream = DownstreamId(1);
+    let resize = |limit| Event::Resize { downstream, limit };
+    let mut core = one_waits_for_bulkhead_1();
+    assert!(event(&mut core, 1, resize(Some(1))).is_empty());
+    for _ in 0..2 {
+        let actions = event(&mut core, 2, Event::Release { downstream });
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+    assert_eq!(core.view().bulkheads[1].in_use, 1);
+    let actions = event(&mut core, 3, resize(Some(2)));
+    assert!(matches!(actions[..], [Action::Grant { .. }]), "{actions:?}");
+}
+
+#[test]
+fn a_waiter_whose_need_no_longer_fits_is_refused_and_names_the_bulkhead() {
+    let (downstream, limit) = (DownstreamId(0), Some(1));
+    let mut core = core(Order::NewestFirst);
+    for seq in 0..2 {
+        // Two permits of bulkhead 0 each.
+        arrive(&mut core, seq, 2);
+    }
+    let actions = event(&mut core, 1, Event::Resize { downstream, limit });
+    assert_eq!(refused(&actions), Some((1, ShedWhy::BulkheadFull, 0)));
+    assert_eq!(core.view().queues[0].depth, 0);
+}
+
 fn admission(toml: &str) -> Arc<Admission> {
     let loaded = crate::config::load_text("test", toml, &[]);
     let config = loaded.unwrap_or_else(|report| panic!("{report}")).config;
@@ -134,6 +188,47 @@ fn small() -> (Arc<Admission>, NeedSet) {
     };
     let needs = NeedSet::new([(0, true), (1, true), (1, false)].map(need));
     (admission, needs)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_waits_receives_what_a_resize_decides_at_once() {
+    let (admission, needs) = small();
+    let b = DownstreamId(1);
+    let held = [admission.try_one(b), admission.try_one(b)];
+    assert!(held.iter().all(Option::is_some));
+    let began = now();
+    for (limit, starts) in [(Some(3), true), (Some(0), false)] {
+        let resize = async { admission.resize(b, limit) };
+        let page = admission.permits(PageId(0), &needs, Deadline::NEVER);
+        let (page, ()) = tokio::join!(page, resize);
+        assert_eq!(page.is_ok(), starts, "{limit:?}");
+        admission.resize(b, Some(2));
+    }
+    assert_eq!(now() - began, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lent_is_released_to_the_page_that_waits() {
+    let (admission, needs) = small();
+    let b = DownstreamId(1);
+    let held = [admission.try_one(b), admission.try_one(b)];
+    let page = admission.permits(PageId(0), &needs, Deadline::NEVER);
+    let (page, ()) = tokio::join!(page, async { drop(held) });
+    assert!(page.is_ok_and(|mut permits| permits.take(1).is_some()));
+    let view = admission.view();
+    assert!(view.bulkheads.iter().all(|b| b.in_use == 0), "{view:?}");
+}
+
+#[test]
+fn fewer_tickets_are_given_out_while_they_are_fewer() {
+    let (admission, _) = small();
+    let first = admission.ticket();
+    admission.resize_tickets(1);
+    assert!(first.is_some() && admission.ticket().is_none());
+    assert_eq!(admission.view().effective_tickets, 1);
+    assert_eq!(admission.view().max_in_flight, 20);
+    drop(first);
+    assert!(admission.ticket().is_some());
 }
 
 /// Not in virtual time: what is looked for is what threads do to each other.

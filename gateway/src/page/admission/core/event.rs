@@ -37,6 +37,14 @@ pub enum Event<'a> {
         /// Whose.
         downstream: DownstreamId,
     },
+    /// A downstream's permits are as many as this from now on; `None` is no bulkhead. Permits that
+    /// are out stay out: after a shrink nothing is granted until enough were released.
+    Resize {
+        /// Whose.
+        downstream: DownstreamId,
+        /// How many.
+        limit: Option<u32>,
+    },
     /// A waiting page reached the end of its wait. Of no effect on one that is not waiting.
     Expire {
         /// Which.

@@ -27,8 +27,10 @@ pub struct QueueView {
 pub struct AdmissionView {
     /// Tickets out.
     pub in_flight: u32,
-    /// Tickets there are.
+    /// Tickets there are, as configured.
     pub max_in_flight: u32,
+    /// Tickets that may be out now, at most `max_in_flight`. After a shrink more may still be.
+    pub effective_tickets: u32,
     /// By [`DownstreamId`](crate::config::DownstreamId).
     pub bulkheads: Vec<BulkheadView>,
     /// By [`PageId`](crate::config::PageId).
@@ -54,8 +56,9 @@ impl Core {
             }
         }
         AdmissionView {
-            in_flight: self.tickets_in_use,
-            max_in_flight: self.tickets,
+            in_flight: self.tickets.in_use,
+            max_in_flight: self.tickets.most,
+            effective_tickets: self.tickets.limit,
             bulkheads,
             queues: self.queues.iter().map(queue).collect(),
         }

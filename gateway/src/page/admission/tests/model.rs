@@ -23,12 +23,14 @@ enum Op {
     Expire(usize),
     Leave(usize),
     TryOne(usize),
+    Resize(usize, Option<u32>),
     Pass(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let reason = prop_oneof![Just(GiveUp::MaxWait), Just(GiveUp::Deadline)];
     let arrive = (0..needs().len(), 0..QUEUES.len(), 0..40u64, reason);
+    let limit = prop_oneof![9 => (0..5u32).prop_map(Some), 1 => Just(None)];
     prop_oneof![
         8 => arrive.prop_map(|(needs, queue, wait, reason)| {
             Op::Arrive { needs, queue, wait, reason }
@@ -37,6 +39,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<usize>().prop_map(Op::Expire),
         2 => any::<usize>().prop_map(Op::Leave),
         1 => (0..LIMITS.len()).prop_map(Op::TryOne),
+        1 => (0..LIMITS.len(), limit).prop_map(|(downstream, limit)| Op::Resize(downstream, limit)),
         2 => (1..20u64).prop_map(Op::Pass),
     ]
 }
@@ -49,6 +52,7 @@ enum Step {
     Expire(PageSeq),
     Leave(PageSeq),
     TryOne(DownstreamId),
+    Resize(DownstreamId, Option<u32>),
 }
 
 /// What an arrival brings with it.
@@ -74,6 +78,7 @@ type Decision = (Option<PageSeq>, Ending);
 /// The rules, said once more without queues, counters or cleverness.
 struct Model {
     needs: Vec<NeedSet>,
+    limits: [Option<u32>; LIMITS.len()],
     /// Every permit out: of which bulkhead.
     held: Vec<DownstreamId>,
     /// In order of arrival.
@@ -84,6 +89,7 @@ impl Model {
     fn new() -> Self {
         Self {
             needs: needs(),
+            limits: LIMITS,
             held: Vec::new(),
             waiting: Vec::new(),
         }
@@ -111,12 +117,12 @@ impl Model {
 
     fn has_room(&self, wait: Wait) -> bool {
         let free =
-            |(id, n): (DownstreamId, u32)| LIMITS[id.0].is_none_or(|l| self.used(id) + n <= l);
+            |(id, n): (DownstreamId, u32)| self.limits[id.0].is_none_or(|l| self.used(id) + n <= l);
         self.required(wait).into_iter().all(free)
     }
 
     fn can_ever(&self, wait: Wait) -> bool {
-        let enough = |(id, n): (DownstreamId, u32)| LIMITS[id.0].is_none_or(|l| n <= l);
+        let enough = |(id, n): (DownstreamId, u32)| self.limits[id.0].is_none_or(|l| n <= l);
         self.required(wait).into_iter().all(enough)
     }
 
@@ -124,7 +130,7 @@ impl Model {
         let mut granted = 0;
         for now in [true, false] {
             for (part, id, required) in self.parts(wait) {
-                let free = LIMITS[id.0].is_none_or(|limit| self.used(id) < limit);
+                let free = self.limits[id.0].is_none_or(|limit| self.used(id) < limit);
                 if required == now && (required || free) {
                     self.held.push(id);
                     granted |= 1 << part;
@@ -152,11 +158,22 @@ impl Model {
                 self.waiting.retain(|waiting| waiting.0 != page);
                 Vec::new()
             }
-            Step::TryOne(id) if LIMITS[id.0].is_none_or(|limit| self.used(id) < limit) => {
+            Step::TryOne(id) if self.limits[id.0].is_none_or(|limit| self.used(id) < limit) => {
                 self.held.push(id);
                 vec![(None, Ending::Granted(1))]
             }
             Step::TryOne(_) => Vec::new(),
+            Step::Resize(id, limit) => {
+                self.limits[id.0] = limit;
+                let hopeless = |waiting: &(PageSeq, Wait)| !self.can_ever(waiting.1);
+                let (refused, left) = self.waiting.iter().partition(|w| hopeless(w));
+                self.waiting = left;
+                let refused: Vec<(PageSeq, Wait)> = refused;
+                let refused = refused
+                    .into_iter()
+                    .map(|(page, _)| (Some(page), Ending::Refused(ShedWhy::BulkheadFull)));
+                refused.chain(self.start_waiting(now)).collect()
+            }
         }
     }
 
@@ -220,6 +237,7 @@ fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decisi
         Step::Release(downstream) => Event::Release { downstream },
         Step::Expire(page) => Event::Expire { page },
         Step::Leave(page) => Event::Leave { page },
+        Step::Resize(downstream, limit) => Event::Resize { downstream, limit },
         Step::TryOne(downstream) => {
             let taken = core.try_one(downstream);
             return taken
@@ -267,12 +285,14 @@ fn agree(ops: &[Op], order: Order, told: impl Fn(Step) -> Option<Step>) -> Resul
             Op::Expire(i) if seq > 0 => Step::Expire(page(i)),
             Op::Leave(i) if seq > 0 => Step::Leave(page(i)),
             Op::TryOne(i) => Step::TryOne(DownstreamId(i)),
+            Op::Resize(i, limit) => Step::Resize(DownstreamId(i), limit),
             Op::Pass(ms) => {
                 now += Duration::from_millis(ms);
                 continue;
             }
             Op::Release(_) | Op::Expire(_) | Op::Leave(_) => continue,
         };
+        let before = core.view();
         let got = told(step).map_or_else(Vec::new, |step| tell(&mut core, &needs, now, step));
         let wanted = model.step(now, step);
         if got != wanted {
@@ -280,12 +300,12 @@ fn agree(ops: &[Op], order: Order, told: impl Fn(Step) -> Option<Step>) -> Resul
                 "{step:?}: decided {got:?}, the rules say {wanted:?}"
             ));
         }
-        invariants(&core.view(), &model).map_err(|what| format!("{step:?}: {what}"))?;
+        invariants(&before, &core.view(), &model).map_err(|what| format!("{step:?}: {what}"))?;
     }
     Ok(())
 }
 
-fn invariants(now: &AdmissionView, model: &Model) -> Result<(), String> {
+fn invariants(before: &AdmissionView, now: &AdmissionView, model: &Model) -> Result<(), String> {
     for (index, bulkhead) in now.bulkheads.iter().enumerate() {
         let (used, held) = (bulkhead.in_use, model.used(DownstreamId(index)));
         if used != held {
@@ -293,8 +313,15 @@ fn invariants(now: &AdmissionView, model: &Model) -> Result<(), String> {
                 "bulkhead {index}: {used} in use, {held} granted and not released"
             ));
         }
-        if bulkhead.limit.is_some_and(|limit| used > limit) {
-            return Err(format!("bulkhead {index}: {bulkhead:?}"));
+        if bulkhead.limit != model.limits[index] {
+            return Err(format!("bulkhead {index}: not resized"));
+        }
+        // After a shrink more may be out than there are, but never more than before.
+        let most = bulkhead.limit.unwrap_or(u32::MAX);
+        if used > most && used > before.bulkheads[index].in_use {
+            return Err(format!(
+                "bulkhead {index}: grows to {used} in use of {most}"
+            ));
         }
     }
     for (queue, view) in now.queues.iter().enumerate() {
@@ -371,10 +398,34 @@ fn the_model_catches_grants_to_pages_that_are_gone() {
 }
 
 #[test]
+fn the_model_catches_limits_that_never_change() {
+    assert!(missing(|step| matches!(step, Step::Resize(..))));
+}
+
+#[test]
+fn the_model_catches_a_permit_too_many() {
+    let one_more = |step| match step {
+        Step::Resize(id, limit) => Step::Resize(id, limit.map(|limit| limit + 1)),
+        Step::Arrive(..)
+        | Step::Release(_)
+        | Step::Expire(_)
+        | Step::Leave(_)
+        | Step::TryOne(_) => step,
+    };
+    assert!(is_caught(Order::NewestFirst, move |step| Some(one_more(
+        step
+    ))));
+}
+
+#[test]
 fn the_model_catches_needs_that_are_not_the_arrivals_own() {
     let first_only = |step| match step {
         Step::Arrive(page, wait) => Step::Arrive(page, Wait { needs: 5, ..wait }),
-        Step::Release(_) | Step::Expire(_) | Step::Leave(_) | Step::TryOne(_) => step,
+        Step::Release(_)
+        | Step::Expire(_)
+        | Step::Leave(_)
+        | Step::TryOne(_)
+        | Step::Resize(..) => step,
     };
     assert!(is_caught(Order::NewestFirst, move |step| Some(first_only(
         step
