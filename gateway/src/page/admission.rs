@@ -19,7 +19,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -162,7 +162,8 @@ impl Admission {
     ) -> Result<Permits, Shed> {
         match self.grant {
             Grant::WholePage => self.at_once(page, needs, deadline).await,
-            Grant::PartByPart => self.part_by_part(page, needs, deadline).await,
+            // Boxed, so that pages which never do it are not as large.
+            Grant::PartByPart => Box::pin(self.part_by_part(page, needs, deadline)).await,
         }
     }
 
@@ -275,11 +276,26 @@ impl Admission {
             actions,
             ..
         } = &mut *state;
-        core.on_event(self.time(now()), event, actions);
+        // Time is over only for those who wait; otherwise the clock need not be read.
+        let at = if core.is_anyone_waiting() {
+            self.time(now())
+        } else {
+            Time::ZERO
+        };
+        core.on_event(at, event, actions);
         if let Event::Leave { page } = event {
             parked.remove(&page);
         }
-        let mut verdicts = Vec::new();
+        if !actions.is_empty() {
+            self.deliver(state);
+        }
+    }
+
+    fn deliver(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let State {
+            parked, actions, ..
+        } = &mut *state;
+        let mut verdicts = Vec::with_capacity(actions.len());
         for action in actions.drain(..) {
             let (page, verdict) = match action {
                 Action::Grant { page, needs, parts } => {
@@ -292,7 +308,7 @@ impl Admission {
         }
         drop(state);
         // After the lock: a verdict that nobody receives any more drops its permits here,
-        // and they are released through this same function.
+        // and they are released through `on_event` again.
         for (sender, verdict) in verdicts {
             if let Some(sender) = sender {
                 let _ = sender.send(verdict);

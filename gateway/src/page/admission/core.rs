@@ -64,7 +64,7 @@ impl Bulkhead {
         self.limit.is_none_or(|limit| self.in_use + count <= limit)
     }
 
-    fn fits_never(&self, count: u32) -> bool {
+    fn is_too_small(&self, count: u32) -> bool {
         self.limit.is_some_and(|limit| count > limit)
     }
 }
@@ -166,14 +166,17 @@ impl Core {
         let over = arrival.give_up <= now;
         if over && arrival.reason == GiveUp::Deadline {
             actions.push(self.expired(page, arrival.reason, needs));
-        } else if self.fits(needs) {
+            return;
+        }
+        let Some(full) = self.full(needs) else {
             actions.push(self.grant(page, needs.clone()));
-        } else if let Some(downstream) = self.fits_never(needs) {
-            actions.push(refuse(page, ShedWhy::BulkheadFull, downstream));
-        } else if over || self.queues[arrival.queue.0].limit == 0 {
-            actions.push(refuse(page, ShedWhy::BulkheadFull, self.blocking(needs)));
-        } else {
-            self.park(arrival, actions);
+            return;
+        };
+        let may_wait = !over && self.queues[arrival.queue.0].limit > 0;
+        match self.too_small(needs) {
+            None if may_wait => self.park(arrival, actions),
+            None => actions.push(refuse(page, ShedWhy::BulkheadFull, full)),
+            Some(small) => actions.push(refuse(page, ShedWhy::BulkheadFull, small)),
         }
     }
 
@@ -207,7 +210,7 @@ impl Core {
     /// Refuses every waiting page whose needs no longer fit an empty bulkhead, oldest first.
     fn refuse_hopeless(&mut self, actions: &mut Vec<Action>) {
         let hopeless = |waiter: &Waiter| {
-            let downstream = self.fits_never(&waiter.needs)?;
+            let downstream = self.too_small(&waiter.needs)?;
             Some((waiter.page, downstream))
         };
         let waiters = self.queues.iter().flat_map(Queue::iter);
@@ -221,7 +224,7 @@ impl Core {
 
     /// Of all waiting pages that could start, the first in order.
     fn next(&self) -> Option<PageSeq> {
-        let first = |queue: &Queue| queue.first(self.order, |needs| self.fits(needs));
+        let first = |queue: &Queue| queue.first(self.order, |needs| self.full(needs).is_none());
         let firsts = self.queues.iter().filter_map(first);
         match self.order {
             Order::NewestFirst => firsts.max(),
@@ -229,16 +232,18 @@ impl Core {
         }
     }
 
-    fn fits(&self, needs: &NeedSet) -> bool {
+    /// The first bulkhead without room for these needs.
+    fn full(&self, needs: &NeedSet) -> Option<DownstreamId> {
         let mut required = needs.required().iter();
-        required.all(|&(id, count)| self.bulkheads[id.0].fits(count))
+        let full = required.find(|(id, count)| !self.bulkheads[id.0].fits(*count));
+        full.map(|&(id, _)| id)
     }
 
     /// The first bulkhead that is too small for these needs even when it is empty.
-    fn fits_never(&self, needs: &NeedSet) -> Option<DownstreamId> {
+    fn too_small(&self, needs: &NeedSet) -> Option<DownstreamId> {
         let mut required = needs.required().iter();
-        let never = required.find(|(id, count)| self.bulkheads[id.0].fits_never(*count));
-        never.map(|&(id, _)| id)
+        let small = required.find(|(id, count)| self.bulkheads[id.0].is_too_small(*count));
+        small.map(|&(id, _)| id)
     }
 
     /// Takes every required permit and whatever optional ones are free.
@@ -265,12 +270,9 @@ impl Core {
         refuse(page, why, self.blocking(needs))
     }
 
-    /// The first bulkhead without room for these needs; the first of them, when all have room.
+    /// The bulkhead to name in a refusal: the first without room, or the first of all.
     fn blocking(&self, needs: &NeedSet) -> DownstreamId {
-        let required = needs.required();
-        let full = |need: &&(DownstreamId, u32)| !self.bulkheads[need.0.0].fits(need.1);
-        let blocking = required.iter().find(full).or(required.first());
-        blocking.map_or(needs.downstreams()[0], |&(id, _)| id)
+        self.full(needs).unwrap_or_else(|| needs.first())
     }
 
     fn remove(&mut self, page: PageSeq) -> Option<Waiter> {
