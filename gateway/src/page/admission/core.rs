@@ -18,6 +18,7 @@
 //! Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
 
 mod event;
+mod limits;
 mod needs;
 mod queue;
 mod view;
@@ -27,6 +28,7 @@ pub use self::needs::{Need, NeedSet, Parts};
 pub use self::queue::Order;
 pub use self::view::{AdmissionView, BulkheadView, QueueView};
 
+use self::limits::{Bulkhead, Tickets};
 use self::queue::{Queue, Waiter};
 use crate::config::DownstreamId;
 
@@ -43,32 +45,6 @@ pub struct Core {
     tickets: Tickets,
 }
 
-/// Nobody waits for a ticket, so their number may change without a decision.
-#[derive(Debug)]
-struct Tickets {
-    /// As configured.
-    most: u32,
-    /// How many may be out now, at most `most`.
-    limit: u32,
-    in_use: u32,
-}
-
-#[derive(Debug)]
-struct Bulkhead {
-    limit: Option<u32>,
-    in_use: u32,
-}
-
-impl Bulkhead {
-    fn fits(&self, count: u32) -> bool {
-        self.limit.is_none_or(|limit| self.in_use + count <= limit)
-    }
-
-    fn is_too_small(&self, count: u32) -> bool {
-        self.limit.is_some_and(|limit| count > limit)
-    }
-}
-
 impl Core {
     /// Nothing in use, nobody waiting. `tickets` pages may be in flight, `permits` calls of each
     /// downstream (`None` is no bulkhead), and as many pages wait as each of the `queues` holds.
@@ -78,39 +54,34 @@ impl Core {
         permits: impl IntoIterator<Item = Option<u32>>,
         queues: impl IntoIterator<Item = usize>,
     ) -> Self {
-        let bulkhead = |limit| Bulkhead { limit, in_use: 0 };
         Self {
             order,
-            bulkheads: permits.into_iter().map(bulkhead).collect(),
+            bulkheads: permits.into_iter().map(Bulkhead::new).collect(),
             queues: queues.into_iter().map(Queue::new).collect(),
             waiting: 0,
-            tickets: Tickets {
-                most: tickets,
-                limit: tickets,
-                in_use: 0,
-            },
+            tickets: Tickets::new(tickets),
         }
     }
 
     /// Takes a ticket, unless as many are out as may be.
     pub fn take_ticket(&mut self) -> bool {
-        let free = self.tickets.in_use < self.tickets.limit;
-        self.tickets.in_use += u32::from(free);
-        free
+        self.tickets.take()
     }
 
     /// A ticket was released. Returns how many are still out.
     pub fn release_ticket(&mut self) -> u32 {
-        let in_use = &mut self.tickets.in_use;
-        debug_assert!(*in_use > 0, "a released ticket has been taken before");
-        *in_use = in_use.saturating_sub(1);
-        *in_use
+        self.tickets.release()
     }
 
     /// As many pages may be in flight from now on as this, or as configured if that is fewer.
     /// Tickets that are out stay out.
     pub fn resize_tickets(&mut self, limit: u32) {
-        self.tickets.limit = limit.min(self.tickets.most);
+        self.tickets.resize(limit);
+    }
+
+    /// Tickets out.
+    pub fn tickets_in_use(&self) -> u32 {
+        self.tickets.in_use
     }
 
     /// Takes one permit of a downstream beside those that pages start with, if one is free. It
@@ -118,13 +89,10 @@ impl Core {
     pub fn try_one(&mut self, downstream: DownstreamId) -> bool {
         let bulkhead = &mut self.bulkheads[downstream.0];
         let free = bulkhead.fits(1);
-        bulkhead.in_use += u32::from(free);
+        if free {
+            bulkhead.take(1);
+        }
         free
-    }
-
-    /// Tickets out.
-    pub fn tickets_in_use(&self) -> u32 {
-        self.tickets.in_use
     }
 
     /// Whether a page waits for permits.
@@ -137,12 +105,7 @@ impl Core {
         match event {
             Event::Arrive(arrival) => self.arrive(now, &arrival, actions),
             Event::Release { downstream } => {
-                let bulkhead = &mut self.bulkheads[downstream.0];
-                debug_assert!(
-                    bulkhead.in_use > 0,
-                    "a released permit has been granted before"
-                );
-                bulkhead.in_use = bulkhead.in_use.saturating_sub(1);
+                self.bulkheads[downstream.0].release();
                 self.start_waiting(now, actions);
             }
             Event::Resize { downstream, limit } => {
@@ -249,13 +212,13 @@ impl Core {
     /// Takes every required permit and whatever optional ones are free.
     fn grant(&mut self, page: PageSeq, needs: NeedSet) -> Action {
         for &(id, count) in needs.required() {
-            self.bulkheads[id.0].in_use += count;
+            self.bulkheads[id.0].take(count);
         }
         let mut parts = needs.required_parts();
         for &(part, id) in needs.optional() {
             let bulkhead = &mut self.bulkheads[id.0];
             if bulkhead.fits(1) {
-                bulkhead.in_use += 1;
+                bulkhead.take(1);
                 parts |= 1 << part;
             }
         }
