@@ -91,7 +91,7 @@ pub struct Answer {
 }
 
 impl<T: Transport> Pages<T> {
-    /// Everything at rest; `telemetry` is told what happens.
+    /// Everything at rest; `telemetry` records what happens.
     pub fn new(config: &Config, transport: T, telemetry: Arc<Telemetry>) -> Self {
         Self::with_admission(config, transport, telemetry, Admission::new(config))
     }
@@ -121,6 +121,7 @@ impl<T: Transport> Pages<T> {
         account.close(result, self.shed)
     }
 
+    /// The order itself. Each line is a module, and each `?` a refusal.
     async fn run(
         &self,
         request: &PageRequest,
@@ -177,12 +178,12 @@ impl<T: Transport> Pages<T> {
         &self.quota
     }
 
-    /// What is told of pages and calls.
+    /// What records pages and calls.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 
-    /// Tells those who collect metrics how everything stands.
+    /// Hands the gauges of admission to those who collect metrics.
     pub fn publish(&self) {
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
