@@ -7,8 +7,8 @@
 //! 2. [`page`]: the page is admitted, fetched, assembled, and accounted for;
 //! 3. [`transport`]: each call travels to its downstream.
 //!
-//! Around it: [`app`] builds everything from the [`config`] and drains it at the
-//! end, [`admin`] lets operators look in, [`telemetry`] tells what happened.
+//! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
+//! the end, [`admin`] lets operators look in, [`telemetry`] tells what happened.
 
 pub mod admin;
 pub mod app;
@@ -16,6 +16,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod edge;
+pub mod lifecycle;
 pub mod page;
 pub mod telemetry;
 pub mod transport;

@@ -1,4 +1,4 @@
-//! The `gateway` command: flags, config, logs, signals, exit codes.
+//! The `gateway` command: flags, config, logs, exit codes.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,9 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::app::{App, files};
 use gateway::config::{self, Loaded, Report};
+use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::telemetry::log;
 use gateway::telemetry::names::listing;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -156,7 +155,7 @@ async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let app = App::bind(loaded.config, loaded.effective)
         .await
         .context("not started")?;
-    until_told(app).await
+    serve(app).await
 }
 
 #[cfg(feature = "demo")]
@@ -171,33 +170,17 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
         "{}",
         gateway::demo::transcript(page, admin, &fakes.control_url())
     );
-    let result = until_told(app).await;
+    let result = serve(app).await;
     fakes.stop().await;
     result
 }
 
 /// Serves until the first signal, drains; a second signal ends it where it stands.
-async fn until_told(app: App) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let (drain, told) = oneshot::channel::<()>();
-    let served = app.run(async {
-        let _ = told.await;
-    });
-    let twice = async {
-        either(&mut terminate, &mut interrupt).await;
-        let _ = drain.send(());
-        either(&mut terminate, &mut interrupt).await;
-    };
+async fn serve(app: App) -> anyhow::Result<()> {
+    let signals = Signals::listen().context("cannot listen for SIGTERM and SIGINT")?;
+    let stop = StopSignal::default();
     tokio::select! {
-        () = served => Ok(()),
-        () = twice => anyhow::bail!("told twice to stop: pages in flight were cut off"),
-    }
-}
-
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        ended = app.run(stop.clone()) => Ok(ended?),
+        never = signals.forward(&stop) => match never {},
     }
 }

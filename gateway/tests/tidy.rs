@@ -14,11 +14,20 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
-        &["admin", "config", "edge", "page", "telemetry", "transport"],
+        &[
+            "admin",
+            "config",
+            "edge",
+            "lifecycle",
+            "page",
+            "telemetry",
+            "transport",
+        ],
     ),
     ("demo", &["config"]),
-    ("edge", &["config", "page", "telemetry"]),
-    ("admin", &["config", "page", "telemetry"]),
+    ("edge", &["config", "lifecycle", "page", "telemetry"]),
+    ("admin", &["config", "lifecycle", "page", "telemetry"]),
+    ("lifecycle", &["page", "telemetry"]),
     ("transport", &["config", "page", "telemetry"]),
     ("page", &["config", "telemetry"]),
     ("telemetry", &["config"]),
@@ -29,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("Instant::now", &["page/deadline"]),
     ("tokio::spawn", &["transport/opening"]),
-    (".spawn(", &["app", "edge/listener"]),
+    (".spawn(", &["lifecycle", "edge/listener"]),
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
     ("TcpListener::bind", &["app"]),

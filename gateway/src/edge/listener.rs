@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use tower::Service;
 use crate::edge::Connection;
 use crate::edge::hygiene::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::edge::outbox::{Outbox, Socket};
+use crate::lifecycle::Guard;
 use crate::telemetry::events;
 
 /// After the system refused a connection (most often: no file descriptors left), trying
@@ -36,14 +38,39 @@ pub struct Limits {
     pub header_read_timeout: Duration,
 }
 
-/// Serves connections until `stop` resolves, then accepts no more and returns when the
-/// open ones have finished what they were answering. Dropping the future cuts them off.
+/// Serves connections until `guard` says that the drain has come to this listener, then
+/// returns when the open ones have finished what they were answering. Dropping the future
+/// cuts them off.
 pub async fn serve<S, B>(
     listener: TcpListener,
     limits: Limits,
     service: impl Fn(Connection) -> S,
-    stop: impl Future<Output = ()>,
+    guard: Guard,
 ) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let accept = accept_all(listener, limits, service, &graceful, &mut connections);
+    guard.accept(accept).await;
+    graceful.shutdown().await;
+}
+
+/// Owns the socket, so that it is closed as soon as nobody accepts from it. Returns only
+/// when the system will never give a connection again.
+async fn accept_all<S, B>(
+    listener: TcpListener,
+    limits: Limits,
+    service: impl Fn(Connection) -> S,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) -> io::Error
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
@@ -55,16 +82,15 @@ pub async fn serve<S, B>(
     let room = Arc::new(Semaphore::new(
         limits.max_connections.min(Semaphore::MAX_PERMITS),
     ));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &room) => accepted,
         };
-        let (stream, peer, place) = accepted;
+        let (stream, peer, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => return error,
+        };
         let outbox = Arc::new(Outbox::default());
         let service = service(Connection {
             peer,
@@ -80,8 +106,6 @@ pub async fn serve<S, B>(
             drop(place);
         });
     }
-    drop(listener);
-    graceful.shutdown().await;
 }
 
 fn http(limits: Limits) -> http1::Builder {
@@ -93,15 +117,17 @@ fn http(limits: Limits) -> http1::Builder {
     http
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (
+type Accepted = (
     TcpStream,
     SocketAddr,
     Option<tokio::sync::OwnedSemaphorePermit>,
-) {
+);
+
+/// The next connection, once there is room for it.
+///
+/// # Errors
+/// Those after which there will never be one.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
     // The semaphore is never closed.
     let place = Arc::clone(room).acquire_owned().await.ok();
     let mut said = false;
@@ -110,9 +136,10 @@ async fn accept(
             Ok((stream, peer)) => {
                 // A page is one small write; waiting to fill a segment would only delay it.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, place);
+                return Ok((stream, peer, place));
             }
             Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if is_of_the_socket(&error) => return Err(error),
             Err(error) => {
                 // Once until it works again: it lasts as long as all connections do.
                 if !std::mem::replace(&mut said, true) {
@@ -131,5 +158,14 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// Errors that say that this is no listening socket (any more): waiting changes nothing.
+/// All others of accept(2) end with what caused them.
+fn is_of_the_socket(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK)
     )
 }

@@ -21,9 +21,9 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
     tracing::warn!(downstream, %error, "no connection yet; the first calls will open one");
 }
 
-/// The task that accepts connections ended by itself: a defect.
-pub fn listener_ended() {
-    tracing::error!("the listener ended by itself: shutting down");
+/// A listener stopped accepting connections, and nobody had told it to.
+pub fn listener_ended(listener: impl Display, reason: &str) {
+    tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
 }
 
 /// This process may open fewer files than the configuration may need.
