@@ -8,13 +8,13 @@
 //! Not here: TLS and HTTP/2 (a load balancer in front speaks them), and any
 //! decision about load.
 
+pub mod body;
 pub mod client;
-pub mod hygiene;
 pub mod layers;
 pub mod listener;
-pub mod outbox;
 pub mod respond;
 pub mod route;
+pub mod validate;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -25,8 +25,8 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 
+use self::body::{PageBody, Unflushed};
 use self::client::ClientNames;
-use self::outbox::{Outbox, PageBody};
 use self::respond::Respond;
 use self::route::Routes;
 use crate::config::Config;
@@ -59,8 +59,8 @@ pub struct Edge<T> {
 pub struct Connection {
     /// Who is at its other end.
     pub peer: SocketAddr,
-    /// Where tickets wait for the last byte to leave.
-    pub outbox: Arc<Outbox>,
+    /// Tickets of pages whose last bytes have not been written yet.
+    pub unflushed: Arc<Unflushed>,
 }
 
 impl<T: Transport> Edge<T> {
@@ -90,7 +90,7 @@ impl<T: Transport> Edge<T> {
             events::panicked(words(panic.as_ref()));
             self.respond.refuse(&Refusal::Internal, &origin)
         });
-        hygiene::close_if_unread(&request, answered)
+        validate::close_if_unread(&request, answered)
     }
 
     fn origin<B>(&self, request: &Request<B>) -> Origin {
@@ -115,7 +115,7 @@ impl<T: Transport> Edge<T> {
         match self.understand(connection, request, origin) {
             Ok(asked) => {
                 let answer = self.pages.serve(asked).await;
-                self.respond.answer(answer, &connection.outbox)
+                self.respond.answer(answer, &connection.unflushed)
             }
             Err(refusal) => {
                 if let Ok(matched) = self.routes.find(request.uri().path()) {
@@ -132,9 +132,9 @@ impl<T: Transport> Edge<T> {
         request: &Request<B>,
         origin: &Arc<Origin>,
     ) -> Result<PageRequest, Refusal> {
-        hygiene::check_head(request)?;
+        validate::check_head(request)?;
         let matched = self.routes.find(request.uri().path())?;
-        hygiene::check_method_and_body(request)?;
+        validate::check_method_and_body(request)?;
         let mut headers = HeaderMap::with_capacity(CALL_HEADERS);
         origin.trace.write_shared(&mut headers);
         self.routes
@@ -188,7 +188,7 @@ mod tests {
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Connection {
             peer,
-            outbox: Arc::default(),
+            unflushed: Arc::default(),
         };
         let request = Request::get("/product-page/1")
             .header("host", "a")

@@ -15,7 +15,7 @@ use tower_http::request_id::{
 use uuid::Uuid;
 
 use crate::edge::REQUEST_ID;
-use crate::edge::outbox::PageBody;
+use crate::edge::body::PageBody;
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;

@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::edge::Connection;
-use crate::edge::hygiene::{MAX_HEAD, MAX_READ_HEADERS};
-use crate::edge::outbox::{Outbox, Socket};
+use crate::edge::body::{Socket, Unflushed};
+use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
 use crate::telemetry::events;
 
@@ -91,12 +91,12 @@ where
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let outbox = Arc::new(Outbox::default());
+        let unflushed = Arc::new(Unflushed::default());
         let service = service(Connection {
             peer,
-            outbox: Arc::clone(&outbox),
+            unflushed: Arc::clone(&unflushed),
         });
-        let socket = TokioIo::new(Socket::new(stream, outbox));
+        let socket = TokioIo::new(Socket::new(stream, unflushed));
         let connection = http.serve_connection(socket, TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         connections.spawn(async move {

@@ -1,11 +1,10 @@
-//! A ticket leaves with the last byte of its page.
+//! The response body: a ticket is released with the last byte of its page.
 //!
-//! hyper lets go of a body as soon as it has copied it, which may be long before
-//! the client has taken it. So the ticket of a page whose body is done waits in
-//! its connection's [`Outbox`], and [`Socket`] empties that when everything
-//! written has reached the system. A client that takes nothing for
-//! [`SLOW_READER`], or is not done after [`SLOW_ANSWER`], is cut off, or its ticket
-//! would never come home.
+//! hyper drops a body as soon as it has copied it, which may be long before the
+//! client has taken it. So the ticket of a page whose body is done waits in its
+//! connection's [`Unflushed`], and [`Socket`] releases it when everything written
+//! has reached the system. A client that takes nothing for [`SLOW_READER`], or is
+//! not done after [`SLOW_ANSWER`], is cut off, or its ticket would never be released.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,16 +30,16 @@ pub const SLOW_READER: Duration = Duration::from_secs(10);
 /// of reads must not keep a ticket out either.
 pub const SLOW_ANSWER: Duration = Duration::from_secs(60);
 
-/// Tickets of pages whose last bytes are on their way.
+/// Tickets of pages whose last bytes have not all been written to the connection.
 #[derive(Debug, Default)]
-pub struct Outbox(Mutex<Vec<Ticket>>);
+pub struct Unflushed(Mutex<Vec<Ticket>>);
 
-impl Outbox {
+impl Unflushed {
     fn add(&self, ticket: Ticket) {
         self.0.lock().push(ticket);
     }
 
-    fn sent(&self) {
+    fn flushed(&self) {
         let tickets = std::mem::take(&mut *self.0.lock());
         drop(tickets);
     }
@@ -50,7 +49,7 @@ impl Outbox {
 #[derive(Debug, Default)]
 pub struct PageBody {
     bytes: Bytes,
-    ticket: Option<(Ticket, Arc<Outbox>)>,
+    ticket: Option<(Ticket, Arc<Unflushed>)>,
 }
 
 impl PageBody {
@@ -63,10 +62,10 @@ impl PageBody {
     }
 
     /// A body of a page in flight.
-    pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, outbox: &Arc<Outbox>) -> Self {
+    pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, unflushed: &Arc<Unflushed>) -> Self {
         Self {
             bytes,
-            ticket: ticket.map(|ticket| (ticket, Arc::clone(outbox))),
+            ticket: ticket.map(|ticket| (ticket, Arc::clone(unflushed))),
         }
     }
 }
@@ -94,18 +93,18 @@ impl Body for PageBody {
 
 impl Drop for PageBody {
     fn drop(&mut self) {
-        if let Some((ticket, outbox)) = self.ticket.take() {
-            outbox.add(ticket);
+        if let Some((ticket, unflushed)) = self.ticket.take() {
+            unflushed.add(ticket);
         }
     }
 }
 
-/// A client's connection: tells the outbox when all is written, and cuts off a client
+/// A client's connection: releases tickets when all is written, and cuts off a client
 /// that does not read.
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
-    outbox: Arc<Outbox>,
+    unflushed: Arc<Unflushed>,
     stalled: Option<Pin<Box<Sleep>>>,
     /// Until when everything written has to be taken, once something had to wait.
     patience: Deadline,
@@ -113,10 +112,10 @@ pub struct Socket {
 
 impl Socket {
     /// Watches over `stream`.
-    pub fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
+    pub fn new(stream: TcpStream, unflushed: Arc<Unflushed>) -> Self {
         Self {
             stream,
-            outbox,
+            unflushed,
             stalled: None,
             patience: Deadline::NEVER,
         }
@@ -193,7 +192,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.patience = Deadline::NEVER;
-        self.outbox.sent();
+        self.unflushed.flushed();
         Poll::Ready(Ok(()))
     }
 
