@@ -76,8 +76,8 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen).await?;
-        let operators = bind("admin.listen", config.admin.listen).await?;
+        let public = bind("server.listen", config.server.listen)?;
+        let operators = bind("admin.listen", config.admin.listen)?;
         Self::on(public, operators, config, effective)
     }
 
@@ -167,14 +167,12 @@ impl App {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Bind {
-            key,
-            address,
-            source,
-        })
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(|source| StartError::Bind {
+        key,
+        address,
+        source,
+    })
 }
 
 fn limits(config: &Config) -> Limits {

@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (".spawn(", &["lifecycle", "edge/listener"]),
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
-    ("TcpListener::bind", &["app"]),
+    (".listen(BACKLOG", &["edge/listener"]),
 ];
 
 /// What `page` must not know, so that it runs in simulated time.

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::Service;
@@ -29,6 +29,11 @@ use crate::telemetry::events;
 /// again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections the system completes before they are accepted. With tokio's 128, half of 200
+/// clients that connect at once would wait a second for their SYN to be sent again, and no
+/// metric of ours would see it. Linux lowers this to `net.core.somaxconn`, 4096 as shipped.
+pub const BACKLOG: u32 = 4096;
+
 /// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -36,6 +41,20 @@ pub struct Limits {
     pub max_connections: usize,
     /// Time for a whole request head, and for an idle connection.
     pub header_read_timeout: Duration,
+}
+
+/// Listens on `address`, also right after a process that listened there has ended.
+///
+/// # Errors
+/// The system's, when the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves connections until `guard` says that the drain has come to this listener, then

@@ -79,6 +79,27 @@ async fn beyond_max_connections_the_next_is_served_only_when_one_leaves() {
     assert_eq!(second.answer().await.status, 200);
 }
 
+/// More than the backlogs that libraries choose, all at once.
+const BURST: usize = 400;
+
+#[tokio::test]
+async fn a_burst_of_connections_waits_for_no_second_syn() {
+    let (gateway, _fakes) = shop(&["clients.rate=none"]).await;
+    for to in [gateway.public, gateway.admin] {
+        let began = now();
+        // One task makes them all, so that the gateway, on the same thread, accepts none before.
+        let connecting = (0..BURST).map(|_| Client::connect(to));
+        let clients = futures_util::future::join_all(connecting).await;
+        let took = now() - began;
+        // When a SYN is sent again (RFC 6298: 1 s).
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        for mut client in clients {
+            client.send(get("/none", "Connection: close\r\n")).await;
+            assert_eq!(client.answer().await.status, 404);
+        }
+    }
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_their_order() {
     let (gateway, _fakes) = shop(&[]).await;
