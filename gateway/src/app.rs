@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
+use self::files::Budget;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::edge::listener::{self, Limits};
@@ -35,9 +36,6 @@ const QUOTA_SWEEP: Duration = Duration::from_secs(10);
 /// How often those who collect metrics are told.
 const PUBLISH: Duration = Duration::from_secs(1);
 
-/// Connections of operators at once.
-const ADMIN_CONNECTIONS: usize = 64;
-
 /// A gateway that is bound and not yet serving.
 #[derive(Debug)]
 pub struct App {
@@ -47,6 +45,7 @@ pub struct App {
     public: TcpListener,
     operators: TcpListener,
     effective: serde_json::Value,
+    files: Budget,
 }
 
 /// Why the gateway did not start.
@@ -92,6 +91,7 @@ impl App {
         config: Config,
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
+        let files = Budget::of_process(&config);
         let (telemetry, exports) = Telemetry::exporting(&config)?;
         let telemetry = Arc::new(telemetry);
         let transport = HttpTransport::new(&config, Arc::clone(telemetry.counts()))?;
@@ -103,6 +103,7 @@ impl App {
             public,
             operators,
             effective,
+            files,
         })
     }
 
@@ -141,23 +142,29 @@ impl App {
             public,
             operators,
             effective,
+            files,
         } = self;
         let addresses = (public.local_addr(), operators.local_addr());
-        let limits = limits(&config);
         let mut lifecycle = Lifecycle::new(stop);
         let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
         lifecycle.listen(Listener::Operators, |guard| {
-            serve_operators(operators, limits, admin, guard)
+            serve_operators(operators, operators_limits(&config, files), admin, guard)
         });
         lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
-        if let ControlFlow::Break(end) = lifecycle.start(pages.transport().warm()).await {
+        // Idle connections must not take the files that the first pages need.
+        let warm = async {
+            if files.calls >= Budget::wanted(&config).calls {
+                pages.transport().warm().await;
+            }
+        };
+        if let ControlFlow::Break(end) = lifecycle.start(warm).await {
             return end;
         }
 
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         lifecycle.background(forget_idle_clients(Arc::clone(&pages)));
         lifecycle.listen(Listener::Public, |guard| {
-            serve_public(public, limits, edge, guard)
+            serve_public(public, public_limits(&config, files), edge, guard)
         });
         lifecycle.ready();
         if let (Ok(public), Ok(operators)) = addresses {
@@ -175,9 +182,22 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartErro
     })
 }
 
-fn limits(config: &Config) -> Limits {
+fn public_limits(config: &Config, files: Budget) -> Limits {
     Limits {
-        max_connections: config.server.max_connections.get(),
+        max_connections: files.public,
+        limited_by: if files.public < config.server.max_connections.get() {
+            "open files (ulimit -n)"
+        } else {
+            "server.max_connections"
+        },
+        header_read_timeout: config.server.header_read_timeout,
+    }
+}
+
+fn operators_limits(config: &Config, files: Budget) -> Limits {
+    Limits {
+        max_connections: files.admin,
+        limited_by: "what is kept for operators",
         header_read_timeout: config.server.header_read_timeout,
     }
 }
@@ -204,10 +224,6 @@ async fn serve_operators(
     admin: Arc<Admin<HttpTransport>>,
     guard: Guard,
 ) {
-    let limits = Limits {
-        max_connections: ADMIN_CONNECTIONS,
-        ..limits
-    };
     let service = |_| {
         let admin = Arc::clone(&admin);
         service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))

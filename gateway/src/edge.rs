@@ -8,6 +8,7 @@
 //! Not here: TLS and HTTP/2 (a load balancer in front speaks them), and any
 //! decision about load.
 
+mod accept;
 pub mod body;
 pub mod client;
 pub mod layers;

@@ -237,6 +237,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Which listener it is about.
+    pub fn listener(&self) -> Listener {
+        self.listener
+    }
+
     /// Accepts connections until the drain comes to this listener; `accept` is dropped
     /// then. If it ends before, by an error or by a defect, the drain begins; this
     /// returns no sooner, so that the connections that were accepted can finish.

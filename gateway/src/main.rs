@@ -151,7 +151,7 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 
 async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry);
-    files::raise_limit(&loaded.config);
+    files::raise_limit();
     let app = App::bind(loaded.config, loaded.effective)
         .await
         .context("not started")?;
@@ -160,6 +160,7 @@ async fn run(loaded: Loaded) -> anyhow::Result<()> {
 
 #[cfg(feature = "demo")]
 async fn demo(free_ports: bool) -> anyhow::Result<()> {
+    files::raise_limit();
     let (loaded, fakes) = gateway::demo::start(free_ports).await?;
     let _log = log::start(&loaded.config.telemetry);
     let app = App::bind(loaded.config, loaded.effective).await?;

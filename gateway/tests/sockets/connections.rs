@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fixtures::{Behaviour, Service};
+use gateway::app::files;
 use gateway::page::deadline::now;
 
 use crate::common::client::{Client, ask, get};
@@ -84,6 +85,7 @@ const BURST: usize = 400;
 
 #[tokio::test]
 async fn a_burst_of_connections_waits_for_no_second_syn() {
+    files::raise_limit();
     let (gateway, _fakes) = shop(&["clients.rate=none"]).await;
     for to in [gateway.public, gateway.admin] {
         let began = now();
