@@ -19,19 +19,28 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "edge",
             "lifecycle",
+            "outcome",
             "page",
             "telemetry",
             "transport",
         ],
     ),
     ("demo", &["config"]),
-    ("edge", &["config", "lifecycle", "page", "telemetry"]),
-    ("admin", &["config", "lifecycle", "page", "telemetry"]),
+    (
+        "edge",
+        &["config", "lifecycle", "outcome", "page", "telemetry"],
+    ),
+    (
+        "admin",
+        &["config", "lifecycle", "outcome", "page", "telemetry"],
+    ),
     ("lifecycle", &["page", "telemetry"]),
-    ("transport", &["config", "page", "telemetry"]),
-    ("page", &["config", "telemetry"]),
-    ("telemetry", &["config"]),
-    ("config", &[]),
+    ("transport", &["config", "outcome", "page", "telemetry"]),
+    ("page", &["config", "outcome", "telemetry"]),
+    ("telemetry", &["config", "outcome"]),
+    ("config", &["ids"]),
+    ("outcome", &["ids"]),
+    ("ids", &[]),
 ];
 
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
@@ -42,6 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
     (".listen(BACKLOG", &["edge/listener"]),
+    ("\"bulkhead_full\"", &["outcome/reason"]),
 ];
 
 /// What `page` must not know, so that it runs in simulated time.
