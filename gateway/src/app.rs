@@ -208,8 +208,8 @@ async fn serve_public(
     edge: Arc<Edge<HttpTransport>>,
     guard: Guard,
 ) {
-    let service = |connection: Connection| {
-        let (edge, connection) = (Arc::clone(&edge), Arc::new(connection));
+    let service = |connection: Arc<Connection>| {
+        let edge = Arc::clone(&edge);
         layers::layered(service_fn(move |request| {
             let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
             async move { Ok(edge.handle(&connection, request).await) }

@@ -11,14 +11,16 @@
 mod accept;
 pub mod body;
 pub mod client;
+mod connection;
+pub mod heads;
 pub mod layers;
 pub mod listener;
 pub mod respond;
 pub mod route;
+pub mod socket;
 pub mod validate;
 
 use std::any::Any;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -26,8 +28,9 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 
-use self::body::{PageBody, Unflushed};
+use self::body::PageBody;
 use self::client::ClientNames;
+pub use self::connection::Connection;
 use self::respond::Respond;
 use self::route::Routes;
 use crate::config::Config;
@@ -55,15 +58,6 @@ pub struct Edge<T> {
     respond: Respond,
 }
 
-/// The connection a request came on.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Who is at its other end.
-    pub peer: SocketAddr,
-    /// Tickets of pages whose last bytes have not been written yet.
-    pub unflushed: Arc<Unflushed>,
-}
-
 impl<T: Transport> Edge<T> {
     /// Ready to serve `config`'s pages.
     pub fn new(config: &Config, pages: Arc<Pages<T>>) -> Self {
@@ -80,7 +74,7 @@ impl<T: Transport> Edge<T> {
     /// answered too, and ends only its own page.
     pub async fn handle<B: Body>(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         request: Request<B>,
     ) -> Response<PageBody> {
         let origin = Arc::new(self.origin(&request));
@@ -109,14 +103,14 @@ impl<T: Transport> Edge<T> {
 
     async fn answer<B: Body>(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         request: &Request<B>,
         origin: &Arc<Origin>,
     ) -> Response<PageBody> {
         match self.understand(connection, request, origin) {
             Ok(asked) => {
                 let answer = self.pages.serve(asked).await;
-                self.respond.answer(answer, &connection.unflushed)
+                self.respond.answer(answer, connection)
             }
             Err(refusal) => {
                 if let Ok(matched) = self.routes.find(request.uri().path()) {
@@ -129,7 +123,7 @@ impl<T: Transport> Edge<T> {
 
     fn understand<B: Body>(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         request: &Request<B>,
         origin: &Arc<Origin>,
     ) -> Result<PageRequest, Refusal> {
@@ -187,10 +181,7 @@ mod tests {
         let pages = Arc::new(Pages::new(&config, Broken, telemetry));
         let edge = Edge::new(&config, Arc::clone(&pages));
         let peer = ([127, 0, 0, 1], 1).into();
-        let connection = Connection {
-            peer,
-            unflushed: Arc::default(),
-        };
+        let connection = Arc::new(Connection::new(peer, &Arc::default()));
         let request = Request::get("/product-page/1")
             .header("host", "a")
             .header(REQUEST_ID, "my-id");

@@ -12,14 +12,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::edge::Connection;
 use crate::edge::accept::Acceptor;
-use crate::edge::body::{Socket, Unflushed};
+use crate::edge::connection::Connection;
+use crate::edge::heads::{self, SharedHeads};
+use crate::edge::socket::Socket;
 use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
 use crate::telemetry::events;
@@ -60,7 +61,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve<S, B>(
     listener: TcpListener,
     limits: Limits,
-    service: impl Fn(Connection) -> S,
+    service: impl Fn(Arc<Connection>) -> S,
     guard: Guard,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -83,7 +84,7 @@ pub async fn serve<S, B>(
 async fn accept_all<S, B>(
     mut acceptor: Acceptor,
     http: http1::Builder,
-    service: impl Fn(Connection) -> S,
+    service: impl Fn(Arc<Connection>) -> S,
     graceful: &GracefulShutdown,
     connections: &mut JoinSet<()>,
 ) -> io::Error
@@ -95,6 +96,7 @@ where
     S::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
 {
+    let heads = Arc::new(SharedHeads::default());
     loop {
         let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
@@ -104,20 +106,42 @@ where
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let unflushed = Arc::new(Unflushed::default());
-        let service = service(Connection {
-            peer,
-            unflushed: Arc::clone(&unflushed),
-        });
-        let socket = TokioIo::new(Socket::new(stream, unflushed));
-        let connection = http.serve_connection(socket, TowerToHyperService::new(service));
-        let connection = graceful.watch(connection);
+        let connection = Arc::new(Connection::new(peer, &heads));
+        let served = Served {
+            service: TowerToHyperService::new(service(Arc::clone(&connection))),
+            connection: Arc::clone(&connection),
+        };
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
+        let serving = graceful.watch(http.serve_connection(socket, served));
         connections.spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = serving.await {
                 events::connection_ended(peer, &error);
+            }
+            if let Some(stream) = connection.take_refused() {
+                // Boxed: few connections need it, and each would have room for it.
+                Box::pin(heads::refuse(stream)).await;
             }
             drop(place);
         });
+    }
+}
+
+/// A tower service as hyper calls it: when the head of a request is complete.
+struct Served<S> {
+    service: TowerToHyperService<S>,
+    connection: Arc<Connection>,
+}
+
+impl<S: Service<Request<Incoming>> + Clone> hyper::service::Service<Request<Incoming>>
+    for Served<S>
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = TowerToHyperServiceFuture<S, Request<Incoming>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.connection.head.complete();
+        self.service.call(request)
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fixtures::{Behaviour, Fakes, Options, Service};
+use gateway::app::files;
 use gateway::config;
 use gateway::page::deadline::now;
 use serde_json::Value;
@@ -155,6 +156,26 @@ async fn a_second_signal_ends_it_where_it_stands() {
     assert!(now() - began < Duration::from_secs(8));
     assert!(binary.said().contains("told twice"), "{}", binary.said());
     assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_thousand_heads_that_never_end_hold_less_than_64_kib_each() {
+    files::raise_limit();
+    let (mut binary, _fakes, _directory) = run(&["server.header_read_timeout=1h"]).await;
+    let (public, _) = binary.serving().await;
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    let before = binary.resident();
+    let head = format!("GET {PAGE} HTTP/1.1\r\nHost: a\r\ntracestate: ");
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        let mut client = Client::connect(public).await;
+        client.send(head.clone() + &"a".repeat(110_000)).await;
+        clients.push(client);
+    }
+    let each = binary.resident().saturating_sub(before) / clients.len() as u64;
+    assert!(each < 64 * 1024, "{each} bytes each");
+    drop(clients);
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
 }
 
 #[tokio::test]
