@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -211,8 +212,7 @@ async fn serve_public(
     let service = |connection: Arc<Connection>| {
         let edge = Arc::clone(&edge);
         layers::layered(service_fn(move |request| {
-            let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
-            async move { Ok(edge.handle(&connection, request).await) }
+            edge.handle(&connection, request).map(Ok)
         }))
     };
     listener::serve(listener, limits, service, guard).await;

@@ -25,7 +25,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 
 use self::body::PageBody;
@@ -33,7 +33,7 @@ use self::client::ClientNames;
 pub use self::connection::Connection;
 use self::respond::Respond;
 use self::route::Routes;
-use crate::config::Config;
+use crate::config::{Config, PageId};
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 use crate::page::refusal::Refusal;
@@ -72,20 +72,36 @@ impl<T: Transport> Edge<T> {
 
     /// Answers one request. Dropping the future ends everything it began. A defect is
     /// answered too, and ends only its own page.
-    pub async fn handle<B: Body>(
-        &self,
+    ///
+    /// The request is understood here and now, and dropped: while the page runs nothing
+    /// keeps the buffer that it was read into, and the connection can read into it again.
+    pub fn handle<B: Body>(
+        self: &Arc<Self>,
         connection: &Arc<Connection>,
         request: Request<B>,
-    ) -> Response<PageBody> {
+    ) -> impl Future<Output = Response<PageBody>> + Send + use<T, B> {
         let origin = Arc::new(self.origin(&request));
         // Nothing that a panic may leave half changed is used afterwards: the request's own
         // state is dropped, and what pages share gives way by `Drop` alone.
-        let answering = AssertUnwindSafe(self.answer(connection, &request, &origin));
-        let answered = answering.catch_unwind().await.unwrap_or_else(|panic| {
-            events::panicked(words(panic.as_ref()));
-            self.respond.refuse(&Refusal::Internal, &origin)
-        });
-        validate::close_if_unread(&request, answered)
+        let understand = AssertUnwindSafe(|| self.understand(connection, &request, &origin));
+        let asked = std::panic::catch_unwind(understand);
+        let closes = validate::leaves_connection_unusable(&request);
+        let (edge, connection) = (Arc::clone(self), Arc::clone(connection));
+        // Boxed, so that connections without a page have no room for one.
+        Box::pin(async move {
+            let answered = match asked {
+                Ok(asked) => {
+                    let answering = edge.answer(&connection, asked, &origin);
+                    AssertUnwindSafe(answering).catch_unwind().await
+                }
+                Err(panic) => Err(panic),
+            };
+            let answered = answered.unwrap_or_else(|panic| {
+                events::panicked(words(panic.as_ref()));
+                edge.respond.refuse(&Refusal::Internal, &origin)
+            });
+            validate::with_close(closes, answered)
+        })
     }
 
     fn origin<B>(&self, request: &Request<B>) -> Origin {
@@ -96,25 +112,25 @@ impl<T: Transport> Edge<T> {
                 Method::HEAD => "HEAD",
                 _ => "_OTHER",
             },
-            request_id: request.headers().get(REQUEST_ID).cloned(),
+            request_id: request.headers().get(REQUEST_ID).map(detached),
             trace: self.pages.telemetry().trace_of(request.headers()),
         }
     }
 
-    async fn answer<B: Body>(
+    async fn answer(
         &self,
         connection: &Arc<Connection>,
-        request: &Request<B>,
+        asked: Result<PageRequest, RefusedHere>,
         origin: &Arc<Origin>,
     ) -> Response<PageBody> {
-        match self.understand(connection, request, origin) {
+        match asked {
             Ok(asked) => {
                 let answer = self.pages.serve(asked).await;
                 self.respond.answer(answer, connection)
             }
-            Err(refusal) => {
-                if let Ok(matched) = self.routes.find(request.uri().path()) {
-                    self.pages.turned_away(matched.page, origin, &refusal);
+            Err(RefusedHere { refusal, page }) => {
+                if let Some(page) = page {
+                    self.pages.turned_away(page, origin, &refusal);
                 }
                 self.respond.refuse(&refusal, origin)
             }
@@ -123,7 +139,20 @@ impl<T: Transport> Edge<T> {
 
     fn understand<B: Body>(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Connection,
+        request: &Request<B>,
+        origin: &Arc<Origin>,
+    ) -> Result<PageRequest, RefusedHere> {
+        self.page_request(connection, request, origin)
+            .map_err(|refusal| RefusedHere {
+                refusal,
+                page: self.routes.find(request.uri().path()).ok().map(|m| m.page),
+            })
+    }
+
+    fn page_request<B: Body>(
+        &self,
+        connection: &Connection,
         request: &Request<B>,
         origin: &Arc<Origin>,
     ) -> Result<PageRequest, Refusal> {
@@ -141,11 +170,24 @@ impl<T: Transport> Edge<T> {
             page: matched.page,
             params: matched.params,
             client: self.clients.key(connection.peer.ip(), request.headers()),
-            timeout_ms: request.headers().get(TIMEOUT_MS).cloned(),
+            timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
             headers,
             origin: Arc::clone(origin),
         })
     }
+}
+
+/// A request that was refused before it could be one for a page.
+struct RefusedHere {
+    refusal: Refusal,
+    /// The page it named.
+    page: Option<PageId>,
+}
+
+/// A copy that does not keep all of the buffer that the head was read into.
+fn detached(value: &HeaderValue) -> HeaderValue {
+    // What has been a value is one.
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {
@@ -179,7 +221,7 @@ mod tests {
             .config;
         let telemetry = Arc::new(Telemetry::new(&config));
         let pages = Arc::new(Pages::new(&config, Broken, telemetry));
-        let edge = Edge::new(&config, Arc::clone(&pages));
+        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Arc::new(Connection::new(peer, &Arc::default()));
         let request = Request::get("/product-page/1")

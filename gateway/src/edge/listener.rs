@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tower::Service;
@@ -108,7 +107,7 @@ where
         };
         let connection = Arc::new(Connection::new(peer, &heads));
         let served = Served {
-            service: TowerToHyperService::new(service(Arc::clone(&connection))),
+            service: service(Arc::clone(&connection)),
             connection: Arc::clone(&connection),
         };
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
@@ -126,9 +125,11 @@ where
     }
 }
 
-/// A tower service as hyper calls it: when the head of a request is complete.
+/// A tower service as hyper calls it: when the head of a request is complete. It is called
+/// at once, without asking whether it is ready: none of our layers ever is not, as none of
+/// them limits. So the request can be understood and dropped before hyper reads on.
 struct Served<S> {
-    service: TowerToHyperService<S>,
+    service: S,
     connection: Arc<Connection>,
 }
 
@@ -137,11 +138,11 @@ impl<S: Service<Request<Incoming>> + Clone> hyper::service::Service<Request<Inco
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TowerToHyperServiceFuture<S, Request<Incoming>>;
+    type Future = S::Future;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.connection.head.complete();
-        self.service.call(request)
+        self.service.clone().call(request)
     }
 }
 
