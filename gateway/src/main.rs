@@ -55,6 +55,7 @@ enum Command {
 const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
+    small_pages();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(asked) => return explained(&asked),
@@ -69,6 +70,14 @@ fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
     }
+}
+
+/// Of the buffers of a connection few bytes are used. With huge pages all of each is resident:
+/// a third more for idle connections and for pages in flight. The allocator is built not to
+/// ask for them; this is for kernels that give them unasked (docs/decisions/0016-memory.md).
+fn small_pages() {
+    // Kernels without huge pages have no switch for them.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Help that was asked for is a success; 2 is for configurations only.
