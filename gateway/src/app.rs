@@ -6,6 +6,7 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+pub mod memory;
 
 use std::io;
 use std::net::SocketAddr;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
-use gateway::config::{self, Loaded, Report};
+use gateway::config::{self, Config, Loaded, Report};
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::telemetry::log;
 use gateway::telemetry::names::listing;
@@ -116,7 +117,9 @@ fn say(report: &Report) {
 fn check(path: &Path) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     let colours = stdout.is_terminal();
-    match config::check(path, colours, &mut stdout) {
+    let memory =
+        |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
+    match config::check(path, colours, &mut stdout, memory) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(BAD_CONFIG),
         // Nobody is left to tell when stdout is gone.

@@ -286,6 +286,8 @@ async fn a_good_configuration_passes_the_check() {
     let (_directory, path) = file(config::default_text());
     let mut binary = Binary::start(&["check", "--config", &path], &[]);
     assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
+    let memory = "2.5GiB  bodies of parts";
+    assert!(binary.said().contains(memory), "{}", binary.said());
 }
 
 /// What a line of the transcript prints when it is typed in.
