@@ -120,7 +120,7 @@ impl<T: Transport> Edge<T> {
     async fn answer(
         &self,
         connection: &Arc<Connection>,
-        asked: Result<PageRequest, RefusedHere>,
+        asked: Result<PageRequest, RefusedAtEdge>,
         origin: &Arc<Origin>,
     ) -> Response<PageBody> {
         match asked {
@@ -128,9 +128,9 @@ impl<T: Transport> Edge<T> {
                 let answer = self.pages.serve(asked).await;
                 self.respond.answer(answer, connection)
             }
-            Err(RefusedHere { refusal, page }) => {
+            Err(RefusedAtEdge { refusal, page }) => {
                 if let Some(page) = page {
-                    self.pages.turned_away(page, origin, &refusal);
+                    self.pages.refused_at_edge(page, origin, &refusal);
                 }
                 self.respond.refuse(&refusal, origin)
             }
@@ -142,9 +142,9 @@ impl<T: Transport> Edge<T> {
         connection: &Connection,
         request: &Request<B>,
         origin: &Arc<Origin>,
-    ) -> Result<PageRequest, RefusedHere> {
+    ) -> Result<PageRequest, RefusedAtEdge> {
         self.page_request(connection, request, origin)
-            .map_err(|refusal| RefusedHere {
+            .map_err(|refusal| RefusedAtEdge {
                 refusal,
                 page: self.routes.find(request.uri().path()).ok().map(|m| m.page),
             })
@@ -178,7 +178,7 @@ impl<T: Transport> Edge<T> {
 }
 
 /// A request that was refused before it could be one for a page.
-struct RefusedHere {
+struct RefusedAtEdge {
     refusal: Refusal,
     /// The page it named.
     page: Option<PageId>,
