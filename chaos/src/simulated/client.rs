@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fixtures::Rng;
 use gateway::config::PageId;
+use gateway::page::downstream::only::Only;
 use gateway::page::quota::ClientKey;
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
@@ -19,7 +20,7 @@ use crate::scenario::{Load, Scenario};
 
 /// All clients, and the gateway they share.
 pub(super) struct Clients {
-    pub(super) pages: Pages<Modelled>,
+    pub(super) pages: Pages<Only<Modelled>>,
     recorder: Arc<Recorder>,
     loads: Vec<Load>,
     /// By page.
@@ -31,7 +32,7 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(
         scenario: &Scenario,
-        pages: Pages<Modelled>,
+        pages: Pages<Only<Modelled>>,
         recorder: Arc<Recorder>,
         params: Vec<Vec<String>>,
         control: Option<NegativeControl>,

@@ -10,6 +10,7 @@ use gateway::config::{Config, DownstreamId};
 use gateway::page::Pages;
 use gateway::page::admission::core::Order;
 use gateway::page::admission::{Admission, Grant, Rules};
+use gateway::page::downstream::only::Only;
 
 use super::downstream::Modelled;
 
@@ -54,7 +55,7 @@ pub(super) fn admission(control: Option<NegativeControl>, config: &Config) -> Ar
 }
 
 /// A client has gone away; everything of its page has been dropped.
-pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Modelled>) {
+pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Only<Modelled>>) {
     if control == Some(NegativeControl::LeakOnCancel) {
         for downstream in 0..pages.admission().view().bulkheads.len() {
             mem::forget(pages.admission().try_one(DownstreamId(downstream)));

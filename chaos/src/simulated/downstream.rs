@@ -12,7 +12,8 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::page::admission::Admission;
 use gateway::page::admission::core::{Need, NeedSet};
 use gateway::page::deadline::Deadline;
-use gateway::page::downstream::{CallRequest, Cause, Reply, Transport};
+use gateway::page::downstream::only::Answers;
+use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
 use http::HeaderName;
 use tokio::time::sleep;
 
@@ -92,8 +93,12 @@ impl Modelled {
     }
 }
 
-impl Transport for Modelled {
-    async fn call(&self, id: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
+impl Answers for Modelled {
+    async fn answer(
+        &self,
+        id: DownstreamId,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
         self.recorder.made();
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {
@@ -102,19 +107,19 @@ impl Transport for Modelled {
                     required: true,
                 }]);
                 let permits = bulkheads.permits(PageId(id.0), &needs, Deadline::NEVER);
-                let no_permit = |_| Cause::Connect("no permit".to_owned());
+                let no_permit = |_| AttemptError::Failed(Cause::Connect("no permit".to_owned()));
                 Some(permits.await.map_err(no_permit)?)
             }
             None => None,
         };
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
-        let record = self.recorder.calling(page_number(&request), id, goes_on);
+        let record = self.recorder.calling(page_number(request), id, goes_on);
         let call = downstream.fake.arrive(&self.line);
         let decision = downstream.fake.work(&call).await;
         let reply = downstream.answer(call, &decision).await;
         record.ended(reply.as_ref());
-        reply
+        reply.map_err(AttemptError::Failed)
     }
 }
 
@@ -154,8 +159,8 @@ impl Downstream {
 }
 
 /// The number under which its page was asked for.
-fn page_number(request: &CallRequest) -> u64 {
-    let value = request.headers.get(PAGE_NUMBER);
+fn page_number(request: &CallRequest<'_>) -> u64 {
+    let value = request.shared.get(PAGE_NUMBER);
     let text = value.and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }

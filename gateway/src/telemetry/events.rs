@@ -22,17 +22,29 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
     tracing::warn!(downstream, %error, "no connection yet; the first calls will open one");
 }
 
-/// The task that accepts connections ended by itself: a defect.
-pub fn listener_ended() {
-    tracing::error!("the listener ended by itself: shutting down");
+/// A downstream's name could not be resolved; said once until it can.
+pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
+    tracing::warn!(downstream, host, %error, "the name cannot be resolved; its last addresses are used, if there are any");
+}
+
+/// It can be again.
+pub fn resolved_again(downstream: &str, host: &str) {
+    tracing::info!(downstream, host, "the name is resolved again");
+}
+
+/// A listener stopped accepting connections, and nobody had told it to.
+pub fn listener_ended(listener: impl Display, reason: &str) {
+    tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
 }
 
 /// This process may open fewer files than the configuration may need.
-pub fn few_files(may_open: u64, may_need: u64) {
+pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize) {
     tracing::warn!(
         may_open,
         may_need,
-        "server.max_connections and the permits may need more open files than this process may have; raise the limit (ulimit -n)"
+        clients,
+        calls,
+        "server.max_connections and the permits may need more open files than this process may have; connections are limited to what it has; raise the limit (ulimit -n)"
     );
 }
 
@@ -58,8 +70,23 @@ pub fn cut_off(in_flight: u32) {
 }
 
 /// The system gave no connection; the accept loop pauses and goes on.
-pub fn accept_failed(error: &std::io::Error) {
-    tracing::warn!(%error, "cannot accept connections");
+pub fn accept_failed(listener: impl Display, error: &std::io::Error) {
+    tracing::warn!(%listener, %error, "cannot accept connections");
+}
+
+/// As many connections are open as may be.
+pub fn accept_waits(listener: impl Display, connections: usize, limited_by: &str) {
+    tracing::warn!(
+        %listener,
+        connections,
+        limited_by,
+        "no room for more connections; further ones wait in the backlog"
+    );
+}
+
+/// For some time no connection had to wait to be accepted.
+pub fn accepts_again(listener: impl Display) {
+    tracing::info!(%listener, "accepting connections without a wait again");
 }
 
 /// A connection ended with an error: mostly the client's doing.

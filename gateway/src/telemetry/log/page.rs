@@ -186,6 +186,7 @@ mod tests {
             budget_left: None,
             http_status: None,
             failure,
+            attempts: Vec::new(),
         })
     }
 
