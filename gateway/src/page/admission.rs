@@ -11,6 +11,7 @@
 #[cfg(any(test, feature = "negative-controls"))]
 mod broken;
 pub mod core;
+pub mod limit;
 #[cfg(test)]
 mod tests;
 
