@@ -9,9 +9,9 @@ use chaos::run::{default_config, find};
 use chaos::scenario::{Scenario, Text};
 use chaos::simulated::{Watch, play, play_with};
 use chaos::verdict::Verdict;
+use gateway::outcome::PageOutcome;
 use gateway::page::admission::Admission;
 use gateway::page::admission::core::NegativeControl;
-use gateway::telemetry::names::PageOutcome;
 
 /// Everything random at once: arrivals, latencies, errors, retries, clients that leave, and a fault
 /// whose end wakes many calls at one instant.

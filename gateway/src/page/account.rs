@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::config::{PageId, ShedStatus};
+use crate::outcome::PageOutcome;
 use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
@@ -14,7 +15,6 @@ use crate::page::assemble::Page;
 use crate::page::deadline::{now, wall_clock};
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
-use crate::telemetry::names::PageOutcome;
 use crate::telemetry::record::{Origin, PageRecord, PartRecord, Stretch};
 
 /// Tells of a page exactly once: as it ended, or as cancelled when it is dropped before.
@@ -31,7 +31,7 @@ impl<'a> Life<'a> {
     pub(super) fn begin(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
         let record = PageRecord {
             origin: Arc::clone(origin),
-            page: page.0,
+            page,
             deadline: None,
             admission: None,
             parts: Vec::new(),
@@ -42,7 +42,6 @@ impl<'a> Life<'a> {
             status: None,
             reason: None,
             scope: None,
-            shed: None,
         };
         Self {
             telemetry,
@@ -103,7 +102,6 @@ impl<'a> Life<'a> {
         self.record.status = Some(row.status.as_u16());
         self.record.reason = Some(row.reason);
         self.record.scope = row.scope;
-        self.record.shed = refusal.shed_by();
     }
 
     fn tell(&mut self) -> Arc<PageRecord> {

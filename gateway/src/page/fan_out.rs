@@ -6,12 +6,12 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::outcome::PartStatus;
 use crate::page::admission::{Permit, Permits};
 use crate::page::downstream::CallEnd;
 use crate::page::json::CheckedJson;
 use crate::page::plan::PlannedPart;
 use crate::page::refusal::Refusal;
-use crate::telemetry::names::PartStatus;
 use crate::telemetry::record::PartRecord;
 
 /// How one part ended.

@@ -8,8 +8,8 @@ use super::admission::core::NegativeControl;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config;
+use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::PageOutcome;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -156,7 +156,7 @@ async fn a_required_part_that_fails_cancels_its_siblings_at_once() {
         pages
             .telemetry()
             .counts()
-            .calls(d, crate::telemetry::names::CallOutcome::Cancelled)
+            .calls(DownstreamId(d), CallOutcome::Cancelled)
     };
     assert_eq!((cancelled(1), cancelled(2)), (1, 1));
 }
@@ -228,7 +228,7 @@ async fn crowd(pages: &Arc<Pages<Simulated>>) -> Vec<(Option<&'static str>, Dura
     let answers = futures_util::future::join_all([0, 0, 1, 2, 3, 4].map(page)).await;
     let reason = |answer: &Answer| {
         let refusal = answer.result.as_ref().err()?;
-        Some(refusal.row(ShedStatus::TooManyRequests).reason)
+        Some(refusal.row(ShedStatus::TooManyRequests).reason.as_str())
     };
     answers
         .iter()
@@ -459,7 +459,7 @@ async fn drop_at_every_poll(control: Option<NegativeControl>) -> Result<(), Stri
             ));
         }
         let ended: u64 = PageOutcome::ALL
-            .map(|outcome| pages.telemetry().counts().pages(0, outcome))
+            .map(|outcome| pages.telemetry().counts().pages(PageId(0), outcome))
             .iter()
             .sum();
         // A future that was never polled has never been a page.
@@ -617,7 +617,7 @@ async fn storm(seed: u64, control: Option<NegativeControl>) -> Vec<&'static str>
         broken.push("every permit comes home");
     }
     let ended: u64 = PageOutcome::ALL
-        .map(|outcome| pages.telemetry().counts().pages(0, outcome))
+        .map(|outcome| pages.telemetry().counts().pages(PageId(0), outcome))
         .iter()
         .sum();
     if ended != arrived {
