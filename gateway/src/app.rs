@@ -20,8 +20,8 @@ use crate::admin::{Admin, Phase, PhaseName};
 use crate::config::Config;
 use crate::edge::listener::{self, Limits};
 use crate::edge::{Connection, Edge, layers};
-use crate::page::Pages;
 use crate::page::deadline::{Deadline, now};
+use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, relay::Relay};
 use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
 use crate::transport::{HttpTransport, TransportError};
@@ -162,6 +162,7 @@ impl App {
         let (stop_public, public_stopped) = watch::channel(());
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         tasks.spawn(forget_idle_clients(Arc::clone(&pages)));
+        tasks.spawn(probe_lag(Arc::clone(&pages)));
         let mut serving = JoinSet::new();
         serving.spawn(serve_public(public, limits(&config), edge, public_stopped));
         phase.enter(PhaseName::Ready);
@@ -279,6 +280,10 @@ async fn serve_operators(
         service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))
     };
     listener::serve(listener, limits, service, stopped(stop)).await;
+}
+
+async fn probe_lag(pages: Arc<Pages<HttpTransport>>) {
+    own_load::watch(&pages).await;
 }
 
 async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {

@@ -14,6 +14,7 @@ pub mod deadline;
 pub mod downstream;
 pub mod fan_out;
 pub mod json;
+pub mod own_load;
 pub mod plan;
 pub mod quota;
 pub mod refusal;
@@ -27,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use self::account::Life;
 use self::admission::core::{Shed, ShedWhy};
@@ -35,6 +37,7 @@ use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
 use self::downstream::{CallRequest, PlannedCall, Transport};
 use self::fan_out::fan_out;
+use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
@@ -53,6 +56,7 @@ pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
     quota: Quota,
+    own_load: OwnLoad,
     transport: T,
     telemetry: Arc<Telemetry>,
     shed: ShedStatus,
@@ -104,6 +108,7 @@ impl<T: Transport> Pages<T> {
             plans: Plan::compile(config),
             admission,
             quota: Quota::new(&config.clients),
+            own_load: OwnLoad::new(&config.admission),
             transport,
             telemetry,
             shed: config.shed.status,
@@ -115,7 +120,11 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut life = Life::begin(&self.telemetry, request.page, &request.origin);
         let result = self.live(&request, &mut life).await;
-        life.end(result, self.shed)
+        let answer = life.end(result, self.shed);
+        if answer.result.is_ok() {
+            self.own_load.in_time(answer.record.total());
+        }
+        answer
     }
 
     async fn live(&self, request: &PageRequest, life: &mut Life<'_>) -> Result<Page, Refusal> {
@@ -127,7 +136,7 @@ impl<T: Transport> Pages<T> {
         self.quota
             .take(request.client)
             .map_err(Refusal::ClientQuota)?;
-        life.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
+        life.ticket = Some(self.ticket()?);
         let permits = life
             .wait(self.admission.permits(plan.page, deadline))
             .await?;
@@ -140,6 +149,26 @@ impl<T: Transport> Pages<T> {
         };
         let ends = fan_out(&plan.parts, permits, life.parts(plan.parts.len()), call).await?;
         Ok(life.assemble(|| assemble(&plan.parts, &ends)))
+    }
+
+    fn ticket(&self) -> Result<Ticket, Refusal> {
+        let ticket = self.admission.ticket();
+        if ticket.is_none() {
+            self.own_load.refused();
+        }
+        ticket.ok_or(Refusal::GatewayFull)
+    }
+
+    /// The gateway's own load.
+    pub fn own_load(&self) -> &OwnLoad {
+        &self.own_load
+    }
+
+    /// Takes in a probe of lag that ran at `ran`, `lag` after it could.
+    pub fn probed(&self, ran: Instant, lag: Duration) {
+        let in_use = self.admission.tickets_in_use();
+        let tickets = self.own_load.probed(ran, lag, in_use, &self.telemetry);
+        self.admission.resize_tickets(tickets);
     }
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
@@ -183,6 +212,7 @@ impl<T: Transport> Pages<T> {
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
         self.telemetry.publish(&Gauges {
             in_flight: view.in_flight,
+            tickets: self.own_load.view().tickets,
             queued: view.queues.iter().map(|queue| queue.depth).collect(),
             in_use: permits.collect(),
         });

@@ -5,6 +5,7 @@
 //! is told to telemetry once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{PageId, ShedStatus};
 use crate::outcome::PageOutcome;
@@ -36,6 +37,7 @@ impl<'a> Life<'a> {
             admission: None,
             parts: Vec::new(),
             assembly: None,
+            lag: Duration::ZERO,
             ended: origin.arrived,
             ended_at: std::time::UNIX_EPOCH,
             outcome: PageOutcome::Cancelled,
@@ -108,6 +110,9 @@ impl<'a> Life<'a> {
         self.told = true;
         self.record.ended = now();
         self.record.ended_at = wall_clock();
+        let (arrived, ended) = (self.record.origin.arrived, self.record.ended);
+        let lag = self.telemetry.lag().worst(arrived, ended);
+        self.record.lag = lag.min(self.record.total());
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
             parts: std::mem::take(&mut self.record.parts),

@@ -152,6 +152,16 @@ impl Admission {
         })
     }
 
+    /// From now on there are so many tickets.
+    pub fn resize_tickets(&self, tickets: u32) {
+        self.state.lock().core.resize_tickets(tickets);
+    }
+
+    /// Tickets out.
+    pub fn tickets_in_use(&self) -> u32 {
+        self.state.lock().core.tickets_in_use()
+    }
+
     /// Resolves once no ticket is out. A ticket taken meanwhile puts it off.
     pub async fn until_empty(&self) {
         loop {

@@ -192,6 +192,7 @@ impl<'a> Running<'a> {
                 began: planned.begins,
                 took: Duration::ZERO,
             },
+            lag: Duration::ZERO,
             budget_left: planned.deadline.left(planned.begins),
             http_status: None,
             failure: None,
@@ -220,9 +221,11 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        let (ended, telemetry) = (now(), self.telemetry);
         let call = self.call();
-        call.stretch.took = now() - call.stretch.began;
+        call.stretch.took = ended - call.stretch.began;
         let took = call.stretch.took;
+        call.lag = telemetry.lag().worst(call.stretch.began, ended).min(took);
         self.telemetry
             .call_ended(self.downstream, self.outcome, took);
     }

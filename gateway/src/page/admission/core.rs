@@ -230,6 +230,11 @@ impl Core {
         self.tickets_in_use
     }
 
+    /// From now on there are so many tickets. Those that are out beyond it are not taken back.
+    pub fn resize_tickets(&mut self, tickets: u32) {
+        self.tickets = tickets;
+    }
+
     /// Tickets out.
     pub fn tickets_in_use(&self) -> u32 {
         self.tickets_in_use

@@ -47,7 +47,7 @@ const REST: Duration = Duration::from_secs(1);
 const SHRINK: (f64, f64) = (0.5, 0.9);
 
 /// Most that one step grows by.
-const GROW: f64 = 1.25;
+const GROW: f64 = 1.5;
 
 /// The lag of the last [`WINDOW`] probes.
 ///

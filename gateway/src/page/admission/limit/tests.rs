@@ -133,9 +133,9 @@ fn tickets_grow_back_while_pages_are_refused_for_want_of_one() {
     let mut law = Looked::new(MOST);
     law.times(200, 100 * MS, in_use(9));
     assert_eq!(law.law.limit(), FLOOR);
-    // The window forgets the lag, then a quarter more in each hundred milliseconds.
+    // The window forgets the lag, then half as many again in each hundred milliseconds.
     let grown = law.times(120, MS, refusing(FLOOR));
-    assert_eq!(grown, [10, 12, 15, 18, 22]);
+    assert_eq!(grown, [12, 18, 27, 40, 60]);
     assert_eq!(law.law.reason(), Reason::Recovering);
     // Close to its bound, lag leaves less to grow: a ninth, and one at least.
     let mut law = Looked::new(MOST);
