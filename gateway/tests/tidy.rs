@@ -79,7 +79,7 @@ fn sources() -> Vec<Source> {
 fn source(root: &Path, path: &PathBuf) -> Option<Source> {
     let name = path.strip_prefix(root).unwrap().with_extension("");
     let name = name.to_str().unwrap().to_owned();
-    if name.ends_with("tests") || name.ends_with("simulated") {
+    if name.ends_with("tests") || name.contains("/tests/") || name.ends_with("simulated") {
         return None;
     }
     let text = fs::read_to_string(path).unwrap();
