@@ -168,7 +168,7 @@ impl<T: Transport> Pages<T> {
 
     /// Takes in a probe of lag that ran at `ran`, `lag` after it could.
     pub fn probed(&self, ran: Instant, lag: Duration) {
-        let in_use = self.admission.tickets_in_use();
+        let in_use = self.admission.tickets_under_way();
         let tickets = self.own_load.probed(ran, lag, in_use, &self.telemetry);
         self.admission.resize_tickets(tickets);
     }

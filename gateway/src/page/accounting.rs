@@ -85,7 +85,7 @@ impl<'a> PageAccount<'a> {
             Ok(page) => self.served(page),
             Err(refusal) => self.refused(refusal, shed),
         }
-        let ticket = self.ticket.take();
+        let ticket = self.ticket.take().map(Ticket::answered);
         let record = self.record();
         Answer {
             result,

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Admission as Settings;
 use crate::page::Pages;
-use crate::page::admission::limit::{PROBE_EVERY, Reason, TicketLimit, TicketUse, Window};
+use crate::page::admission::limit::{PROBE_EVERY, SizedBy, TicketLimit, TicketUse, Window};
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 use crate::telemetry::{Telemetry, events};
@@ -54,7 +54,7 @@ pub struct OwnLoadView {
     /// Tickets there are now.
     pub tickets: u32,
     /// Why as many.
-    pub reason: Reason,
+    pub reason: SizedBy,
     /// Median lag of the last 100 ms.
     pub lag_p50: Duration,
     /// 90th percentile of the same.

@@ -18,6 +18,7 @@ mod forwarding;
 mod hygiene;
 mod logs;
 mod metrics;
+mod own_load;
 mod pages;
 mod process;
 mod refusals;

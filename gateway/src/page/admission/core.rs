@@ -48,9 +48,11 @@ pub struct Core {
 struct Tickets {
     /// As configured.
     most: u32,
-    /// How many may be out now, at most `most`.
+    /// How many may be out now for pages under way, at most `most`.
     limit: u32,
     in_use: u32,
+    /// Of those in use, how many are of pages whose clients are taking their answers.
+    answered: u32,
 }
 
 #[derive(Debug)]
@@ -88,27 +90,44 @@ impl Core {
                 most: tickets,
                 limit: tickets,
                 in_use: 0,
+                answered: 0,
             },
         }
     }
 
-    /// Takes a ticket, unless as many are out as may be.
+    /// Takes a ticket, unless all are out, or as many pages are under way as may be.
     pub fn take_ticket(&mut self) -> bool {
-        let free = self.tickets.in_use < self.tickets.limit;
+        let free = self.tickets.in_use < self.tickets.most
+            && self.tickets_under_way() < self.tickets.limit;
         self.tickets.in_use += u32::from(free);
         free
     }
 
-    /// A ticket was released. Returns how many are still out.
-    pub fn release_ticket(&mut self) -> u32 {
-        let in_use = &mut self.tickets.in_use;
+    /// The page of a ticket has its answer, which its client has yet to take.
+    pub fn answer_ticket(&mut self) {
+        debug_assert!(
+            self.tickets_under_way() > 0,
+            "an answered page was under way"
+        );
+        self.tickets.answered += 1;
+    }
+
+    /// A ticket was released, whose page was `answered` or not. Returns how many are still out.
+    pub fn release_ticket(&mut self, answered: bool) -> u32 {
+        let Tickets {
+            in_use,
+            answered: all,
+            ..
+        } = &mut self.tickets;
         debug_assert!(*in_use > 0, "a released ticket has been taken before");
         *in_use = in_use.saturating_sub(1);
+        *all = all.saturating_sub(u32::from(answered));
         *in_use
     }
 
-    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
-    /// Tickets that are out stay out.
+    /// As many pages may be under way from now on as this, or as configured if that is fewer.
+    /// Tickets that are out stay out. What a client takes its time to read is under way no more:
+    /// it costs the gateway nothing.
     pub fn resize_tickets(&mut self, limit: u32) {
         self.tickets.limit = limit.min(self.tickets.most);
     }
@@ -125,6 +144,11 @@ impl Core {
     /// Tickets out.
     pub fn tickets_in_use(&self) -> u32 {
         self.tickets.in_use
+    }
+
+    /// Tickets out whose pages have no answer yet.
+    pub fn tickets_under_way(&self) -> u32 {
+        self.tickets.in_use - self.tickets.answered
     }
 
     /// Whether a page waits for permits.

@@ -19,8 +19,7 @@ mod tests;
 
 use std::time::Duration;
 
-/// Time since an epoch of the caller's choice; only differences and order matter.
-pub type Time = Duration;
+use super::core::Time;
 
 /// How often lag is probed.
 pub const PROBE_EVERY: Duration = Duration::from_millis(5);
@@ -99,7 +98,7 @@ pub struct TicketUse {
 
 /// Why there are as many tickets as there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum SizedBy {
     /// All that are configured.
     Configured,
     /// Lag is above its bound.
@@ -108,7 +107,7 @@ pub enum Reason {
     Recovering,
 }
 
-impl Reason {
+impl SizedBy {
     /// In a word, for operators.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -126,7 +125,7 @@ pub struct TicketLimit {
     max_lag: Option<Duration>,
     most: u32,
     limit: u32,
-    reason: Reason,
+    reason: SizedBy,
     /// When tickets shrank last.
     shrank: Option<Time>,
     /// The last instant at which lag was high or tickets were short.
@@ -144,7 +143,7 @@ impl TicketLimit {
             max_lag,
             most,
             limit: most,
-            reason: Reason::Configured,
+            reason: SizedBy::Configured,
             shrank: None,
             strained: Time::ZERO,
             turn: Time::ZERO,
@@ -158,7 +157,7 @@ impl TicketLimit {
     }
 
     /// Why as many.
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> SizedBy {
         self.reason
     }
 
@@ -187,9 +186,9 @@ impl TicketLimit {
             self.limit = self.most;
         }
         self.reason = match (self.limit == self.most, high) {
-            (true, _) => Reason::Configured,
-            (false, true) => Reason::Lag,
-            (false, false) => Reason::Recovering,
+            (true, _) => SizedBy::Configured,
+            (false, true) => SizedBy::Lag,
+            (false, false) => SizedBy::Recovering,
         };
         self.limit
     }

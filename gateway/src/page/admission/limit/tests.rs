@@ -82,7 +82,7 @@ fn lag_at_its_bound_is_not_above_it_and_a_short_stall_is_not_the_p90() {
     let mut law = Looked::new(MOST);
     law.once(20 * MS, in_use(500));
     assert_eq!(law.times(40, Duration::ZERO, in_use(500)), [0; 0]);
-    assert_eq!(law.law.reason(), Reason::Configured);
+    assert_eq!(law.law.reason(), SizedBy::Configured);
     // 21 ms: three are.
     let mut law = Looked::new(MOST);
     assert!(law.once(21 * MS, in_use(500)) < 500);
@@ -94,7 +94,7 @@ fn tickets_shrink_by_how_far_lag_is_above_its_bound_once_in_a_hundred_millisecon
     // Three probes above 10 ms make the p90; the first step is from what is in use.
     assert_eq!(law.times(2, 12 * MS, in_use(300)), [0; 0]);
     assert_eq!(law.times(1, 12 * MS, in_use(300)), [250]);
-    assert_eq!(law.law.reason(), Reason::Lag);
+    assert_eq!(law.law.reason(), SizedBy::Lag);
     // While pages beyond the limit have not left, the next step waits up to 300 ms.
     assert_eq!(law.times(59, 12 * MS, in_use(300)), [0; 0]);
     assert_eq!(law.times(1, 12 * MS, in_use(300)), [208]);
@@ -136,7 +136,7 @@ fn tickets_grow_back_while_pages_are_refused_for_want_of_one() {
     // The window forgets the lag, then half as many again in each hundred milliseconds.
     let grown = law.times(120, MS, refusing(FLOOR));
     assert_eq!(grown, [12, 18, 27, 40, 60]);
-    assert_eq!(law.law.reason(), Reason::Recovering);
+    assert_eq!(law.law.reason(), SizedBy::Recovering);
     // Close to its bound, lag leaves less to grow: a ninth, and one at least.
     let mut law = Looked::new(MOST);
     law.times(3, 100 * MS, in_use(96));
@@ -156,7 +156,7 @@ fn a_second_without_lag_and_refusals_gives_all_tickets_back() {
     assert_eq!(law.law.limit(), 50);
     let back = law.times(200, MS, in_use(20));
     assert_eq!(back, [MOST]);
-    assert_eq!(law.law.reason(), Reason::Configured);
+    assert_eq!(law.law.reason(), SizedBy::Configured);
     // The last probes above 10 ms left the window some milliseconds before `strained`.
     assert!(law.now - strained >= REST);
 }
