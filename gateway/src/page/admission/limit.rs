@@ -38,8 +38,8 @@ const STEP: Duration = PROBE_EVERY.saturating_mul(WINDOW as u32);
 /// since a client that does not read may keep its ticket for a minute.
 const SETTLE: Duration = STEP.saturating_mul(3);
 
-/// After so long without lag and without a page refused for want of a ticket, more tickets
-/// would change nothing, so all are given back.
+/// After so long without strain all tickets are given back: either nobody asked for more, or
+/// there were many more with each step and lag did not come near its bound.
 const REST: Duration = Duration::from_secs(1);
 
 /// Least and most that one step leaves of the tickets in use.
@@ -128,7 +128,7 @@ pub struct TicketLimit {
     reason: SizedBy,
     /// When tickets shrank last.
     shrank: Option<Time>,
-    /// The last instant at which lag was high or tickets were short.
+    /// The last instant at which lag was high, or above half its bound while tickets were short.
     strained: Time,
     /// When the turn began: a step's time, or less if tickets shrank meanwhile.
     turn: Time,
@@ -171,7 +171,7 @@ impl TicketLimit {
         let p90 = lag.quantile(0.9);
         let high = p90 > max_lag;
         let ratio = max_lag.as_secs_f64() / p90.as_secs_f64().max(f64::MIN_POSITIVE);
-        if high || used.refused > 0 {
+        if high || used.refused > 0 && p90 > max_lag / 2 {
             self.strained = now;
         }
         if high && self.may_shrink(now, used.in_use) {
