@@ -27,7 +27,7 @@ use crate::edge::listener::{self, Limits};
 use crate::edge::{Connection, Edge, layers};
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Guard, Lifecycle, Listener};
-use crate::page::Pages;
+use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, relay::Relay};
 use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
 use crate::transport::{HttpTransport, TransportError};
@@ -165,6 +165,7 @@ impl App {
 
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         lifecycle.background(forget_idle_clients(Arc::clone(&pages)));
+        lifecycle.background(probe_lag(Arc::clone(&pages)));
         lifecycle.background(keep_transport(Arc::clone(&pages)));
         lifecycle.listen(Listener::Public, |guard| {
             serve_public(public, public_limits(&config, files), edge, guard)
@@ -235,6 +236,10 @@ async fn serve_operators(
 
 async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
     pages.transport().run().await;
+}
+
+async fn probe_lag(pages: Arc<Pages<HttpTransport>>) {
+    own_load::watch(&pages).await;
 }
 
 async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {
