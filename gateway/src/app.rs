@@ -96,7 +96,7 @@ impl App {
         let files = Budget::of_process(&config);
         let (telemetry, exports) = Telemetry::exporting(&config)?;
         let telemetry = Arc::new(telemetry);
-        let transport = HttpTransport::new(&config, Arc::clone(telemetry.counts()))?;
+        let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
         Ok(Self {
             config,
@@ -153,9 +153,9 @@ impl App {
             serve_operators(operators, operators_limits(&config, files), admin, guard)
         });
         lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
-        // Idle connections must not take the files that the first pages need.
         let warm = async {
-            if files.calls >= Budget::wanted(&config).calls {
+            // Idle connections must not take the files that the first pages need.
+            if files.suffice_to_warm(&config) {
                 pages.transport().warm().await;
             }
         };
@@ -165,6 +165,7 @@ impl App {
 
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         lifecycle.background(forget_idle_clients(Arc::clone(&pages)));
+        lifecycle.background(keep_transport(Arc::clone(&pages)));
         lifecycle.listen(Listener::Public, |guard| {
             serve_public(public, public_limits(&config, files), edge, guard)
         });
@@ -230,6 +231,10 @@ async fn serve_operators(
         service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))
     };
     listener::serve(listener, limits, service, guard).await;
+}
+
+async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
+    pages.transport().run().await;
 }
 
 async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {

@@ -46,8 +46,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
 const HOMES: &[(&str, &[&str])] = &[
     ("Instant::now", &["page/deadline"]),
-    ("tokio::spawn", &["transport/opening"]),
-    (".spawn(", &["lifecycle", "edge/listener"]),
+    ("tokio::spawn", &["transport/endpoint", "transport/http2"]),
+    ("thread::Builder", &["transport/resolve"]),
+    (
+        ".spawn(",
+        &["lifecycle", "edge/listener", "transport/resolve"],
+    ),
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
     (".listen(BACKLOG", &["edge/listener"]),

@@ -5,25 +5,18 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::config;
-use crate::config::DownstreamId;
-use crate::page::downstream::{CallRequest, Cause, Reply};
 use crate::telemetry::Telemetry;
+use crate::transport::HttpTransport;
 
 const MS: Duration = Duration::from_millis(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-struct Silent;
-
-impl Transport for Silent {
-    async fn call(&self, _: DownstreamId, _: CallRequest) -> Result<Reply, Cause> {
-        std::future::pending().await
-    }
-}
-
-fn pages() -> Arc<Pages<Silent>> {
+fn pages() -> Arc<Pages<HttpTransport>> {
     let loaded = config::load_text("test.toml", config::default_text(), &[]).unwrap();
     let telemetry = Arc::new(Telemetry::new(&loaded.config));
-    Arc::new(Pages::new(&loaded.config, Silent, telemetry))
+    // Of addresses, not names, and nothing is called: it opens nothing.
+    let transport = HttpTransport::new(&loaded.config).unwrap();
+    Arc::new(Pages::new(&loaded.config, transport, telemetry))
 }
 
 /// What happened, and how long after the start.

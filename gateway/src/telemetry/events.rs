@@ -22,6 +22,16 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
     tracing::warn!(downstream, %error, "no connection yet; the first calls will open one");
 }
 
+/// A downstream's name could not be resolved; said once until it can.
+pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
+    tracing::warn!(downstream, host, %error, "the name cannot be resolved; its last addresses are used, if there are any");
+}
+
+/// It can be again.
+pub fn resolved_again(downstream: &str, host: &str) {
+    tracing::info!(downstream, host, "the name is resolved again");
+}
+
 /// A listener stopped accepting connections, and nobody had told it to.
 pub fn listener_ended(listener: impl Display, reason: &str) {
     tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
