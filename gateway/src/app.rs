@@ -164,8 +164,11 @@ impl App {
         }
 
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
-        lifecycle.background(forget_idle_clients(Arc::clone(&pages)));
-        lifecycle.background(keep_transport(Arc::clone(&pages)));
+        lifecycle.background("drops idle clients", drop_idle_clients(Arc::clone(&pages)));
+        lifecycle.background(
+            "keeps connections to services",
+            keep_transport(Arc::clone(&pages)),
+        );
         lifecycle.listen(Listener::Public, |guard| {
             serve_public(public, public_limits(&config, files), edge, guard)
         });
@@ -237,7 +240,7 @@ async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
     pages.transport().run().await;
 }
 
-async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {
+async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     let mut interval = tokio::time::interval(QUOTA_SWEEP);
     loop {
         interval.tick().await;
