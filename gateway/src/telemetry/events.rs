@@ -37,6 +37,11 @@ pub fn listener_ended(listener: impl Display, reason: &str) {
     tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
 }
 
+/// A task ended that lasts as long as the gateway, and nobody had told it to.
+pub fn task_ended(does: &str, reason: &str) {
+    tracing::error!(task = does, reason, "a task ended by itself");
+}
+
 /// This process may open fewer files than the configuration may need.
 pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize) {
     tracing::warn!(
