@@ -20,6 +20,7 @@ use crate::page::downstream::Transport;
 use crate::page::downstream::attempt::EndpointView;
 use crate::page::downstream::eject::Health;
 use crate::page::quota::MAX_CLIENTS;
+use crate::telemetry::record::milliseconds;
 
 /// The text format's content type.
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
@@ -82,6 +83,20 @@ impl<T: Transport> Admin<T> {
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 
+    /// The cap on pages, and why it is what it is now.
+    fn gateway(&self, max_in_flight: u32, in_flight: u32) -> Value {
+        let own = self.pages.own_load().view();
+        json!({
+            "max_in_flight": max_in_flight,
+            "tickets": own.tickets,
+            "tickets_because": own.reason.as_str(),
+            "in_flight": in_flight,
+            "lag_p50_ms": milliseconds(own.lag_p50),
+            "lag_p90_ms": milliseconds(own.lag_p90),
+            "max_lag_ms": own.max_lag.map(milliseconds),
+        })
+    }
+
     fn limits(&self) -> Value {
         let now = self.pages.admission().view();
         let (names, counts) = (
@@ -128,7 +143,7 @@ impl<T: Transport> Admin<T> {
             })
             .collect();
         json!({
-            "gateway": { "max_in_flight": now.max_in_flight, "in_flight": now.in_flight },
+            "gateway": self.gateway(now.max_in_flight, now.in_flight),
             "clients": { "known": self.pages.quota().clients(), "max_known": MAX_CLIENTS },
             "downstreams": downstreams,
             "pages": pages,

@@ -27,7 +27,7 @@ use crate::edge::listener::{self, Limits};
 use crate::edge::{Connection, Edge, layers};
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Guard, Lifecycle, Listener};
-use crate::page::Pages;
+use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
 use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
 use crate::transport::{HttpTransport, TransportError};
@@ -153,9 +153,9 @@ impl App {
             serve_operators(operators, operators_limits(&config, files), admin, guard)
         });
         lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
-        // Idle connections must not take the files that the first pages need.
         let warm = async {
-            if files.calls >= Budget::wanted(&config).calls {
+            // Idle connections must not take the files that the first pages need.
+            if files.suffice_to_warm(&config) {
                 pages.transport().warm().await;
             }
         };
@@ -164,8 +164,15 @@ impl App {
         }
 
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
-        lifecycle.background(forget_idle_clients(Arc::clone(&pages)));
-        lifecycle.background(keep_transport(Arc::clone(&pages)));
+        lifecycle.background("drops idle clients", drop_idle_clients(Arc::clone(&pages)));
+        lifecycle.background(
+            "watches the gateway's own load",
+            probe_lag(Arc::clone(&pages)),
+        );
+        lifecycle.background(
+            "keeps connections to services",
+            keep_transport(Arc::clone(&pages)),
+        );
         lifecycle.listen(Listener::Public, |guard| {
             serve_public(public, public_limits(&config, files), edge, guard)
         });
@@ -237,7 +244,11 @@ async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
     pages.transport().run().await;
 }
 
-async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {
+async fn probe_lag(pages: Arc<Pages<HttpTransport>>) {
+    own_load::watch(&pages).await;
+}
+
+async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     let mut interval = tokio::time::interval(QUOTA_SWEEP);
     loop {
         interval.tick().await;

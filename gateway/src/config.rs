@@ -102,6 +102,8 @@ pub struct Admin {
 pub struct Admission {
     /// Pages in flight at once, gateway-wide: the number of tickets.
     pub max_in_flight: NonZeroU32,
+    /// Lag above which tickets shrink; `None`: they never do.
+    pub max_lag: Option<Duration>,
 }
 
 /// `[shed]`.

@@ -104,9 +104,16 @@ impl<T: Transport> Edge<T> {
         })
     }
 
+    /// The head has just been read, and may have been there before.
+    fn arrived(&self) -> tokio::time::Instant {
+        let now = now();
+        now.checked_sub(self.pages.telemetry().lag().usual())
+            .unwrap_or(now)
+    }
+
     fn origin<B>(&self, request: &Request<B>) -> Origin {
         Origin {
-            arrived: now(),
+            arrived: self.arrived(),
             method: match *request.method() {
                 Method::GET => "GET",
                 Method::HEAD => "HEAD",

@@ -4,9 +4,10 @@
 //! What always holds: phases only go forward. Every listener and every export is a task
 //! of a group here, and nobody else stops one. A drain has one order: new pages are
 //! refused, those in flight finish, then public connections end, then those of operators,
-//! then the exports, which have something to say of all before. A listener that ends
-//! without having been told to is a failure: the gateway drains as it does for a signal,
-//! and ends with [`Failure`], which is exit status 1.
+//! then the exports, which have something to say of all before. A listener or a background
+//! task that ends without having been told to is a failure: the gateway drains as it does
+//! for a signal, and ends with [`Failure`], which is exit status 1. Exports are no reason to
+//! end: telemetry must not cost pages.
 //!
 //! Not here: what is served and by whom (`crate::app` composes it).
 
@@ -48,6 +49,9 @@ const CUT_OFF: Duration = Duration::from_millis(100);
 /// Time for what telemetry holds to leave.
 const LAST_EXPORTS: Duration = Duration::from_millis(1_800);
 
+/// Of a task that was to run for ever.
+const RETURNED: &str = "it returned";
+
 /// A listener, by the key that says where it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
@@ -72,6 +76,9 @@ pub enum Failure {
     /// A listener ended by itself; pages in flight could finish.
     #[error("the listener of {0} ended by itself")]
     ListenerEnded(Listener),
+    /// Work that lasts as long as the gateway ended by itself; pages in flight could finish.
+    #[error("the task that {0} ended by itself")]
+    TaskEnded(&'static str),
     /// It was asked to stop while it was stopping.
     #[error("told twice to stop: pages in flight were cut off")]
     ToldTwice,
@@ -127,23 +134,44 @@ impl Lifecycle {
         group.tasks.spawn(async move {
             let ended = serving.await;
             if !guard.stop.is_cancelled() {
-                guard.fail(&reason(ended.map(|()| "its task returned".to_owned())));
+                guard.fail(&reason(ended.map(|()| RETURNED.into())));
             }
         });
     }
 
-    /// Exports telemetry until the token is cancelled, and then what is left of it.
+    /// Exports telemetry until the token is cancelled, and then what is left of it. If it
+    /// ends before, that is only said.
     pub fn export<F>(&mut self, export: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.exports.stop.clone();
-        self.exports.tasks.spawn(export(stop));
+        let export = AssertUnwindSafe(export(stop.clone())).catch_unwind();
+        self.exports.tasks.spawn(async move {
+            let ended = export.await;
+            if !stop.is_cancelled() {
+                events::task_ended(
+                    "exports telemetry",
+                    &reason(ended.map(|()| RETURNED.into())),
+                );
+            }
+        });
     }
 
-    /// Runs `work` beside everything else; it is dropped when all else has ended.
-    pub fn background(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.background.spawn(work);
+    /// Runs `work` beside everything else, as long as the gateway: it is dropped when all
+    /// else has ended. `does` says for what, in the third person.
+    pub fn background(
+        &mut self,
+        does: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let failed = self.failed.clone();
+        let work = AssertUnwindSafe(work).catch_unwind();
+        self.background.spawn(async move {
+            let ended = work.await;
+            events::task_ended(does, &reason(ended.map(|()| RETURNED.into())));
+            failed.with(Failure::TaskEnded(does));
+        });
     }
 
     /// Waits for `work` that comes before the first page. It is broken off by what ends
@@ -257,25 +285,26 @@ impl Guard {
 
     fn fail(&self, reason: &str) {
         events::listener_ended(self.listener, reason);
-        // Only the first one is the reason for the end.
-        let _ = self.failed.listener.set(self.listener);
-        self.failed.token.cancel();
+        self.failed.with(Failure::ListenerEnded(self.listener));
     }
 }
 
-/// Which listener ended by itself, once one has.
+/// What ended by itself, once something has.
 #[derive(Clone, Debug, Default)]
 struct Failed {
-    listener: Arc<OnceLock<Listener>>,
+    first: Arc<OnceLock<Failure>>,
     token: CancellationToken,
 }
 
 impl Failed {
+    fn with(&self, failure: Failure) {
+        // Only the first one is the reason for the end.
+        let _ = self.first.set(failure);
+        self.token.cancel();
+    }
+
     fn result(&self) -> Result<(), Failure> {
-        match self.listener.get() {
-            None => Ok(()),
-            Some(&listener) => Err(Failure::ListenerEnded(listener)),
-        }
+        self.first.get().map_or(Ok(()), |&failure| Err(failure))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod deadline;
 pub mod downstream;
 pub mod fetch;
 pub mod json;
+pub mod own_load;
 pub mod plan;
 pub mod quota;
 pub mod refusal;
@@ -27,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use self::accounting::PageAccount;
 use self::admission::core::{Shed, ShedWhy};
@@ -35,6 +37,7 @@ use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
 use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
+use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
@@ -57,6 +60,7 @@ pub struct Pages<T> {
     admission: Arc<Admission>,
     quota: Quota,
     downstreams: Downstreams<T>,
+    own_load: OwnLoad,
     telemetry: Arc<Telemetry>,
     shed: ShedStatus,
     draining: AtomicBool,
@@ -108,6 +112,7 @@ impl<T: Transport> Pages<T> {
             admission,
             quota: Quota::new(&config.clients),
             downstreams: Downstreams::new(config, transport),
+            own_load: OwnLoad::new(&config.admission),
             telemetry,
             shed: config.shed.status,
             draining: AtomicBool::new(false),
@@ -118,7 +123,11 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = PageAccount::open(&self.telemetry, request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
-        account.close(result, self.shed)
+        let answer = account.close(result, self.shed);
+        if answer.result.is_ok() {
+            self.own_load.in_time(answer.record.total());
+        }
+        answer
     }
 
     /// The order itself. Each line is a module, and each `?` a refusal.
@@ -135,7 +144,7 @@ impl<T: Transport> Pages<T> {
         self.quota
             .take(request.client)
             .map_err(Refusal::ClientQuota)?;
-        account.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
+        account.ticket = Some(self.ticket()?);
         let permits = account
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
@@ -146,6 +155,26 @@ impl<T: Transport> Pages<T> {
         };
         let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
+    }
+
+    fn ticket(&self) -> Result<Ticket, Refusal> {
+        let ticket = self.admission.ticket();
+        if ticket.is_none() {
+            self.own_load.refused();
+        }
+        ticket.ok_or(Refusal::GatewayFull)
+    }
+
+    /// The gateway's own load.
+    pub fn own_load(&self) -> &OwnLoad {
+        &self.own_load
+    }
+
+    /// Takes in a probe of lag that ran at `ran`, `lag` after it could.
+    pub fn probed(&self, ran: Instant, lag: Duration) {
+        let in_use = self.admission.tickets_under_way();
+        let tickets = self.own_load.probed(ran, lag, in_use, &self.telemetry);
+        self.admission.resize_tickets(tickets);
     }
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
@@ -189,6 +218,7 @@ impl<T: Transport> Pages<T> {
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
         self.telemetry.publish(Gauges {
             in_flight: view.in_flight,
+            tickets: self.own_load.view().tickets,
             queued: view.queues.iter().map(|queue| queue.depth).collect(),
             in_use: permits.collect(),
         });

@@ -17,6 +17,7 @@ use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
 use http::HeaderName;
 use tokio::time::sleep;
 
+use super::own_load::OwnLoad;
 use super::recorder::Recorder;
 use crate::scenario::Scenario;
 
@@ -31,6 +32,7 @@ pub(super) struct Modelled {
     downstreams: Vec<Downstream>,
     changes: Vec<(DownstreamId, Behaviour)>,
     recorder: Arc<Recorder>,
+    own_load: Arc<OwnLoad>,
     /// Where each call takes a permit of its own, if it is not the page that does.
     bulkheads: Option<Arc<Admission>>,
     /// Calls do not share connections here, and none is ever cut.
@@ -46,6 +48,7 @@ impl Modelled {
     pub(super) fn new(
         scenario: &Scenario,
         recorder: Arc<Recorder>,
+        own_load: Arc<OwnLoad>,
         bulkheads: Option<Arc<Admission>>,
     ) -> Result<Self> {
         let configured = scenario.config.downstreams.iter();
@@ -71,6 +74,7 @@ impl Modelled {
                 .collect::<Result<_>>()?,
             changes: changes.map(|(_, id, behaviour)| (id, behaviour)).collect(),
             recorder,
+            own_load,
             bulkheads,
             line: Arc::default(),
         })
@@ -115,9 +119,11 @@ impl Answers for Modelled {
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
         let record = self.recorder.calling(page_number(request), id, goes_on);
+        self.own_load.connect(id.0).await;
         let call = downstream.fake.arrive(&self.line);
         let decision = downstream.fake.work(&call).await;
         let reply = downstream.answer(call, &decision).await;
+        self.own_load.receive(id.0, reply.is_ok()).await;
         record.ended(reply.as_ref());
         reply.map_err(AttemptError::Failed)
     }

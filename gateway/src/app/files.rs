@@ -96,6 +96,13 @@ impl Budget {
         }
     }
 
+    /// Whether the connections that are opened before the first page leave room for those
+    /// that it needs. One endpoint for each address that is configured.
+    pub fn suffice_to_warm(self, config: &Config) -> bool {
+        let warm = |downstream: &Downstream| downstream.warm as usize * downstream.urls.len();
+        config.downstreams.iter().map(warm).sum::<usize>() <= self.calls
+    }
+
     /// The files that all of it takes.
     fn files(self) -> usize {
         OTHERS
@@ -153,6 +160,14 @@ mod tests {
         assert_eq!(Budget::within(128, &config), budget(16, 80, 8));
         assert_eq!(Budget::within(256, &config), budget(36, 180, 16));
         assert_eq!(Budget::within(1024, &config), budget(616, 320, 64));
+    }
+
+    #[test]
+    fn connections_are_warmed_only_if_they_are_no_more_than_calls_may_have() {
+        let config = shipped();
+        // Four to each of five.
+        assert!(budget(1, 20, 4).suffice_to_warm(&config));
+        assert!(!budget(1, 19, 4).suffice_to_warm(&config));
     }
 
     #[test]

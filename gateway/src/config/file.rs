@@ -9,6 +9,8 @@
 mod downstream;
 mod page;
 
+use std::time::Duration;
+
 use self::downstream::downstream;
 use self::page::page;
 use super::address::{ADDRESS, AGENT, DATAGRAMS};
@@ -17,6 +19,7 @@ use super::key::key;
 use super::kinds::{
     COUNT, DURATION, DURATION_OR_NONE, EXPORTER, LOG, POSITIVE_DURATION, RATE, SHARE, STATUS, TEXT,
 };
+use super::problem::Problem;
 use super::reader::Section;
 use super::{
     Admin, Admission, Clients, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Page, Server, Shed,
@@ -34,6 +37,9 @@ pub(super) struct Draft {
     pub(super) downstreams: Option<Vec<(Name, Option<Downstream>)>>,
     pub(super) pages: Option<Vec<(Name, Option<Page>)>>,
 }
+
+/// Timers tell no shorter ones apart.
+const SHORTEST_LAG: Duration = Duration::from_millis(1);
 
 /// Takes everything.
 pub(super) fn read(file: &mut Section<'_, '_>) -> Draft {
@@ -101,8 +107,19 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
         key("max_in_flight", COUNT, "1024")
             .about("Tickets: pages in flight at once, waiting or not."),
     );
+    let max_lag = s.take(key("max_lag", DURATION_OR_NONE, "10ms").about(
+        "While the gateway runs what it could run later than this, tickets shrink; or \"none\".",
+    ));
+    let max_lag = max_lag?;
+    if max_lag.is_some_and(|lag| lag < SHORTEST_LAG) {
+        s.wrong(
+            "max_lag",
+            Problem::new("is too short to be measured").write("1ms"),
+        );
+    }
     Some(Admission {
         max_in_flight: max_in_flight?,
+        max_lag,
     })
 }
 

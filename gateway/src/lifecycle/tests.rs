@@ -5,26 +5,17 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::config;
-use crate::config::DownstreamId;
-use crate::page::downstream::only::{Answers, Only};
-use crate::page::downstream::{AttemptError, CallRequest, Reply};
 use crate::telemetry::Telemetry;
+use crate::transport::HttpTransport;
 
 const MS: Duration = Duration::from_millis(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-struct Silent;
-
-impl Answers for Silent {
-    async fn answer(&self, _: DownstreamId, _: &CallRequest<'_>) -> Result<Reply, AttemptError> {
-        std::future::pending().await
-    }
-}
-
-fn pages() -> Arc<Pages<Only<Silent>>> {
+fn pages() -> Arc<Pages<HttpTransport>> {
     let loaded = config::load_text("test.toml", config::default_text(), &[]).unwrap();
     let telemetry = Arc::new(Telemetry::new(&loaded.config));
-    let transport = Only::new(Silent, loaded.config.downstreams.len());
+    // Of addresses, not names, and nothing is called: it opens nothing.
+    let transport = HttpTransport::new(&loaded.config).unwrap();
     Arc::new(Pages::new(&loaded.config, transport, telemetry))
 }
 
@@ -254,5 +245,30 @@ async fn before_the_first_page_a_signal_ends_it_well_and_a_dead_listener_does_no
         let failure = Failure::ListenerEnded(Listener::Operators);
         let ended = lifecycle.start(warming()).await;
         assert_eq!(ended, ControlFlow::Break(Err(failure)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_background_task_that_ends_by_itself_drains_the_gateway_too_but_an_export_does_not() {
+    for panics in [false, true] {
+        let (stop, log) = (StopSignal::default(), Log::new());
+        let mut lifecycle = Lifecycle::new(stop.clone());
+        lifecycle.listen(Listener::Public, healthy(&log, "clients told", MS));
+        lifecycle.export(|_stop| async { panic!("a defect, for this test") });
+        lifecycle.background("is tested", async move {
+            sleep(500 * MS).await;
+            assert!(!panics, "a defect, for this test");
+        });
+        let phase = lifecycle.phase();
+        let served = serve_with_a_page(lifecycle, 3_000 * MS, &log);
+        let noticed = async {
+            sleep(499 * MS).await;
+            assert_eq!(phase.get(), Phase::Ready);
+            sleep(2 * MS).await;
+            assert_eq!(phase.get(), Phase::Draining);
+        };
+        let (ended, ()) = tokio::join!(served, noticed);
+        assert_eq!(ended, Err(Failure::TaskEnded("is tested")));
+        assert_eq!(log.lines()[1], ("clients told", 3_000 * MS));
     }
 }

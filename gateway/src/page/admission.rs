@@ -9,6 +9,7 @@
 //! resource at a time; a page needs several at once or none.
 
 pub mod core;
+pub mod limit;
 mod permit;
 #[cfg(test)]
 mod tests;
@@ -87,9 +88,8 @@ impl Admission {
 
     /// Takes a ticket, or `None` when all are out. Never waits.
     pub fn ticket(self: &Arc<Self>) -> Option<Ticket> {
-        self.state.lock().core.take_ticket().then(|| Ticket {
-            admission: Arc::clone(self),
-        })
+        let free = self.state.lock().core.take_ticket();
+        free.then(|| Ticket::new(self))
     }
 
     /// One permit beside those that pages start with, if one is free. Never waits.
@@ -106,10 +106,15 @@ impl Admission {
         self.on_event(Event::Resize { downstream, limit });
     }
 
-    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
-    /// Pages in flight go on.
+    /// As many pages may be under way from now on as this, or as configured if that is fewer.
+    /// Those that are go on; those whose clients are taking their answers do not count.
     pub fn resize_tickets(&self, limit: u32) {
         self.state.lock().core.resize_tickets(limit);
+    }
+
+    /// Tickets out whose pages have no answer yet.
+    pub fn tickets_under_way(&self) -> u32 {
+        self.state.lock().core.tickets_under_way()
     }
 
     /// Resolves once no ticket is out. A ticket taken meanwhile puts it off.
@@ -192,8 +197,12 @@ impl Admission {
         self.on_event(Event::Release { downstream });
     }
 
-    fn release_ticket(&self) {
-        if self.state.lock().core.release_ticket() == 0 {
+    fn answer_ticket(&self) {
+        self.state.lock().core.answer_ticket();
+    }
+
+    fn release_ticket(&self, answered: bool) {
+        if self.state.lock().core.release_ticket(answered) == 0 {
             self.empty.notify_waiters();
         }
     }

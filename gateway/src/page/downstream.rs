@@ -296,6 +296,7 @@ impl<'a> Running<'a> {
                 began: planned.begins,
                 took: Duration::ZERO,
             },
+            lag: Duration::ZERO,
             budget_left: planned.deadline.left(planned.begins),
             attempts: Vec::new(),
             http_status: None,
@@ -325,9 +326,11 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        let (ended, telemetry) = (now(), self.telemetry);
         let call = self.call();
-        call.stretch.took = now() - call.stretch.began;
+        call.stretch.took = ended - call.stretch.began;
         let took = call.stretch.took;
+        call.lag = telemetry.lag().worst(call.stretch.began, ended).min(took);
         self.telemetry
             .call_ended(self.downstream, self.outcome, took);
     }

@@ -14,6 +14,7 @@ use crate::telemetry::context::TraceContext;
 
 mod broken;
 mod dropped;
+mod own_load;
 
 const MS: Duration = Duration::from_millis(1);
 

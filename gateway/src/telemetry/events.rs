@@ -37,6 +37,11 @@ pub fn listener_ended(listener: impl Display, reason: &str) {
     tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
 }
 
+/// A task ended that lasts as long as the gateway, and nobody had told it to.
+pub fn task_ended(does: &str, reason: &str) {
+    tracing::error!(task = does, reason, "a task ended by itself");
+}
+
 /// This process may open fewer files than the configuration may need.
 pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize) {
     tracing::warn!(
@@ -45,6 +50,25 @@ pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize)
         clients,
         calls,
         "server.max_connections and the permits may need more open files than this process may have; connections are limited to what it has; raise the limit (ulimit -n)"
+    );
+}
+
+/// The gateway is short of CPU: from now on there are fewer tickets, until [`tickets_back`].
+pub fn tickets_shrink(tickets: u32, most: u32, lag: Duration) {
+    tracing::warn!(
+        tickets,
+        most,
+        lag_ms = milliseconds(lag),
+        "short of CPU: what could run waits longer than admission.max_lag, so fewer pages are admitted"
+    );
+}
+
+/// There are as many tickets as ever, after so long with fewer.
+pub fn tickets_back(most: u32, after: Duration) {
+    tracing::info!(
+        most,
+        after_ms = milliseconds(after),
+        "no longer short of CPU: all tickets are back"
     );
 }
 
@@ -114,6 +138,7 @@ pub fn page_ended(names: &Configured, record: &PageRecord) {
         request_id,
         total_ms = milliseconds(record.total()),
         wait_ms = record.admission.map(|wait| milliseconds(wait.took)),
+        lag_ms = milliseconds(record.lag),
         parts = %Parts { page, record },
         trace_id = %format_args!("{:032x}", origin.trace.trace_id),
         span_id = %format_args!("{:016x}", origin.trace.span_id),

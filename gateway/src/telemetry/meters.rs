@@ -53,6 +53,8 @@ struct Measured {
 pub struct Gauges {
     /// Tickets out.
     pub in_flight: u32,
+    /// Tickets there are.
+    pub tickets: u32,
     /// Pages waiting for permits, by page.
     pub queued: Vec<usize>,
     /// Permits out, by downstream.
@@ -63,6 +65,7 @@ impl Gauges {
     fn of_nothing(config: &Config) -> Self {
         Self {
             in_flight: 0,
+            tickets: config.admission.max_in_flight.get(),
             queued: vec![0; config.pages.len()],
             in_use: vec![0; config.downstreams.len()],
         }
@@ -122,6 +125,13 @@ impl Meters {
     pub fn overhead(&self, page: PageId, overhead: Duration) {
         if let Some(Measured { series, .. }) = &self.measured {
             series.overhead[page.0].record(overhead);
+        }
+    }
+
+    /// What could run at some instant ran so much later.
+    pub fn lag(&self, lag: Duration) {
+        for series in self.measured.iter().flat_map(|to| &to.series.lag) {
+            series.record(lag);
         }
     }
 

@@ -49,10 +49,17 @@ async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended(
     assert_eq!(gateway.page(PAGE).await.status, 200);
     gateway.at_rest().await;
     let limits = gateway.limits().await;
+    let gateway = &limits["gateway"];
     assert_eq!(
-        limits["gateway"],
-        json!({"max_in_flight": 1024, "in_flight": 0})
+        (&gateway["max_in_flight"], &gateway["in_flight"]),
+        (&json!(1024), &json!(0))
     );
+    assert_eq!(
+        (&gateway["tickets"], &gateway["tickets_because"]),
+        (&json!(1024), &json!("configured"))
+    );
+    assert!(gateway["lag_p50_ms"].as_f64() <= gateway["lag_p90_ms"].as_f64());
+    assert_eq!(gateway["max_lag_ms"], Value::Null);
     assert_eq!(limits["clients"]["known"], 1);
     let calls = json!({"ok": 1, "not_found": 0, "failed": 0, "late": 0, "cancelled": 0});
     let mut pricing = limits["downstreams"]["pricing"].clone();

@@ -17,6 +17,7 @@ mod drain;
 mod forwarding;
 mod logs;
 mod metrics;
+mod own_load;
 mod pages;
 mod process;
 mod refusals;

@@ -70,6 +70,7 @@ async fn a_whole_page_is_as_it_was_when_its_snapshot_was_taken() {
     traced.trace().await;
     let vary = [
         "meta.gateway.wait_ms",
+        "meta.gateway.lag_ms",
         "meta.gateway.budget_left_ms",
         "meta.server.port",
         "meta.network.peer.port",
@@ -101,6 +102,11 @@ fn assert_times(trace: &Trace, before: SystemTime, slow: Duration, took: Duratio
         assert!(
             admission.end() <= call.start && call.end() <= assembly.start,
             "{call:#?}"
+        );
+        let lag = call.number("gateway.lag_ms");
+        assert!(
+            (0.0..=call.duration as f64 / 1e6).contains(&lag),
+            "{lag} ms"
         );
         let left = call.number("gateway.budget_left_ms");
         assert!((1.0..=20_000.0).contains(&left), "{left} ms");

@@ -63,18 +63,24 @@ impl Core {
         }
     }
 
-    /// Takes a ticket, unless as many are out as may be.
+    /// Takes a ticket, unless all are out, or as many pages are under way as may be.
     pub fn take_ticket(&mut self) -> bool {
         self.tickets.take()
     }
 
-    /// A ticket was released. Returns how many are still out.
-    pub fn release_ticket(&mut self) -> u32 {
-        self.tickets.release()
+    /// The page of a ticket has its answer, which its client has yet to take.
+    pub fn answer_ticket(&mut self) {
+        self.tickets.answer();
     }
 
-    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
-    /// Tickets that are out stay out.
+    /// A ticket was released, whose page was `answered` or not. Returns how many are still out.
+    pub fn release_ticket(&mut self, answered: bool) -> u32 {
+        self.tickets.release(answered)
+    }
+
+    /// As many pages may be under way from now on as this, or as configured if that is fewer.
+    /// Tickets that are out stay out. What a client takes its time to read is under way no more:
+    /// it costs the gateway nothing.
     pub fn resize_tickets(&mut self, limit: u32) {
         self.tickets.resize(limit);
     }
@@ -93,6 +99,11 @@ impl Core {
             bulkhead.take(1);
         }
         free
+    }
+
+    /// Tickets out whose pages have no answer yet.
+    pub fn tickets_under_way(&self) -> u32 {
+        self.tickets.under_way()
     }
 
     /// Whether a page waits for permits.

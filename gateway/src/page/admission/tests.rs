@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Admission;
 use super::core::*;
+use super::{Admission, Ticket};
 use crate::config::{DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
 
@@ -108,7 +108,7 @@ fn tickets_are_given_out_up_to_their_number_and_released() {
     let mut core = core(Order::NewestFirst);
     assert!(core.take_ticket() && core.take_ticket());
     assert!(!core.take_ticket());
-    assert_eq!(core.release_ticket(), 1);
+    assert_eq!(core.release_ticket(false), 1);
     assert!(core.take_ticket());
 }
 
@@ -117,14 +117,14 @@ fn tickets_shrink_to_any_number_and_grow_to_the_configured_one() {
     let mut core = core(Order::NewestFirst);
     assert!(core.take_ticket() && core.take_ticket());
     core.resize_tickets(1);
-    assert_eq!(core.release_ticket(), 1);
+    assert_eq!(core.release_ticket(false), 1);
     assert!(!core.take_ticket(), "one is still out");
     core.resize_tickets(u32::MAX);
     assert!(core.take_ticket() && !core.take_ticket());
     let view = core.view();
     assert_eq!((view.effective_tickets, view.max_in_flight), (2, 2));
     core.resize_tickets(0);
-    core.release_ticket();
+    core.release_ticket(false);
     assert!(!core.take_ticket());
 }
 
@@ -230,6 +230,30 @@ fn fewer_tickets_are_given_out_while_they_are_fewer() {
     assert_eq!(admission.view().max_in_flight, 20);
     drop(first);
     assert!(admission.ticket().is_some());
+}
+
+#[test]
+fn a_page_whose_client_reads_counts_against_all_tickets_and_not_against_fewer() {
+    let (admission, _) = small();
+    admission.resize_tickets(1);
+    let read = admission.ticket().map(Ticket::answered);
+    let under_way = admission.ticket();
+    assert!(read.is_some() && under_way.is_some() && admission.ticket().is_none());
+    assert_eq!(
+        (admission.view().in_flight, admission.tickets_under_way()),
+        (2, 1)
+    );
+    drop(under_way);
+    let all: Vec<_> = (1..20)
+        .map(|_| admission.ticket().map(Ticket::answered))
+        .collect();
+    assert!(all.iter().all(Option::is_some), "20 there are");
+    assert!(admission.ticket().is_none());
+    drop((read, all));
+    assert_eq!(
+        (admission.view().in_flight, admission.tickets_under_way()),
+        (0, 0)
+    );
 }
 
 /// Not in virtual time: what is looked for is what threads do to each other.

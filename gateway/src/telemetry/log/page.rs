@@ -56,6 +56,8 @@ impl PageLine {
             line.extend_from_slice(b",\"wait_ms\":");
             push_short_milliseconds(&mut line, wait.took);
         }
+        line.extend_from_slice(b",\"lag_ms\":");
+        push_short_milliseconds(&mut line, record.lag);
         line.extend_from_slice(b",\"parts\":{");
         for (index, (part, names)) in record.parts.iter().zip(&page.parts).enumerate() {
             if index > 0 {
@@ -173,6 +175,7 @@ mod tests {
             ended_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_239_901_596_564),
             outcome: PageOutcome::Shed,
             status: Some(429),
+            lag: 310 * MS / 1000,
             reason: Some(Reason::GatewayFull),
             scope: Some(Scope::Gateway),
             origin: Arc::new(origin),
@@ -185,6 +188,7 @@ mod tests {
             stretch: Stretch { began: now(), took },
             budget_left: None,
             http_status: None,
+            lag: Duration::ZERO,
             failure,
             attempts: Vec::new(),
         })
@@ -197,7 +201,7 @@ mod tests {
             "{\"timestamp\":\"2026-11-21T05:45:01.596564Z\",\"level\":\"INFO\",\
              \"target\":\"gateway::page\",\"dd.service\":\"s\",\"message\":\"page\",\
              \"page\":\"product-page\",\"outcome\":\"shed\",\"status\":429,\
-             \"reason\":\"gateway_full\",\"scope\":\"gateway\",\"total_ms\":2,\"parts\":{},\
+             \"reason\":\"gateway_full\",\"scope\":\"gateway\",\"total_ms\":2,\"lag_ms\":0.31,\"parts\":{},\
              \"trace_id\":\"7e084e269431e734a4516b7a4499ee6c\",\"span_id\":\"00ca6378b8ba128d\",\
              \"dd.trace_id\":\"11840363068214865516\",\"dd.span_id\":\"56967315441980045\"}\n"
         );
@@ -226,7 +230,7 @@ mod tests {
         assert!(
             line.contains(
                 "\"scope\":\"downstream:pricing\",\"request_id\":\"a\\\"b\",\"total_ms\":2,\
-                 \"wait_ms\":0.01,\"parts\":{\"product\":{\"outcome\":\"ok\",\"ms\":15.49},\
+                 \"wait_ms\":0.01,\"lag_ms\":0.31,\"parts\":{\"product\":{\"outcome\":\"ok\",\"ms\":15.49},\
                  \"pricing\":{\"outcome\":\"failed\",\"ms\":5,\"cause\":\"broken\",\
                  \"detail\":\"\\\"\\n\\\\ é\"},\"inventory\":{\"outcome\":\"shed\"}}"
             ),

@@ -82,17 +82,18 @@ fn sample(text: &mut String, name: &str, labels: &str, value: impl Display) {
 /// Buckets add up, each with all below it.
 fn distribution(text: &mut String, name: &str, labels: &str, histogram: &Histogram) {
     let (buckets, sum) = histogram.read();
+    let and = if labels.is_empty() { "" } else { "," };
     let mut count = 0;
     let edges = histogram.edges().iter().map(|edge| Some(seconds(*edge)));
     for (in_bucket, edge) in buckets.iter().zip(edges.chain([None])) {
         count += in_bucket;
         let _ = match edge {
-            Some(edge) => writeln!(text, "{name}_bucket{{{labels},le=\"{edge}\"}} {count}"),
-            None => writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}"),
+            Some(edge) => writeln!(text, "{name}_bucket{{{labels}{and}le=\"{edge}\"}} {count}"),
+            None => writeln!(text, "{name}_bucket{{{labels}{and}le=\"+Inf\"}} {count}"),
         };
     }
-    let _ = writeln!(text, "{name}_sum{{{labels}}} {}", seconds(sum));
-    let _ = writeln!(text, "{name}_count{{{labels}}} {count}");
+    sample(text, &format!("{name}_sum"), labels, seconds(sum));
+    sample(text, &format!("{name}_count"), labels, count);
 }
 
 fn seconds(micros: u64) -> f64 {

@@ -31,6 +31,7 @@ pub(super) struct Series {
     pub(super) page_duration: Vec<Histogram>,
     pub(super) wait: Vec<Histogram>,
     pub(super) overhead: Vec<Histogram>,
+    pub(super) lag: Vec<Histogram>,
     pub(super) call_duration: Vec<Histogram>,
     /// As they were told last.
     gauges: Mutex<Gauges>,
@@ -64,6 +65,7 @@ impl Series {
             page_duration: histograms(&names::PAGE_DURATION, &with_deadlines(config)),
             wait: histograms(&names::ADMISSION_WAIT, SLIGHT),
             overhead: histograms(&names::OVERHEAD, SLIGHT),
+            lag: histograms(&names::LAG, SLIGHT),
             call_duration: histograms(&names::CALL_DURATION, WHOLE),
             gauges: Mutex::new(Gauges::of_nothing(config)),
             limits: limits(config),
@@ -81,6 +83,7 @@ impl Series {
             (&names::PAGE_DURATION, &self.page_duration),
             (&names::ADMISSION_WAIT, &self.wait),
             (&names::OVERHEAD, &self.overhead),
+            (&names::LAG, &self.lag),
             (&names::CALL_DURATION, &self.call_duration),
         ];
         let counted = self.counts.all().into_iter();
@@ -96,6 +99,7 @@ impl Series {
         let queued: Vec<_> = now.queued.iter().map(|&pages| pages as u32).collect();
         let moving = [
             (&names::IN_FLIGHT, all(&[now.in_flight])),
+            (&names::TICKETS_EFFECTIVE, all(&[now.tickets])),
             (&names::QUEUE_DEPTH, all(&queued)),
             (&names::BULKHEAD_IN_USE, all(&now.in_use)),
         ];

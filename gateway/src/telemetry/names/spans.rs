@@ -46,5 +46,6 @@ fields! {
     SCOPE = "gateway.scope" "The limit or the downstream a refusal is about.";
     WAIT_MS = "gateway.wait_ms" "Wait for permits, in milliseconds.";
     BUDGET_LEFT_MS = "gateway.budget_left_ms" "What it had when it began, in milliseconds: the rest of the deadline less the reserve, or of a call the part's timeout if that is shorter.";
+    LAG_MS = "gateway.lag_ms" "The longest that what could run in the gateway waited to run meanwhile, in milliseconds: so much of the time, at each step, may be the gateway's own.";
     KEPT_BECAUSE = "gateway.kept_because" "Why the trace was kept: sampled, outcome or slow.";
 }

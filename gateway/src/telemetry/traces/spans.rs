@@ -118,6 +118,7 @@ impl Spans {
         if let Some(wait) = record.admission {
             add(key::WAIT_MS, milliseconds(wait.took).into());
         }
+        add(key::LAG_MS, milliseconds(record.lag).into());
         if record.outcome == PageOutcome::Shed || record.outcome == PageOutcome::Quota {
             add(key::SHED_REASON, reason(record).into());
         }
@@ -198,6 +199,7 @@ impl Spans {
         if let Some(status) = call.http_status {
             add(key::STATUS_CODE, i64::from(status).into());
         }
+        add(key::LAG_MS, milliseconds(call.lag).into());
         if let Some(left) = call.budget_left {
             add(key::BUDGET_LEFT_MS, milliseconds(left).into());
         }

@@ -39,9 +39,11 @@ impl Bulkhead {
 pub(super) struct Tickets {
     /// As configured.
     pub(super) most: u32,
-    /// How many may be out now, at most `most`.
+    /// How many may be out now for pages under way, at most `most`.
     pub(super) limit: u32,
     pub(super) in_use: u32,
+    /// Of those in use, how many are of pages whose clients are taking their answers.
+    answered: u32,
 }
 
 impl Tickets {
@@ -50,20 +52,32 @@ impl Tickets {
             most,
             limit: most,
             in_use: 0,
+            answered: 0,
         }
     }
 
     pub(super) fn take(&mut self) -> bool {
-        let free = self.in_use < self.limit;
+        let free = self.in_use < self.most && self.under_way() < self.limit;
         self.in_use += u32::from(free);
         free
     }
 
+    /// A page has its answer, which its client has yet to take: it costs the gateway no more.
+    pub(super) fn answer(&mut self) {
+        debug_assert!(self.under_way() > 0, "an answered page was under way");
+        self.answered += 1;
+    }
+
     /// Returns how many are still out.
-    pub(super) fn release(&mut self) -> u32 {
+    pub(super) fn release(&mut self, answered: bool) -> u32 {
         debug_assert!(self.in_use > 0, "what is released was taken before");
         self.in_use = self.in_use.saturating_sub(1);
+        self.answered = self.answered.saturating_sub(u32::from(answered));
         self.in_use
+    }
+
+    pub(super) fn under_way(&self) -> u32 {
+        self.in_use - self.answered
     }
 
     pub(super) fn resize(&mut self, limit: u32) {

@@ -31,7 +31,8 @@ pub struct AdmissionView {
     pub in_flight: u32,
     /// Tickets there are, as configured.
     pub max_in_flight: u32,
-    /// Tickets that may be out now, at most `max_in_flight`. After a shrink more may still be.
+    /// Tickets that may be out now for pages without an answer yet, at most `max_in_flight`.
+    /// After a shrink more may still be.
     pub effective_tickets: u32,
     /// By [`DownstreamId`](crate::config::DownstreamId).
     pub bulkheads: Vec<BulkheadView>,
