@@ -16,8 +16,8 @@ use crate::edge::heads;
 /// A client's connection without a page.
 const CLIENT: u64 = 20 * 1024;
 
-/// A connection to a service, with a call or without.
-const CALL: u64 = 28 * 1024;
+/// A connection to a service that carries a call, without its body.
+const CALL: u64 = 8 * 1024;
 
 /// A page in flight, without bodies and without the connections of its calls: its state,
 /// its record, and what its client's connection holds more than an idle one.

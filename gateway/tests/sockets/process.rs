@@ -159,6 +159,27 @@ async fn a_second_signal_ends_it_where_it_stands() {
 }
 
 #[tokio::test]
+async fn a_thousand_idle_clients_hold_less_than_20_kib_each() {
+    files::raise_limit();
+    let changes = ["server.header_read_timeout=1h", "clients.rate=none"];
+    let (mut binary, _fakes, _directory) = run(&changes).await;
+    let (public, _) = binary.serving().await;
+    for _ in 0..50 {
+        assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    }
+    let before = binary.resident();
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        let mut client = Client::connect(public).await;
+        client.send(get(PAGE, "X-Request-Id: mine\r\n")).await;
+        assert_eq!(client.answer().await.status, 200);
+        clients.push(client);
+    }
+    let each = binary.resident().saturating_sub(before) / clients.len() as u64;
+    assert!(each < 20 * 1024, "{each} bytes each");
+}
+
+#[tokio::test]
 async fn a_thousand_heads_that_never_end_hold_less_than_64_kib_each() {
     files::raise_limit();
     let (mut binary, _fakes, _directory) = run(&["server.header_read_timeout=1h"]).await;
