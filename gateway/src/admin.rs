@@ -17,6 +17,8 @@ use crate::config::{DownstreamId, PageId};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
+use crate::page::downstream::attempt::EndpointView;
+use crate::page::downstream::eject::Health;
 use crate::page::quota::MAX_CLIENTS;
 use crate::telemetry::record::milliseconds;
 
@@ -142,6 +144,7 @@ impl<T: Transport> Admin<T> {
                     "in_use": bulkhead.in_use,
                     "queued": bulkhead.queued,
                     "calls": Map::from_iter(calls),
+                    "endpoints": self.endpoints(DownstreamId(index)),
                 });
                 (names.name.clone(), value)
             })
@@ -172,6 +175,20 @@ impl<T: Transport> Admin<T> {
             "downstreams": downstreams,
             "pages": pages,
         })
+    }
+
+    fn endpoints(&self, downstream: DownstreamId) -> Map<String, Value> {
+        let endpoints = self.pages.downstreams().endpoints(downstream);
+        let one = |endpoint: EndpointView| {
+            let state = match endpoint.health {
+                Health::InUse { .. } => "in use",
+                Health::Ejected { .. } => "ejected",
+                Health::Probing { .. } => "probing",
+            };
+            let value = json!({ "state": state, "in_flight": endpoint.in_flight });
+            (endpoint.address.to_string(), value)
+        };
+        endpoints.into_iter().map(one).collect()
     }
 }
 

@@ -92,7 +92,7 @@ impl App {
         let operators = bind("admin.listen", config.admin.listen).await?;
         let (telemetry, exports) = Telemetry::exporting(&config)?;
         let telemetry = Arc::new(telemetry);
-        let transport = HttpTransport::new(&config, Arc::clone(telemetry.counts()))?;
+        let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
         Ok(Self {
             config,
@@ -163,6 +163,7 @@ impl App {
         let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         tasks.spawn(forget_idle_clients(Arc::clone(&pages)));
         tasks.spawn(probe_lag(Arc::clone(&pages)));
+        tasks.spawn(keep_transport(Arc::clone(&pages)));
         let mut serving = JoinSet::new();
         serving.spawn(serve_public(public, limits(&config), edge, public_stopped));
         phase.enter(PhaseName::Ready);
@@ -284,6 +285,10 @@ async fn serve_operators(
 
 async fn probe_lag(pages: Arc<Pages<HttpTransport>>) {
     own_load::watch(&pages).await;
+}
+
+async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
+    pages.transport().run().await;
 }
 
 async fn forget_idle_clients(pages: Arc<Pages<HttpTransport>>) {

@@ -173,14 +173,38 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::DownstreamId;
-    use crate::page::downstream::{CallRequest, Cause, Reply};
+    use crate::page::downstream::only::OnlyEndpoint;
+    use crate::page::downstream::{AttemptError, CallRequest, Cause, Endpoints, Reply, Which};
     use crate::telemetry::Telemetry;
 
     struct Broken;
 
     impl Transport for Broken {
-        async fn call(&self, _: DownstreamId, _: CallRequest) -> Result<Reply, Cause> {
+        type Endpoint = OnlyEndpoint;
+        type Connection = OnlyEndpoint;
+
+        fn endpoints(&self, _: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
             panic!("a defect, for this test")
+        }
+
+        async fn resolved(&self, _: DownstreamId) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
+            unreachable!("there are endpoints")
+        }
+
+        fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
+            Some(endpoint.clone())
+        }
+
+        async fn connect(&self, _: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
+            unreachable!("every endpoint is connected")
+        }
+
+        async fn exchange(
+            &self,
+            _: OnlyEndpoint,
+            _: &CallRequest<'_>,
+        ) -> Result<Reply, AttemptError> {
+            unreachable!("no call gets so far")
         }
     }
 

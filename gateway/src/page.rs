@@ -35,7 +35,7 @@ use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
-use self::downstream::{CallRequest, PlannedCall, Transport};
+use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
@@ -50,6 +50,9 @@ use crate::telemetry::record::{Origin, PageRecord};
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
+/// Header fields of a call's own: two of its trace, and the time left.
+const OWN_FIELDS: usize = 3;
+
 /// All pages of one gateway, and what they share.
 #[derive(Debug)]
 pub struct Pages<T> {
@@ -57,7 +60,7 @@ pub struct Pages<T> {
     admission: Arc<Admission>,
     quota: Quota,
     own_load: OwnLoad,
-    transport: T,
+    downstreams: Downstreams<T>,
     telemetry: Arc<Telemetry>,
     shed: ShedStatus,
     draining: AtomicBool,
@@ -92,7 +95,7 @@ pub struct Answer {
 }
 
 impl<T: Transport> Pages<T> {
-    /// Everything at rest; `telemetry` is told what happens.
+    /// Everything at rest; `telemetry` records what happens.
     pub fn new(config: &Config, transport: T, telemetry: Arc<Telemetry>) -> Self {
         Self::with_admission(config, transport, telemetry, Admission::new(config))
     }
@@ -109,7 +112,7 @@ impl<T: Transport> Pages<T> {
             admission,
             quota: Quota::new(&config.clients),
             own_load: OwnLoad::new(&config.admission),
-            transport,
+            downstreams: Downstreams::new(config, transport),
             telemetry,
             shed: config.shed.status,
             draining: AtomicBool::new(false),
@@ -127,6 +130,7 @@ impl<T: Transport> Pages<T> {
         answer
     }
 
+    /// The order itself. Each line is a module, and each `?` a refusal.
     async fn run(
         &self,
         request: &PageRequest,
@@ -147,7 +151,7 @@ impl<T: Transport> Pages<T> {
         still_ahead(deadline)?;
         let call = |part, permit, record| {
             let planned = planned(request, &params, deadline, part);
-            downstream::call(&self.transport, &self.telemetry, permit, planned, record)
+            downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
         let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
@@ -203,12 +207,12 @@ impl<T: Transport> Pages<T> {
         &self.quota
     }
 
-    /// What is told of pages and calls.
+    /// What records pages and calls.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 
-    /// Tells those who collect metrics how everything stands.
+    /// Hands the gauges of admission to those who collect metrics.
     pub fn publish(&self) {
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
@@ -220,37 +224,39 @@ impl<T: Transport> Pages<T> {
         });
     }
 
+    /// The downstreams, and how their endpoints do.
+    pub fn downstreams(&self) -> &Downstreams<T> {
+        &self.downstreams
+    }
+
     /// What carries the calls.
     pub fn transport(&self) -> &T {
-        &self.transport
+        self.downstreams.transport()
     }
 }
 
-fn planned(
-    page: &PageRequest,
+fn planned<'a>(
+    page: &'a PageRequest,
     params: &Params,
     deadline: Deadline,
     part: &PlannedPart,
-) -> PlannedCall {
+) -> PlannedCall<'a> {
     let begins = now();
-    let own = part
+    let part_limit = part
         .timeout
         .map_or(Deadline::NEVER, |limit| Deadline::after(begins, limit));
-    let deadline = deadline.min(own);
+    let deadline = deadline.min(part_limit);
     let span_id = context::new_id();
-    let mut headers = page.headers.clone();
-    page.origin.trace.write_call(span_id, &mut headers);
+    let mut own = Vec::with_capacity(OWN_FIELDS);
+    page.origin.trace.write_call(span_id, &mut own);
     if let Some(left) = deadline.left(begins) {
-        headers.insert(
-            BUDGET_LEFT,
-            HeaderValue::from(left.as_millis().max(1) as u64),
-        );
+        let left = HeaderValue::from(left.as_millis().max(1) as u64);
+        own.push((BUDGET_LEFT, left));
     }
     PlannedCall {
-        request: CallRequest {
-            path: part.path(params),
-            headers,
-        },
+        path: part.path(params),
+        shared: &page.headers,
+        own,
         span_id,
         begins,
         deadline,

@@ -36,8 +36,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
 const HOMES: &[(&str, &[&str])] = &[
     ("Instant::now", &["page/deadline"]),
-    ("tokio::spawn", &["transport/opening"]),
-    (".spawn(", &["app", "edge/listener"]),
+    ("tokio::spawn", &["transport/endpoint", "transport/http2"]),
+    ("thread::Builder", &["transport/resolve"]),
+    (".spawn(", &["app", "edge/listener", "transport/resolve"]),
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
     ("TcpListener::bind", &["app"]),

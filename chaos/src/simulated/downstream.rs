@@ -12,7 +12,10 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::page::admission::Admission;
 use gateway::page::admission::core::{Need, NeedSet};
 use gateway::page::deadline::Deadline;
-use gateway::page::downstream::{CallRequest, Cause, Reply, Transport};
+use gateway::page::downstream::only::OnlyEndpoint;
+use gateway::page::downstream::{
+    AttemptError, CallRequest, Cause, Endpoints, Reply, Transport, Which,
+};
 use http::HeaderName;
 use tokio::time::sleep;
 
@@ -29,6 +32,7 @@ const BODY: &[u8] = br#"{"id":"p-1001"}"#;
 /// The fakes, by [`DownstreamId`].
 pub(super) struct Modelled {
     downstreams: Vec<Downstream>,
+    endpoints: Vec<Arc<Endpoints<OnlyEndpoint>>>,
     changes: Vec<(DownstreamId, Behaviour)>,
     recorder: Arc<Recorder>,
     own_load: Arc<OwnLoad>,
@@ -66,6 +70,7 @@ impl Modelled {
         };
         let changes = scenario.changes().into_iter();
         Ok(Self {
+            endpoints: OnlyEndpoint::of_each(scenario.config.downstreams.len()),
             downstreams: configured
                 .zip(behaviours)
                 .enumerate()
@@ -97,7 +102,34 @@ impl Modelled {
 }
 
 impl Transport for Modelled {
-    async fn call(&self, id: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
+    type Endpoint = OnlyEndpoint;
+    type Connection = OnlyEndpoint;
+
+    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
+        Arc::clone(&self.endpoints[downstream.0])
+    }
+
+    async fn resolved(
+        &self,
+        downstream: DownstreamId,
+    ) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
+        Ok(self.endpoints(downstream))
+    }
+
+    fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
+        Some(endpoint.clone())
+    }
+
+    async fn connect(&self, endpoint: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
+        Ok(endpoint.clone())
+    }
+
+    async fn exchange(
+        &self,
+        connection: OnlyEndpoint,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
+        let id = connection.downstream;
         self.recorder.made();
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {
@@ -106,21 +138,21 @@ impl Transport for Modelled {
                     required: true,
                 }]);
                 let permits = bulkheads.permits(PageId(id.0), &needs, Deadline::NEVER);
-                let no_permit = |_| Cause::Connect("no permit".to_owned());
+                let no_permit = |_| AttemptError::Failed(Cause::Connect("no permit".to_owned()));
                 Some(permits.await.map_err(no_permit)?)
             }
             None => None,
         };
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
-        let record = self.recorder.calling(page_number(&request), id, goes_on);
+        let record = self.recorder.calling(page_number(request), id, goes_on);
         self.own_load.connect(id.0).await;
         let call = downstream.fake.arrive(&self.line);
         let decision = downstream.fake.work(&call).await;
         let reply = downstream.answer(call, &decision).await;
         self.own_load.receive(id.0, reply.is_ok()).await;
         record.ended(reply.as_ref());
-        reply
+        reply.map_err(AttemptError::Failed)
     }
 }
 
@@ -160,8 +192,8 @@ impl Downstream {
 }
 
 /// The number under which its page was asked for.
-fn page_number(request: &CallRequest) -> u64 {
-    let value = request.headers.get(PAGE_NUMBER);
+fn page_number(request: &CallRequest<'_>) -> u64 {
+    let value = request.shared.get(PAGE_NUMBER);
     let text = value.and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }

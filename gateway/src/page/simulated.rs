@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 
 use crate::config::DownstreamId;
 use crate::page::deadline::{Deadline, now};
-use crate::page::downstream::{CallRequest, Cause, Reply, Transport};
+use crate::page::downstream::only::OnlyEndpoint;
+use crate::page::downstream::{
+    AttemptError, CallRequest, Cause, Endpoints, Reply, Transport, Which,
+};
 
 /// How one simulated downstream answers.
 #[derive(Clone, Debug)]
@@ -57,15 +60,17 @@ pub(super) struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Simulated {
     state: Arc<Mutex<Vec<(Answers, Seen)>>>,
+    endpoints: Vec<Arc<Endpoints<OnlyEndpoint>>>,
 }
 
 impl Simulated {
     pub(super) fn new(answers: impl IntoIterator<Item = Answers>) -> Self {
-        let state = answers
+        let state: Vec<_> = answers
             .into_iter()
             .map(|answers| (answers, Seen::default()))
             .collect();
         Self {
+            endpoints: OnlyEndpoint::of_each(state.len()),
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -84,8 +89,35 @@ impl Simulated {
 }
 
 impl Transport for Simulated {
-    async fn call(&self, downstream: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
-        let running = Running::begin(self, downstream.0, request.path);
+    type Endpoint = OnlyEndpoint;
+    type Connection = OnlyEndpoint;
+
+    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
+        Arc::clone(&self.endpoints[downstream.0])
+    }
+
+    async fn resolved(
+        &self,
+        downstream: DownstreamId,
+    ) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
+        Ok(self.endpoints(downstream))
+    }
+
+    fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
+        Some(endpoint.clone())
+    }
+
+    async fn connect(&self, endpoint: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
+        Ok(endpoint.clone())
+    }
+
+    async fn exchange(
+        &self,
+        connection: OnlyEndpoint,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
+        let downstream = connection.downstream;
+        let running = Running::begin(self, downstream.0, request.path.to_owned());
         let answers = self.state.lock()[downstream.0].0.clone();
         // More than one await, so that a call can be dropped at more than one.
         let end = Deadline::after(now(), answers.after);

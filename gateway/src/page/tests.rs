@@ -36,10 +36,10 @@ fn two_required_one_optional() -> Config {
 }
 
 fn pages(config: &Config, simulated: &Simulated) -> Arc<Pages<Simulated>> {
-    Arc::new(Pages::new(config, simulated.clone(), told(config)))
+    Arc::new(Pages::new(config, simulated.clone(), telemetry(config)))
 }
 
-fn told(config: &Config) -> Arc<Telemetry> {
+fn telemetry(config: &Config) -> Arc<Telemetry> {
     Arc::new(Telemetry::new(config))
 }
 
@@ -265,7 +265,7 @@ async fn order_of_two_waiters(order: Order) -> Vec<bool> {
         ..Rules::default()
     };
     let admission = Admission::with_rules(&config, rules);
-    let pages = Pages::with_admission(&config, simulated, told(&config), admission);
+    let pages = Pages::with_admission(&config, simulated, telemetry(&config), admission);
     let page = |delay: u32| {
         let pages = &pages;
         async move {

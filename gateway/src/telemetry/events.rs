@@ -22,6 +22,16 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
     tracing::warn!(downstream, %error, "no connection yet; the first calls will open one");
 }
 
+/// A downstream's name could not be resolved; said once until it can.
+pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
+    tracing::warn!(downstream, host, %error, "the name cannot be resolved; its last addresses are used, if there are any");
+}
+
+/// It can be again.
+pub fn resolved_again(downstream: &str, host: &str) {
+    tracing::info!(downstream, host, "the name is resolved again");
+}
+
 /// The task that accepts connections ended by itself: a defect.
 pub fn listener_ended() {
     tracing::error!("the listener ended by itself: shutting down");

@@ -88,10 +88,32 @@ pub struct CallRecord {
     pub lag: Duration,
     /// What it had left when it began; `None` is no limit.
     pub budget_left: Option<Duration>,
+    /// In order; the last is the one that answered, or was under way at the end.
+    pub attempts: Vec<AttemptRecord>,
     /// Status of the downstream's answer, if one came.
     pub http_status: Option<u16>,
     /// For a call that failed: the kind, one of few, and the words.
     pub failure: Option<(&'static str, String)>,
+}
+
+/// One exchange with one endpoint.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    /// The endpoint's address.
+    pub endpoint: Arc<str>,
+    /// From the choice of the endpoint to the end of the exchange, whoever ended it.
+    pub stretch: Stretch,
+    /// Why there was no whole answer; `None` also for one that was cut short.
+    pub failure: Option<&'static str>,
+}
+
+impl AttemptRecord {
+    /// The endpoint's address and port; `None` in a world without them.
+    pub fn peer(&self) -> Option<(&str, u16)> {
+        let (address, port) = self.endpoint.rsplit_once(':')?;
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        Some((address, port.parse().ok()?))
+    }
 }
 
 impl PageRecord {

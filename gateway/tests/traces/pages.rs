@@ -51,6 +51,8 @@ async fn a_whole_page_is_a_server_span_an_admission_a_call_per_part_and_an_assem
             ("http.response.status_code", "200"),
             ("server.address", &address.ip().to_string()),
             ("server.port", &address.port().to_string()),
+            ("network.peer.address", &address.ip().to_string()),
+            ("network.peer.port", &address.port().to_string()),
             ("gateway.part", "pricing"),
             ("gateway.part.required", "true"),
         ]);
@@ -71,6 +73,7 @@ async fn a_whole_page_is_as_it_was_when_its_snapshot_was_taken() {
         "meta.gateway.lag_ms",
         "meta.gateway.budget_left_ms",
         "meta.server.port",
+        "meta.network.peer.port",
         "meta.version",
     ];
     traced.agent.assert_is_as_in("whole-page", &vary).await;

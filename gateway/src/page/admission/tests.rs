@@ -1,4 +1,4 @@
-//! Admission: single rules by example here, all of them against a model in `model`.
+//! Admission: single rules by example here, all of them against a `model` in `histories`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use super::{Admission, Ticket};
 use crate::config::{DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
 
+mod histories;
 mod model;
 
 const LIMITS: [Option<u32>; 4] = [Some(2), Some(3), Some(1), None];
@@ -257,7 +258,7 @@ fn a_page_whose_client_reads_counts_against_all_tickets_and_not_against_fewer() 
 
 /// Not in virtual time: what is looked for is what threads do to each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn pages_that_come_and_go_on_several_threads_leave_nothing_behind() {
+async fn pages_that_come_and_go_while_limits_change_on_several_threads_leave_nothing_behind() {
     let (admission, needs) = small();
     let mut clients = tokio::task::JoinSet::new();
     for seed in 0..16 {
@@ -269,6 +270,12 @@ async fn pages_that_come_and_go_on_several_threads_leave_nothing_behind() {
                 let Some(ticket) = admission.ticket() else {
                     continue;
                 };
+                if random.u8(0..20) == 0 {
+                    admission.resize(DownstreamId(1), Some(random.u32(1..4)));
+                    // Enough for all, or they would be through before anybody waits.
+                    admission.resize_tickets(random.u32(16..30));
+                    drop(admission.try_one(DownstreamId(0)));
+                }
                 let patience = Duration::from_micros(random.u64(0..3000));
                 let permits = admission.permits(PageId(0), &needs, Deadline::NEVER);
                 match tokio::time::timeout(patience, permits).await {

@@ -31,7 +31,7 @@ fn broken_pages(
         Some(Defect::LeakOnCancel) | None => {}
     }
     let admission = Admission::with_rules(&config, rules);
-    let pages = Pages::with_admission(&config, simulated.clone(), told(&config), admission);
+    let pages = Pages::with_admission(&config, simulated.clone(), telemetry(&config), admission);
     Arc::new(pages)
 }
 

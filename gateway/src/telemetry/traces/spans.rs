@@ -171,12 +171,19 @@ impl Spans {
         call: &CallRecord,
         texts: &PartTexts,
     ) -> SpanData {
-        let mut attributes = Vec::with_capacity(20);
+        let mut attributes = Vec::with_capacity(22);
         let mut add = |key, value: Value| attributes.push(KeyValue::new(key, value));
         add(key::METHOD, "GET".into());
         add(key::PEER_SERVICE, texts.downstream.clone().into());
         add(key::SERVER_ADDRESS, texts.host.clone().into());
         add(key::SERVER_PORT, texts.port.into());
+        if let Some((address, port)) = call.attempts.last().and_then(|last| last.peer()) {
+            add(key::PEER_ADDRESS, address.to_owned().into());
+            add(key::PEER_PORT, i64::from(port).into());
+        }
+        if let resent @ 1.. = call.attempts.len().saturating_sub(1) {
+            add(key::RESEND_COUNT, (resent as i64).into());
+        }
         add(key::URL_TEMPLATE, texts.template.clone().into());
         add(key::PART, texts.name.clone().into());
         add(key::REQUIRED, texts.required.into());
