@@ -90,6 +90,11 @@ impl Core {
         self.tickets.in_use
     }
 
+    /// Tickets out whose pages have no answer yet.
+    pub fn tickets_under_way(&self) -> u32 {
+        self.tickets.under_way()
+    }
+
     /// Takes one permit of a downstream beside those that pages start with, if one is free. It
     /// does not wait, and it passes no page by: what is free is what no waiting page can use.
     pub fn try_one(&mut self, downstream: DownstreamId) -> bool {
@@ -99,11 +104,6 @@ impl Core {
             bulkhead.take(1);
         }
         free
-    }
-
-    /// Tickets out whose pages have no answer yet.
-    pub fn tickets_under_way(&self) -> u32 {
-        self.tickets.under_way()
     }
 
     /// Whether a page waits for permits.

@@ -56,6 +56,10 @@ impl Tickets {
         }
     }
 
+    pub(super) fn under_way(&self) -> u32 {
+        self.in_use - self.answered
+    }
+
     pub(super) fn take(&mut self) -> bool {
         let free = self.in_use < self.most && self.under_way() < self.limit;
         self.in_use += u32::from(free);
