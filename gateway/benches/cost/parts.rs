@@ -19,7 +19,6 @@ use gateway::page::fan_out::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
-use crate::pages::Effort;
 use crate::samples::Samples;
 
 /// Batches of which the median is shown.
@@ -27,12 +26,11 @@ const BATCHES: usize = 9;
 
 const PAGE: PageId = PageId(0);
 
-/// Times all steps; returns a table.
+/// Times all steps, in batches of `steps`; returns a table.
 ///
 /// # Errors
 /// A step that does not do what it is timed for.
-pub(crate) fn measure(effort: Effort) -> anyhow::Result<String> {
-    let steps = effort.steps;
+pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
     let admission = Admission::new(&configured(&[])?);
     ensure!(grant(&admission).is_some(), "an idle gateway grants a page");
     let full = Admission::new(&configured(&[
