@@ -1,7 +1,7 @@
 //! A fifth of a core for one process, and none of it for the others.
 //!
 //! As a Kubernetes CPU limit does it: 1 ms of every 5, in a cgroup of its own that is removed
-//! with the [`Share`]. Where no cgroup can be written, the process shares one core with four
+//! with the [`Share`]. Where no cgroup can be written, the process shares one core with two
 //! others that never rest.
 
 use std::fmt;
@@ -16,13 +16,14 @@ use chaos::proc::Process;
 const QUOTA: u32 = 1000;
 const PERIOD: u32 = 5000;
 
-/// Who shares the core, each with as much right to it.
-const OTHERS: usize = 4;
+/// Who shares the core, each with as much right to it. With more, a process that has used its
+/// slice would wait for all of theirs, longer than any lag it may be judged by.
+const OTHERS: usize = 2;
 
 /// Seconds of CPU after which the kernel ends one of the others, should nobody else.
 const OTHERS_LIFE: u32 = 120;
 
-/// A fifth of a core.
+/// A fifth of a core, or what comes near it.
 pub(crate) enum Share {
     /// A directory of the cgroup hierarchy.
     Cgroup(Cgroup),
