@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway::config::PageId;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 use serde::{Serialize, Serializer};
 
 use crate::scenario::Scenario;

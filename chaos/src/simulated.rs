@@ -11,6 +11,7 @@
 
 mod arm;
 mod client;
+mod control;
 mod downstream;
 mod recorder;
 
@@ -18,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gateway::config::Config;
 use gateway::page::Pages;
 use gateway::page::admission::Admission;
 use gateway::telemetry::Telemetry;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
+
+pub use self::control::NegativeControl;
 
 use self::client::Clients;
 use self::downstream::Modelled;
@@ -56,25 +58,22 @@ impl Watch<'_> {
     };
 }
 
-/// How the gateway's admission is made; on the paused clock.
-pub type MakeAdmission<'a> = dyn Fn(&Config) -> Arc<Admission> + 'a;
-
 /// Plays the scenario from its first arrival to the end of its last page.
 ///
 /// # Errors
 /// When the config cannot be played: a pattern of a path parameter that no sample value matches.
 pub fn play(scenario: &Scenario, watch: &Watch<'_>) -> Result<Record> {
-    play_with(scenario, watch, &Admission::new)
+    play_with(scenario, watch, None)
 }
 
-/// The same with an admission made elsewhere, such as one that is broken on purpose.
+/// The same with a gateway that may be broken on purpose.
 ///
 /// # Errors
 /// Those of [`play`].
 pub fn play_with(
     scenario: &Scenario,
     watch: &Watch<'_>,
-    admission: &MakeAdmission<'_>,
+    control: Option<NegativeControl>,
 ) -> Result<Record> {
     let params = sample_params(&scenario.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -83,7 +82,7 @@ pub fn play_with(
         .build()
         .context("cannot build a runtime")?;
     runtime.block_on(async {
-        let world = World::new(scenario, params, watch.keep_events, admission)?;
+        let world = World::new(scenario, params, watch.keep_events, control)?;
         Ok(world.play(watch).await)
     })
 }
@@ -101,12 +100,12 @@ impl<'a> World<'a> {
         scenario: &'a Scenario,
         params: Vec<Vec<String>>,
         keep_events: bool,
-        admission: &MakeAdmission<'_>,
+        control: Option<NegativeControl>,
     ) -> Result<Self> {
         let start = now();
         let recorder = Arc::new(Recorder::new(scenario, start, keep_events));
-        let pages = pages(scenario, &recorder, admission)?;
-        let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params);
+        let pages = pages(scenario, &recorder, control)?;
+        let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params, control);
         Ok(Self {
             scenario,
             start,
@@ -170,7 +169,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Lets everything that can run at this instant run: a permit that has just come home is granted,
+/// Lets everything that can run at this instant run: a permit that was just released is granted,
 /// the page that got it starts its calls, and so on. The clock stands still meanwhile.
 async fn settle() {
     /// Far more than the longest such chain.
@@ -193,16 +192,16 @@ fn end_of(visit: Result<(), tokio::task::JoinError>) {
 fn pages(
     scenario: &Scenario,
     recorder: &Arc<Recorder>,
-    admission: &MakeAdmission<'_>,
+    control: Option<NegativeControl>,
 ) -> Result<Pages<Modelled>> {
     let part_by_part = scenario.admission == Arm::PartByPart;
     let bulkheads = part_by_part.then(|| Admission::new(&arm::of_each_call(&scenario.config)));
     let transport = Modelled::new(scenario, Arc::clone(recorder), bulkheads)?;
     let config = match scenario.admission {
-        Arm::WholePage => scenario.config.clone(),
+        Arm::WholePage => control::config(control, &scenario.config),
         Arm::PartByPart => arm::of_no_page(&scenario.config),
     };
-    let admission = admission(&config);
+    let admission = control::admission(control, &config);
     let telemetry = Arc::new(Telemetry::new(&config));
     Ok(Pages::with_admission(
         &config, transport, telemetry, admission,

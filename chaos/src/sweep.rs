@@ -24,7 +24,7 @@ use gateway::config::Report;
 use crate::record::Events;
 use crate::run::{Progress, each_seed};
 use crate::scenario::{Scenario, Text};
-use crate::simulated::{MakeAdmission, Watch, play_with};
+use crate::simulated::{NegativeControl, Watch, play_with};
 
 /// What a seed stands for.
 #[derive(Clone, Debug)]
@@ -76,13 +76,13 @@ impl Case {
         Scenario::load(&self.scenario, &self.config)
     }
 
-    /// Plays it with an admission of this make.
+    /// Plays it, with a gateway that may be broken on purpose.
     ///
     /// # Errors
     /// Those of [`Case::load`] and [`play_with`].
-    pub fn play(&self, watch: &Watch<'_>, admission: &MakeAdmission<'_>) -> Result<Played> {
+    pub fn play(&self, watch: &Watch<'_>, control: Option<NegativeControl>) -> Result<Played> {
         let scenario = self.load()?;
-        let play = || play_with(&scenario, watch, admission);
+        let play = || play_with(&scenario, watch, control);
         // What is broken by a panic is dropped here, and its message is already on stderr.
         let Ok(record) = catch_unwind(AssertUnwindSafe(play)) else {
             return Ok(Played {
@@ -122,8 +122,7 @@ impl Case {
 /// Those of [`Case::play`] and of `out`.
 pub fn sweep(seeds: Range<u64>, out: &mut dyn Write) -> Result<bool> {
     let progress = Progress::new("sweep");
-    let play =
-        |seed| Case::of(seed).play(&Watch::NOBODY, &gateway::page::admission::Admission::new);
+    let play = |seed| Case::of(seed).play(&Watch::NOBODY, None);
     let played = each_seed(seeds, play, &|done| progress.show(done))?;
     drop(progress);
     show(&played, out)

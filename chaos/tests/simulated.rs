@@ -7,11 +7,9 @@ use std::time::Duration;
 use chaos::record::Record;
 use chaos::run::{default_config, find};
 use chaos::scenario::{Scenario, Text};
-use chaos::simulated::{Watch, play, play_with};
+use chaos::simulated::{NegativeControl, Watch, play, play_with};
 use chaos::verdict::Verdict;
-use gateway::page::admission::Admission;
-use gateway::page::admission::core::NegativeControl;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 
 /// Everything random at once: arrivals, latencies, errors, retries, clients that leave, and a fault
 /// whose end wakes many calls at one instant.
@@ -175,17 +173,13 @@ fn a_config_with_names_of_its_own_can_be_rehearsed() {
 
 fn is_noticed(control: NegativeControl, by: &str) -> bool {
     let scenario = Scenario::load(&find(by).unwrap(), &default_config()).unwrap();
-    let broken = |config: &_| Admission::broken(config, control);
-    let record = play_with(&scenario, &Watch::NOBODY, &broken).unwrap();
+    let record = play_with(&scenario, &Watch::NOBODY, Some(control)).unwrap();
     !Verdict::of(&scenario, &record).is_ok()
 }
 
 #[test]
 fn a_queue_that_serves_the_oldest_first_is_noticed() {
-    assert!(is_noticed(
-        NegativeControl::FirstInFirstOut,
-        "one-overloaded"
-    ));
+    assert!(is_noticed(NegativeControl::OldestFirst, "one-overloaded"));
 }
 
 #[test]

@@ -6,18 +6,14 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use chaos::run::each_seed;
-use chaos::simulated::Watch;
+use chaos::simulated::{NegativeControl, Watch};
 use chaos::sweep::{Case, Played};
-use gateway::page::admission::Admission;
-use gateway::page::admission::core::NegativeControl;
 
 /// Enough for every kind of ending; a release build plays hundreds in a minute.
 const SEEDS: std::ops::Range<u64> = 1..21;
 
 fn play(seed: u64) -> Played {
-    Case::of(seed)
-        .play(&Watch::NOBODY, &Admission::new)
-        .unwrap()
+    Case::of(seed).play(&Watch::NOBODY, None).unwrap()
 }
 
 fn play_all() -> Vec<Played> {
@@ -57,8 +53,7 @@ fn the_same_seed_gives_the_same_events_byte_for_byte() {
         ..Watch::NOBODY
     };
     for seed in [3, 4] {
-        let [first, second] =
-            [1, 2].map(|_| Case::of(seed).play(&keep, &Admission::new).unwrap().events);
+        let [first, second] = [1, 2].map(|_| Case::of(seed).play(&keep, None).unwrap().events);
         assert!(first.count > 100, "{}", first.count);
         assert_eq!(first.text, second.text);
         assert_eq!(first.hash, second.hash);
@@ -91,8 +86,7 @@ fn a_case_is_files_that_anybody_can_run_and_repeats_what_was_swept() {
 
 /// Plays a gateway that is broken so, and looks for what was said of it.
 fn is_found(control: NegativeControl, as_what: &str) {
-    let broken = |config: &_| Admission::broken(config, control);
-    let play = |seed| Case::of(seed).play(&Watch::NOBODY, &broken);
+    let play = |seed| Case::of(seed).play(&Watch::NOBODY, Some(control));
     let played = each_seed(SEEDS, play, &|_| {}).unwrap();
     let told: Vec<&String> = played.iter().flat_map(|one| &one.broken).collect();
     let is_it = told.iter().any(|what| what.contains(as_what));
@@ -101,7 +95,7 @@ fn is_found(control: NegativeControl, as_what: &str) {
 
 #[test]
 fn a_queue_that_serves_the_oldest_first_is_found() {
-    is_found(NegativeControl::FirstInFirstOut, "went on waiting");
+    is_found(NegativeControl::OldestFirst, "went on waiting");
 }
 
 #[test]

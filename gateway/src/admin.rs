@@ -13,10 +13,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
+use crate::config::{DownstreamId, PageId};
+use crate::outcome::{CallOutcome, PageOutcome};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
 use crate::page::quota::MAX_CLIENTS;
-use crate::telemetry::names::{CallOutcome, PageOutcome};
 
 /// The text format's content type.
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
@@ -115,8 +116,12 @@ impl<T: Transport> Admin<T> {
         let downstreams = names.downstreams.iter().zip(&now.bulkheads).enumerate();
         let downstreams: Map<_, _> = downstreams
             .map(|(index, (names, bulkhead))| {
-                let calls = CallOutcome::ALL
-                    .map(|outcome| (outcome.as_str().into(), counts.calls(index, outcome).into()));
+                let calls = CallOutcome::ALL.map(|outcome| {
+                    (
+                        outcome.as_str().into(),
+                        counts.calls(DownstreamId(index), outcome).into(),
+                    )
+                });
                 let value = json!({
                     "permits": bulkhead.limit,
                     "in_use": bulkhead.in_use,
@@ -132,8 +137,12 @@ impl<T: Transport> Admin<T> {
             .zip(&now.queues)
             .enumerate()
             .map(|(index, (names, queue))| {
-                let outcomes = PageOutcome::ALL
-                    .map(|outcome| (outcome.as_str().into(), counts.pages(index, outcome).into()));
+                let outcomes = PageOutcome::ALL.map(|outcome| {
+                    (
+                        outcome.as_str().into(),
+                        counts.pages(PageId(index), outcome).into(),
+                    )
+                });
                 let value = json!({
                     "queue": queue.limit,
                     "queued": queue.depth,

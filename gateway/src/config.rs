@@ -44,6 +44,8 @@ pub use problem::{Problem, Remedy};
 pub use report::Report;
 pub use schema::json_schema;
 
+pub use crate::ids::{DownstreamId, PageId};
+
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
 
@@ -197,14 +199,6 @@ pub enum LogFormat {
     /// One JSON object a line.
     Json,
 }
-
-/// Index into [`Config::downstreams`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DownstreamId(pub usize);
-
-/// Index into [`Config::pages`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PageId(pub usize);
 
 /// `[downstream.NAME]`.
 #[derive(Clone, Debug)]

@@ -119,7 +119,7 @@ impl<T: Transport> Edge<T> {
             }
             Err(refusal) => {
                 if let Ok(matched) = self.routes.find(request.uri().path()) {
-                    self.pages.turned_away(matched.page, origin, &refusal);
+                    self.pages.refused_at_edge(matched.page, origin, &refusal);
                 }
                 self.respond.refuse(&refusal, origin)
             }

@@ -8,7 +8,8 @@
 //! 3. [`transport`]: each call travels to its downstream.
 //!
 //! Around it: [`app`] builds everything from the [`config`] and drains it at the
-//! end, [`admin`] lets operators look in, [`telemetry`] tells what happened.
+//! end, [`admin`] lets operators look in, [`telemetry`] tells what happened, and all of
+//! them say how things ended in the words of [`outcome`].
 
 pub mod admin;
 pub mod app;
@@ -16,6 +17,8 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod edge;
+pub mod ids;
+pub mod outcome;
 pub mod page;
 pub mod telemetry;
 pub mod transport;

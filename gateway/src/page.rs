@@ -7,12 +7,12 @@
 //! on tokio's clock and every call goes through a [`Transport`], so the same code
 //! runs in simulated time.
 
-pub mod account;
+pub mod accounting;
 pub mod admission;
 pub mod assemble;
 pub mod deadline;
 pub mod downstream;
-pub mod fan_out;
+pub mod fetch;
 pub mod json;
 pub mod plan;
 pub mod quota;
@@ -28,17 +28,17 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use self::account::Life;
+use self::accounting::PageAccount;
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
 use self::downstream::{CallRequest, PlannedCall, Transport};
-use self::fan_out::fan_out;
+use self::fetch::fetch;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
-use crate::config::{Config, DownstreamId, PageId, ShedStatus};
+use crate::config::{Config, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -113,33 +113,35 @@ impl<T: Transport> Pages<T> {
 
     /// Serves one page. Dropping the future ends everything it began.
     pub async fn serve(&self, request: PageRequest) -> Answer {
-        let mut life = Life::begin(&self.telemetry, request.page, &request.origin);
-        let result = self.live(&request, &mut life).await;
-        life.end(result, self.shed)
+        let mut account = PageAccount::open(&self.telemetry, request.page, &request.origin);
+        let result = self.run(&request, &mut account).await;
+        account.close(result, self.shed)
     }
 
-    async fn live(&self, request: &PageRequest, life: &mut Life<'_>) -> Result<Page, Refusal> {
+    async fn run(
+        &self,
+        request: &PageRequest,
+        account: &mut PageAccount<'_>,
+    ) -> Result<Page, Refusal> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
-        life.record.deadline = deadline.instant();
+        account.record.deadline = deadline.instant();
         self.quota
             .take(request.client)
             .map_err(Refusal::ClientQuota)?;
-        life.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
-        let permits = life
-            .wait(self.admission.permits(plan.page, deadline))
+        account.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
+        let permits = account
+            .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
-        #[cfg(any(test, feature = "negative-controls"))]
-        let deadline = self.deadline_unless_broken(plan, deadline);
         let call = |part, permit, record| {
             let planned = planned(request, &params, deadline, part);
             downstream::call(&self.transport, &self.telemetry, permit, planned, record)
         };
-        let ends = fan_out(&plan.parts, permits, life.parts(plan.parts.len()), call).await?;
-        Ok(life.assemble(|| assemble(&plan.parts, &ends)))
+        let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
+        Ok(account.assemble(|| assemble(&plan.parts, &ends)))
     }
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
@@ -151,10 +153,10 @@ impl<T: Transport> Pages<T> {
         }
     }
 
-    /// Tells of a request for a page that the edge refused before it could be one.
-    pub fn turned_away(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
-        let life = Life::begin(&self.telemetry, page, origin);
-        life.end(Err(refusal.clone()), self.shed);
+    /// Accounts for a request for a page that the edge refused before it could be one.
+    pub fn refused_at_edge(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
+        let account = PageAccount::open(&self.telemetry, page, origin);
+        account.close(Err(refusal.clone()), self.shed);
     }
 
     /// From now on every new page is refused; those in flight go on.
@@ -191,17 +193,6 @@ impl<T: Transport> Pages<T> {
     /// What carries the calls.
     pub fn transport(&self) -> &T {
         &self.transport
-    }
-
-    #[cfg(any(test, feature = "negative-controls"))]
-    fn deadline_unless_broken(&self, plan: &Plan, deadline: Deadline) -> Deadline {
-        use self::admission::core::NegativeControl;
-        match (self.admission.control(), plan.budget) {
-            (Some(NegativeControl::WaitOutsideDeadline), Some(budget)) => {
-                Deadline::after(now(), budget).less(plan.reserve)
-            }
-            _ => deadline,
-        }
     }
 }
 
@@ -276,11 +267,10 @@ fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
 
 impl From<Shed> for Refusal {
     fn from(shed: Shed) -> Self {
-        let downstream = DownstreamId(shed.downstream);
         match shed.why {
-            ShedWhy::BulkheadFull => Self::BulkheadFull(downstream),
-            ShedWhy::QueueEvicted => Self::QueueEvicted(downstream),
-            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(downstream)),
+            ShedWhy::BulkheadFull => Self::BulkheadFull(shed.downstream),
+            ShedWhy::QueueEvicted => Self::QueueEvicted(shed.downstream),
+            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(shed.downstream)),
         }
     }
 }

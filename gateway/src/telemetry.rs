@@ -24,12 +24,13 @@ use self::counts::Counts;
 use self::meters::relay::Relay;
 use self::meters::{Gauges, Meters, MetersError};
 use self::names::configured::Configured;
-use self::names::{CallOutcome, Dropped, PartStatus, TraceDecision};
+use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::traces::queue::Queue;
 use self::traces::{Departure, TracesError};
 use crate::config::{Config, DownstreamId};
+use crate::outcome::{CallOutcome, PartStatus};
 
 /// Where pages and calls are told of.
 #[derive(Debug)]
@@ -138,10 +139,10 @@ impl Telemetry {
         if let Some(wait) = record.admission {
             self.meters.wait(record.page, wait.took);
         }
-        if let Some(by) = record.shed {
+        if let Some(by) = record.shed_by() {
             self.counts().shed(by);
         }
-        let names = &self.names.pages[record.page].parts;
+        let names = &self.names.page(record.page).parts;
         for (part, names) in record.parts.iter().zip(names) {
             if part.status == PartStatus::Shed {
                 self.counts().part_shed(names.downstream);
@@ -151,7 +152,7 @@ impl Telemetry {
 
     /// A call ended.
     pub fn call_ended(&self, downstream: DownstreamId, outcome: CallOutcome, took: Duration) {
-        self.meters.call(downstream.0, outcome, took);
+        self.meters.call(downstream, outcome, took);
     }
 
     /// Passes counts and `gauges` on to those who collect metrics.

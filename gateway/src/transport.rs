@@ -103,7 +103,7 @@ impl Transport for HttpTransport {
     async fn call(&self, downstream: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
         let target = &self.targets[downstream.0];
         let response = target
-            .send(request, || self.counts.retry(downstream.0))
+            .send(request, || self.counts.retry(downstream))
             .await?;
         let status = response.status();
         if !status.is_success() {

@@ -12,15 +12,25 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
-        &["admin", "config", "edge", "page", "telemetry", "transport"],
+        &[
+            "admin",
+            "config",
+            "edge",
+            "outcome",
+            "page",
+            "telemetry",
+            "transport",
+        ],
     ),
     ("demo", &["config"]),
-    ("edge", &["config", "page", "telemetry"]),
-    ("admin", &["config", "page", "telemetry"]),
-    ("transport", &["config", "page", "telemetry"]),
-    ("page", &["config", "telemetry"]),
-    ("telemetry", &["config"]),
-    ("config", &[]),
+    ("edge", &["config", "outcome", "page", "telemetry"]),
+    ("admin", &["config", "outcome", "page", "telemetry"]),
+    ("transport", &["config", "outcome", "page", "telemetry"]),
+    ("page", &["config", "outcome", "telemetry"]),
+    ("telemetry", &["config", "outcome"]),
+    ("config", &["ids"]),
+    ("outcome", &["ids"]),
+    ("ids", &[]),
 ];
 
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
@@ -31,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
     ("TcpListener::bind", &["app"]),
+    ("\"bulkhead_full\"", &["outcome/reason"]),
 ];
 
 /// What `page` must not know, so that it runs in simulated time.
@@ -68,7 +79,7 @@ fn sources() -> Vec<Source> {
 fn source(root: &Path, path: &PathBuf) -> Option<Source> {
     let name = path.strip_prefix(root).unwrap().with_extension("");
     let name = name.to_str().unwrap().to_owned();
-    if name.ends_with("tests") || name.ends_with("simulated") {
+    if name.ends_with("tests") || name.contains("/tests/") || name.ends_with("simulated") {
         return None;
     }
     let text = fs::read_to_string(path).unwrap();

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use fixtures::Rng;
 use gateway::config::{PageId, PathPattern};
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};

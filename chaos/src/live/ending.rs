@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 use tokio::time::sleep;
 
 use super::recorder::Recorder;

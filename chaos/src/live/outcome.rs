@@ -1,41 +1,21 @@
 //! What a page came to, read off the answer its client got.
 
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::{PageOutcome, Reason};
 
 use crate::load::{Answer, Ending};
 
 /// How a page ended, and the reason of a refusal.
 pub(super) type Outcome = (PageOutcome, Option<&'static str>);
 
-/// Every reason the gateway gives, with the outcome it stands for.
-const REASONS: [(&str, PageOutcome); 13] = [
-    ("bad_request", PageOutcome::BadRequest),
-    ("no_route", PageOutcome::BadRequest),
-    ("method", PageOutcome::BadRequest),
-    ("not_found", PageOutcome::NotFound),
-    ("downstream_failed", PageOutcome::Failed),
-    ("internal", PageOutcome::Failed),
-    ("deadline", PageOutcome::Late),
-    ("client_quota", PageOutcome::Quota),
-    ("gateway_full", PageOutcome::Shed),
-    ("bulkhead_full", PageOutcome::Shed),
-    ("queue_evicted", PageOutcome::Shed),
-    ("deadline_unreachable", PageOutcome::Shed),
-    ("draining", PageOutcome::Shed),
-];
-
 /// `draining`: the gateway has been told to stop, so that nobody listening is what was asked for.
 pub(super) fn outcome_of(answer: &Answer, draining: bool) -> Outcome {
     match answer.ending {
         Ending::Status(200) if answer.complete == Some(false) => (PageOutcome::Partial, None),
         Ending::Status(200) => (PageOutcome::Complete, None),
-        Ending::Status(_) => {
-            let known = |reason: &str| REASONS.iter().find(|(name, _)| *name == reason);
-            match answer.reason.as_deref().and_then(known) {
-                Some((reason, outcome)) => (*outcome, Some(reason)),
-                None => (PageOutcome::Failed, Some("unknown_answer")),
-            }
-        }
+        Ending::Status(_) => match answer.reason.as_deref().and_then(Reason::named) {
+            Some(reason) => (reason.outcome(), Some(reason.as_str())),
+            None => (PageOutcome::Failed, Some("unknown_answer")),
+        },
         Ending::Left => (PageOutcome::Cancelled, None),
         Ending::Reset => (PageOutcome::Cancelled, Some("cut_off")),
         Ending::Hung => (PageOutcome::Late, Some("no_answer")),
@@ -69,8 +49,9 @@ mod tests {
             Refusal::ClientQuota(Duration::ZERO),
         ] {
             let row = refusal.row(ShedStatus::TooManyRequests);
-            let answer = answer(Ending::Status(row.status.as_u16()), Some(row.reason));
-            let expected = (row.outcome, Some(row.reason));
+            let reason = row.reason.as_str();
+            let answer = answer(Ending::Status(row.status.as_u16()), Some(reason));
+            let expected = (row.outcome, Some(reason));
             assert_eq!(outcome_of(&answer, false), expected);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::PageId;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 
 use super::{DownstreamSlice, PageEnd, Record, SLICE, Slice, World};
 use crate::scenario::{Metric, Scenario, Window};

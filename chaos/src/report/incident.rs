@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 use maud::{Markup, html};
 
 use super::axis::Axis;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use gateway::config::PageId;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 
 use crate::record::{PageEnd, Record, SLICE, Slice};
 use crate::scenario::Scenario;

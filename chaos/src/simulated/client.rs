@@ -11,6 +11,7 @@ use gateway::telemetry::record::Origin;
 use http::HeaderMap;
 use tokio::time::{sleep, timeout};
 
+use super::control::{self, NegativeControl};
 use super::downstream::{Modelled, PAGE_NUMBER};
 use super::recorder::Recorder;
 use crate::clock::now;
@@ -24,6 +25,7 @@ pub(super) struct Clients {
     /// By page.
     params: Vec<Vec<String>>,
     seed: u64,
+    control: Option<NegativeControl>,
 }
 
 impl Clients {
@@ -32,6 +34,7 @@ impl Clients {
         pages: Pages<Modelled>,
         recorder: Arc<Recorder>,
         params: Vec<Vec<String>>,
+        control: Option<NegativeControl>,
     ) -> Self {
         Self {
             pages,
@@ -39,6 +42,7 @@ impl Clients {
             loads: scenario.loads.clone(),
             params,
             seed: scenario.seed,
+            control,
         }
     }
 
@@ -69,6 +73,7 @@ impl Clients {
             None => Some(serving.await),
         };
         let Some(answer) = answer else {
+            control::client_left(self.control, &self.pages);
             return false;
         };
         asked.answered(&answer);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Service};
 use gateway::config::{DownstreamId, PageId};
 use gateway::page::admission::Admission;
+use gateway::page::admission::core::{Need, NeedSet};
 use gateway::page::deadline::Deadline;
 use gateway::page::downstream::{CallRequest, Cause, Reply, Transport};
 use http::HeaderName;
@@ -94,10 +95,15 @@ impl Modelled {
 impl Transport for Modelled {
     async fn call(&self, id: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
         self.recorder.made();
-        let _permit = match &self.bulkheads {
+        let _permits = match &self.bulkheads {
             Some(bulkheads) => {
-                let permit = bulkheads.permits(PageId(id.0), Deadline::NEVER).await;
-                Some(permit.map_err(|_| Cause::Connect("no permit".to_owned()))?)
+                let needs = NeedSet::new([Need {
+                    downstream: id,
+                    required: true,
+                }]);
+                let permits = bulkheads.permits(PageId(id.0), &needs, Deadline::NEVER);
+                let no_permit = |_| Cause::Connect("no permit".to_owned());
+                Some(permits.await.map_err(no_permit)?)
             }
             None => None,
         };

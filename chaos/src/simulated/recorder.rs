@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::{DownstreamId, PageId};
+use gateway::outcome::PageOutcome;
 use gateway::page::Pages;
 use gateway::page::admission::AdmissionView;
-use gateway::telemetry::names::PageOutcome;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 

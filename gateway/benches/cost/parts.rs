@@ -11,11 +11,11 @@ use fixtures::Service;
 use fixtures::catalogue::Catalogue;
 use futures_util::FutureExt;
 use gateway::config::{self, Config, PageId};
-use gateway::page::admission::core::{Shed, ShedWhy};
-use gateway::page::admission::{Admission, Permits};
+use gateway::page::admission::core::{NeedSet, Shed, ShedWhy};
+use gateway::page::admission::{Admission, Permit, Permits, Ticket};
 use gateway::page::assemble::assemble;
 use gateway::page::deadline::{Deadline, now};
-use gateway::page::fan_out::PartEnd;
+use gateway::page::fetch::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
@@ -26,38 +26,45 @@ const BATCHES: usize = 9;
 
 const PAGE: PageId = PageId(0);
 
+/// Of the page.
+const PARTS: usize = Service::ALL.len();
+
 /// Times all steps, in batches of `steps`; returns a table.
 ///
 /// # Errors
 /// A step that does not do what it is timed for.
 pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
+    let plan = Plan::compile(&configured(&[])?).swap_remove(PAGE.0);
+    let needs = &plan.needs;
     let admission = Admission::new(&configured(&[])?);
-    ensure!(grant(&admission).is_some(), "an idle gateway grants a page");
+    ensure!(
+        grant(&admission, needs).is_some(),
+        "an idle gateway grants a page"
+    );
     let full = Admission::new(&configured(&[
         ("DOWNSTREAM__PRICING__PERMITS", "1"),
         ("PAGE__PRODUCT_PAGE__QUEUE", "0"),
     ])?);
-    let held = grant(&full).context("the first page gets the only permit")?;
+    let held = grant(&full, needs).context("the first page gets the only permit")?;
     ensure!(
-        refuse(&full).is_some(),
+        refuse(&full, needs).is_some(),
         "a page is refused when a bulkhead it needs is full"
     );
 
     let bodies = bodies("p-1001")?;
-    let plan = Plan::compile(&configured(&[])?).swap_remove(PAGE.0);
     let ends = ended(&bodies)?;
     let rows = [
         (
             "admit and release a page, one thread",
-            batches(1, steps, || grant(&admission)),
+            batches(1, steps, || grant(&admission, needs)),
         ),
         (
             "the same, two threads at once",
-            batches(2, steps, || grant(&admission)),
+            batches(2, steps, || grant(&admission, needs)),
         ),
         (
             "refuse a page, bulkhead full",
-            batches(1, steps, || refuse(&full)),
+            batches(1, steps, || refuse(&full, needs)),
         ),
         (
             "check the JSON of its five bodies",
@@ -88,26 +95,25 @@ fn configured(overrides: &[(&str, &str)]) -> anyhow::Result<Config> {
     Ok(loaded.map_err(|report| anyhow!("{report}"))?.config)
 }
 
-/// A ticket and the permits of a page, dropped by the caller.
-fn grant(admission: &Arc<Admission>) -> Option<impl Sized + use<>> {
+/// A ticket and the permit of each part, dropped by the caller.
+fn grant(admission: &Arc<Admission>, needs: &NeedSet) -> Option<(Ticket, [Permit; PARTS])> {
     let ticket = admission.ticket()?;
-    let permits = decide(admission)?.ok()?;
-    permits
-        .iter()
-        .all(Option::is_some)
-        .then_some((ticket, permits))
+    let mut permits = decide(admission, needs)?.ok()?;
+    let mut take = |part| permits.take(part);
+    let permits = [take(0)?, take(1)?, take(2)?, take(3)?, take(4)?];
+    Some((ticket, permits))
 }
 
-fn refuse(admission: &Arc<Admission>) -> Option<()> {
+fn refuse(admission: &Arc<Admission>, needs: &NeedSet) -> Option<()> {
     let _ticket = admission.ticket()?;
-    let shed = decide(admission)?.err()?;
+    let shed = decide(admission, needs)?.err()?;
     (shed.why == ShedWhy::BulkheadFull).then_some(())
 }
 
 /// What admission says at once.
-fn decide(admission: &Arc<Admission>) -> Option<Result<Permits, Shed>> {
+fn decide(admission: &Arc<Admission>, needs: &NeedSet) -> Option<Result<Permits, Shed>> {
     let deadline = Deadline::after(now(), Duration::from_millis(300));
-    admission.permits(PAGE, deadline).now_or_never()
+    admission.permits(PAGE, needs, deadline).now_or_never()
 }
 
 fn bodies(id: &str) -> anyhow::Result<Vec<Bytes>> {

@@ -1,5 +1,6 @@
 //! Answers as HTTP: pages as JSON, refusals as problem details (RFC 9457).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +41,8 @@ struct Problem<'a> {
     status: u16,
     detail: &'a str,
     instance: String,
-    reason: &'a str,
-    scope: Option<String>,
+    reason: &'static str,
+    scope: Option<Cow<'static, str>>,
     retry_after_ms: Option<u64>,
     request_id: &'a str,
     trace_id: String,
@@ -85,7 +86,7 @@ impl Respond {
             status: row.status.as_u16(),
             detail: refusal.detail(),
             instance: format!("urn:gateway:request:{request_id}"),
-            reason: row.reason,
+            reason: row.reason.as_str(),
             scope: row.scope.map(|scope| self.telemetry.names().scope(scope)),
             retry_after_ms: retry.map(|retry| retry.as_millis() as u64),
             request_id,
@@ -118,7 +119,7 @@ impl Respond {
             push_timed(&mut text, "admission", wait.took);
             text.push_str(", ");
         }
-        let names = &self.telemetry.names().pages[record.page].parts;
+        let names = &self.telemetry.names().page(record.page).parts;
         for (names, part) in names.iter().zip(&record.parts) {
             let took = part.call.as_ref().map(|call| call.stretch.took);
             push_timed(&mut text, &names.name, took.unwrap_or_default());

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::page::fan_out::PartEnd;
+use crate::page::fetch::PartEnd;
 use crate::page::plan::PlannedPart;
 
 /// A page that is served.

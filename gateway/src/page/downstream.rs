@@ -11,11 +11,11 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::config::DownstreamId;
+use crate::outcome::CallOutcome;
 use crate::page::admission::Permit;
 use crate::page::deadline::{Deadline, now};
 use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::names::{CallOutcome, PartStatus};
 use crate::telemetry::record::{CallRecord, PartRecord, Stretch};
 
 /// Carries calls. Dropping the returned future must end the work at the downstream,
@@ -118,15 +118,6 @@ impl CallEnd {
             Self::Failed(_) => CallOutcome::Failed,
         }
     }
-
-    fn status(&self) -> PartStatus {
-        match self {
-            Self::Ok(_) => PartStatus::Ok,
-            Self::NotFound => PartStatus::NotFound,
-            Self::Late => PartStatus::Late,
-            Self::Failed(_) => PartStatus::Failed,
-        }
-    }
 }
 
 /// A call that is about to begin.
@@ -220,7 +211,7 @@ impl<'a> Running<'a> {
 
     fn end(mut self, end: &CallEnd) {
         self.outcome = end.outcome();
-        self.part.status = end.status();
+        self.part.status = self.outcome.part();
         if let CallEnd::Failed(cause) = end {
             self.call().failure = Some((cause.kind(), cause.to_string()));
         }

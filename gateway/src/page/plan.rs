@@ -10,6 +10,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
+use crate::page::admission::core::{Need, NeedSet};
 use crate::page::refusal::Refusal;
 
 /// Everything but RFC 3986's unreserved characters is encoded when sent on.
@@ -30,6 +31,8 @@ pub struct Plan {
     pub reserve: Duration,
     /// In the page's order.
     pub parts: Vec<PlannedPart>,
+    /// The permits its parts take, in the same order.
+    pub needs: NeedSet,
     params: Vec<Param>,
 }
 
@@ -61,11 +64,16 @@ impl Plan {
             timeout: part.timeout,
             path: part.path.pieces.clone(),
         };
+        let need = |part: &config::Part| Need {
+            downstream: part.downstream,
+            required: part.required,
+        };
         let plan = |(index, page): (usize, &config::Page)| Plan {
             page: PageId(index),
             budget: page.deadline,
             reserve: page.reserve,
             parts: page.parts.iter().map(part).collect(),
+            needs: NeedSet::new(page.parts.iter().map(need)),
             params: page.path.params.clone(),
         };
         config.pages.iter().enumerate().map(plan).collect()

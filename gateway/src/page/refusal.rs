@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::config::{DownstreamId, ShedStatus};
-use crate::telemetry::names::{PageOutcome, Scope, ShedBy};
+use crate::outcome::{PageOutcome, Reason, Scope};
 
 /// A page that is not served, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Row {
     /// Status of the answer.
     pub status: StatusCode,
     /// Stable name, for programs.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// For people; the same for every occurrence.
     pub title: &'static str,
     /// What it is about, if it is about a limit or a part.
@@ -69,133 +69,117 @@ const SHED_RETRY: Duration = Duration::from_secs(1);
 impl Refusal {
     /// The refusal's row of the table; `shed` is the configured status of load refusals.
     pub fn row(&self, shed: ShedStatus) -> Row {
-        use PageOutcome as Out;
         use Scope::{Client, Downstream, Gateway};
         let load = match shed {
             ShedStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             ShedStatus::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };
         let again = Some(SHED_RETRY);
-        let (status, reason, title, scope, retry_after, outcome) = match *self {
+        let (status, reason, title, scope, retry_after) = match *self {
             Self::BadRequest(_) => (
                 StatusCode::BAD_REQUEST,
-                "bad_request",
+                Reason::BadRequest,
                 "Request not allowed",
                 None,
                 None,
-                Out::BadRequest,
             ),
             Self::NoRoute => (
                 StatusCode::NOT_FOUND,
-                "no_route",
+                Reason::NoRoute,
                 "No such page",
                 None,
                 None,
-                Out::BadRequest,
             ),
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,
-                "method",
+                Reason::Method,
                 "Method not allowed",
                 None,
                 None,
-                Out::BadRequest,
             ),
             Self::UriTooLong => (
                 StatusCode::URI_TOO_LONG,
-                "bad_request",
+                Reason::BadRequest,
                 "Request target too long",
                 None,
                 None,
-                Out::BadRequest,
             ),
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "bad_request",
+                Reason::BadRequest,
                 "Request headers too large",
                 None,
                 None,
-                Out::BadRequest,
             ),
             Self::NotFound(d) => (
                 StatusCode::NOT_FOUND,
-                "not_found",
+                Reason::NotFound,
                 "Not found",
                 Some(Downstream(d)),
                 None,
-                Out::NotFound,
             ),
             Self::DownstreamFailed(d) => (
                 StatusCode::BAD_GATEWAY,
-                "downstream_failed",
+                Reason::DownstreamFailed,
                 "A required part failed",
                 Some(Downstream(d)),
                 None,
-                Out::Failed,
             ),
             Self::Deadline(d) => (
                 StatusCode::GATEWAY_TIMEOUT,
-                "deadline",
+                Reason::Deadline,
                 "A required part was too late",
                 Some(Downstream(d)),
                 None,
-                Out::Late,
             ),
             Self::ClientQuota(wait) => (
                 StatusCode::TOO_MANY_REQUESTS,
-                ShedBy::ClientQuota.reason(),
+                Reason::ClientQuota,
                 "Over the client's quota",
                 Some(Client),
                 Some(wait),
-                Out::Quota,
             ),
             Self::GatewayFull => (
                 load,
-                ShedBy::GatewayFull.reason(),
+                Reason::GatewayFull,
                 "Too many pages in flight",
                 Some(Gateway),
                 again,
-                Out::Shed,
             ),
             Self::BulkheadFull(d) => (
                 load,
-                ShedBy::BulkheadFull(d.0).reason(),
+                Reason::BulkheadFull,
                 "No call permits free",
                 Some(Downstream(d)),
                 again,
-                Out::Shed,
             ),
             Self::QueueEvicted(d) => (
                 load,
-                ShedBy::QueueEvicted(d.0).reason(),
+                Reason::QueueEvicted,
                 "Gave way to a newer page",
                 Some(Downstream(d)),
                 again,
-                Out::Shed,
             ),
             Self::DeadlineUnreachable(d) => (
                 load,
-                ShedBy::ClientBudget.reason(),
+                Reason::DeadlineUnreachable,
                 "Cannot be finished in time",
                 Some(d.map_or(Client, Downstream)),
                 again,
-                Out::Shed,
             ),
             Self::Draining => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                ShedBy::Draining.reason(),
+                Reason::Draining,
                 "Shutting down",
                 Some(Gateway),
                 again,
-                Out::Shed,
             ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
+                Reason::Internal,
                 "The gateway failed",
                 Some(Gateway),
                 None,
-                Out::Failed,
             ),
         };
         Row {
@@ -204,29 +188,7 @@ impl Refusal {
             title,
             scope,
             retry_after,
-            outcome,
-        }
-    }
-
-    /// What it counts as, if it refuses for load, quota or a shutdown.
-    pub fn shed_by(&self) -> Option<ShedBy> {
-        match *self {
-            Self::ClientQuota(_) => Some(ShedBy::ClientQuota),
-            Self::GatewayFull => Some(ShedBy::GatewayFull),
-            Self::BulkheadFull(d) => Some(ShedBy::BulkheadFull(d.0)),
-            Self::QueueEvicted(d) => Some(ShedBy::QueueEvicted(d.0)),
-            Self::DeadlineUnreachable(None) => Some(ShedBy::ClientBudget),
-            Self::DeadlineUnreachable(Some(d)) => Some(ShedBy::DeadlineUnreachable(d.0)),
-            Self::Draining => Some(ShedBy::Draining),
-            Self::BadRequest(_)
-            | Self::NoRoute
-            | Self::Method
-            | Self::UriTooLong
-            | Self::HeadersTooLarge
-            | Self::NotFound(_)
-            | Self::DownstreamFailed(_)
-            | Self::Deadline(_)
-            | Self::Internal => None,
+            outcome: reason.outcome(),
         }
     }
 
@@ -269,6 +231,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::ShedBy;
 
     const D: DownstreamId = DownstreamId(0);
 
@@ -313,7 +276,7 @@ mod tests {
         for refusal in every_refusal() {
             let row = refusal.row(ShedStatus::TooManyRequests);
             let shed = matches!(row.outcome, PageOutcome::Shed | PageOutcome::Quota);
-            let by = refusal.shed_by();
+            let by = row.scope.and_then(|scope| ShedBy::of(row.reason, scope));
             assert_eq!(by.is_some(), shed, "{refusal:?}");
             if let Some(by) = by {
                 assert_eq!((by.reason(), Some(by.scope())), (row.reason, row.scope));
@@ -328,7 +291,10 @@ mod tests {
             let moved = refusal.row(ShedStatus::ServiceUnavailable);
             let moves = matches!(
                 usual.reason,
-                "gateway_full" | "bulkhead_full" | "queue_evicted" | "deadline_unreachable"
+                Reason::GatewayFull
+                    | Reason::BulkheadFull
+                    | Reason::QueueEvicted
+                    | Reason::DeadlineUnreachable
             );
             assert_eq!(usual.status != moved.status, moves, "{refusal:?}");
         }

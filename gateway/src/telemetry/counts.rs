@@ -5,11 +5,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::config::{DownstreamId, PageId};
+use crate::outcome::{CallOutcome, PageOutcome, ShedBy};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{self, Metric};
-use crate::telemetry::names::{
-    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
-};
+use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
 
 /// A counter for each series of each counted metric, in the order of its series.
 #[derive(Debug)]
@@ -58,12 +58,12 @@ impl Counts {
     }
 
     /// One more page ended so.
-    pub fn page(&self, page: usize, outcome: PageOutcome) {
+    pub fn page(&self, page: PageId, outcome: PageOutcome) {
         add(&self.pages[of_page(page, outcome)], 1);
     }
 
     /// One more call ended so.
-    pub fn call(&self, downstream: usize, outcome: CallOutcome) {
+    pub fn call(&self, downstream: DownstreamId, outcome: CallOutcome) {
         add(&self.calls[of_call(downstream, outcome)], 1);
     }
 
@@ -73,13 +73,13 @@ impl Counts {
     }
 
     /// One more optional part was left out for want of a permit.
-    pub fn part_shed(&self, downstream: usize) {
-        add(&self.parts_shed[downstream], 1);
+    pub fn part_shed(&self, downstream: DownstreamId) {
+        add(&self.parts_shed[downstream.0], 1);
     }
 
     /// One more call was asked for again, as it had never been sent.
-    pub fn retry(&self, downstream: usize) {
-        add(&self.retries[downstream], 1);
+    pub fn retry(&self, downstream: DownstreamId) {
+        add(&self.retries[downstream.0], 1);
     }
 
     /// One more page's trace was decided on.
@@ -98,17 +98,17 @@ impl Counts {
     }
 
     /// Pages that ended so.
-    pub fn pages(&self, page: usize, outcome: PageOutcome) -> u64 {
+    pub fn pages(&self, page: PageId, outcome: PageOutcome) -> u64 {
         self.pages[of_page(page, outcome)].load(Ordering::Relaxed)
     }
 
     /// Calls that were asked for again.
-    pub fn retries(&self, downstream: usize) -> u64 {
-        self.retries[downstream].load(Ordering::Relaxed)
+    pub fn retries(&self, downstream: DownstreamId) -> u64 {
+        self.retries[downstream.0].load(Ordering::Relaxed)
     }
 
     /// Calls that ended so.
-    pub fn calls(&self, downstream: usize, outcome: CallOutcome) -> u64 {
+    pub fn calls(&self, downstream: DownstreamId, outcome: CallOutcome) -> u64 {
         self.calls[of_call(downstream, outcome)].load(Ordering::Relaxed)
     }
 
@@ -133,11 +133,11 @@ fn add(counter: &AtomicU64, how_many: u64) {
 }
 
 /// The place of a series that is tagged with a page and its outcome.
-pub(super) fn of_page(page: usize, outcome: PageOutcome) -> usize {
-    page * PageOutcome::ALL.len() + outcome as usize
+pub(super) fn of_page(page: PageId, outcome: PageOutcome) -> usize {
+    page.0 * PageOutcome::ALL.len() + outcome as usize
 }
 
 /// The place of a series that is tagged with a downstream and a call's outcome.
-pub(super) fn of_call(downstream: usize, outcome: CallOutcome) -> usize {
-    downstream * CallOutcome::ALL.len() + outcome as usize
+pub(super) fn of_call(downstream: DownstreamId, outcome: CallOutcome) -> usize {
+    downstream.0 * CallOutcome::ALL.len() + outcome as usize
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::outcome::Reason;
 use crate::telemetry::log::json::Text;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
@@ -73,7 +74,7 @@ pub fn page_ended(names: &Configured, record: &PageRecord) {
         return;
     }
     let origin = &record.origin;
-    let page = &names.pages[record.page];
+    let page = names.page(record.page);
     let scope = record.scope.map(|scope| names.scope(scope));
     let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
     tracing::info!(
@@ -81,8 +82,8 @@ pub fn page_ended(names: &Configured, record: &PageRecord) {
         page = page.name,
         outcome = record.outcome.as_str(),
         status = record.status,
-        reason = record.reason,
-        scope,
+        reason = record.reason.map(Reason::as_str),
+        scope = scope.as_deref(),
         request_id,
         total_ms = milliseconds(record.total()),
         wait_ms = record.admission.map(|wait| milliseconds(wait.took)),

@@ -28,11 +28,11 @@ use parking_lot::Mutex;
 
 use self::register::Register;
 use self::relay::Relay;
-use crate::config::Config;
+use crate::config::{Config, DownstreamId, PageId};
+use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::counts::{Counts, of_call, of_page};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics as table;
-use crate::telemetry::names::{CallOutcome, PageOutcome};
 
 /// From [`Meters::publish`] until its last value has left for the agent, with some room.
 pub const LEAVES_WITHIN: Duration =
@@ -141,23 +141,23 @@ impl Meters {
     }
 
     /// A page ended so, after so long.
-    pub fn page(&self, page: usize, outcome: PageOutcome, total: Duration) {
+    pub fn page(&self, page: PageId, outcome: PageOutcome, total: Duration) {
         self.counts.page(page, outcome);
         self.page_duration[of_page(page, outcome)].record(seconds(total));
     }
 
     /// A page waited so long for permits, and got them or not.
-    pub fn wait(&self, page: usize, wait: Duration) {
-        self.wait[page].record(seconds(wait));
+    pub fn wait(&self, page: PageId, wait: Duration) {
+        self.wait[page.0].record(seconds(wait));
     }
 
     /// So much of a page's time was neither a wait for permits nor for calls.
-    pub fn overhead(&self, page: usize, overhead: Duration) {
-        self.overhead[page].record(seconds(overhead));
+    pub fn overhead(&self, page: PageId, overhead: Duration) {
+        self.overhead[page.0].record(seconds(overhead));
     }
 
     /// A call ended so, after so long.
-    pub fn call(&self, downstream: usize, outcome: CallOutcome, took: Duration) {
+    pub fn call(&self, downstream: DownstreamId, outcome: CallOutcome, took: Duration) {
         self.counts.call(downstream, outcome);
         self.call_duration[of_call(downstream, outcome)].record(seconds(took));
     }

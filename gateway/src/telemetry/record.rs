@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use crate::config::PageId;
+use crate::outcome::{PageOutcome, PartStatus, Reason, Scope, ShedBy};
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::{PageOutcome, PartStatus, Scope, ShedBy};
 
 /// A request, before it is known what becomes of it.
 #[derive(Clone, Debug)]
@@ -30,8 +31,8 @@ pub struct Origin {
 pub struct PageRecord {
     /// The request.
     pub origin: Arc<Origin>,
-    /// Index of the page in the config.
-    pub page: usize,
+    /// Which page.
+    pub page: PageId,
     /// The instant by which its calls must have ended; `None` when it never came to that, or is never.
     pub deadline: Option<Instant>,
     /// Waiting for permits; `None` when it never came to that.
@@ -49,11 +50,9 @@ pub struct PageRecord {
     /// Status of the answer; `None` when there was nobody to answer.
     pub status: Option<u16>,
     /// Why it was refused.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Reason>,
     /// The limit or downstream that a refusal is about.
     pub scope: Option<Scope>,
-    /// What it was shed by, if it was.
-    pub shed: Option<ShedBy>,
 }
 
 /// A stretch of time.
@@ -107,6 +106,11 @@ impl PageRecord {
         };
         let waited = self.admission.map_or(Duration::ZERO, |wait| wait.took);
         self.total().saturating_sub(waited).saturating_sub(called)
+    }
+
+    /// What it was shed by, if it was.
+    pub fn shed_by(&self) -> Option<ShedBy> {
+        ShedBy::of(self.reason?, self.scope?)
     }
 
     /// Whether the answer had every part; `None` when there was no page.

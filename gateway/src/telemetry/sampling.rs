@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use crate::config::Telemetry;
+use crate::outcome::PageOutcome;
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::PageOutcome;
 use crate::telemetry::record::PageRecord;
 
 /// Datadog's tracers keep a trace when its id times this, modulo 2^64, is within the

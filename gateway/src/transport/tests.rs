@@ -172,7 +172,7 @@ async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
             }
             assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
             // Over HTTP/1.1 each opens its own.
-            let asked_again = transport.counts.retries(0) > 0;
+            let asked_again = transport.counts.retries(DownstreamId(0)) > 0;
             assert_eq!(asked_again, http2);
         }
     })

@@ -1,9 +1,8 @@
 //! What exists, asked of the gateway's tables.
 
+use gateway::outcome::{CallOutcome, PageOutcome, ShedBy};
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
-use gateway::telemetry::names::{
-    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision, spans,
-};
+use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, spans};
 
 /// The metric of this name, as Datadog spells it.
 pub(crate) fn by_name(name: &str) -> Option<&'static Metric> {
@@ -62,7 +61,7 @@ fn can_be(tag: Tag, value: &str) -> bool {
 
 /// Whether pages are shed for this reason; `gateway_full` only looks like a metric.
 pub(crate) fn is_shed_reason(word: &str) -> bool {
-    ShedBy::all(1).any(|by| by.reason() == word)
+    ShedBy::all(1).any(|by| by.reason().as_str() == word)
 }
 
 #[test]

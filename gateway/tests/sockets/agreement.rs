@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
+use gateway::outcome::{CallOutcome, PageOutcome};
 use gateway::telemetry::names::metrics::{self, Metric};
-use gateway::telemetry::names::{CallOutcome, PageOutcome};
 use serde_json::Value;
 use tokio::task::JoinSet;
 

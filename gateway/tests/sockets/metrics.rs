@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
+use gateway::outcome::{CallOutcome, PageOutcome};
 use gateway::telemetry::names::metrics::{self, Kind, Metric};
-use gateway::telemetry::names::{CallOutcome, PageOutcome};
 
 use crate::common::agent::{Agent, Line};
 use crate::common::binary::Binary;

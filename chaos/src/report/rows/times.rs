@@ -2,7 +2,7 @@
 
 use gateway::config::PageId;
 use gateway::config::units::show_duration;
-use gateway::telemetry::names::PageOutcome;
+use gateway::outcome::PageOutcome;
 
 use super::{PAGE_STEPS, levels, most, of_page, values};
 use crate::record::PageEnd;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gateway::config::DownstreamId;
+use gateway::outcome::Reason;
 use gateway::page::Answer;
 use gateway::page::downstream::{Cause, Reply};
 
@@ -25,7 +26,8 @@ impl Asked {
     pub(in crate::simulated) fn answered(&self, answer: &Answer) {
         let record = &answer.record;
         let recorder = &self.recorder;
-        recorder.page_over(self.number, record.outcome, record.reason);
+        let reason = record.reason.map(Reason::as_str);
+        recorder.page_over(self.number, record.outcome, reason);
         let broken = recorder.limits.of_an_answer(answer);
         let at = recorder.elapsed();
         recorder.state.lock().broken(at, self.number, broken);

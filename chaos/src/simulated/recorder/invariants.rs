@@ -5,11 +5,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use gateway::config::{Config, DownstreamId, Name, Page};
+use gateway::config::{Config, DownstreamId, Name, Page, PageId};
+use gateway::outcome::{CallOutcome, PageOutcome};
 use gateway::page::admission::{AdmissionView, BulkheadView};
 use gateway::page::{Answer, Pages};
 use gateway::telemetry::counts::Counts;
-use gateway::telemetry::names::{CallOutcome, PageOutcome};
 
 use super::{Open, body};
 use crate::simulated::downstream::Modelled;
@@ -87,7 +87,7 @@ impl Limits {
         body::wrong(
             &page.body,
             complete,
-            &self.pages[answer.record.page].required,
+            &self.pages[answer.record.page.0].required,
         )
     }
 
@@ -126,7 +126,7 @@ impl Limits {
             for outcome in PageOutcome::ALL {
                 let ended = |open: &&Open| open.end.page.0 == page && open.end.outcome == outcome;
                 let there_were = seen.pages.iter().filter(ended).count() as u64;
-                let counted = counts.pages(page, outcome);
+                let counted = counts.pages(PageId(page), outcome);
                 if counted != there_were {
                     let outcome = outcome.as_str();
                     return Some(format!(
@@ -139,7 +139,10 @@ impl Limits {
             let outcomes = CallOutcome::ALL.iter();
             outcomes.map(|o| counts.calls(downstream, *o)).sum::<u64>()
         };
-        let calls: u64 = (0..self.permits.len()).map(of_downstream).sum();
+        let calls: u64 = (0..self.permits.len())
+            .map(DownstreamId)
+            .map(of_downstream)
+            .sum();
         let made = seen.calls;
         (calls != made).then(|| format!("the gateway counts {calls} calls, there were {made}"))
     }

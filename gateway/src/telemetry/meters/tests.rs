@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::config;
+use crate::outcome::{Reason, Scope, ShedBy};
 use crate::telemetry::names::metrics::Kind;
-use crate::telemetry::names::{BadContext, Dropped, ShedBy, TraceDecision};
+use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
 
 /// The shipped configuration, without an agent: its exporter's thread would stay.
 fn configured() -> Config {
@@ -69,14 +70,16 @@ fn every_counter_and_every_histogram_of_the_table_has_somebody_who_feeds_it() {
 fn an_event_shows_in_its_own_series_and_in_no_other() {
     let meters = meters();
     let ms = Duration::from_millis;
-    meters.page(0, PageOutcome::Late, ms(300));
-    meters.call(4, CallOutcome::Cancelled, ms(12));
-    meters.call(4, CallOutcome::Cancelled, ms(12));
-    meters.wait(0, ms(3));
-    meters.overhead(0, ms(1));
-    meters.counts().shed(ShedBy::QueueEvicted(1));
-    meters.counts().part_shed(3);
-    meters.counts().retry(2);
+    meters.page(PageId(0), PageOutcome::Late, ms(300));
+    meters.call(DownstreamId(4), CallOutcome::Cancelled, ms(12));
+    meters.call(DownstreamId(4), CallOutcome::Cancelled, ms(12));
+    meters.wait(PageId(0), ms(3));
+    meters.overhead(PageId(0), ms(1));
+    let pricing = Scope::Downstream(DownstreamId(1));
+    let evicted = ShedBy::of(Reason::QueueEvicted, pricing).unwrap();
+    meters.counts().shed(evicted);
+    meters.counts().part_shed(DownstreamId(3));
+    meters.counts().retry(DownstreamId(2));
     meters.counts().trace(TraceDecision::Unsampled);
     meters.counts().dropped(Dropped::LogQueueFull, 7);
     meters.counts().bad_context(BadContext::Datadog);
@@ -124,7 +127,7 @@ fn a_number_is_passed_on_once_however_often_it_is_published() {
     let meters = meters();
     let line = |n| format!("gateway_retries_total{{downstream=\"product\"}} {n}");
     for n in 1..4 {
-        meters.counts().retry(0);
+        meters.counts().retry(DownstreamId(0));
         for _ in 0..3 {
             assert_line(&scraped(&meters, &Gauges::default()), &line(n));
         }
@@ -156,8 +159,8 @@ fn what_has_no_limit_has_no_series_of_one() {
 #[test]
 fn meters_nobody_hears_count_all_the_same() {
     let meters = Meters::unheard(&configured(), &named());
-    meters.page(0, PageOutcome::Complete, Duration::ZERO);
+    meters.page(PageId(0), PageOutcome::Complete, Duration::ZERO);
     meters.publish(&Gauges::default());
-    assert_eq!(meters.counts().pages(0, PageOutcome::Complete), 1);
+    assert_eq!(meters.counts().pages(PageId(0), PageOutcome::Complete), 1);
     assert_eq!(meters.prometheus(), "");
 }

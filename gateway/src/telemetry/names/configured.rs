@@ -1,7 +1,9 @@
 //! Names that come from the config: one table for answers, views, logs and traces.
 
-use crate::config::{Config, Page, Part};
-use crate::telemetry::names::Scope;
+use std::borrow::Cow;
+
+use crate::config::{Config, DownstreamId, Page, PageId, Part};
+use crate::outcome::Scope;
 
 /// What the config calls itself, its pages, their parts and its downstreams.
 #[derive(Debug)]
@@ -12,9 +14,9 @@ pub struct Configured {
     pub env: String,
     /// The gateway's version, or `DD_VERSION`.
     pub version: String,
-    /// By [`crate::config::PageId`].
+    /// By [`PageId`].
     pub pages: Vec<PageNames>,
-    /// By [`crate::config::DownstreamId`].
+    /// By [`DownstreamId`].
     pub downstreams: Vec<DownstreamNames>,
 }
 
@@ -34,8 +36,8 @@ pub struct PageNames {
 pub struct PartNames {
     /// The part's name.
     pub name: String,
-    /// Index into [`Configured::downstreams`].
-    pub downstream: usize,
+    /// Where it comes from.
+    pub downstream: DownstreamId,
     /// Its path at the downstream, as configured.
     pub template: String,
     /// Whether the page is worth nothing without it.
@@ -70,20 +72,26 @@ impl Configured {
         }
     }
 
+    /// Names of one page.
+    pub fn page(&self, id: PageId) -> &PageNames {
+        &self.pages[id.0]
+    }
+
+    /// Names of one downstream.
+    pub fn downstream(&self, id: DownstreamId) -> &DownstreamNames {
+        &self.downstreams[id.0]
+    }
+
     /// As clients, logs and metrics spell it: `client`, `gateway`, `downstream:pricing`.
-    pub fn scope(&self, scope: Scope) -> String {
-        match scope {
-            Scope::Client => "client".into(),
-            Scope::Gateway => "gateway".into(),
-            Scope::Downstream(id) => format!("downstream:{}", self.downstreams[id.0].name),
-        }
+    pub fn scope(&self, scope: Scope) -> Cow<'static, str> {
+        scope.spelled(|id| &self.downstream(id).name)
     }
 }
 
 fn page(page: &Page) -> PageNames {
     let part = |part: &Part| PartNames {
         name: part.name.to_string(),
-        downstream: part.downstream.0,
+        downstream: part.downstream,
         template: part.path.text.clone(),
         required: part.required,
     };

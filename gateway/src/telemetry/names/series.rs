@@ -1,10 +1,9 @@
 //! The series of each metric: all of them are known when the configuration is.
 
+use crate::outcome::{CallOutcome, PageOutcome, ShedBy};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{Metric, Tag};
-use crate::telemetry::names::{
-    BadContext, CallOutcome, Dropped, PageOutcome, ShedBy, TraceDecision,
-};
+use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
 
 impl Configured {
     /// The tag values of every series of `metric`. The last tag turns fastest, so that a
@@ -13,7 +12,7 @@ impl Configured {
     pub(crate) fn series(&self, metric: &Metric) -> Vec<Vec<String>> {
         match metric.tags {
             [Tag::Reason, Tag::Scope] => ShedBy::all(self.downstreams.len())
-                .map(|by| vec![by.reason().into(), self.scope(by.scope())])
+                .map(|by| vec![by.reason().as_str().into(), self.scope(by.scope()).into()])
                 .collect(),
             [Tag::Signal, Tag::Cause] => Dropped::ALL
                 .map(|what| vec![what.signal().into(), what.cause().into()])
@@ -38,10 +37,10 @@ impl Configured {
             Tag::Decision => TraceDecision::ALL.map(|d| d.as_str().into()).to_vec(),
             Tag::Header => BadContext::ALL.map(|b| b.as_str().into()).to_vec(),
             Tag::Reason => ShedBy::all(self.downstreams.len())
-                .map(|by| by.reason().into())
+                .map(|by| by.reason().as_str().into())
                 .collect(),
             Tag::Scope => ShedBy::all(self.downstreams.len())
-                .map(|by| self.scope(by.scope()))
+                .map(|by| self.scope(by.scope()).into())
                 .collect(),
             Tag::Signal => Dropped::ALL.map(|d| d.signal().into()).to_vec(),
             Tag::Cause => Dropped::ALL.map(|d| d.cause().into()).to_vec(),

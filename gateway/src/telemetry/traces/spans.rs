@@ -13,10 +13,10 @@ use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 
+use crate::outcome::{PageOutcome, PartStatus, Reason};
 use crate::telemetry::context::new_id;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::names::spans as key;
-use crate::telemetry::names::{PageOutcome, PartStatus};
 use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, Stretch, milliseconds};
 use crate::telemetry::sampling::Because;
 
@@ -77,7 +77,7 @@ impl Spans {
 
     /// Adds the spans of one page.
     pub fn write(&self, record: &PageRecord, because: Because, to: &mut Vec<SpanData>) {
-        let page = &self.texts[record.page];
+        let page = &self.texts[record.page.0];
         to.push(self.page(record, page, because));
         if let Some(wait) = record.admission {
             to.push(self.admission(record, wait));
@@ -111,10 +111,10 @@ impl Spans {
             add(key::WAIT_MS, milliseconds(wait.took).into());
         }
         if record.outcome == PageOutcome::Shed || record.outcome == PageOutcome::Quota {
-            add(key::SHED_REASON, record.reason.unwrap_or_default().into());
+            add(key::SHED_REASON, reason(record).into());
         }
         if let Some(scope) = record.scope {
-            add(key::SCOPE, self.names.scope(scope).into());
+            add(key::SCOPE, self.names.scope(scope).into_owned().into());
         }
         if let Some(id) = origin.request_id.as_ref().and_then(|id| id.to_str().ok()) {
             add(key::REQUEST_ID, id.to_owned().into());
@@ -157,7 +157,7 @@ impl Spans {
             attributes.push(KeyValue::new(key::BUDGET_LEFT_MS, milliseconds(left)));
         }
         if record.outcome == PageOutcome::Shed {
-            let reason = record.reason.unwrap_or_default();
+            let reason = reason(record);
             attributes.push(KeyValue::new(key::SHED_REASON, reason));
         }
         self.inner(record, "admission", wait, attributes)
@@ -256,7 +256,7 @@ impl Spans {
         } else {
             status.to_string().into()
         };
-        let mut message = record.reason.unwrap_or_default().to_owned();
+        let mut message = reason(record).to_owned();
         if let Some(scope) = record.scope {
             message = format!("{message} ({})", self.names.scope(scope));
         }
@@ -276,6 +276,11 @@ struct Own {
 struct SpanError {
     kind: Cow<'static, str>,
     message: String,
+}
+
+/// Of a refusal.
+fn reason(record: &PageRecord) -> &'static str {
+    record.reason.map(Reason::as_str).unwrap_or_default()
 }
 
 fn context(record: &PageRecord, span: u64) -> SpanContext {
@@ -351,7 +356,7 @@ fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
 
 fn texts(page: &PageNames, names: &Configured, dialect: Dialect) -> PageTexts {
     let part = |part: &crate::telemetry::names::configured::PartNames| {
-        let downstream = &names.downstreams[part.downstream];
+        let downstream = &names.downstream(part.downstream);
         PartTexts {
             span: match dialect {
                 Dialect::Datadog => format!("GET {} {}", downstream.name, part.template),

@@ -12,10 +12,10 @@ use super::exporter::Receiver;
 use super::queue::{MOST_WAITING, Queue};
 use super::spans::{Dialect, Spans};
 use super::*;
-use crate::config::{self, Config};
+use crate::config::{self, Config, PageId};
+use crate::outcome::PageOutcome;
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
-use crate::telemetry::names::PageOutcome;
 use crate::telemetry::record::{Origin, PageRecord};
 use crate::telemetry::sampling::Because;
 
@@ -131,7 +131,7 @@ fn record() -> Arc<PageRecord> {
     };
     Arc::new(PageRecord {
         origin: Arc::new(origin),
-        page: 0,
+        page: PageId(0),
         deadline: None,
         admission: None,
         parts: Vec::new(),
@@ -142,7 +142,6 @@ fn record() -> Arc<PageRecord> {
         status: Some(200),
         reason: None,
         scope: None,
-        shed: None,
     })
 }
 

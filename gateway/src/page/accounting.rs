@@ -1,12 +1,16 @@
 //! Every page ends in exactly one outcome, however it ends.
 //!
-//! A `Life` begins with the page and is told how the page ended; dropped before
-//! that, the page was cancelled, or a defect ended it. Either way the page's record
-//! is told to telemetry once.
+//! A `PageAccount` is opened with the page and closed with its result. Dropped
+//! before that, the page was cancelled, or a defect ended it. Either way the
+//! page's record reaches telemetry exactly once.
+//!
+//! Not here: calls, which `downstream` records, and what
+//! is made of a record.
 
 use std::sync::Arc;
 
 use crate::config::{PageId, ShedStatus};
+use crate::outcome::PageOutcome;
 use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
@@ -14,24 +18,23 @@ use crate::page::assemble::Page;
 use crate::page::deadline::{now, wall_clock};
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
-use crate::telemetry::names::PageOutcome;
 use crate::telemetry::record::{Origin, PageRecord, PartRecord, Stretch};
 
-/// Tells of a page exactly once: as it ended, or as cancelled when it is dropped before.
-pub(super) struct Life<'a> {
+/// One page: its record, and its ticket until the answer takes it over.
+pub(super) struct PageAccount<'a> {
     telemetry: &'a Telemetry,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
     /// What the page did so far.
     pub(super) record: PageRecord,
-    told: bool,
+    closed: bool,
 }
 
-impl<'a> Life<'a> {
-    pub(super) fn begin(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
+impl<'a> PageAccount<'a> {
+    pub(super) fn open(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
         let record = PageRecord {
             origin: Arc::clone(origin),
-            page: page.0,
+            page,
             deadline: None,
             admission: None,
             parts: Vec::new(),
@@ -42,13 +45,12 @@ impl<'a> Life<'a> {
             status: None,
             reason: None,
             scope: None,
-            shed: None,
         };
         Self {
             telemetry,
             ticket: None,
             record,
-            told: false,
+            closed: false,
         }
     }
 
@@ -75,13 +77,14 @@ impl<'a> Life<'a> {
         assemble()
     }
 
-    pub(super) fn end(mut self, result: Result<Page, Refusal>, shed: ShedStatus) -> Answer {
+    /// Closes the account with the page's result; `shed` is the configured status of load refusals.
+    pub(super) fn close(mut self, result: Result<Page, Refusal>, shed: ShedStatus) -> Answer {
         match &result {
             Ok(page) => self.served(page),
             Err(refusal) => self.refused(refusal, shed),
         }
         let ticket = self.ticket.take();
-        let record = self.tell();
+        let record = self.record();
         Answer {
             result,
             ticket,
@@ -103,11 +106,10 @@ impl<'a> Life<'a> {
         self.record.status = Some(row.status.as_u16());
         self.record.reason = Some(row.reason);
         self.record.scope = row.scope;
-        self.record.shed = refusal.shed_by();
     }
 
-    fn tell(&mut self) -> Arc<PageRecord> {
-        self.told = true;
+    fn record(&mut self) -> Arc<PageRecord> {
+        self.closed = true;
         self.record.ended = now();
         self.record.ended_at = wall_clock();
         let record = PageRecord {
@@ -121,16 +123,16 @@ impl<'a> Life<'a> {
     }
 }
 
-impl Drop for Life<'_> {
+impl Drop for PageAccount<'_> {
     fn drop(&mut self) {
-        if self.told {
+        if self.closed {
             return;
         }
         if std::thread::panicking() {
             // The edge catches it and answers so.
             self.refused(&Refusal::Internal, ShedStatus::TooManyRequests);
         }
-        self.tell();
+        self.record();
     }
 }
 

@@ -1,17 +1,19 @@
-//! Runs the parts of a page side by side, and ends them together.
+//! Fetches the parts of a page side by side, and ends them together.
 //!
-//! The calls are futures inside the page's own future, not tasks: when this
-//! returns, or is dropped, every call has been dropped and every permit is home
+//! The calls are futures inside the page's own future, not tasks: when [`fetch`]
+//! returns, or is dropped, every call has been dropped and every permit released
 //! before the next line of the caller runs. Nothing can outlive its page.
+//!
+//! Not here: what a call is, and how it ends.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::outcome::PartStatus;
 use crate::page::admission::{Permit, Permits};
 use crate::page::downstream::CallEnd;
 use crate::page::json::CheckedJson;
 use crate::page::plan::PlannedPart;
 use crate::page::refusal::Refusal;
-use crate::telemetry::names::PartStatus;
 use crate::telemetry::record::PartRecord;
 
 /// How one part ended.
@@ -84,9 +86,9 @@ impl From<CallEnd> for PartEnd {
 ///
 /// # Errors
 /// The page's [`Refusal`] as soon as a required part is lost.
-pub async fn fan_out<'a, C, F>(
+pub async fn fetch<'a, C, F>(
     parts: &'a [PlannedPart],
-    permits: Permits,
+    mut permits: Permits,
     records: &'a mut [PartRecord],
     call: C,
 ) -> Result<Vec<PartEnd>, Refusal>
@@ -97,27 +99,29 @@ where
     // Replaced as the parts end; no page is made while one has not.
     let mut ends = vec![PartEnd::Shed; parts.len()];
     let mut running = FuturesUnordered::new();
-    let planned = parts.iter().zip(permits).zip(records).enumerate();
-    for (index, ((part, permit), record)) in planned {
-        match permit {
+    for (index, (part, record)) in parts.iter().zip(records).enumerate() {
+        match permits.take(index) {
             Some(permit) => {
                 let call = call(part, permit, record);
                 running.push(async move { (index, call.await) });
             }
             None => {
                 record.status = PartStatus::Shed;
-                unless_required(part, &PartEnd::Shed)?;
+                check(part, &PartEnd::Shed)?;
             }
         }
     }
     while let Some((index, end)) = running.next().await {
         ends[index] = end.into();
-        unless_required(&parts[index], &ends[index])?;
+        check(&parts[index], &ends[index])?;
     }
     Ok(ends)
 }
 
-fn unless_required(part: &PlannedPart, end: &PartEnd) -> Result<(), Refusal> {
-    let lost = end.refusal(part).filter(|_| part.required);
-    lost.map_or(Ok(()), Err)
+/// A page ends with the first required part it loses.
+fn check(part: &PlannedPart, end: &PartEnd) -> Result<(), Refusal> {
+    match end.refusal(part) {
+        Some(refusal) if part.required => Err(refusal),
+        Some(_) | None => Ok(()),
+    }
 }

@@ -1,0 +1,63 @@
+//! Gateways that are broken on purpose, so that a suite can show that it would notice.
+//!
+//! Nothing of this is in the gateway: what is broken is broken from outside, by other rules of
+//! admission, by another config than the one it is judged by, or by what its clients leave behind.
+
+use std::mem;
+use std::sync::Arc;
+
+use gateway::config::{Config, DownstreamId};
+use gateway::page::Pages;
+use gateway::page::admission::core::Order;
+use gateway::page::admission::{Admission, Grant, Rules};
+
+use super::downstream::Modelled;
+
+/// What is wrong with the gateway that is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NegativeControl {
+    /// Of the pages that wait the oldest starts first.
+    OldestFirst,
+    /// Pages hold the permits they have while they wait for others.
+    PartByPart,
+    /// The budget of a page's calls begins when its wait for permits is over.
+    WaitOutsideDeadline,
+    /// A page whose client goes away leaves a permit of each downstream behind.
+    LeakOnCancel,
+}
+
+/// The config the gateway gets instead of the scenario's.
+pub(super) fn config(control: Option<NegativeControl>, config: &Config) -> Config {
+    let mut config = config.clone();
+    if control == Some(NegativeControl::WaitOutsideDeadline) {
+        for page in &mut config.pages {
+            let calls = page.deadline.map(|deadline| deadline - page.reserve);
+            for part in &mut page.parts {
+                // `None`, no limit, is the longest.
+                part.timeout = part.timeout.into_iter().chain(calls).min();
+            }
+            page.deadline = page.deadline.map(|deadline| deadline + page.max_wait);
+        }
+    }
+    config
+}
+
+/// Its admission.
+pub(super) fn admission(control: Option<NegativeControl>, config: &Config) -> Arc<Admission> {
+    let mut rules = Rules::default();
+    match control {
+        Some(NegativeControl::OldestFirst) => rules.order = Order::OldestFirst,
+        Some(NegativeControl::PartByPart) => rules.grant = Grant::PartByPart,
+        Some(NegativeControl::WaitOutsideDeadline | NegativeControl::LeakOnCancel) | None => {}
+    }
+    Admission::with_rules(config, rules)
+}
+
+/// A client has gone away; everything of its page has been dropped.
+pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Modelled>) {
+    if control == Some(NegativeControl::LeakOnCancel) {
+        for downstream in 0..pages.admission().view().bulkheads.len() {
+            mem::forget(pages.admission().try_one(DownstreamId(downstream)));
+        }
+    }
+}

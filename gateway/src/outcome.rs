@@ -1,0 +1,184 @@
+//! How pages, parts and calls end, and why pages are refused: each spelled once.
+//!
+//! Answers, logs, metrics, traces and rehearsals all read it here. The sets are
+//! closed, so they are enums: a new ending does not compile until everything that
+//! counts or answers endings knows it.
+//!
+//! Not here: the HTTP status of a refusal and its words for people
+//! ([`Refusal`](crate::page::refusal::Refusal)), the reason why a call failed
+//! ([`Cause`](crate::page::downstream::Cause)), names of metrics and spans.
+
+mod reason;
+mod shed;
+
+pub use self::reason::Reason;
+pub use self::shed::{Scope, ShedBy};
+
+/// How a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PageOutcome {
+    /// Answered with every part.
+    Complete,
+    /// Answered without some optional part.
+    Partial,
+    /// Refused because of load, or because the gateway drains.
+    Shed,
+    /// Refused because its client is over its quota.
+    Quota,
+    /// A required part ran out of time.
+    Late,
+    /// A required part failed.
+    Failed,
+    /// A required part does not exist.
+    NotFound,
+    /// The request was not one the page accepts.
+    BadRequest,
+    /// The client went away.
+    Cancelled,
+}
+
+impl PageOutcome {
+    /// All endings, in the order of declaration.
+    pub const ALL: [Self; 9] = [
+        Self::Complete,
+        Self::Partial,
+        Self::Shed,
+        Self::Quota,
+        Self::Late,
+        Self::Failed,
+        Self::NotFound,
+        Self::BadRequest,
+        Self::Cancelled,
+    ];
+
+    /// As logs and tags spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Shed => "shed",
+            Self::Quota => "quota",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::NotFound => "not_found",
+            Self::BadRequest => "bad_request",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How a part ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PartStatus {
+    /// There, and usable.
+    Ok,
+    /// The downstream says there is no such thing: an answer, not a loss.
+    NotFound,
+    /// Lost: not there in time.
+    Late,
+    /// Lost: no usable answer.
+    Failed,
+    /// Lost: no permit was free, so no call was made.
+    Shed,
+    /// Ended by the gateway: its page was lost, or its client left. No client reads it.
+    #[default]
+    Cancelled,
+}
+
+impl PartStatus {
+    /// All endings, in the order of declaration.
+    pub const ALL: [Self; 6] = [
+        Self::Ok,
+        Self::NotFound,
+        Self::Late,
+        Self::Failed,
+        Self::Shed,
+        Self::Cancelled,
+    ];
+
+    /// As clients and logs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Shed => "shed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// A usable body.
+    Ok,
+    /// 404.
+    NotFound,
+    /// No answer, or none that can be used.
+    Failed,
+    /// Ran out of time.
+    Late,
+    /// Ended by the gateway: its page was lost, or its client left.
+    Cancelled,
+}
+
+impl CallOutcome {
+    /// All endings, in the order of declaration.
+    pub const ALL: [Self; 5] = [
+        Self::Ok,
+        Self::NotFound,
+        Self::Failed,
+        Self::Late,
+        Self::Cancelled,
+    ];
+
+    /// As logs and tags spell it: like the part it was made for.
+    pub fn as_str(self) -> &'static str {
+        self.part().as_str()
+    }
+
+    /// What its part ended as.
+    pub fn part(self) -> PartStatus {
+        match self {
+            Self::Ok => PartStatus::Ok,
+            Self::NotFound => PartStatus::NotFound,
+            Self::Failed => PartStatus::Failed,
+            Self::Late => PartStatus::Late,
+            Self::Cancelled => PartStatus::Cancelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn what_indexes_a_table_is_its_place_in_all() {
+        fn in_order<T: Copy>(all: &[T], index: impl Fn(T) -> usize) {
+            let places: Vec<_> = all.iter().map(|&value| index(value)).collect();
+            assert_eq!(places, Vec::from_iter(0..all.len()));
+        }
+        in_order(&PageOutcome::ALL, |outcome| outcome as usize);
+        in_order(&PartStatus::ALL, |status| status as usize);
+        in_order(&CallOutcome::ALL, |outcome| outcome as usize);
+        in_order(&Reason::ALL, |reason| reason as usize);
+        in_order(&Vec::from_iter(ShedBy::all(3)), ShedBy::index);
+    }
+
+    #[test]
+    fn no_two_of_a_kind_are_spelled_alike() {
+        fn differ<T: Copy>(all: &[T], spelling: impl Fn(T) -> &'static str) {
+            let spellings: HashSet<_> = all.iter().map(|&value| spelling(value)).collect();
+            assert_eq!(spellings.len(), all.len(), "{spellings:?}");
+        }
+        differ(&PageOutcome::ALL, PageOutcome::as_str);
+        differ(&PartStatus::ALL, PartStatus::as_str);
+        differ(&CallOutcome::ALL, CallOutcome::as_str);
+        differ(&Reason::ALL, Reason::as_str);
+    }
+}
