@@ -36,8 +36,10 @@ const SLOW: Duration = Duration::from_millis(200);
 const KNOWN: Duration = SECOND;
 /// One that is well again has its share by then.
 const RETURNED: Duration = Duration::from_secs(5);
-/// The least that counts as a share, where half would be even.
-const SHARE: f64 = 0.3;
+/// Per cent of calls that count as a share at least, where 50 would be even.
+const SHARE: f64 = 30.0;
+/// Per cent of calls that the better one gets at least.
+const NEARLY_ALL: f64 = 99.0;
 
 /// The default of `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
@@ -71,14 +73,14 @@ impl Pair {
         ])
     }
 
-    /// The other's share of all calls that arrive during `length`, which begins after `wait`.
+    /// The other's share, in per cent, of all calls that arrive during `length`, which begins after `wait`.
     async fn others_share(&self, wait: Duration, length: Duration) -> Result<f64> {
         sleep(wait).await;
         let before = self.stats().await?;
         sleep(length).await;
         let after = self.stats().await?;
         let calls = |n: usize| (after[n].received - before[n].received) as f64;
-        Ok(calls(1) / (calls(0) + calls(1)))
+        Ok(100.0 * calls(1) / (calls(0) + calls(1)))
     }
 }
 
@@ -99,9 +101,9 @@ pub(crate) async fn slow(table: &mut Table) -> Result<()> {
         .latency(|a| a.scheduled >= KNOWN && a.is(200));
     table.exactly("pages not good", failures(&one_slow.report), 0u64);
     table.at_least(
-        "one 10x slower: share of calls to the other, after 1 s",
-        1.0 - share,
-        0.99,
+        "one 10x slower: % of calls to the other, after 1 s",
+        100.0 - share,
+        NEARLY_ALL,
     );
     table.at_most(
         "one 10x slower: p99 of pages, times both fast, after 1 s",
@@ -115,7 +117,7 @@ pub(crate) async fn slow(table: &mut Table) -> Result<()> {
         .run(pair.world.load(RATE, RETURNED + 3 * SECOND)?);
     let (well, share) = tokio::join!(load, pair.others_share(RETURNED, 2 * SECOND));
     let well = well?;
-    table.at_least("well again: its share of calls after 5 s", share?, SHARE);
+    table.at_least("well again: its % of calls after 5 s", share?, SHARE);
     table.exactly("well again: pages not good", failures(&well.report), 0u64);
     about_the_load(table, &well);
     Ok(())
@@ -179,7 +181,7 @@ pub(crate) async fn dies(table: &mut Table) -> Result<()> {
         report.count(|a| !a.is(502) && !a.is_good(DEADLINE)) as u64,
         0u64,
     );
-    table.at_least("its share of calls 5 s after its return", share, SHARE);
+    table.at_least("its % of calls 5 s after its return", share, SHARE);
     about_the_load(table, &measured);
     Ok(())
 }
