@@ -52,7 +52,7 @@ pub(crate) fn find() -> (Vec<Peer>, Vec<String>) {
 
 fn nginx() -> anyhow::Result<Peer> {
     const REMEDY: &str = "apt-get install nginx libnginx-mod-http-lua";
-    let program = program("nginx").context(REMEDY)?;
+    let program = program("nginx", REMEDY)?;
     let said = Command::new(&program).arg("-V").output()?;
     let said = String::from_utf8_lossy(&said.stderr);
     let modules = said
@@ -62,7 +62,7 @@ fn nginx() -> anyhow::Result<Peer> {
     for module in ["ndk_http_module.so", "ngx_http_lua_module.so"] {
         ensure!(
             Path::new(modules).join(module).exists(),
-            "{REMEDY}: {modules}/{module} does not exist"
+            "{modules}/{module} does not exist; {REMEDY}"
         );
     }
     Ok(Peer::Nginx {
@@ -73,10 +73,7 @@ fn nginx() -> anyhow::Result<Peer> {
 
 fn node() -> anyhow::Result<Peer> {
     const REMEDY: &str = "apt-get install nodejs npm";
-    let (program, npm) = (
-        program("node").context(REMEDY)?,
-        program("npm").context(REMEDY)?,
-    );
+    let (program, npm) = (program("node", REMEDY)?, program("npm", REMEDY)?);
     std::fs::create_dir_all(NODE_FILES)?;
     if !Path::new(NODE_FILES).join("node_modules/undici").exists() {
         let installed = Command::new(npm)
@@ -92,13 +89,13 @@ fn node() -> anyhow::Result<Peer> {
 }
 
 /// Looks in `PATH`, and where Debian puts servers.
-fn program(name: &str) -> anyhow::Result<PathBuf> {
+fn program(name: &str, remedy: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin")])
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
-        .with_context(|| format!("{name} is not on PATH"))
+        .with_context(|| format!("{name} is not on PATH; {remedy}"))
 }
 
 impl Peer {
