@@ -51,6 +51,8 @@ pub struct Scenario {
     pub drain_at: Option<Duration>,
     /// Who asks for what; in the order of the file.
     pub loads: Vec<Load>,
+    /// What the gateway itself costs in simulated time.
+    pub costs: Costs,
     /// How each downstream behaves at first; by [`DownstreamId`].
     pub behaviours: Vec<Behaviour>,
     /// What goes wrong; later ones go on top of earlier ones.
@@ -65,6 +67,36 @@ pub struct Scenario {
     pub effective: serde_json::Value,
     /// What the config's reader thinks was not meant.
     pub warnings: Report,
+}
+
+/// What the gateway itself costs, so that it can be short of CPU: in simulated time only. On sockets
+/// it costs what it costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Costs {
+    /// CPUs it has; 0.2 is a fifth of one.
+    pub cores: f64,
+    /// CPU time of a page that is let in, without its calls.
+    pub per_page: Duration,
+    /// Of a call.
+    pub per_call: Duration,
+    /// Of a page that is refused.
+    pub per_refusal: Duration,
+    /// Of a new connection, a client's or one to a downstream.
+    pub per_connection: Duration,
+}
+
+impl Costs {
+    /// Whether it costs nothing, so that it is never short of CPU.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        let all = [
+            self.per_page,
+            self.per_call,
+            self.per_refusal,
+            self.per_connection,
+        ];
+        all.iter().all(Duration::is_zero)
+    }
 }
 
 /// Which admission a scenario is run with.

@@ -6,13 +6,16 @@
 //! still under way [`GRACE`] after the last arrival is cut off.
 //!
 //! In reading order: `client` is one client's visit, `downstream` the transport to the modelled
-//! downstreams, `recorder` what is written down and the invariants that are checked meanwhile. Not
-//! modelled: connections, bytes on the wire, the gateway's own CPU time.
+//! downstreams, `own_load` what the gateway itself costs, on a modelled `cpu`, `recorder` what is
+//! written down and the invariants that are checked meanwhile. Not modelled: bytes on the wire, and
+//! of connections only what opening one costs.
 
 mod arm;
 mod client;
 mod control;
+mod cpu;
 mod downstream;
+mod own_load;
 mod recorder;
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gateway::page::Pages;
 use gateway::page::admission::Admission;
+use gateway::page::downstream::only::Only;
 use gateway::telemetry::Telemetry;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -29,6 +33,7 @@ pub use self::control::NegativeControl;
 
 use self::client::Clients;
 use self::downstream::Modelled;
+use self::own_load::OwnLoad;
 use self::recorder::Recorder;
 use crate::clock::now;
 use crate::record::Record;
@@ -93,6 +98,7 @@ struct World<'a> {
     clients: Arc<Clients>,
     recorder: Arc<Recorder>,
     visits: JoinSet<()>,
+    probes: JoinSet<()>,
 }
 
 impl<'a> World<'a> {
@@ -104,14 +110,26 @@ impl<'a> World<'a> {
     ) -> Result<Self> {
         let start = now();
         let recorder = Arc::new(Recorder::new(scenario, start, keep_events));
-        let pages = pages(scenario, &recorder, control)?;
-        let clients = Clients::new(scenario, pages, Arc::clone(&recorder), params, control);
+        let own_load = Arc::new(OwnLoad::new(scenario, start));
+        let pages = pages(scenario, &recorder, &own_load, control)?;
+        let clients = Clients::new(
+            scenario,
+            pages,
+            own_load,
+            Arc::clone(&recorder),
+            params,
+            control,
+        );
+        let clients = Arc::new(clients);
+        let mut probes = JoinSet::new();
+        probes.spawn(own_load::probe(Arc::clone(&clients), control));
         Ok(Self {
             scenario,
             start,
-            clients: Arc::new(clients),
+            clients,
             recorder,
             visits: JoinSet::new(),
+            probes,
         })
     }
 
@@ -137,12 +155,12 @@ impl<'a> World<'a> {
                 }
                 self.visits.spawn(Arc::clone(&self.clients).visit(load, n));
             }
-            Happening::Change(index) => self.clients.pages.transport().change(index),
+            Happening::Change(index) => self.clients.pages.transport().answers().change(index),
             Happening::Drain => self.clients.pages.drain(),
             Happening::CutOff => self.visits.abort_all(),
             Happening::Slice(number) => {
                 let pages = &self.clients.pages;
-                let calls = pages.transport().bulkheads();
+                let calls = pages.transport().answers().bulkheads();
                 self.recorder.slice(
                     &pages.admission().view(),
                     calls.map(|calls| calls.view()).as_ref(),
@@ -164,6 +182,10 @@ impl<'a> World<'a> {
         if timeout_at(last, all).await.is_err() {
             self.visits.shutdown().await;
         }
+        if let Some(Err(error)) = self.probes.try_join_next() {
+            end_of(Err(error));
+        }
+        self.probes.shutdown().await;
         self.recorder
             .finish(self.scenario.seed, &self.clients.pages)
     }
@@ -192,11 +214,18 @@ fn end_of(visit: Result<(), tokio::task::JoinError>) {
 fn pages(
     scenario: &Scenario,
     recorder: &Arc<Recorder>,
+    own_load: &Arc<OwnLoad>,
     control: Option<NegativeControl>,
-) -> Result<Pages<Modelled>> {
+) -> Result<Pages<Only<Modelled>>> {
     let part_by_part = scenario.admission == Arm::PartByPart;
     let bulkheads = part_by_part.then(|| Admission::new(&arm::of_each_call(&scenario.config)));
-    let transport = Modelled::new(scenario, Arc::clone(recorder), bulkheads)?;
+    let modelled = Modelled::new(
+        scenario,
+        Arc::clone(recorder),
+        Arc::clone(own_load),
+        bulkheads,
+    )?;
+    let transport = Only::new(modelled, scenario.config.downstreams.len());
     let config = match scenario.admission {
         Arm::WholePage => control::config(control, &scenario.config),
         Arm::PartByPart => arm::of_no_page(&scenario.config),

@@ -174,3 +174,20 @@ fn a_wrong_bound_on_sockets_is_refused_where_it_stands() {
     let report = refused_with("[[expect]]\np50 = \"<= 90ms\"\nlive.p50 = \"<= 10%\"\n");
     assert!(report.contains("--> my.toml:8:"), "{report}");
 }
+
+#[test]
+fn what_a_gateway_cannot_cost_is_refused_where_it_stands() {
+    for (costs, why) in [
+        ("cores = 0", "`gateway.cores`"),
+        ("cores = \"two\"", "`gateway.cores`"),
+        ("per_page = \"100\"", "`gateway.per_page`"),
+        (
+            "per_page = \"10us\"\nper_refusal = \"20us\"",
+            "is more than `per_page`",
+        ),
+        ("per_cal = \"1us\"", "did you mean `per_call`?"),
+    ] {
+        let report = refused_with(&format!("[gateway]\n{costs}\n"));
+        assert!(report.contains(why), "{why} is not in\n{report}");
+    }
+}

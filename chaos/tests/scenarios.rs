@@ -56,6 +56,8 @@ as_expected! {
     deploy = "deploy",
     newcomer_all_one = "newcomer-all-one",
     newcomer_all_huge = "newcomer-all-huge",
+    own_cpu_short = "own-cpu-short",
+    own_cpu_returns = "own-cpu-returns",
 }
 
 #[test]

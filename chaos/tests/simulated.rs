@@ -199,3 +199,19 @@ fn permits_that_leak_when_their_page_is_gone_are_noticed() {
 fn a_waiting_page_that_holds_permits_is_noticed() {
     assert!(is_noticed(NegativeControl::PartByPart, "burst"));
 }
+
+#[test]
+fn a_gateway_that_keeps_no_page_out_when_it_is_short_of_cpu_is_noticed() {
+    assert!(is_noticed(
+        NegativeControl::AllTicketsAlways,
+        "own-cpu-short"
+    ));
+    assert!(is_noticed(NegativeControl::LagIsOverhead, "own-cpu-short"));
+}
+
+#[test]
+fn a_gateway_that_keeps_pages_out_with_cpu_to_spare_is_noticed() {
+    let by = "own-cpu-returns";
+    assert!(is_noticed(NegativeControl::FewestTicketsAlways, by));
+    assert!(is_noticed(NegativeControl::LagIsPageLatency, by));
+}

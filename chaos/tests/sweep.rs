@@ -94,6 +94,26 @@ fn is_found(control: NegativeControl, as_what: &str) {
 }
 
 #[test]
+fn tickets_that_are_never_kept_back_are_found() {
+    is_found(NegativeControl::AllTicketsAlways, "no ticket is kept back");
+}
+
+#[test]
+fn tickets_that_are_always_kept_back_are_found() {
+    is_found(NegativeControl::FewestTicketsAlways, "are kept back");
+}
+
+#[test]
+fn tickets_that_go_by_the_latency_of_pages_are_found() {
+    is_found(NegativeControl::LagIsPageLatency, "after the last lag");
+}
+
+#[test]
+fn tickets_that_go_by_the_overhead_of_pages_are_found() {
+    is_found(NegativeControl::LagIsOverhead, "no ticket is kept back");
+}
+
+#[test]
 fn a_queue_that_serves_the_oldest_first_is_found() {
     is_found(NegativeControl::OldestFirst, "went on waiting");
 }

@@ -4,6 +4,7 @@
 locals {
   distributions = {
     "gateway.page.duration"  = ["page", "outcome"]
+    "gateway.lag"            = []
     "gateway.admission.wait" = ["page"]
     "gateway.call.duration"  = ["downstream", "outcome"]
     "gateway.overhead"       = ["page"]

@@ -5,7 +5,6 @@
 //! `/metrics` for Prometheus · `/config` what is in force · `/limits` how full everything is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -14,61 +13,30 @@ use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
 use crate::config::{DownstreamId, PageId};
+use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
+use crate::page::downstream::attempt::EndpointView;
+use crate::page::downstream::eject::Health;
 use crate::page::quota::MAX_CLIENTS;
+use crate::telemetry::record::milliseconds;
 
 /// The text format's content type.
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where in its life the gateway is.
-#[derive(Clone, Debug, Default)]
-pub struct Phase(Arc<AtomicU8>);
-
-/// The phases, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum PhaseName {
-    /// Connections are being warmed; no page is taken yet.
-    Starting,
-    /// Pages are taken.
-    Ready,
-    /// No new page is taken; those in flight finish.
-    Draining,
-}
-
-impl Phase {
-    /// Enters a phase.
-    pub fn enter(&self, phase: PhaseName) {
-        self.0.store(phase as u8, Ordering::Release);
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire) == PhaseName::Ready as u8
-    }
-
-    fn line(&self) -> &'static str {
-        match self.0.load(Ordering::Acquire) {
-            0 => "starting\n",
-            1 => "ready\n",
-            _ => "draining\n",
-        }
-    }
-}
-
 /// Answers operators.
 #[derive(Debug)]
 pub struct Admin<T> {
-    phase: Phase,
+    phase: CurrentPhase,
     pages: Arc<Pages<T>>,
     effective: Value,
 }
 
 impl<T> Admin<T> {
     /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(phase: Phase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
         Self {
             phase,
             pages,
@@ -89,8 +57,7 @@ impl<T: Transport> Admin<T> {
         }
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive\n"),
-            "/readyz" if self.phase.is_ready() => text(StatusCode::OK, "ready\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, self.phase.line()),
+            "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
             "/config" => view(&self.effective),
             "/limits" => view(&self.limits()),
@@ -101,10 +68,33 @@ impl<T: Transport> Admin<T> {
         }
     }
 
+    fn ready(&self) -> Response<Full<Bytes>> {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        match self.phase.get() {
+            Phase::Starting => text(unavailable, "starting\n"),
+            Phase::Ready => text(StatusCode::OK, "ready\n"),
+            Phase::Draining => text(unavailable, "draining\n"),
+        }
+    }
+
     fn metrics(&self) -> Response<Full<Bytes>> {
         self.pages.publish();
         let text = self.pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
+    }
+
+    /// The cap on pages, and why it is what it is now.
+    fn gateway(&self, max_in_flight: u32, in_flight: u32) -> Value {
+        let own = self.pages.own_load().view();
+        json!({
+            "max_in_flight": max_in_flight,
+            "tickets": own.tickets,
+            "tickets_because": own.reason.as_str(),
+            "in_flight": in_flight,
+            "lag_p50_ms": milliseconds(own.lag_p50),
+            "lag_p90_ms": milliseconds(own.lag_p90),
+            "max_lag_ms": own.max_lag.map(milliseconds),
+        })
     }
 
     fn limits(&self) -> Value {
@@ -127,6 +117,7 @@ impl<T: Transport> Admin<T> {
                     "in_use": bulkhead.in_use,
                     "queued": bulkhead.queued,
                     "calls": Map::from_iter(calls),
+                    "endpoints": self.endpoints(DownstreamId(index)),
                 });
                 (names.name.clone(), value)
             })
@@ -152,11 +143,25 @@ impl<T: Transport> Admin<T> {
             })
             .collect();
         json!({
-            "gateway": { "max_in_flight": now.max_in_flight, "in_flight": now.in_flight },
+            "gateway": self.gateway(now.max_in_flight, now.in_flight),
             "clients": { "known": self.pages.quota().clients(), "max_known": MAX_CLIENTS },
             "downstreams": downstreams,
             "pages": pages,
         })
+    }
+
+    fn endpoints(&self, downstream: DownstreamId) -> Map<String, Value> {
+        let endpoints = self.pages.downstreams().endpoints(downstream);
+        let one = |endpoint: EndpointView| {
+            let state = match endpoint.health {
+                Health::InUse { .. } => "in use",
+                Health::Ejected { .. } => "ejected",
+                Health::Probing { .. } => "probing",
+            };
+            let value = json!({ "state": state, "in_flight": endpoint.in_flight });
+            (endpoint.address.to_string(), value)
+        };
+        endpoints.into_iter().map(one).collect()
     }
 }
 

@@ -31,6 +31,7 @@ mod warnings;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -101,6 +102,8 @@ pub struct Admin {
 pub struct Admission {
     /// Pages in flight at once, gateway-wide: the number of tickets.
     pub max_in_flight: NonZeroU32,
+    /// Lag above which tickets shrink; `None`: they never do.
+    pub max_lag: Option<Duration>,
 }
 
 /// `[shed]`.
@@ -205,16 +208,57 @@ pub enum LogFormat {
 pub struct Downstream {
     /// The name, unique.
     pub name: Name,
-    /// http or https, with a host, without credentials, query or fragment; its path (without a trailing slash) goes before each part's.
-    pub url: Url,
+    /// At least one, all http or all https, with a host, without credentials, query or fragment; its path (without a trailing slash) goes before each part's.
+    pub urls: Vec<Url>,
+    /// How often names are resolved again. Never zero.
+    pub resolve: Duration,
     /// Concurrent calls at most; `None` (written `0`) is no bulkhead.
     pub permits: Option<NonZeroU32>,
     /// How long opening a connection may take. Never zero.
     pub connect_timeout: Duration,
+    /// Connections opened to each endpoint before the first page.
+    pub warm: u32,
+    /// How long a connection is kept without a call.
+    pub idle_timeout: Duration,
+    /// After which a connection carries no further call. Never zero.
+    pub max_age: Duration,
     /// Largest body accepted, in bytes; one byte more is `failed`.
     pub max_body: NonZeroUsize,
-    /// HTTP/2 with prior knowledge instead of HTTP/1.1.
-    pub http2: bool,
+    /// Which HTTP is spoken; never [`Http2::Auto`] without TLS.
+    pub http2: Http2,
+    /// For https.
+    pub tls: Tls,
+}
+
+/// Which HTTP a downstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http2 {
+    /// HTTP/1.1.
+    Never,
+    /// HTTP/2, without asking.
+    Always,
+    /// What TLS negotiates (ALPN, RFC 7301).
+    Auto,
+}
+
+/// `[downstream.NAME.tls]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Whom to trust; `None` is whom the machine trusts.
+    pub ca: Option<PathBuf>,
+    /// Who the gateway is, to a service that asks.
+    pub identity: Option<ClientIdentity>,
+    /// The name that the certificate must be for; `None` is the host of the address.
+    pub server_name: Option<String>,
+}
+
+/// A certificate chain and its key, as files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// PEM.
+    pub cert: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
 }
 
 /// `[page.NAME]`.

@@ -14,6 +14,7 @@ pub mod deadline;
 pub mod downstream;
 pub mod fetch;
 pub mod json;
+pub mod own_load;
 pub mod plan;
 pub mod quota;
 pub mod refusal;
@@ -27,14 +28,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use self::accounting::PageAccount;
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::deadline::{Deadline, now};
-use self::downstream::{CallRequest, PlannedCall, Transport};
+use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
+use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{ClientKey, Quota};
 use self::refusal::Refusal;
@@ -47,13 +50,17 @@ use crate::telemetry::record::{Origin, PageRecord};
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
+/// Header fields of a call's own: two of its trace, and the time left.
+const OWN_FIELDS: usize = 3;
+
 /// All pages of one gateway, and what they share.
 #[derive(Debug)]
 pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
     quota: Quota,
-    transport: T,
+    downstreams: Downstreams<T>,
+    own_load: OwnLoad,
     telemetry: Arc<Telemetry>,
     shed: ShedStatus,
     draining: AtomicBool,
@@ -88,7 +95,7 @@ pub struct Answer {
 }
 
 impl<T: Transport> Pages<T> {
-    /// Everything at rest; `telemetry` is told what happens.
+    /// Everything at rest; `telemetry` records what happens.
     pub fn new(config: &Config, transport: T, telemetry: Arc<Telemetry>) -> Self {
         Self::with_admission(config, transport, telemetry, Admission::new(config))
     }
@@ -104,7 +111,8 @@ impl<T: Transport> Pages<T> {
             plans: Plan::compile(config),
             admission,
             quota: Quota::new(&config.clients),
-            transport,
+            downstreams: Downstreams::new(config, transport),
+            own_load: OwnLoad::new(&config.admission),
             telemetry,
             shed: config.shed.status,
             draining: AtomicBool::new(false),
@@ -115,9 +123,14 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = PageAccount::open(&self.telemetry, request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
-        account.close(result, self.shed)
+        let answer = account.close(result, self.shed);
+        if answer.result.is_ok() {
+            self.own_load.in_time(answer.record.total());
+        }
+        answer
     }
 
+    /// The order itself. Each line is a module, and each `?` a refusal.
     async fn run(
         &self,
         request: &PageRequest,
@@ -131,17 +144,37 @@ impl<T: Transport> Pages<T> {
         self.quota
             .take(request.client)
             .map_err(Refusal::ClientQuota)?;
-        account.ticket = Some(self.admission.ticket().ok_or(Refusal::GatewayFull)?);
+        account.ticket = Some(self.ticket()?);
         let permits = account
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
         let call = |part, permit, record| {
             let planned = planned(request, &params, deadline, part);
-            downstream::call(&self.transport, &self.telemetry, permit, planned, record)
+            downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
         let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
+    }
+
+    fn ticket(&self) -> Result<Ticket, Refusal> {
+        let ticket = self.admission.ticket();
+        if ticket.is_none() {
+            self.own_load.refused();
+        }
+        ticket.ok_or(Refusal::GatewayFull)
+    }
+
+    /// The gateway's own load.
+    pub fn own_load(&self) -> &OwnLoad {
+        &self.own_load
+    }
+
+    /// Takes in a probe of lag that ran at `ran`, `lag` after it could.
+    pub fn probed(&self, ran: Instant, lag: Duration) {
+        let in_use = self.admission.tickets_under_way();
+        let tickets = self.own_load.probed(ran, lag, in_use, &self.telemetry);
+        self.admission.resize_tickets(tickets);
     }
 
     fn refuse_when_draining(&self) -> Result<(), Refusal> {
@@ -174,53 +207,56 @@ impl<T: Transport> Pages<T> {
         &self.quota
     }
 
-    /// What is told of pages and calls.
+    /// What records pages and calls.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 
-    /// Tells those who collect metrics how everything stands.
+    /// Hands the gauges of admission to those who collect metrics.
     pub fn publish(&self) {
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
         self.telemetry.publish(&Gauges {
             in_flight: view.in_flight,
+            tickets: self.own_load.view().tickets,
             queued: view.queues.iter().map(|queue| queue.depth).collect(),
             in_use: permits.collect(),
         });
     }
 
+    /// The downstreams, and how their endpoints do.
+    pub fn downstreams(&self) -> &Downstreams<T> {
+        &self.downstreams
+    }
+
     /// What carries the calls.
     pub fn transport(&self) -> &T {
-        &self.transport
+        self.downstreams.transport()
     }
 }
 
-fn planned(
-    page: &PageRequest,
+fn planned<'a>(
+    page: &'a PageRequest,
     params: &Params,
     deadline: Deadline,
     part: &PlannedPart,
-) -> PlannedCall {
+) -> PlannedCall<'a> {
     let begins = now();
-    let own = part
+    let part_limit = part
         .timeout
         .map_or(Deadline::NEVER, |limit| Deadline::after(begins, limit));
-    let deadline = deadline.min(own);
+    let deadline = deadline.min(part_limit);
     let span_id = context::new_id();
-    let mut headers = page.headers.clone();
-    page.origin.trace.write_call(span_id, &mut headers);
+    let mut own = Vec::with_capacity(OWN_FIELDS);
+    page.origin.trace.write_call(span_id, &mut own);
     if let Some(left) = deadline.left(begins) {
-        headers.insert(
-            BUDGET_LEFT,
-            HeaderValue::from(left.as_millis().max(1) as u64),
-        );
+        let left = HeaderValue::from(left.as_millis().max(1) as u64);
+        own.push((BUDGET_LEFT, left));
     }
     PlannedCall {
-        request: CallRequest {
-            path: part.path(params),
-            headers,
-        },
+        path: part.path(params),
+        shared: &page.headers,
+        own,
         span_id,
         begins,
         deadline,

@@ -6,6 +6,7 @@
 pub mod context;
 pub mod counts;
 pub mod events;
+pub mod lag;
 pub mod log;
 pub mod meters;
 pub mod names;
@@ -21,6 +22,7 @@ use http::HeaderMap;
 
 use self::context::TraceContext;
 use self::counts::Counts;
+use self::lag::Lag;
 use self::meters::relay::Relay;
 use self::meters::{Gauges, Meters, MetersError};
 use self::names::configured::Configured;
@@ -37,6 +39,7 @@ use crate::outcome::{CallOutcome, PartStatus};
 pub struct Telemetry {
     names: Arc<Configured>,
     meters: Meters,
+    lag: Lag,
     sampling: Sampling,
     traces: Option<Queue>,
     /// Log lines of this process that have been counted as lost.
@@ -90,6 +93,7 @@ impl Telemetry {
         Self {
             names,
             meters,
+            lag: Lag::default(),
             sampling: Sampling::new(&config.telemetry),
             traces: None,
             lines_lost: AtomicU64::new(0),
@@ -153,6 +157,16 @@ impl Telemetry {
     /// A call ended.
     pub fn call_ended(&self, downstream: DownstreamId, outcome: CallOutcome, took: Duration) {
         self.meters.call(downstream, outcome, took);
+    }
+
+    /// What could run at some instant ran so much later.
+    pub fn lag_of(&self, lag: Duration) {
+        self.meters.lag(lag);
+    }
+
+    /// What is known of lag.
+    pub fn lag(&self) -> &Lag {
+        &self.lag
     }
 
     /// Passes counts and `gauges` on to those who collect metrics.

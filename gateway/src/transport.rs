@@ -1,93 +1,105 @@
-//! The real [`Transport`]: reqwest over HTTP/1.1 or HTTP/2 with prior knowledge.
+//! The real [`Transport`]: attempts over sockets.
 //!
-//! One client, and so one pool of connections, per downstream. Dropping a call
-//! closes its HTTP/1.1 connection or resets its HTTP/2 stream; a connection that
-//! was still being opened is kept for the next call (see [`opening`]).
+//! A downstream has sites (the addresses that are configured), a site has endpoints (the addresses
+//! that its name stands for), and an endpoint has a pool of connections. In reading order: `resolve`
+//! turns names into addresses, `endpoint` opens connections to one of them (`tls`, `stream`) and keeps
+//! them in its `pool`, `http1` and `http2` make one exchange on one of them, `coding` undoes what a
+//! body was encoded with.
 //!
-//! Not here: time limits of a call. They are the caller's, who drops the future.
+//! What always holds: dropping a call closes its HTTP/1.1 connection or resets its HTTP/2 stream;
+//! a connection that was still being opened is kept for the next call; an endpoint whose address
+//! left the name gets no further call.
+//!
+//! Not here: time limits of a call (the caller drops the future), which endpoint a call goes to,
+//! and whether it is sent again.
 
-pub mod opening;
+mod coding;
+mod endpoint;
+mod http1;
+mod http2;
+mod pool;
+mod resolve;
+mod site;
+mod stream;
+mod tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
-use http::HeaderValue;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
-use reqwest::{Client, Method, Request, Response, Url};
+use parking_lot::{Mutex, RwLock};
 
-use self::opening::{KeepOpening, OpenError, Shelf, Warm, chain};
-use crate::config::{Config, Downstream, DownstreamId};
+pub use self::endpoint::Connection;
+use self::endpoint::OpenError;
+use self::http1::ExchangeError;
+use self::http1::answer::Malformed;
+use self::resolve::{Addresses, Resolving};
+use self::site::Site;
+pub use self::tls::TlsError;
+use crate::config::{Config, Downstream, DownstreamId, Http2};
 use crate::page::deadline::{Deadline, now};
-use crate::page::downstream::{CallRequest, Cause, Reply, Transport};
-use crate::telemetry::counts::Counts;
+use crate::page::downstream::{
+    AttemptError, CallRequest, Cause, Endpoint, EndpointId, Endpoints, Reply, Transport, Which,
+};
 use crate::telemetry::events;
-
-/// Below the five seconds after which common servers (Node, and this gateway) close an
-/// idle connection, so that a call does not meet one that is just being closed.
-const IDLE_CONNECTION: Duration = Duration::from_secs(4);
-
-/// An HTTP/2 connection that answers no ping while calls wait on it is dead.
-const PING_EVERY: Duration = Duration::from_secs(2);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Connections opened to each downstream before the first page, HTTP/1.1; enough for
-/// the example of 200 pages per second at 80 ms. HTTP/2 needs one.
-const WARM_CONNECTIONS: u32 = 16;
 
 /// Pages wait no longer than this for warm connections: a downstream that is not there
 /// costs only the pages that need it.
 pub const WARM_LIMIT: Duration = Duration::from_secs(1);
 
-/// A call that waited for another call's HTTP/2 connection asks again when that call is
-/// cancelled. More often than this in one call is a defect.
-const MAX_ASKS: u32 = 100;
+/// How often connections that are idle for too long, or whose peer has closed, are dropped.
+const SWEEP: Duration = Duration::from_secs(1);
 
-/// Calls over real sockets.
+/// Attempts over real sockets.
+#[derive(Debug)]
 pub struct HttpTransport {
     targets: Vec<Target>,
-    counts: Arc<Counts>,
+    next: AtomicU32,
 }
 
+/// One downstream.
+#[derive(Debug)]
 struct Target {
     name: String,
-    client: Client,
-    base: Url,
-    max_body: usize,
-    http2: bool,
-    connections: u32,
-    shelf: Box<dyn Warm>,
+    warm: u32,
+    connect_timeout: Duration,
+    sites: Vec<(Arc<Site>, Resolving)>,
+    endpoints: RwLock<Arc<Endpoints<Handle>>>,
+    /// One at a time brings the endpoints up to date.
+    updating: Mutex<()>,
 }
+
+/// An endpoint, as pages know it.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<endpoint::Endpoint>);
 
 /// Why there is no transport.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The client for a downstream could not be made.
+    /// The TLS of a downstream cannot be set up.
     #[error("downstream {0:?}: {1}")]
-    Client(String, #[source] reqwest::Error),
-    /// A downstream wants TLS and the machine trusts nobody.
-    #[error(
-        "downstream {0:?} has an https url, but this machine has no CA certificates; install them (ca-certificates), or name a file of them in SSL_CERT_FILE"
-    )]
-    NoRoots(String),
+    Tls(String, #[source] TlsError),
+    /// There is no thread to resolve a name.
+    #[error("downstream {0:?}: cannot start resolving its name: {1}")]
+    Resolver(String, #[source] std::io::Error),
 }
 
 impl HttpTransport {
-    /// A client for every downstream; `counts` hears of calls that are asked for again.
-    /// Opens no connection yet: see [`HttpTransport::warm`].
+    /// Begins to resolve the names of all downstreams, and opens no connection yet: see
+    /// [`HttpTransport::warm`] and [`HttpTransport::run`].
     ///
     /// # Errors
     /// [`TransportError`] when TLS is wanted and cannot be had.
-    pub fn new(config: &Config, counts: Arc<Counts>) -> Result<Self, TransportError> {
-        // An error means that a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let targets = config
-            .downstreams
-            .iter()
-            .map(Target::new)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { targets, counts })
+    pub fn new(config: &Config) -> Result<Self, TransportError> {
+        let targets = config.downstreams.iter().map(Target::new);
+        let transport = Self {
+            targets: targets.collect::<Result<_, _>>()?,
+            next: AtomicU32::new(0),
+        };
+        transport.update();
+        Ok(transport)
     }
 
     /// Opens connections to all downstreams, so that the first pages do not pay for
@@ -95,228 +107,220 @@ impl HttpTransport {
     /// logged, and is not an error. No request is sent.
     pub async fn warm(&self) {
         let limit = Deadline::after(now(), WARM_LIMIT);
-        join_all(self.targets.iter().map(|target| target.warm(limit))).await;
+        let warm = |target| self.warm_target(target, limit);
+        join_all(self.targets.iter().map(warm)).await;
     }
-}
 
-impl Transport for HttpTransport {
-    async fn call(&self, downstream: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
-        let target = &self.targets[downstream.0];
-        let response = target
-            .send(request, || self.counts.retry(downstream))
-            .await?;
-        let status = response.status();
-        if !status.is_success() {
-            return Ok(Reply {
-                status: status.as_u16(),
-                body: Bytes::new(),
-            });
+    /// Follows names to their new addresses and closes connections that are of no use any more.
+    /// Never ends.
+    pub async fn run(&self) {
+        let follow = self.targets.iter().enumerate().map(|(index, target)| {
+            let sites = target.sites.iter();
+            join_all(sites.map(move |(_, resolving)| self.follow(index, resolving)))
+        });
+        let sweep = async {
+            let mut interval = tokio::time::interval(SWEEP);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                self.sweep();
+            }
+        };
+        tokio::join!(join_all(follow), sweep);
+    }
+
+    async fn follow(&self, target: usize, resolving: &Resolving) {
+        let mut addresses = resolving.addresses.clone();
+        while addresses.changed().await.is_ok() {
+            self.targets[target].update(&self.next);
         }
-        let body = read_body(response, target.max_body).await?;
-        Ok(Reply {
-            status: status.as_u16(),
-            body,
-        })
+    }
+
+    fn update(&self) {
+        self.targets
+            .iter()
+            .for_each(|target| target.update(&self.next));
+    }
+
+    fn sweep(&self) {
+        for target in &self.targets {
+            let endpoints = Arc::clone(&target.endpoints.read());
+            endpoints
+                .all
+                .iter()
+                .for_each(|Handle(endpoint)| endpoint.sweep());
+        }
+    }
+
+    async fn warm_target(&self, target: &Target, limit: Deadline) {
+        let resolved = limit.limit(target.resolved(&self.next, limit)).await;
+        let Ok(Ok(endpoints)) = resolved else {
+            return events::not_warmed(&target.name, &"its name is not resolved yet");
+        };
+        let warmed = endpoints.all.iter().map(|Handle(e)| e.warm(target.warm));
+        match limit.limit(join_all(warmed)).await {
+            Ok(warmed) => {
+                for error in warmed.into_iter().filter_map(Result::err) {
+                    events::not_warmed(&target.name, &error);
+                }
+            }
+            Err(_elapsed) => events::not_warmed(&target.name, &OpenError::TimedOut(WARM_LIMIT)),
+        }
     }
 }
 
 impl Target {
     fn new(downstream: &Downstream) -> Result<Self, TransportError> {
         let name = downstream.name.to_string();
-        let shelf = Shelf::new(downstream.connect_timeout, !downstream.http2);
-        let connections = match (downstream.http2, downstream.permits) {
-            (true, _) => 1,
-            (false, permits) => permits.map_or(WARM_CONNECTIONS, |p| p.get().min(WARM_CONNECTIONS)),
-        };
-        let client = client(downstream, &name)?
-            .connector_layer(KeepOpening(Arc::clone(&shelf)))
-            .build()
-            .map_err(|error| TransportError::Client(name.clone(), error))?;
-        let (base, max_body) = (downstream.url.clone(), downstream.max_body.get());
+        let no_tls = |error| TransportError::Tls(name.clone(), error);
+        let tls = tls::config(downstream).map_err(no_tls)?;
+        let sites = downstream.urls.iter().map(|url| {
+            let site = Site::new(url, downstream, tls.as_ref()).map_err(no_tls)?;
+            let resolving = resolve::resolve(&name, &site.name, downstream.resolve)
+                .map_err(|error| TransportError::Resolver(name.clone(), error))?;
+            Ok((Arc::new(site), resolving))
+        });
         Ok(Self {
+            sites: sites.collect::<Result<_, _>>()?,
+            // One connection of HTTP/2 carries many calls.
+            warm: match downstream.http2 {
+                Http2::Never => downstream.warm,
+                Http2::Always | Http2::Auto => downstream.warm.min(1),
+            },
+            connect_timeout: downstream.connect_timeout,
+            endpoints: RwLock::new(Arc::new(Endpoints {
+                version: 0,
+                all: Vec::new(),
+            })),
+            updating: Mutex::new(()),
             name,
-            client,
-            base,
-            max_body,
-            http2: downstream.http2,
-            connections,
-            shelf: Box::new(shelf),
         })
     }
 
-    /// One poll makes every call ask for a connection. The shelf is held, so none gets
-    /// it, and dropped, they leave on the shelf what is being opened.
-    async fn warm(&self, limit: Deadline) {
-        self.shelf.hold(true);
-        let ask = |_| {
-            self.client
-                .execute(Request::new(Method::GET, self.base.clone()))
+    /// Makes the endpoints those of the addresses that the names have now. An address that is
+    /// still there keeps its endpoint, with its connections and its number.
+    fn update(&self, next: &AtomicU32) {
+        let _one_at_a_time = self.updating.lock();
+        let before = Arc::clone(&self.endpoints.read());
+        let known = |site: &Arc<Site>, address: SocketAddr| {
+            let same = |Handle(e): &&Handle| Arc::ptr_eq(e.site(), site) && e.address() == address;
+            before.all.iter().find(same).cloned()
         };
-        let mut calls = Box::pin(join_all((0..self.connections).map(ask)));
-        let _ = futures_util::poll!(&mut calls);
-        drop(calls);
-        self.shelf.hold(false);
-        match limit.limit(self.shelf.settled()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => events::not_warmed(&self.name, &error),
-            Err(_elapsed) => events::not_warmed(&self.name, &OpenError::TimedOut(WARM_LIMIT)),
-        }
-    }
-
-    /// `asks_again` is told of each time after the first.
-    async fn send(&self, request: CallRequest, asks_again: impl Fn()) -> Result<Response, Cause> {
-        let asked = self.request(request);
-        if !self.http2 {
-            return self
-                .client
-                .execute(asked)
-                .await
-                .map_err(|error| cause(&error));
-        }
-        for asked_before in 0..MAX_ASKS {
-            if asked_before > 0 {
-                asks_again();
-            }
-            let Some(again) = asked.try_clone() else {
-                break;
-            };
-            let began = now();
-            match self.client.execute(again).await {
-                Err(error) if was_never_sent(&error) => {
-                    if let Some(failure) = self.shelf.failure_since(began) {
-                        return Err(Cause::Connect(failure));
-                    }
-                }
-                answer => return answer.map_err(|error| cause(&error)),
-            }
-        }
-        Err(Cause::Connect(format!(
-            "gave up after asking the pool {MAX_ASKS} times"
-        )))
-    }
-
-    fn request(&self, request: CallRequest) -> Request {
-        let mut asked = Request::new(Method::GET, self.url(&request.path));
-        *asked.headers_mut() = request.headers;
-        let headers = asked.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // reqwest would decode without a limit, so nothing encoded is asked for.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        asked
-    }
-
-    fn url(&self, path_and_query: &str) -> Url {
-        let (path, query) = match path_and_query.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (path_and_query, None),
+        let endpoint = |site: &Arc<Site>, address| {
+            known(site, address).unwrap_or_else(|| {
+                let id = EndpointId(next.fetch_add(1, Ordering::Relaxed));
+                Handle(Arc::new(endpoint::Endpoint::new(
+                    id,
+                    address,
+                    Arc::clone(site),
+                )))
+            })
         };
-        let mut url = self.base.clone();
-        match self.base.path() {
-            "/" => url.set_path(path),
-            prefix => url.set_path(&format!("{}{path}", prefix.trim_end_matches('/'))),
+        let mut all = Vec::new();
+        for (site, resolving) in &self.sites {
+            let addresses = resolving.addresses.borrow();
+            all.extend(addresses.iter().map(|address| endpoint(site, *address)));
         }
-        url.set_query(query);
-        url
-    }
-}
-
-fn client(downstream: &Downstream, name: &str) -> Result<reqwest::ClientBuilder, TransportError> {
-    let builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .pool_max_idle_per_host(downstream.permits.map_or(usize::MAX, |p| p.get() as usize))
-        .tls_certs_only(roots(downstream, name)?);
-    Ok(if downstream.http2 {
-        builder
-            .http2_prior_knowledge()
-            .http2_keep_alive_interval(PING_EVERY)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-    } else {
-        // Asking again is for HTTP/2's refused streams, and costs a copy of every request.
-        builder.http1_only().retry(reqwest::retry::never())
-    })
-}
-
-/// Whom the machine trusts, asked only where a downstream speaks TLS.
-fn roots(downstream: &Downstream, name: &str) -> Result<Vec<reqwest::Certificate>, TransportError> {
-    if downstream.url.scheme() != "https" {
-        return Ok(Vec::new());
-    }
-    let found = rustls_native_certs::load_native_certs();
-    let roots: Vec<_> = found
-        .certs
-        .iter()
-        .filter_map(|der| reqwest::Certificate::from_der(der).ok())
-        .collect();
-    if roots.is_empty() {
-        return Err(TransportError::NoRoots(name.to_owned()));
-    }
-    Ok(roots)
-}
-
-/// Reads a body of at most `max_body` bytes; of a longer one, no more than that.
-async fn read_body(mut response: Response, max_body: usize) -> Result<Bytes, Cause> {
-    let identity = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !response
-        .headers()
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .all(identity)
-    {
-        return Err(Cause::Encoded);
-    }
-    let announced = response.content_length();
-    if announced.is_some_and(|length| length > max_body as u64) {
-        return Err(Cause::TooLarge(max_body));
-    }
-    let mut body = Bytes::new();
-    let mut more = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
-        if body.len() + more.len() + chunk.len() > max_body {
-            return Err(Cause::TooLarge(max_body));
+        let ids = |all: &[Handle]| all.iter().map(|Handle(e)| e.id()).collect::<Vec<_>>();
+        if ids(&all) == ids(&before.all) {
+            return;
         }
-        if body.is_empty() && more.is_empty() {
-            body = chunk;
-        } else {
-            more.extend_from_slice(&std::mem::take(&mut body));
-            more.extend_from_slice(&chunk);
+        let stays = |gone: &Handle| all.iter().any(|Handle(e)| e.id() == gone.0.id());
+        let gone: Vec<Handle> = before.all.iter().filter(|e| !stays(e)).cloned().collect();
+        *self.endpoints.write() = Arc::new(Endpoints {
+            version: before.version + 1,
+            all,
+        });
+        gone.iter().for_each(|Handle(endpoint)| endpoint.leave());
+    }
+
+    /// The endpoints once there is one.
+    async fn resolved(
+        &self,
+        next: &AtomicU32,
+        limit: Deadline,
+    ) -> Result<Arc<Endpoints<Handle>>, Cause> {
+        let first = |(_, resolving): &(_, Resolving)| {
+            let mut addresses: Addresses = resolving.addresses.clone();
+            Box::pin(async move {
+                // An error: the resolver is gone, as the process ends.
+                let _ = addresses.wait_for(|found| !found.is_empty()).await;
+            })
+        };
+        let any = futures_util::future::select_all(self.sites.iter().map(first));
+        if limit.limit(any).await.is_err() {
+            let why = "its name is not resolved yet".to_owned();
+            return Err(Cause::Connect(why));
+        }
+        self.update(next);
+        Ok(Arc::clone(&self.endpoints.read()))
+    }
+}
+
+impl Endpoint for Handle {
+    fn id(&self) -> EndpointId {
+        self.0.id()
+    }
+
+    fn address(&self) -> Arc<str> {
+        Arc::clone(self.0.shown())
+    }
+
+    fn failed_connects(&self) -> u32 {
+        self.0.failed_connects()
+    }
+}
+
+impl Transport for HttpTransport {
+    type Endpoint = Handle;
+    type Connection = Connection;
+
+    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<Handle>> {
+        Arc::clone(&self.targets[downstream.0].endpoints.read())
+    }
+
+    async fn resolved(&self, downstream: DownstreamId) -> Result<Arc<Endpoints<Handle>>, Cause> {
+        let target = &self.targets[downstream.0];
+        let limit = Deadline::after(now(), target.connect_timeout);
+        target.resolved(&self.next, limit).await
+    }
+
+    fn idle(&self, endpoint: &Handle) -> Option<Connection> {
+        endpoint.0.idle()
+    }
+
+    async fn connect(&self, endpoint: &Handle, which: Which) -> Result<Connection, Cause> {
+        let connected = endpoint.0.connect(which).await;
+        connected.map_err(|error| Cause::Connect(error.to_string()))
+    }
+
+    async fn exchange(
+        &self,
+        connection: Connection,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
+        connection.exchange(request).await
+    }
+}
+
+impl From<ExchangeError> for Cause {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Malformed(malformed) => malformed.into(),
+            ExchangeError::Unanswered | ExchangeError::Truncated | ExchangeError::Io(_) => {
+                Self::Broken(error.to_string())
+            }
         }
     }
-    Ok(if more.is_empty() { body } else { more.freeze() })
 }
 
-/// Whether the pool gave the call up before it had a connection. Every failure to open
-/// one is an [`OpenError`]; a connect error without one means that the call waited for a
-/// connection another call was opening, and that call was cancelled (hyper issue 3199),
-/// or could not open it.
-fn was_never_sent(error: &reqwest::Error) -> bool {
-    error.is_connect() && open_error(error).is_none()
-}
-
-fn cause(error: &reqwest::Error) -> Cause {
-    if let Some(open) = open_error(error) {
-        return Cause::Connect(open.to_string());
-    }
-    let mut text = String::new();
-    for source in chain(error).skip(1) {
-        if !text.is_empty() {
-            text.push_str(": ");
+impl From<Malformed> for Cause {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::TooLarge(max_body) => Self::TooLarge(max_body),
+            Malformed::HeadTooLarge | Malformed::TooManyFields => Self::Head(malformed.to_string()),
+            Malformed::NotHttp(_) | Malformed::Framing(_) => Self::Broken(malformed.to_string()),
         }
-        text.push_str(&source.to_string());
-    }
-    Cause::Broken(text)
-}
-
-fn open_error(error: &reqwest::Error) -> Option<&OpenError> {
-    chain(error).find_map(|source| source.downcast_ref())
-}
-
-impl std::fmt::Debug for HttpTransport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.targets.iter().map(|target| target.name.as_str());
-        f.debug_list().entries(names).finish()
     }
 }
 

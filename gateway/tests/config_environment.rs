@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use gateway::config::{self, Loaded, Report};
+use gateway::config::{self, Http2, Loaded, Report};
 
 fn load(env: &[(&str, &str)]) -> Result<Loaded, Report> {
     let env: Vec<(String, String)> = env
@@ -52,7 +52,7 @@ fn a_variable_overrides_a_key_of_any_kind() {
     );
     assert_eq!(page.parts[1].timeout, Some(Duration::from_millis(250)));
     assert_eq!(page.forward_headers.len(), 2);
-    assert!(config.downstreams[1].http2);
+    assert_eq!(config.downstreams[1].http2, Http2::Always);
     assert_eq!(config.telemetry.sample, 0.25);
     assert_eq!(
         loaded.effective["page"]["product-page"]["deadline"],
@@ -160,7 +160,7 @@ fn a_variable_can_supply_a_key_that_has_no_default() {
     )];
     assert!(config::load_text("c.toml", text, &[]).is_err());
     let loaded = config::load_text("c.toml", text, &env).unwrap();
-    assert_eq!(loaded.config.downstreams[0].url.as_str(), "http://a/");
+    assert_eq!(loaded.config.downstreams[0].urls[0].as_str(), "http://a/");
 }
 
 #[test]

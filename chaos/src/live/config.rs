@@ -88,7 +88,7 @@ mod tests {
         assert!(live.server.listen.ip().is_loopback() && live.server.listen.port() == 0);
         assert!(live.telemetry.datadog_agent.is_none());
         for (before, after) in loaded.config.downstreams.iter().zip(&live.downstreams) {
-            assert_eq!(after.url.as_str(), "http://127.0.0.1:4711/");
+            assert_eq!(after.urls[0].as_str(), "http://127.0.0.1:4711/");
             assert_eq!(after.permits, before.permits);
         }
         assert_eq!(client_header(&live), CLIENT);

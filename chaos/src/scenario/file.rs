@@ -12,8 +12,8 @@ use gateway::config::reading::{
 };
 use gateway::config::{Config, DownstreamId, Loaded, MAX_DOWNSTREAMS, PageId, Problem, Report};
 
-use self::kinds::{ARM, ARRIVALS, OPTIONAL_TEXT, PROSE, WHOLE};
-use super::{Client, Fault, Load, Scenario, Text, behaviour};
+use self::kinds::{ARM, ARRIVALS, CORES, OPTIONAL_TEXT, PROSE, WHOLE};
+use super::{Client, Costs, Fault, Load, Scenario, Text, behaviour};
 
 /// Longest run: what is learnt in an hour is learnt in ten minutes.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -45,6 +45,7 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
             length: length.unwrap_or(LONGEST),
         };
         shape.check_length(root);
+        let costs = root.section("gateway", "What the gateway itself costs.", costs);
         let behaviours = shape.behaviours(root);
         let loads = root.tables("load", MOST, |section| shape.load(section));
         let behaviours_or_default = behaviours.clone().unwrap_or_else(|| names.healthy());
@@ -70,6 +71,7 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
             admission: admission?,
             drain_at: drain_at?,
             loads: loads?,
+            costs: costs?,
             behaviours: behaviours?,
             faults: faults?,
             expectations: expectations?,
@@ -79,6 +81,25 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
             warnings: loaded.warnings,
         })
     })
+}
+
+fn costs(s: &mut Section<'_, '_>) -> Option<Costs> {
+    let cores = s.take(key("cores", CORES, "1.0"));
+    let mut cost = |name| s.take(key(name, DURATION, "0us"));
+    let (per_page, per_call) = (cost("per_page"), cost("per_call"));
+    let (per_refusal, per_connection) = (cost("per_refusal"), cost("per_connection"));
+    let costs = Costs {
+        cores: cores?,
+        per_page: per_page?,
+        per_call: per_call?,
+        per_refusal: per_refusal?,
+        per_connection: per_connection?,
+    };
+    if costs.per_refusal > costs.per_page {
+        let problem = Problem::new("is more than `per_page`, which begins with the same reading");
+        s.wrong("per_refusal", problem.help("write a larger `per_page`"));
+    }
+    Some(costs)
 }
 
 fn check_loads(root: &mut Section<'_, '_>, loads: &[Load]) {

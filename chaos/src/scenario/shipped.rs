@@ -32,4 +32,6 @@ shipped! {
     "deploy"
     "newcomer-all-one"
     "newcomer-all-huge"
+    "own-cpu-short"
+    "own-cpu-returns"
 }

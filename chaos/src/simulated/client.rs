@@ -1,9 +1,11 @@
 //! Clients: they ask, wait as long as their patience lasts, read, and ask again when refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fixtures::Rng;
 use gateway::config::PageId;
+use gateway::page::downstream::only::Only;
 use gateway::page::quota::ClientKey;
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
@@ -13,14 +15,18 @@ use tokio::time::{sleep, timeout};
 
 use super::control::{self, NegativeControl};
 use super::downstream::{Modelled, PAGE_NUMBER};
-use super::recorder::Recorder;
+use super::own_load::OwnLoad;
+use super::recorder::{Asked, Recorder};
 use crate::clock::now;
 use crate::scenario::{Load, Scenario};
 
 /// All clients, and the gateway they share.
 pub(super) struct Clients {
-    pub(super) pages: Pages<Modelled>,
-    recorder: Arc<Recorder>,
+    pub(super) pages: Pages<Only<Modelled>>,
+    pub(super) own_load: Arc<OwnLoad>,
+    pub(super) recorder: Arc<Recorder>,
+    /// Lag above which tickets shrink.
+    pub(super) max_lag: Option<Duration>,
     loads: Vec<Load>,
     /// By page.
     params: Vec<Vec<String>>,
@@ -31,14 +37,17 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(
         scenario: &Scenario,
-        pages: Pages<Modelled>,
+        pages: Pages<Only<Modelled>>,
+        own_load: Arc<OwnLoad>,
         recorder: Arc<Recorder>,
         params: Vec<Vec<String>>,
         control: Option<NegativeControl>,
     ) -> Self {
         Self {
             pages,
+            own_load,
             recorder,
+            max_lag: scenario.config.admission.max_lag,
             loads: scenario.loads.clone(),
             params,
             seed: scenario.seed,
@@ -65,9 +74,7 @@ impl Clients {
     async fn ask(&self, load: usize, client: ClientKey, retry: bool) -> bool {
         let plan = &self.loads[load];
         let asked = self.recorder.asked(load, plan.page, retry);
-        let serving = self
-            .pages
-            .serve(self.request(plan.page, client, asked.number));
+        let serving = self.served(&asked, plan.page, client);
         let answer = match plan.patience {
             Some(patience) => timeout(patience, serving).await.ok(),
             None => Some(serving.await),
@@ -76,12 +83,26 @@ impl Clients {
             control::client_left(self.control, &self.pages);
             return false;
         };
-        asked.answered(&answer);
+        asked.received();
         if answer.result.is_ok() && !plan.reads_for.is_zero() {
             // The page holds its ticket until its last byte has been read.
             sleep(plan.reads_for).await;
         }
         is_worth_another(&answer)
+    }
+
+    /// From the request's lying in its socket to the answer's being written.
+    async fn served(&self, asked: &Asked, page: PageId, client: ClientKey) -> Answer {
+        self.own_load.read().await;
+        asked.read();
+        let request = self.request(page, client, asked.number);
+        let answer = self.pages.serve(request).await;
+        asked.answered(&answer);
+        if answer.result.is_ok() {
+            self.own_load.write().await;
+        }
+        self.own_load.answered(&answer.record);
+        answer
     }
 
     fn request(&self, page: PageId, client: ClientKey, number: u64) -> PageRequest {
@@ -94,7 +115,7 @@ impl Clients {
             timeout_ms: None,
             headers,
             origin: Arc::new(Origin {
-                arrived: now(),
+                arrived: now() - self.pages.telemetry().lag().usual(),
                 method: "GET",
                 request_id: None,
                 trace: TraceContext::new(),

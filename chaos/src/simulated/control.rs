@@ -5,13 +5,17 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway::config::{Config, DownstreamId};
 use gateway::page::Pages;
 use gateway::page::admission::core::Order;
+use gateway::page::admission::limit::FLOOR;
 use gateway::page::admission::{Admission, Grant, Rules};
+use gateway::page::downstream::only::Only;
 
 use super::downstream::Modelled;
+use super::own_load::Last;
 
 /// What is wrong with the gateway that is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,14 @@ pub enum NegativeControl {
     WaitOutsideDeadline,
     /// A page whose client goes away leaves a permit of each downstream behind.
     LeakOnCancel,
+    /// The gateway never finds itself short of CPU: all tickets are always there.
+    AllTicketsAlways,
+    /// It always does: there are never more tickets than the fewest.
+    FewestTicketsAlways,
+    /// It takes the time of pages for its own lag, and so the time of services.
+    LagIsPageLatency,
+    /// It takes for its lag what a page took beside its waits and its calls.
+    LagIsOverhead,
 }
 
 /// The config the gateway gets instead of the scenario's.
@@ -48,13 +60,38 @@ pub(super) fn admission(control: Option<NegativeControl>, config: &Config) -> Ar
     match control {
         Some(NegativeControl::OldestFirst) => rules.order = Order::OldestFirst,
         Some(NegativeControl::PartByPart) => rules.grant = Grant::PartByPart,
-        Some(NegativeControl::WaitOutsideDeadline | NegativeControl::LeakOnCancel) | None => {}
+        Some(
+            NegativeControl::WaitOutsideDeadline
+            | NegativeControl::LeakOnCancel
+            | NegativeControl::AllTicketsAlways
+            | NegativeControl::FewestTicketsAlways
+            | NegativeControl::LagIsPageLatency
+            | NegativeControl::LagIsOverhead,
+        )
+        | None => {}
     }
     Admission::with_rules(config, rules)
 }
 
+/// What the gateway is told of its lag.
+pub(super) fn lag(control: Option<NegativeControl>, lag: Duration, last: Last) -> Duration {
+    match control {
+        Some(NegativeControl::AllTicketsAlways) => Duration::ZERO,
+        Some(NegativeControl::LagIsPageLatency) => last.total,
+        Some(NegativeControl::LagIsOverhead) => last.overhead,
+        Some(_) | None => lag,
+    }
+}
+
+/// The gateway has sized its tickets.
+pub(super) fn probed(control: Option<NegativeControl>, pages: &Pages<Only<Modelled>>) {
+    if control == Some(NegativeControl::FewestTicketsAlways) {
+        pages.admission().resize_tickets(FLOOR);
+    }
+}
+
 /// A client has gone away; everything of its page has been dropped.
-pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Modelled>) {
+pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Only<Modelled>>) {
     if control == Some(NegativeControl::LeakOnCancel) {
         for downstream in 0..pages.admission().view().bulkheads.len() {
             mem::forget(pages.admission().try_one(DownstreamId(downstream)));

@@ -12,10 +12,12 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::page::admission::Admission;
 use gateway::page::admission::core::{Need, NeedSet};
 use gateway::page::deadline::Deadline;
-use gateway::page::downstream::{CallRequest, Cause, Reply, Transport};
+use gateway::page::downstream::only::Answers;
+use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
 use http::HeaderName;
 use tokio::time::sleep;
 
+use super::own_load::OwnLoad;
 use super::recorder::Recorder;
 use crate::scenario::Scenario;
 
@@ -30,6 +32,7 @@ pub(super) struct Modelled {
     downstreams: Vec<Downstream>,
     changes: Vec<(DownstreamId, Behaviour)>,
     recorder: Arc<Recorder>,
+    own_load: Arc<OwnLoad>,
     /// Where each call takes a permit of its own, if it is not the page that does.
     bulkheads: Option<Arc<Admission>>,
     /// Calls do not share connections here, and none is ever cut.
@@ -45,6 +48,7 @@ impl Modelled {
     pub(super) fn new(
         scenario: &Scenario,
         recorder: Arc<Recorder>,
+        own_load: Arc<OwnLoad>,
         bulkheads: Option<Arc<Admission>>,
     ) -> Result<Self> {
         let configured = scenario.config.downstreams.iter();
@@ -70,6 +74,7 @@ impl Modelled {
                 .collect::<Result<_>>()?,
             changes: changes.map(|(_, id, behaviour)| (id, behaviour)).collect(),
             recorder,
+            own_load,
             bulkheads,
             line: Arc::default(),
         })
@@ -92,8 +97,12 @@ impl Modelled {
     }
 }
 
-impl Transport for Modelled {
-    async fn call(&self, id: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
+impl Answers for Modelled {
+    async fn answer(
+        &self,
+        id: DownstreamId,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
         self.recorder.made();
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {
@@ -102,19 +111,21 @@ impl Transport for Modelled {
                     required: true,
                 }]);
                 let permits = bulkheads.permits(PageId(id.0), &needs, Deadline::NEVER);
-                let no_permit = |_| Cause::Connect("no permit".to_owned());
+                let no_permit = |_| AttemptError::Failed(Cause::Connect("no permit".to_owned()));
                 Some(permits.await.map_err(no_permit)?)
             }
             None => None,
         };
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
-        let record = self.recorder.calling(page_number(&request), id, goes_on);
+        let record = self.recorder.calling(page_number(request), id, goes_on);
+        self.own_load.connect(id.0).await;
         let call = downstream.fake.arrive(&self.line);
         let decision = downstream.fake.work(&call).await;
         let reply = downstream.answer(call, &decision).await;
+        self.own_load.receive(id.0, reply.is_ok()).await;
         record.ended(reply.as_ref());
-        reply
+        reply.map_err(AttemptError::Failed)
     }
 }
 
@@ -154,8 +165,8 @@ impl Downstream {
 }
 
 /// The number under which its page was asked for.
-fn page_number(request: &CallRequest) -> u64 {
-    let value = request.headers.get(PAGE_NUMBER);
+fn page_number(request: &CallRequest<'_>) -> u64 {
+    let value = request.shared.get(PAGE_NUMBER);
     let text = value.and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }

@@ -16,6 +16,7 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::outcome::PageOutcome;
 use gateway::page::Pages;
 use gateway::page::admission::AdmissionView;
+use gateway::page::downstream::only::Only;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -41,6 +42,8 @@ struct State {
     pages: Vec<Open>,
     waiting: Waiting,
     in_flight: u32,
+    /// Pages whose heads the gateway has read.
+    read: u64,
     /// Calls the gateway made, those that then found no permit of their own included.
     made: u64,
     /// Calls under way, by downstream.
@@ -54,6 +57,8 @@ struct State {
 /// A page as far as it has come.
 struct Open {
     end: PageEnd,
+    /// When the gateway read its head, and as which one: from then on it is a page.
+    read: Option<(Duration, u64)>,
     running: u16,
     answered: bool,
 }
@@ -91,9 +96,26 @@ impl Recorder {
         state.pages.push(Open::new(at, page, load, retry));
         state.in_flight += 1;
         state.slice.in_flight = state.slice.in_flight.max(state.in_flight);
-        state.waiting.asked(page, number, at);
         state.note(at, number, format_args!("asked"));
         Asked::new(Arc::clone(self), number)
+    }
+
+    /// The gateway reads the head of a page.
+    fn page_read(&self, number: u64) {
+        let at = self.elapsed();
+        let state = &mut *self.state.lock();
+        let open = &mut state.pages[number as usize];
+        let order = state.read;
+        state.read += 1;
+        open.read = Some((at, order));
+        state.waiting.asked(open.end.page, order, at);
+    }
+
+    /// The client of a page has its answer.
+    fn page_received(&self, number: u64) {
+        let at = self.elapsed();
+        let open = &mut self.state.lock().pages[number as usize];
+        open.end.took = at - open.end.at;
     }
 
     fn page_over(&self, number: u64, outcome: PageOutcome, reason: Option<&'static str>) {
@@ -104,8 +126,9 @@ impl Recorder {
         open.end.took = at - open.end.at;
         open.end.outcome = outcome;
         open.end.reason = reason;
-        let broken = self.limits.at_the_end_of(open);
-        let broken = broken.or(state.waiting.ends(open.end.page, number, at));
+        let broken = self.limits.at_the_end_of(at, open);
+        let waited = |(_, order)| state.waiting.ends(open.end.page, order, at);
+        let broken = broken.or_else(|| open.read.and_then(waited));
         let why = reason.unwrap_or_default();
         state.note(at, number, format_args!("{} {why}", outcome.as_str()));
         state.broken(at, number, broken);
@@ -155,7 +178,8 @@ impl Recorder {
         if let Some(open) = open {
             open.end.calls += 1;
             open.running += 1;
-            passed = state.waiting.calls(open.end.page, page, at);
+            let order = open.read.map_or(u64::MAX, |(_, order)| order);
+            passed = state.waiting.calls(open.end.page, order, at);
         }
         state.broken(at, page, broken.or(passed));
         Calling::new(Arc::clone(self), page, downstream, goes_on)
@@ -180,6 +204,12 @@ impl Recorder {
             open.end.aborted += u16::from(aborted);
             open.end.wasted += u16::from(wasted);
         }
+    }
+
+    /// Something was found wrong, or not.
+    pub(super) fn found(&self, broken: Option<String>) {
+        let at = self.elapsed();
+        self.state.lock().broken(at, 0, broken);
     }
 
     /// A downstream behaves differently from now on.
@@ -207,7 +237,7 @@ impl Recorder {
     }
 
     /// The run is over.
-    pub(super) fn finish(&self, seed: u64, pages: &Pages<Modelled>) -> Record {
+    pub(super) fn finish(&self, seed: u64, pages: &Pages<Only<Modelled>>) -> Record {
         let (at, mut state) = (self.elapsed(), self.state.lock());
         let seen = Seen {
             pages: &state.pages,
@@ -242,9 +272,17 @@ impl Open {
         let end = PageEnd::asked(at, page, load, retry);
         Self {
             end,
+            read: None,
             running: 0,
             answered: false,
         }
+    }
+}
+
+impl Open {
+    /// When the gateway learnt of it.
+    fn began(&self) -> Duration {
+        self.read.map_or(self.end.at, |(at, _)| at)
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) fn draw(seed: u64, shape: &Shape) -> String {
         line!(text, "[downstream.{name}]");
         behaviour(draw, &mut text);
     }
+    // Of its own, like every kind of thing that is drawn.
+    costs(&mut Draw::new(seed, "gateway"), &mut text);
     for n in 0..draw.between(1, 5) {
         load(draw, n, length, &shape.pages, &mut text);
     }
@@ -86,6 +88,19 @@ fn errors(draw: &mut Draw, most: f64) -> String {
     let (first, second) = (draw.one_of(&kinds), draw.one_of(&kinds));
     let share = most / 2.0;
     format!("[{{ share = {share}, kind = {first} }}, {{ share = {share}, kind = {second} }}]")
+}
+
+/// A gateway that costs something, from next to nothing to many times what its CPU can bear.
+fn costs(draw: &mut Draw, text: &mut String) {
+    if !draw.chance(0.4) {
+        return;
+    }
+    let cores = draw.one_of(&["0.1", "0.2", "0.5", "1", "2", "3.5"]);
+    let page = draw.between(10, 2000);
+    line!(text, "[gateway]\ncores = {cores}\nper_page = \"{page}us\"");
+    line!(text, "per_call = \"{}us\"", draw.between(0, 800));
+    line!(text, "per_refusal = \"{}us\"", draw.between(0, page));
+    line!(text, "per_connection = \"{}us\"", draw.between(0, 1000));
 }
 
 fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut String) {

@@ -12,6 +12,7 @@ use anyhow::{anyhow, ensure};
 use fixtures::{Behaviour, Fakes, Latency, Options, Service};
 use gateway::app::App;
 use gateway::config::{self, Loaded};
+use gateway::lifecycle::stop::StopSignal;
 use gateway::page::deadline::{Deadline, now};
 use gateway::telemetry::log;
 use tokio::net::{TcpListener, UdpSocket};
@@ -117,10 +118,9 @@ async fn gateway(setup: &Setup) -> anyhow::Result<()> {
     announce(&[app.public_address()?])?;
     // Cut off, not drained: nothing is in flight any more.
     tokio::select! {
-        () = app.run(std::future::pending()) => {}
-        () = told_to_end() => {}
+        ended = app.run(StopSignal::default()) => Ok(ended?),
+        () = told_to_end() => Ok(()),
     }
-    Ok(())
 }
 
 /// The shipped configuration on free ports. Without a quota, as one address sends all

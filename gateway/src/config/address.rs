@@ -7,6 +7,7 @@ use url::Url;
 
 use super::kinds::Kind;
 use super::problem::Problem;
+use super::raw::list;
 
 /// An IP address and a port.
 pub(super) const ADDRESS: Kind<SocketAddr> = Kind {
@@ -24,6 +25,41 @@ pub(super) const URL: Kind<Url> = Kind {
     show: |value| json!(show(value)),
     schema: || json!({"type": "string", "format": "uri", "pattern": "^https?://"}),
 };
+
+/// Where a downstream is, when that is several places; none of them twice.
+pub(super) const URLS: Kind<Vec<Url>> = Kind {
+    read: |raw| {
+        let mut urls: Vec<Url> = Vec::new();
+        for text in list(raw)? {
+            let url = read(&text, &["http", "https"])?;
+            if urls.contains(&url) {
+                let what = format!("`{}` stands in it twice", show(&url));
+                return Err(Problem::new(what).help("remove one of them"));
+            }
+            urls.push(url);
+        }
+        let schemes = urls
+            .windows(2)
+            .all(|two| two[0].scheme() == two[1].scheme());
+        if !schemes {
+            let what = "holds addresses with TLS and without";
+            return Err(Problem::new(what).help("write https for all of them, or http"));
+        }
+        if urls.len() > MAX_URLS {
+            let what = format!("{} are too many; the most is {MAX_URLS}", urls.len());
+            return Err(Problem::new(what).help("remove some, or give them one name"));
+        }
+        Ok(urls)
+    },
+    show: |urls| json!(urls.iter().map(show).collect::<Vec<_>>()),
+    schema: || {
+        let url = json!({"type": "string", "format": "uri", "pattern": "^https?://"});
+        json!({"type": "array", "uniqueItems": true, "maxItems": MAX_URLS, "items": url})
+    },
+};
+
+/// Endpoints written out: each has a pool of its own.
+const MAX_URLS: usize = 64;
 
 /// Where the agent is; `""` is nowhere.
 pub(super) const AGENT: Kind<Option<Url>> = Kind {

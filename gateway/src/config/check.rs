@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use super::load::load_file;
 use super::units::{show_duration, show_rate, show_size};
-use super::{Config, Downstream, Page, Part, ShedStatus};
+use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
 
 /// Latency that the summary's throughput is worked out for, beside the deadline.
 const USUAL: Duration = Duration::from_millis(80);
 
-/// Writes every error and warning of the file at `path`, and a summary if it can be used.
-/// Returns whether it can.
+/// Writes every error and warning of the file at `path`, and a summary if it can be used,
+/// with what `more` has to say. Returns whether it can be used.
 ///
 /// # Errors
 /// Only those of `out`.
-pub fn check(path: &Path, colours: bool, out: &mut dyn io::Write) -> io::Result<bool> {
+pub fn check(
+    path: &Path,
+    colours: bool,
+    out: &mut dyn io::Write,
+    more: impl FnOnce(&Config, &mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<bool> {
     let count = |number: usize, noun: &str| match number {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
@@ -34,6 +39,7 @@ pub fn check(path: &Path, colours: bool, out: &mut dyn io::Write) -> io::Result<
             let warnings = count(loaded.warnings.len(), "warning");
             writeln!(out, "{}: no errors, {warnings}\n", path.display())?;
             summary(&loaded.config, out)?;
+            more(&loaded.config, out)?;
             Ok(true)
         }
     }
@@ -129,11 +135,12 @@ fn part_summary(config: &Config, part: &Part) -> String {
 }
 
 fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> String {
-    let version = if downstream.http2 {
-        "HTTP/2"
-    } else {
-        "HTTP/1.1"
+    let version = match downstream.http2 {
+        Http2::Always => "HTTP/2",
+        Http2::Never => "HTTP/1.1",
+        Http2::Auto => "HTTP/2 or HTTP/1.1",
     };
+    let urls: Vec<_> = downstream.urls.iter().map(super::address::show).collect();
     let body = show_size(downstream.max_body.get() as u64);
     let carries = match downstream.permits {
         None => "no bulkhead".to_owned(),
@@ -149,8 +156,5 @@ fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> Str
             )
         }
     };
-    format!(
-        "{} {version}, bodies to {body}, {carries}",
-        super::address::show(&downstream.url)
-    )
+    format!("{} {version}, bodies to {body}, {carries}", urls.join(" "))
 }

@@ -6,16 +6,20 @@
 //! come from what these functions take. Rules between sections are in
 //! [`super::rules`]; those between two keys of one section stand beside the keys.
 
+mod downstream;
 mod page;
 
+use std::time::Duration;
+
+use self::downstream::downstream;
 use self::page::page;
-use super::address::{ADDRESS, AGENT, DATAGRAMS, URL};
+use super::address::{ADDRESS, AGENT, DATAGRAMS};
 use super::headers::IDENTIFY_BY;
-use super::key::{key, required};
+use super::key::key;
 use super::kinds::{
-    BOOLEAN, COUNT, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE, EXPORTER, LOG, POSITIVE_DURATION,
-    RATE, SHARE, SIZE, STATUS, TEXT,
+    COUNT, DURATION, DURATION_OR_NONE, EXPORTER, LOG, POSITIVE_DURATION, RATE, SHARE, STATUS, TEXT,
 };
+use super::problem::Problem;
 use super::reader::Section;
 use super::{
     Admin, Admission, Clients, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Page, Server, Shed,
@@ -33,6 +37,9 @@ pub(super) struct Draft {
     pub(super) downstreams: Option<Vec<(Name, Option<Downstream>)>>,
     pub(super) pages: Option<Vec<(Name, Option<Page>)>>,
 }
+
+/// Timers tell no shorter ones apart.
+const SHORTEST_LAG: Duration = Duration::from_millis(1);
 
 /// Takes everything.
 pub(super) fn read(file: &mut Section<'_, '_>) -> Draft {
@@ -100,8 +107,19 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
         key("max_in_flight", COUNT, "1024")
             .about("Tickets: pages in flight at once, waiting or not."),
     );
+    let max_lag = s.take(key("max_lag", DURATION_OR_NONE, "10ms").about(
+        "While the gateway runs what it could run later than this, tickets shrink; or \"none\".",
+    ));
+    let max_lag = max_lag?;
+    if max_lag.is_some_and(|lag| lag < SHORTEST_LAG) {
+        s.wrong(
+            "max_lag",
+            Problem::new("is too short to be measured").write("1ms"),
+        );
+    }
     Some(Admission {
         max_in_flight: max_in_flight?,
+        max_lag,
     })
 }
 
@@ -174,32 +192,5 @@ fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         sample: sample?,
         keep_slower_than: keep_slower_than?,
         dogstatsd: dogstatsd?,
-    })
-}
-
-fn downstream(s: &mut Section<'_, '_>, name: Name) -> Option<Downstream> {
-    let url =
-        s.take(required("url", URL, "http://127.0.0.1:7102").about(
-            "Where it is: http or https, host, port and a path that goes before each part's.",
-        ));
-    let permits = s.take(
-        key("permits", COUNT_OR_ZERO, "64").about("The bulkhead: calls at once at most. 0: none."),
-    );
-    let connect_timeout = s.take(
-        key("connect_timeout", POSITIVE_DURATION, "100ms").about("Time to open a connection."),
-    );
-    let max_body = s.take(
-        key("max_body", SIZE, "256KiB").about("Largest body accepted; one byte more is a failure."),
-    );
-    let http2 = s.take(
-        key("http2", BOOLEAN, "false").about("HTTP/2 with prior knowledge instead of HTTP/1.1."),
-    );
-    Some(Downstream {
-        name,
-        url: url?,
-        permits: permits?,
-        connect_timeout: connect_timeout?,
-        max_body: max_body?,
-        http2: http2?,
     })
 }

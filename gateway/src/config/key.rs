@@ -17,13 +17,17 @@ pub(super) enum Fallback {
     Default(&'static str),
     /// That is an error; this is what a value looks like, in the same spelling.
     Required(&'static str),
+    /// The same where no other key takes its place, which a schema cannot tell.
+    RequiredHere(&'static str),
 }
 
 impl Fallback {
     /// A value of the key, as plain text.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Fallback::Default(text) | Fallback::Required(text) => text,
+            Fallback::Default(text) | Fallback::Required(text) | Fallback::RequiredHere(text) => {
+                text
+            }
         }
     }
 }
@@ -44,6 +48,20 @@ pub fn required<'n, T>(name: &'n str, kind: Kind<T>, example: &'static str) -> K
         name,
         kind,
         fallback: Fallback::Required(example),
+        about: "",
+    }
+}
+
+/// As [`required`], where another key that may take its place is not there.
+pub(super) fn required_here<'n, T>(
+    name: &'n str,
+    kind: Kind<T>,
+    example: &'static str,
+) -> Key<'n, T> {
+    Key {
+        name,
+        kind,
+        fallback: Fallback::RequiredHere(example),
         about: "",
     }
 }

@@ -4,6 +4,7 @@
 //! duration that may be zero, one that may not, one that may be `"none"`.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -11,7 +12,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, did_you_mean};
 use super::raw::Raw;
-use super::{Exporter, LogFormat, Rate, ShedStatus, units};
+use super::{Exporter, Http2, LogFormat, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
@@ -79,6 +80,55 @@ pub(super) const EXPORTER: Kind<Exporter> = Kind {
         Exporter::None => json!("none"),
     },
     schema: || json!({"enum": ["datadog", "otlp", "none"]}),
+};
+
+/// `true`, `false` or `"auto"`.
+pub(super) const HTTP2: Kind<Http2> = Kind {
+    read: |raw| match raw {
+        Raw::Toml(DeValue::Boolean(true)) | Raw::Plain("true") => Ok(Http2::Always),
+        Raw::Toml(DeValue::Boolean(false)) | Raw::Plain("false") => Ok(Http2::Never),
+        Raw::Toml(DeValue::String(text)) if text == "auto" => Ok(Http2::Auto),
+        Raw::Plain("auto") => Ok(Http2::Auto),
+        Raw::Toml(DeValue::String(text)) if text == "true" || text == "false" => Err(raw
+            .instead("true, false or \"auto\"; true and false without quotes")
+            .write(text == "true")),
+        Raw::Plain(_) | Raw::Toml(_) => Err(raw.instead("true, false or \"auto\"").default()),
+    },
+    show: |http2| match http2 {
+        Http2::Always => json!(true),
+        Http2::Never => json!(false),
+        Http2::Auto => json!("auto"),
+    },
+    schema: || json!({"enum": [true, false, "auto"]}),
+};
+
+/// A file's path; `""` is none.
+pub(super) const FILE: Kind<Option<PathBuf>> = Kind {
+    read: |raw| {
+        let text = raw.text("a path of a file")?;
+        no_control_characters(text)?;
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    },
+    show: |path| json!(path.as_deref().map_or("".into(), Path::to_string_lossy)),
+    schema: || json!({"type": "string"}),
+};
+
+/// The name in a server's certificate; `""` is the host of the address.
+pub(super) const SERVER_NAME: Kind<Option<String>> = Kind {
+    read: |raw| {
+        let text = raw.text("a host name")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match rustls::pki_types::ServerName::try_from(text) {
+            Ok(_) => Ok(Some(text.to_owned())),
+            Err(_) => Err(Problem::new(format!("{text:?} is not a host name")).help(
+                "write the name that the server's certificate is for, such as \"pricing.internal\"",
+            )),
+        }
+    },
+    show: |name| json!(name.as_deref().unwrap_or_default()),
+    schema: || json!({"type": "string"}),
 };
 
 /// `true` or `false`.

@@ -119,7 +119,9 @@ impl<'r, 't> Section<'r, 't> {
         }
         let read = match fallback {
             Fallback::Default(text) => (kind.read)(&Raw::Plain(text)),
-            Fallback::Required(example) => Err(self.missing(name, kind, example)),
+            Fallback::Required(example) | Fallback::RequiredHere(example) => {
+                Err(self.missing(name, kind, example))
+            }
         };
         (Origin::Default(self.span.clone()), read)
     }
@@ -150,6 +152,17 @@ impl<'r, 't> Section<'r, 't> {
         let origin = Origin::Variable(variable);
         read.map_err(|p| self.ledger.fault_at(Severity::Error, &dotted, &origin, p))
             .ok()
+    }
+
+    /// Whether the key, or one below it, is written in this section or in a variable.
+    pub fn is_written(&self, name: &str) -> bool {
+        let in_file = self.table.is_some_and(|table| table.get(name).is_some());
+        in_file || self.ledger.variables.stands_for(&self.dotted(name))
+    }
+
+    /// Lets one key pass without taking it.
+    pub fn ignore(&mut self, name: &str) {
+        self.asked.push(name.to_owned());
     }
 
     /// Lets every key pass that has not been asked for.

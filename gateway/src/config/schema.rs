@@ -13,8 +13,7 @@ use super::variables::Variables;
 use super::{MAX_PARTS, file};
 
 /// A file in which each section that takes names has one.
-const ONE_OF_EVERYTHING: &str =
-    "[downstream.name]\n[page.name]\npath = '/{name}'\n[page.name.part.name]\n";
+const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.tls]\n[page.name]\npath = '/{name}'\n[page.name.part.name]\n";
 
 /// The schema as text, indented, with a newline at the end.
 pub fn json_schema() -> String {

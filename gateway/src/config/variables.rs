@@ -95,6 +95,14 @@ impl Variables {
         Self { all }
     }
 
+    /// Whether a variable overrides this key, or one below it.
+    pub(super) fn stands_for(&self, path: &str) -> bool {
+        let target = normal(path);
+        let below = format!("{target}__");
+        let mut all = self.all.iter();
+        all.any(|variable| variable.target == target || variable.target.starts_with(&below))
+    }
+
     /// The variable that overrides this key, if there is one.
     pub(super) fn take(&mut self, path: &str) -> Option<Variable> {
         let target = normal(path);

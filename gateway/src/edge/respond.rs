@@ -11,7 +11,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::config::{Config, ShedStatus};
-use crate::edge::outbox::{Outbox, PageBody};
+use crate::edge::body::PageBody;
+use crate::edge::connection::Connection;
 use crate::page::Answer;
 use crate::page::assemble::Page;
 use crate::page::refusal::Refusal;
@@ -58,9 +59,9 @@ impl Respond {
     }
 
     /// The answer to a request for a page.
-    pub fn answer(&self, answer: Answer, outbox: &Arc<Outbox>) -> Response<PageBody> {
+    pub fn answer(&self, answer: Answer, connection: &Arc<Connection>) -> Response<PageBody> {
         let record = &answer.record;
-        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, outbox);
+        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
         let mut response = match answer.result {
             Ok(page) => whole(page, &record.origin).map(with_ticket),
             Err(refusal) => self.problem(&refusal, &record.origin).map(with_ticket),

@@ -8,6 +8,7 @@
 //! is made of a record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{PageId, ShedStatus};
 use crate::outcome::PageOutcome;
@@ -39,6 +40,7 @@ impl<'a> PageAccount<'a> {
             admission: None,
             parts: Vec::new(),
             assembly: None,
+            lag: Duration::ZERO,
             ended: origin.arrived,
             ended_at: std::time::UNIX_EPOCH,
             outcome: PageOutcome::Cancelled,
@@ -83,7 +85,7 @@ impl<'a> PageAccount<'a> {
             Ok(page) => self.served(page),
             Err(refusal) => self.refused(refusal, shed),
         }
-        let ticket = self.ticket.take();
+        let ticket = self.ticket.take().map(Ticket::answered);
         let record = self.record();
         Answer {
             result,
@@ -112,6 +114,9 @@ impl<'a> PageAccount<'a> {
         self.closed = true;
         self.record.ended = now();
         self.record.ended_at = wall_clock();
+        let (arrived, ended) = (self.record.origin.arrived, self.record.ended);
+        let lag = self.telemetry.lag().worst(arrived, ended);
+        self.record.lag = lag.min(self.record.total());
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
             parts: std::mem::take(&mut self.record.parts),

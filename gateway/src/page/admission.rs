@@ -1,33 +1,33 @@
 //! Tickets and permits: the right to be a page in flight, and to make a call.
 //!
 //! The rules live in [`core`], a pure state machine. Here is its async face: it
-//! numbers arrivals, gives the machine the time, parks the futures of waiting
-//! pages and hands out [`Ticket`]s and [`Permits`], whose `Drop` is the only way
+//! gives the machine the time, lets the futures of pages wait for its decisions
+//! and hands out [`Ticket`]s and [`Permits`], whose `Drop` is the only way
 //! back. A future dropped at any await leaves nothing behind.
 //!
 //! Not here: tokio's semaphore. It serves first in, first out, and gives out one
 //! resource at a time; a page needs several at once or none.
 
 pub mod core;
+pub mod limit;
 mod permit;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::core::{AdmissionView, BulkheadView, QueueView};
 pub use self::permit::{Permit, Permits, Ticket};
 
-use self::core::{Action, Arrival, Core, Event, GiveUp, Need, NeedSet, Order, PageSeq, Shed, Time};
-use self::waiting::Waiting;
+use self::core::{Arrival, Core, Event, GiveUp, Need, NeedSet, Order, Shed, Time};
+use self::waiting::{Arrived, State, Verdict};
 use crate::config::{Config, DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
 
@@ -62,24 +62,6 @@ pub enum Grant {
     PartByPart,
 }
 
-#[derive(Debug)]
-struct State {
-    core: Core,
-    /// The other ends of waiting pages' verdicts.
-    parked: HashMap<PageSeq, oneshot::Sender<Verdict>>,
-    next: u64,
-    /// Kept between events so that an uncontended one allocates nothing.
-    actions: Vec<Action>,
-}
-
-type Verdict = Result<Permits, Shed>;
-
-/// What became of an arrival.
-enum Arrived {
-    Decided(Verdict),
-    Parked(Waiting),
-}
-
 impl Admission {
     /// Nothing in use, nobody waiting.
     pub fn new(config: &Config) -> Arc<Self> {
@@ -95,26 +77,19 @@ impl Admission {
             permits.map(|permits| permits.map(NonZeroU32::get)),
             config.pages.iter().map(|page| page.queue),
         );
-        let state = State {
-            core,
-            parked: HashMap::new(),
-            next: 0,
-            actions: Vec::new(),
-        };
         Arc::new(Self {
             epoch: now(),
             grant: rules.grant,
             max_wait: config.pages.iter().map(|page| page.max_wait).collect(),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(core)),
             empty: Notify::new(),
         })
     }
 
     /// Takes a ticket, or `None` when all are out. Never waits.
     pub fn ticket(self: &Arc<Self>) -> Option<Ticket> {
-        self.state.lock().core.take_ticket().then(|| Ticket {
-            admission: Arc::clone(self),
-        })
+        let free = self.state.lock().core.take_ticket();
+        free.then(|| Ticket::new(self))
     }
 
     /// One permit beside those that pages start with, if one is free. Never waits.
@@ -131,10 +106,15 @@ impl Admission {
         self.on_event(Event::Resize { downstream, limit });
     }
 
-    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
-    /// Pages in flight go on.
+    /// As many pages may be under way from now on as this, or as configured if that is fewer.
+    /// Those that are go on; those whose clients are taking their answers do not count.
     pub fn resize_tickets(&self, limit: u32) {
         self.state.lock().core.resize_tickets(limit);
+    }
+
+    /// Tickets out whose pages have no answer yet.
+    pub fn tickets_under_way(&self) -> u32 {
+        self.state.lock().core.tickets_under_way()
     }
 
     /// Resolves once no ticket is out. A ticket taken meanwhile puts it off.
@@ -162,7 +142,8 @@ impl Admission {
     ) -> Result<Permits, Shed> {
         match self.grant {
             Grant::WholePage => self.at_once(page, needs, deadline).await,
-            Grant::PartByPart => self.part_by_part(page, needs, deadline).await,
+            // Boxed, so that pages which never do it are not as large.
+            Grant::PartByPart => Box::pin(self.part_by_part(page, needs, deadline)).await,
         }
     }
 
@@ -180,23 +161,18 @@ impl Admission {
         } else {
             GiveUp::Deadline
         };
-        let arrival = Arrival {
-            page: PageSeq(0),
+        let until = give_up.instant().map_or(Time::MAX, |at| self.time(at));
+        let arrival = |number| Arrival {
+            page: number,
             queue: page,
             needs,
-            give_up: give_up.instant().map_or(Time::MAX, |at| self.time(at)),
+            give_up: until,
             reason,
         };
-        let mut waiting = match self.arrive(self.time(arrived), arrival) {
-            Arrived::Decided(verdict) => return verdict,
-            Arrived::Parked(waiting) => waiting,
-        };
-        if let Ok(verdict) = give_up.limit(waiting.verdict()).await {
-            return verdict;
+        match self.arrive(self.time(arrived), arrival) {
+            Arrived::Decided(verdict) => verdict,
+            Arrived::Parked(waiting) => waiting.until(give_up).await,
         }
-        self.on_event(Event::Expire { page: waiting.page });
-        // Expired just now, or granted a moment before: either way the verdict is on its way.
-        waiting.verdict().await
     }
 
     async fn part_by_part(
@@ -217,95 +193,16 @@ impl Admission {
         Ok(held)
     }
 
-    fn arrive(self: &Arc<Self>, at: Time, mut arrival: Arrival<'_>) -> Arrived {
-        let mut state = self.state.lock();
-        let own = PageSeq(state.next);
-        state.next += 1;
-        arrival.page = own;
-        let State {
-            core,
-            parked,
-            actions,
-            ..
-        } = &mut *state;
-        core.on_event(at, Event::Arrive(arrival), actions);
-        let mut arrived = None;
-        let mut evicted = None;
-        for action in actions.drain(..) {
-            match action {
-                Action::Park { page } => {
-                    let (sender, verdict) = oneshot::channel();
-                    parked.insert(page, sender);
-                    arrived = Some(Arrived::Parked(Waiting {
-                        admission: Arc::clone(self),
-                        page,
-                        verdict,
-                        over: false,
-                    }));
-                }
-                Action::Grant { needs, parts, .. } => {
-                    arrived = Some(Arrived::Decided(Ok(Permits::new(self, needs, parts))));
-                }
-                Action::Refuse { page, shed } if page == own => {
-                    arrived = Some(Arrived::Decided(Err(shed)));
-                }
-                Action::Refuse { page, shed } => {
-                    evicted = parked.remove(&page).map(|sender| (sender, shed));
-                }
-            }
-        }
-        drop(state);
-        if let Some((sender, shed)) = evicted {
-            // A receiver that is gone has left by itself.
-            let _ = sender.send(Err(shed));
-        }
-        #[expect(
-            clippy::expect_used,
-            reason = "the core decides on every arrival, or parks it"
-        )]
-        arrived.expect("an arrival is granted, parked or refused")
-    }
-
-    /// Feeds one event to the core and delivers the verdicts that follow from it.
-    fn on_event(self: &Arc<Self>, event: Event<'_>) {
-        let mut state = self.state.lock();
-        let State {
-            core,
-            parked,
-            actions,
-            ..
-        } = &mut *state;
-        core.on_event(self.time(now()), event, actions);
-        if let Event::Leave { page } = event {
-            parked.remove(&page);
-        }
-        let mut verdicts = Vec::new();
-        for action in actions.drain(..) {
-            let (page, verdict) = match action {
-                Action::Grant { page, needs, parts } => {
-                    (page, Ok(Permits::new(self, needs, parts)))
-                }
-                Action::Refuse { page, shed } => (page, Err(shed)),
-                Action::Park { .. } => continue,
-            };
-            verdicts.push((parked.remove(&page), verdict));
-        }
-        drop(state);
-        // After the lock: a verdict that nobody receives any more drops its permits here,
-        // and they are released through this same function.
-        for (sender, verdict) in verdicts {
-            if let Some(sender) = sender {
-                let _ = sender.send(verdict);
-            }
-        }
-    }
-
     fn release(self: &Arc<Self>, downstream: DownstreamId) {
         self.on_event(Event::Release { downstream });
     }
 
-    fn release_ticket(&self) {
-        if self.state.lock().core.release_ticket() == 0 {
+    fn answer_ticket(&self) {
+        self.state.lock().core.answer_ticket();
+    }
+
+    fn release_ticket(&self, answered: bool) {
+        if self.state.lock().core.release_ticket(answered) == 0 {
             self.empty.notify_waiters();
         }
     }

@@ -1,15 +1,24 @@
 //! One call: a permit goes in, one outcome comes out.
 //!
 //! A call never runs past its deadline, holds its permit exactly as long as it
-//! runs, and is told of exactly once, also when its future is dropped. What
-//! carries it to the downstream is a [`Transport`].
+//! runs, and is accounted for exactly once, also when its future is dropped. It is one or more
+//! attempts ([`attempt`]), each one exchange with one endpoint: which endpoint ([`balance`]), which are
+//! set aside ([`eject`]), and whether again is decided here, in any world; what carries an attempt
+//! is a [`Transport`].
 
+pub mod attempt;
+pub mod balance;
+pub mod eject;
+pub mod only;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+pub use self::attempt::Downstreams;
 use crate::config::DownstreamId;
 use crate::outcome::CallOutcome;
 use crate::page::admission::Permit;
@@ -18,27 +27,101 @@ use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::{CallRecord, PartRecord, Stretch};
 
-/// Carries calls. Dropping the returned future must end the work at the downstream,
-/// and must fail no other call.
+/// Carries attempts. Dropping a returned future must end its work at the downstream, and must
+/// fail no other attempt.
 pub trait Transport: Send + Sync + 'static {
+    /// One address of a downstream.
+    type Endpoint: Endpoint;
+    /// The right to one exchange with an endpoint, at once. Dropping it gives it back unused.
+    type Connection: Send;
+
+    /// The endpoints that a downstream has now. Cheap; never waits.
+    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<Self::Endpoint>>;
+
+    /// The endpoints of a downstream whose name has not been resolved yet, once it is.
+    ///
+    /// # Errors
+    /// [`Cause::Connect`]: not within the downstream's `connect_timeout`.
+    fn resolved(
+        &self,
+        downstream: DownstreamId,
+    ) -> impl Future<Output = Result<Arc<Endpoints<Self::Endpoint>>, Cause>> + Send;
+
+    /// A connection that is open and free, if there is one. Never waits.
+    fn idle(&self, endpoint: &Self::Endpoint) -> Option<Self::Connection>;
+
+    /// A connection as soon as one becomes free, or one that is opened from here on. What is
+    /// being opened outlives the future.
+    ///
+    /// # Errors
+    /// [`Cause::Connect`]: there is none within `connect_timeout`.
+    fn connect(
+        &self,
+        endpoint: &Self::Endpoint,
+        which: Which,
+    ) -> impl Future<Output = Result<Self::Connection, Cause>> + Send;
+
     /// One request, and its whole answer.
     ///
     /// # Errors
-    /// [`Cause`] when there is no whole answer. An answer with an error status is `Ok`.
-    fn call(
+    /// [`AttemptError`] when there is no whole answer. An answer with an error status is `Ok`.
+    fn exchange(
         &self,
-        downstream: DownstreamId,
-        request: CallRequest,
-    ) -> impl Future<Output = Result<Reply, Cause>> + Send;
+        connection: Self::Connection,
+        request: &CallRequest<'_>,
+    ) -> impl Future<Output = Result<Reply, AttemptError>> + Send;
+}
+
+/// Tells endpoints apart, in one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub u32);
+
+/// One address of a downstream.
+pub trait Endpoint: Clone + Send + Sync + 'static {
+    /// Its number; another one when the address leaves the name and comes back.
+    fn id(&self) -> EndpointId;
+    /// Its address, for logs and traces.
+    fn address(&self) -> Arc<str>;
+    /// Openings of connections to it that failed, since there is this endpoint: also those that
+    /// no call was waiting for any more.
+    fn failed_connects(&self) -> u32;
+}
+
+/// The endpoints of a downstream at one moment.
+#[derive(Clone, Debug)]
+pub struct Endpoints<E> {
+    /// Changes whenever `all` does.
+    pub version: u64,
+    /// In a stable order; empty until a name is resolved.
+    pub all: Vec<E>,
+}
+
+/// Which connection will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The first that is free.
+    Any,
+    /// One that has carried nothing yet.
+    New,
 }
 
 /// What is sent.
-#[derive(Clone, Debug)]
-pub struct CallRequest {
+#[derive(Clone, Copy, Debug)]
+pub struct CallRequest<'a> {
     /// Path and query, percent-encoded, beginning with `/`.
-    pub path: String,
-    /// All headers but those of the connection itself.
-    pub headers: HeaderMap,
+    pub path: &'a str,
+    /// Header fields that all calls of the page carry.
+    pub shared: &'a HeaderMap,
+    /// Header fields of this call; none of them is in `shared`.
+    pub own: &'a [(HeaderName, HeaderValue)],
+}
+
+impl CallRequest<'_> {
+    /// All header fields but those of the connection itself.
+    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        let own = self.own.iter().map(|(name, value)| (name, value));
+        self.shared.iter().chain(own)
+    }
 }
 
 /// What came back. The body is empty unless the status is a success.
@@ -46,8 +129,18 @@ pub struct CallRequest {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// At most the downstream's `max_body`.
+    /// Not encoded; at most the downstream's `max_body`.
     pub body: Bytes,
+}
+
+/// Why an attempt gave no whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptError {
+    /// The peer closed a connection that had carried exchanges before, or refused the request
+    /// unseen, before the first byte of an answer: it may be sent again (RFC 9110 section 9.2.2).
+    Unseen(Cause),
+    /// Anything else.
+    Failed(Cause),
 }
 
 /// Why a call failed: for logs and traces, never for clients.
@@ -65,9 +158,12 @@ pub enum Cause {
     /// More bytes than `max_body`.
     #[error("body is larger than {0} bytes")]
     TooLarge(usize),
-    /// A content coding, though none was accepted.
-    #[error("body is encoded, though only identity was accepted")]
-    Encoded,
+    /// A head that is larger, or has more fields, than is read.
+    #[error("{0}")]
+    Head(String),
+    /// A content coding that is not known, or a body that is not encoded as it says.
+    #[error("{0}")]
+    Encoded(&'static str),
     /// A body that cannot be spliced into a page.
     #[error(transparent)]
     Json(#[from] JsonError),
@@ -81,7 +177,8 @@ impl Cause {
             Self::Broken(_) => "broken",
             Self::Status(_) => "status",
             Self::TooLarge(_) => "too_large",
-            Self::Encoded => "encoded",
+            Self::Head(_) => "head",
+            Self::Encoded(_) => "encoded",
             Self::Json(_) => "json",
         }
     }
@@ -91,7 +188,7 @@ impl Cause {
         match self {
             Self::Connect(_) | Self::Broken(_) => true,
             Self::Status(status) => *status >= 500 || matches!(status, 408 | 425 | 429),
-            Self::TooLarge(_) | Self::Encoded | Self::Json(_) => false,
+            Self::TooLarge(_) | Self::Head(_) | Self::Encoded(_) | Self::Json(_) => false,
         }
     }
 }
@@ -122,9 +219,13 @@ impl CallEnd {
 
 /// A call that is about to begin.
 #[derive(Debug)]
-pub struct PlannedCall {
-    /// What is sent.
-    pub request: CallRequest,
+pub struct PlannedCall<'a> {
+    /// Path and query.
+    pub path: String,
+    /// Header fields of all calls of the page.
+    pub shared: &'a HeaderMap,
+    /// Header fields of this one.
+    pub own: Vec<(HeaderName, HeaderValue)>,
     /// Of its client span; the request says the same.
     pub span_id: u64,
     /// When it begins.
@@ -135,18 +236,21 @@ pub struct PlannedCall {
 
 /// Runs one call until it ends or its deadline comes, and writes into `part` what it did.
 pub async fn call<T: Transport>(
-    transport: &T,
+    downstreams: &Downstreams<T>,
     telemetry: &Telemetry,
     permit: Permit,
-    planned: PlannedCall,
+    planned: PlannedCall<'_>,
     part: &mut PartRecord,
 ) -> CallEnd {
     let mut running = Running::begin(telemetry, permit.downstream(), &planned, part);
-    let end = match planned
-        .deadline
-        .limit(transport.call(permit.downstream(), planned.request))
-        .await
-    {
+    let request = CallRequest {
+        path: &planned.path,
+        shared: planned.shared,
+        own: &planned.own,
+    };
+    let attempts = &mut running.call().attempts;
+    let answered = downstreams.fetch(telemetry, permit.downstream(), &request, attempts);
+    let end = match planned.deadline.limit(answered).await {
         Ok(Ok(reply)) => {
             running.call().http_status = Some(reply.status);
             judge(reply)
@@ -183,7 +287,7 @@ impl<'a> Running<'a> {
     fn begin(
         telemetry: &'a Telemetry,
         downstream: DownstreamId,
-        planned: &PlannedCall,
+        planned: &PlannedCall<'_>,
         part: &'a mut PartRecord,
     ) -> Self {
         part.call = Some(CallRecord {
@@ -192,7 +296,9 @@ impl<'a> Running<'a> {
                 began: planned.begins,
                 took: Duration::ZERO,
             },
+            lag: Duration::ZERO,
             budget_left: planned.deadline.left(planned.begins),
+            attempts: Vec::new(),
             http_status: None,
             failure: None,
         });
@@ -220,9 +326,11 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        let (ended, telemetry) = (now(), self.telemetry);
         let call = self.call();
-        call.stretch.took = now() - call.stretch.began;
+        call.stretch.took = ended - call.stretch.began;
         let took = call.stretch.took;
+        call.lag = telemetry.lag().worst(call.stretch.began, ended).min(took);
         self.telemetry
             .call_ended(self.downstream, self.outcome, took);
     }

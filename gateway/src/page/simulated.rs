@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 
 use crate::config::DownstreamId;
 use crate::page::deadline::{Deadline, now};
-use crate::page::downstream::{CallRequest, Cause, Reply, Transport};
+use crate::page::downstream::only::{self, Only};
+use crate::page::downstream::{AttemptError, CallRequest, Reply};
 
 /// How one simulated downstream answers.
 #[derive(Clone, Debug)]
@@ -70,6 +71,11 @@ impl Simulated {
         }
     }
 
+    /// A transport to these downstreams.
+    pub(super) fn transport(&self) -> Only<Self> {
+        Only::new(self.clone(), self.state.lock().len())
+    }
+
     pub(super) fn set(&self, downstream: usize, answers: Answers) {
         self.state.lock()[downstream].0 = answers;
     }
@@ -83,9 +89,13 @@ impl Simulated {
     }
 }
 
-impl Transport for Simulated {
-    async fn call(&self, downstream: DownstreamId, request: CallRequest) -> Result<Reply, Cause> {
-        let running = Running::begin(self, downstream.0, request.path);
+impl only::Answers for Simulated {
+    async fn answer(
+        &self,
+        downstream: DownstreamId,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
+        let running = Running::begin(self, downstream.0, request.path.to_owned());
         let answers = self.state.lock()[downstream.0].0.clone();
         // More than one await, so that a call can be dropped at more than one.
         let end = Deadline::after(now(), answers.after);

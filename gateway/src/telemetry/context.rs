@@ -102,9 +102,9 @@ impl TraceContext {
 
     /// Writes the headers of a call whose client span is `span`; the rest is
     /// [`TraceContext::write_shared`]'s.
-    pub fn write_call(&self, span: u64, headers: &mut HeaderMap) {
-        headers.insert(w3c::TRACEPARENT, self.traceparent(span));
-        headers.insert(datadog::PARENT_ID, HeaderValue::from(span));
+    pub fn write_call(&self, span: u64, fields: &mut Vec<(HeaderName, HeaderValue)>) {
+        fields.push((w3c::TRACEPARENT, self.traceparent(span)));
+        fields.push((datadog::PARENT_ID, HeaderValue::from(span)));
     }
 }
 

@@ -22,17 +22,53 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
     tracing::warn!(downstream, %error, "no connection yet; the first calls will open one");
 }
 
-/// The task that accepts connections ended by itself: a defect.
-pub fn listener_ended() {
-    tracing::error!("the listener ended by itself: shutting down");
+/// A downstream's name could not be resolved; said once until it can.
+pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
+    tracing::warn!(downstream, host, %error, "the name cannot be resolved; its last addresses are used, if there are any");
+}
+
+/// It can be again.
+pub fn resolved_again(downstream: &str, host: &str) {
+    tracing::info!(downstream, host, "the name is resolved again");
+}
+
+/// A listener stopped accepting connections, and nobody had told it to.
+pub fn listener_ended(listener: impl Display, reason: &str) {
+    tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
+}
+
+/// A task ended that lasts as long as the gateway, and nobody had told it to.
+pub fn task_ended(does: &str, reason: &str) {
+    tracing::error!(task = does, reason, "a task ended by itself");
 }
 
 /// This process may open fewer files than the configuration may need.
-pub fn few_files(may_open: u64, may_need: u64) {
+pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize) {
     tracing::warn!(
         may_open,
         may_need,
-        "server.max_connections and the permits may need more open files than this process may have; raise the limit (ulimit -n)"
+        clients,
+        calls,
+        "server.max_connections and the permits may need more open files than this process may have; connections are limited to what it has; raise the limit (ulimit -n)"
+    );
+}
+
+/// The gateway is short of CPU: from now on there are fewer tickets, until [`tickets_back`].
+pub fn tickets_shrink(tickets: u32, most: u32, lag: Duration) {
+    tracing::warn!(
+        tickets,
+        most,
+        lag_ms = milliseconds(lag),
+        "short of CPU: what could run waits longer than admission.max_lag, so fewer pages are admitted"
+    );
+}
+
+/// There are as many tickets as ever, after so long with fewer.
+pub fn tickets_back(most: u32, after: Duration) {
+    tracing::info!(
+        most,
+        after_ms = milliseconds(after),
+        "no longer short of CPU: all tickets are back"
     );
 }
 
@@ -58,8 +94,23 @@ pub fn cut_off(in_flight: u32) {
 }
 
 /// The system gave no connection; the accept loop pauses and goes on.
-pub fn accept_failed(error: &std::io::Error) {
-    tracing::warn!(%error, "cannot accept connections");
+pub fn accept_failed(listener: impl Display, error: &std::io::Error) {
+    tracing::warn!(%listener, %error, "cannot accept connections");
+}
+
+/// As many connections are open as may be.
+pub fn accept_waits(listener: impl Display, connections: usize, limited_by: &str) {
+    tracing::warn!(
+        %listener,
+        connections,
+        limited_by,
+        "no room for more connections; further ones wait in the backlog"
+    );
+}
+
+/// For some time no connection had to wait to be accepted.
+pub fn accepts_again(listener: impl Display) {
+    tracing::info!(%listener, "accepting connections without a wait again");
 }
 
 /// A connection ended with an error: mostly the client's doing.
@@ -87,6 +138,7 @@ pub fn page_ended(names: &Configured, record: &PageRecord) {
         request_id,
         total_ms = milliseconds(record.total()),
         wait_ms = record.admission.map(|wait| milliseconds(wait.took)),
+        lag_ms = milliseconds(record.lag),
         parts = %Parts { page, record },
         trace_id = %format_args!("{:032x}", origin.trace.trace_id),
         span_id = %format_args!("{:016x}", origin.trace.span_id),

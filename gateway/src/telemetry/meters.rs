@@ -45,6 +45,7 @@ pub struct Meters {
     page_duration: Vec<Histogram>,
     wait: Vec<Histogram>,
     overhead: Vec<Histogram>,
+    lag: Vec<Histogram>,
     call_duration: Vec<Histogram>,
     published: Mutex<Published>,
     prometheus: Option<PrometheusHandle>,
@@ -55,6 +56,8 @@ pub struct Meters {
 pub struct Gauges {
     /// Tickets out.
     pub in_flight: u32,
+    /// Tickets there are.
+    pub tickets: u32,
     /// Pages waiting for permits, by page.
     pub queued: Vec<usize>,
     /// Permits out, by downstream.
@@ -66,6 +69,7 @@ struct Published {
     /// With what has been passed on of each, in the order of [`Counts::all`].
     counters: Vec<(Counter, u64)>,
     in_flight: Vec<Gauge>,
+    tickets: Vec<Gauge>,
     queued: Vec<Gauge>,
     in_use: Vec<Gauge>,
 }
@@ -121,6 +125,7 @@ impl Meters {
         let published = Published {
             counters: register.counters(&counts),
             in_flight: register.gauges(&table::IN_FLIGHT),
+            tickets: register.gauges(&table::TICKETS_EFFECTIVE),
             queued: register.gauges(&table::QUEUE_DEPTH),
             in_use: register.gauges(&table::BULKHEAD_IN_USE),
         };
@@ -128,6 +133,7 @@ impl Meters {
             page_duration: register.histograms(&table::PAGE_DURATION),
             wait: register.histograms(&table::ADMISSION_WAIT),
             overhead: register.histograms(&table::OVERHEAD),
+            lag: register.histograms(&table::LAG),
             call_duration: register.histograms(&table::CALL_DURATION),
             published: Mutex::new(published),
             counts,
@@ -154,6 +160,13 @@ impl Meters {
     /// So much of a page's time was neither a wait for permits nor for calls.
     pub fn overhead(&self, page: PageId, overhead: Duration) {
         self.overhead[page.0].record(seconds(overhead));
+    }
+
+    /// What could run at some instant ran so much later.
+    pub fn lag(&self, lag: Duration) {
+        for series in &self.lag {
+            series.record(seconds(lag));
+        }
     }
 
     /// A call ended so, after so long.
@@ -193,6 +206,7 @@ impl Published {
             }
         }
         set(&self.in_flight, [gauges.in_flight]);
+        set(&self.tickets, [gauges.tickets]);
         set(
             &self.queued,
             gauges.queued.iter().map(|&pages| pages as u32),

@@ -16,7 +16,8 @@ use crate::telemetry::context::TraceContext;
 /// A request, before it is known what becomes of it.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// When the request's head had been read.
+    /// When the request's head could have been read, as far as that is known: the instant at
+    /// which it was, less the usual lag of the last 100 ms.
     pub arrived: Instant,
     /// `GET` or `HEAD`; `_OTHER` for what no page answers.
     pub method: &'static str,
@@ -41,6 +42,8 @@ pub struct PageRecord {
     pub parts: Vec<PartRecord>,
     /// Writing the page; `None` when it never came to that.
     pub assembly: Option<Stretch>,
+    /// The longest that what could run in the gateway waited to run meanwhile.
+    pub lag: Duration,
     /// When the answer was ready, or the client gone.
     pub ended: Instant,
     /// The same, by the wall clock.
@@ -80,12 +83,37 @@ pub struct CallRecord {
     pub span_id: u64,
     /// From its begin to its end, whoever ended it.
     pub stretch: Stretch,
+    /// The longest that what could run in the gateway waited to run meanwhile: so much of the
+    /// time may not be the downstream's.
+    pub lag: Duration,
     /// What it had left when it began; `None` is no limit.
     pub budget_left: Option<Duration>,
+    /// In order; the last is the one that answered, or was under way at the end.
+    pub attempts: Vec<AttemptRecord>,
     /// Status of the downstream's answer, if one came.
     pub http_status: Option<u16>,
     /// For a call that failed: the kind, one of few, and the words.
     pub failure: Option<(&'static str, String)>,
+}
+
+/// One exchange with one endpoint.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    /// The endpoint's address.
+    pub endpoint: Arc<str>,
+    /// From the choice of the endpoint to the end of the exchange, whoever ended it.
+    pub stretch: Stretch,
+    /// Why there was no whole answer; `None` also for one that was cut short.
+    pub failure: Option<&'static str>,
+}
+
+impl AttemptRecord {
+    /// The endpoint's address and port; `None` in a world without them.
+    pub fn peer(&self) -> Option<(&str, u16)> {
+        let (address, port) = self.endpoint.rsplit_once(':')?;
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        Some((address, port.parse().ok()?))
+    }
 }
 
 impl PageRecord {
@@ -137,6 +165,6 @@ impl Stretch {
 }
 
 /// As logs and spans show a time: with hundredths, as what is shorter is noise.
-pub(super) fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_micros() / 10) as f64 / 100.0
 }

@@ -1,62 +1,40 @@
-//! The transport over real sockets, with a connector that takes its time.
+//! The transport over real sockets: fakes, and peers whose handshake takes its time.
 
-use fixtures::{Behaviour, Fakes, Options, Service as Fake};
+#![allow(clippy::large_futures, reason = "a test runs once")]
+
+use std::collections::HashMap;
+
+use fixtures::{Behaviour, Fakes, Options, Service};
 use futures_util::future::join;
+use http::HeaderMap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tower::{Layer, Service, ServiceExt};
+
+use bytes::Bytes;
 
 use super::*;
-use crate::page::deadline::{Deadline, now};
+use crate::page::downstream::Downstreams;
 use crate::telemetry::Telemetry;
+use crate::telemetry::record::AttemptRecord;
 
-/// Far longer than a call waits, so that only what outlives its call can succeed.
-const CONNECT: Duration = Duration::from_millis(600);
+mod tls;
+
+/// How long a peer lets a connection wait before it says its first word.
+const LATE: Duration = Duration::from_millis(600);
+/// Far shorter, so that only what outlives its call can succeed.
 const CALL: Duration = Duration::from_millis(250);
 
-/// A connector that connects late.
-#[derive(Clone)]
-struct Late<S>(S);
-
-#[derive(Clone)]
-struct LateLayer;
-
-impl<S> Layer<S> for LateLayer {
-    type Service = Late<S>;
-
-    fn layer(&self, inner: S) -> Late<S> {
-        Late(inner)
-    }
+/// A gateway's way to one downstream, without its pages.
+struct World {
+    downstreams: Downstreams<HttpTransport>,
+    telemetry: Telemetry,
 }
 
-impl<S, R> Service<R> for Late<S>
-where
-    S: Service<R> + Clone + Send + 'static,
-    S::Future: Send,
-    R: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), S::Error>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, to: R) -> Self::Future {
-        let connect = self.0.clone().oneshot(to);
-        Box::pin(async move {
-            sleep(CONNECT).await;
-            connect.await
-        })
-    }
-}
-
-fn config(url: &str, http2: bool) -> Config {
+fn config(downstream: &str) -> Config {
     let text = format!(
-        "[downstream.d]\nurl = \"{url}\"\nconnect_timeout = \"10s\"\nhttp2 = {http2}\n\
+        "[downstream.d]\n{downstream}\n\
          [page.p]\npath = \"/p\"\n[page.p.part.x]\ndownstream = \"d\"\npath = \"/x\"\n",
     );
     crate::config::load_text("test.toml", &text, &[])
@@ -64,39 +42,49 @@ fn config(url: &str, http2: bool) -> Config {
         .config
 }
 
-fn unmeasured(config: &Config) -> HttpTransport {
-    HttpTransport::new(config, Arc::clone(Telemetry::new(config).counts())).unwrap()
-}
+impl World {
+    fn new(downstream: &str) -> Self {
+        let config = config(downstream);
+        let transport = HttpTransport::new(&config).unwrap();
+        Self {
+            downstreams: Downstreams::new(&config, transport),
+            telemetry: Telemetry::new(&config),
+        }
+    }
 
-/// A fake, and a transport that connects to it late.
-async fn late(http2: bool) -> (Fakes, HttpTransport) {
-    late_within(http2, Duration::from_secs(10)).await
-}
+    /// To `url`, with time enough to connect.
+    fn to(url: &str, http2: bool) -> Self {
+        Self::new(&format!(
+            "url = \"{url}\"\nconnect_timeout = \"10s\"\nhttp2 = {http2}"
+        ))
+    }
 
-/// The same, given up after `limit`.
-async fn late_within(http2: bool, limit: Duration) -> (Fakes, HttpTransport) {
-    let fakes = Fakes::start(Options::default()).await.unwrap();
-    let config = config(&fakes.url(Fake::Product), http2);
-    let downstream = &config.downstreams[0];
-    let mut transport = unmeasured(&config);
-    // As in `Target::new`, with the late connector below the shelf.
-    let shelf = Shelf::new(limit, !http2);
-    transport.targets[0].client = client(downstream, "d")
-        .unwrap()
-        .connector_layer(LateLayer)
-        .connector_layer(KeepOpening(Arc::clone(&shelf)))
-        .build()
-        .unwrap();
-    transport.targets[0].shelf = Box::new(shelf);
-    (fakes, transport)
-}
+    async fn call(&self) -> Result<Reply, Cause> {
+        self.traced().await.0
+    }
 
-fn call(transport: &HttpTransport) -> impl Future<Output = Result<Reply, Cause>> + Send {
-    let request = CallRequest {
-        path: "/products/p-1001".into(),
-        headers: http::HeaderMap::new(),
-    };
-    transport.call(DownstreamId(0), request)
+    async fn traced(&self) -> (Result<Reply, Cause>, Vec<AttemptRecord>) {
+        let shared = HeaderMap::new();
+        let request = CallRequest {
+            path: "/products/p-1001",
+            shared: &shared,
+            own: &[],
+        };
+        let mut attempts = Vec::new();
+        let d = DownstreamId(0);
+        let fetched = self
+            .downstreams
+            .fetch(&self.telemetry, d, &request, &mut attempts);
+        (fetched.await, attempts)
+    }
+
+    async fn status(&self) -> u16 {
+        self.call().await.map(|reply| reply.status).unwrap()
+    }
+
+    fn retries(&self) -> u64 {
+        self.telemetry.counts().retries(DownstreamId(0))
+    }
 }
 
 async fn limited<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
@@ -110,25 +98,76 @@ async fn bounded(test: impl Future<Output = ()>) {
         .expect("the test ends in time");
 }
 
+/// Accepts connections and passes them on to `to`, each after [`LATE`]; ends when dropped.
+async fn late(to: std::net::SocketAddr) -> (std::net::SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        let mut passing = JoinSet::new();
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            passing.spawn(async move {
+                sleep(LATE).await;
+                let mut to = TcpStream::connect(to).await.unwrap();
+                let _ = copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    (address, accepting)
+}
+
+/// A fake that speaks HTTP/2, whose first word takes [`LATE`].
+async fn late_fake() -> (Fakes, String, JoinSet<()>) {
+    let fakes = Fakes::start(Options::default()).await.unwrap();
+    let url = fakes.url(Service::Product);
+    let (address, passing) = late(url.trim_start_matches("http://").parse().unwrap()).await;
+    (fakes, format!("http://{address}"), passing)
+}
+
+/// A peer that follows `says` for each request, the how-manieth on its connection it is included:
+/// `None` closes without a word.
+async fn scripted(
+    says: impl Fn(u32) -> Option<&'static str> + Copy + Send + 'static,
+) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            connections.spawn(async move {
+                let mut request = [0; 4096];
+                for n in 1.. {
+                    match stream.read(&mut request).await {
+                        Ok(0) | Err(_) => return,
+                        Ok(_) => {}
+                    }
+                    let Some(answer) = says(n) else { return };
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, accepting)
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
 #[tokio::test]
 async fn calls_that_wait_shorter_than_connecting_takes_get_through_in_the_end() {
     bounded(async {
-        for http2 in [false, true] {
-            let (fakes, transport) = late(http2).await;
-            let mut cancelled = 0;
-            while limited(CALL, call(&transport)).await.is_none() {
-                cancelled += 1;
-                assert!(cancelled < 50, "http2 = {http2}: none ever gets through");
-            }
-            assert!(cancelled >= 1, "http2 = {http2}");
-            let reply = limited(CALL * 20, call(&transport)).await.unwrap().unwrap();
-            assert_eq!(reply.status, 200);
-            assert_eq!(
-                fakes.stats(Fake::Product).connections_total,
-                1,
-                "http2 = {http2}"
-            );
+        let (fakes, url, _passing) = late_fake().await;
+        let world = World::to(&url, true);
+        let mut cancelled = 0;
+        while limited(CALL, world.call()).await.is_none() {
+            cancelled += 1;
+            assert!(cancelled < 50, "none ever gets through");
         }
+        assert!(cancelled >= 1);
+        assert_eq!(world.status().await, 200);
+        assert_eq!(fakes.stats(Service::Product).connections_total, 1);
     })
     .await;
 }
@@ -136,24 +175,19 @@ async fn calls_that_wait_shorter_than_connecting_takes_get_through_in_the_end() 
 #[tokio::test]
 async fn a_call_that_is_dropped_while_it_connects_asks_nothing_and_leaves_its_connection() {
     bounded(async {
-        for http2 in [false, true] {
-            let (fakes, transport) = late(http2).await;
-            for _ in 0..3 {
-                assert!(futures_util::poll!(Box::pin(call(&transport))).is_pending());
-            }
-            while fakes.stats(Fake::Product).connections_open == 0 {
-                sleep(Duration::from_millis(10)).await;
-            }
-            sleep(Duration::from_millis(100)).await;
-            assert_eq!(fakes.stats(Fake::Product).received, 0, "http2 = {http2}");
-            assert_eq!(call(&transport).await.unwrap().status, 200);
-            let stats = fakes.stats(Fake::Product);
-            assert_eq!(
-                (stats.received, stats.connections_total),
-                (1, 1),
-                "http2 = {http2}"
-            );
+        let (fakes, url, _passing) = late_fake().await;
+        let world = World::to(&url, true);
+        for _ in 0..3 {
+            assert!(limited(CALL / 10, world.call()).await.is_none());
         }
+        while fakes.stats(Service::Product).connections_open == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(fakes.stats(Service::Product).received, 0);
+        assert_eq!(world.status().await, 200);
+        let stats = fakes.stats(Service::Product);
+        assert_eq!((stats.received, stats.connections_total), (1, 1));
     })
     .await;
 }
@@ -161,20 +195,16 @@ async fn a_call_that_is_dropped_while_it_connects_asks_nothing_and_leaves_its_co
 #[tokio::test]
 async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
     bounded(async {
-        for http2 in [false, true] {
-            let (fakes, transport) = late(http2).await;
-            let first = limited(CALL, call(&transport));
-            let others = limited(CALL * 100, join_all((0..4).map(|_| call(&transport))));
-            let (first, others) = join(first, others).await;
-            assert!(first.is_none());
-            for reply in others.unwrap() {
-                assert_eq!(reply.unwrap().status, 200, "http2 = {http2}");
-            }
-            assert_eq!(fakes.stats(Fake::Product).received, 4, "http2 = {http2}");
-            // Over HTTP/1.1 each opens its own.
-            let asked_again = transport.counts.retries(DownstreamId(0)) > 0;
-            assert_eq!(asked_again, http2);
+        let (fakes, url, _passing) = late_fake().await;
+        let world = World::to(&url, true);
+        let first = limited(CALL, world.call());
+        let others = limited(CALL * 100, join_all((0..4).map(|_| world.call())));
+        let (first, others) = join(first, others).await;
+        assert!(first.is_none());
+        for reply in others.unwrap() {
+            assert_eq!(reply.unwrap().status, 200);
         }
+        assert_eq!(fakes.stats(Service::Product).received, 4);
     })
     .await;
 }
@@ -183,25 +213,23 @@ async fn calls_that_wait_for_the_connection_of_a_cancelled_one_are_served() {
 async fn a_call_that_is_dropped_ends_its_work_and_leaves_the_others_theirs() {
     bounded(async {
         for http2 in [false, true] {
-            let (fakes, transport) = late(http2).await;
-            call(&transport).await.unwrap();
+            let fakes = Fakes::start(Options::default()).await.unwrap();
+            let world = World::to(&fakes.url(Service::Product), http2);
+            world.call().await.unwrap();
             fakes.reset_stats();
             fakes
-                .set(Fake::Product, Behaviour::fixed(Duration::from_secs(3)))
+                .set(Service::Product, Behaviour::fixed(Duration::from_secs(3)))
                 .unwrap();
-            let mut dropped = Box::pin(call(&transport));
-            let mut kept = Box::pin(call(&transport));
-            while fakes.stats(Fake::Product).in_flight < 2 {
+            let mut dropped = Box::pin(world.call());
+            let mut kept = Box::pin(world.call());
+            while fakes.stats(Service::Product).in_flight < 2 {
                 let both = join(&mut dropped, &mut kept);
                 assert!(limited(Duration::from_millis(10), both).await.is_none());
             }
             drop(dropped);
-            while fakes.stats(Fake::Product).aborted_by_caller < 1 {
-                assert!(
-                    limited(Duration::from_millis(10), &mut kept)
-                        .await
-                        .is_none()
-                );
+            while fakes.stats(Service::Product).aborted_by_caller < 1 {
+                let waiting = limited(Duration::from_millis(10), &mut kept).await;
+                assert!(waiting.is_none());
             }
             assert_eq!(kept.await.unwrap().status, 200, "http2 = {http2}");
         }
@@ -209,33 +237,17 @@ async fn a_call_that_is_dropped_ends_its_work_and_leaves_the_others_theirs() {
     .await;
 }
 
-#[test]
-fn a_downstreams_own_path_goes_before_each_parts() {
-    for (base, path, expected) in [
-        ("http://a:1", "/x/1", "http://a:1/x/1"),
-        ("http://a:1/", "/x/1?y=%20", "http://a:1/x/1?y=%20"),
-        ("http://a:1/v2", "/x/1", "http://a:1/v2/x/1"),
-        ("http://a:1/v2/", "/x?y=a/../b", "http://a:1/v2/x?y=a/../b"),
-        ("http://a:1/v2", "/x%3Fy", "http://a:1/v2/x%3Fy"),
-    ] {
-        let transport = unmeasured(&config(base, false));
-        assert_eq!(transport.targets[0].url(path).as_str(), expected);
-    }
-}
-
 #[tokio::test]
-async fn of_many_calls_to_a_downstream_that_is_not_there_each_hears_so_at_once() {
+async fn of_many_calls_to_a_downstream_that_is_not_there_each_is_told_so_at_once() {
     bounded(async {
         for http2 in [false, true] {
             let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", gone.local_addr().unwrap());
             drop(gone);
-            let transport = unmeasured(&config(&url, http2));
-            let calls = (0..300).map(|_| call(&transport));
-            let replies = limited(Duration::from_secs(10), join_all(calls))
-                .await
-                .unwrap();
-            for reply in replies {
+            let world = World::to(&url, http2);
+            let calls = (0..300).map(|_| world.call());
+            let replies = limited(Duration::from_secs(10), join_all(calls)).await;
+            for reply in replies.unwrap() {
                 let refused = matches!(&reply, Err(Cause::Connect(why)) if why.contains("refused"));
                 assert!(refused, "http2 = {http2}: {reply:?}");
             }
@@ -247,23 +259,198 @@ async fn of_many_calls_to_a_downstream_that_is_not_there_each_hears_so_at_once()
 #[tokio::test]
 async fn of_many_calls_to_a_downstream_that_does_not_answer_each_waits_one_connect_timeout() {
     bounded(async {
-        for http2 in [false, true] {
-            let limit = CONNECT / 3;
-            let (_fakes, transport) = late_within(http2, limit).await;
-            let began = now();
-            for reply in join_all((0..50).map(|_| call(&transport))).await {
-                assert!(
-                    matches!(reply, Err(Cause::Connect(_))),
-                    "http2 = {http2}: {reply:?}"
-                );
+        let (_fakes, url, _passing) = late_fake().await;
+        let limit = LATE / 3;
+        let millis = limit.as_millis();
+        let world = World::new(&format!(
+            "url = \"{url}\"\nhttp2 = true\nconnect_timeout = \"{millis}ms\""
+        ));
+        let began = now();
+        for reply in join_all((0..50).map(|_| world.call())).await {
+            assert!(matches!(reply, Err(Cause::Connect(_))), "{reply:?}");
+        }
+        // One after the other, fifty would take fifty times as long.
+        assert!(now() - began < 20 * limit, "{:?}", now() - began);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_before_it_answers_costs_no_call() {
+    bounded(async {
+        for answers in [1, 2] {
+            let (url, _peer) = match answers {
+                1 => scripted(|n| (n <= 1).then_some(OK)).await,
+                _ => scripted(|n| (n <= 2).then_some(OK)).await,
+            };
+            let world = World::to(&url, false);
+            for _ in 0..10 {
+                assert_eq!(world.status().await, 200);
             }
-            // One after the other, fifty would take fifty times as long.
+            assert!(world.retries() >= 3, "{}", world.retries());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_connection_that_closes_before_it_answers_is_a_failure_and_not_retried() {
+    bounded(async {
+        let (url, _peer) = scripted(|_| None).await;
+        let world = World::to(&url, false);
+        let (reply, attempts) = world.traced().await;
+        assert!(matches!(reply, Err(Cause::Broken(_))), "{reply:?}");
+        assert_eq!((attempts.len(), world.retries()), (1, 0));
+        assert_eq!(attempts[0].failure, Some("broken"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_is_sent_again_once_and_no_more() {
+    bounded(async {
+        // Every connection but the first closes at its first request.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut peer = JoinSet::new();
+        peer.spawn(async move {
+            for n in 0.. {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                if n == 0 {
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                    let _ = stream.read(&mut request).await;
+                }
+            }
+        });
+        let world = World::to(&url, false);
+        assert_eq!(world.status().await, 200);
+        let (reply, attempts) = world.traced().await;
+        assert!(reply.is_err());
+        let failures: Vec<_> = attempts.iter().map(|attempt| attempt.failure).collect();
+        assert_eq!(failures, [Some("broken"), Some("broken")]);
+        assert_eq!(world.retries(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_the_peer_keeps_shorter_is_given_up_before_the_peer_does() {
+    bounded(async {
+        let brief = "HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 2\r\n\r\n{}";
+        let (url, _peer) = scripted(move |_| Some(brief)).await;
+        let world = World::to(&url, false);
+        assert_eq!(world.status().await, 200);
+        let endpoints = world.downstreams.transport().endpoints(DownstreamId(0));
+        let idle = || world.downstreams.transport().idle(&endpoints.all[0]);
+        drop(idle().expect("it is kept for a while"));
+        sleep(Duration::from_millis(700)).await;
+        assert!(idle().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_endpoints_one_that_is_not_there_costs_no_call() {
+    bounded(async {
+        let (url, _peer) = scripted(|_| Some(OK)).await;
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let nowhere = format!("http://{}", gone.local_addr().unwrap());
+        drop(gone);
+        let world = World::new(&format!("urls = [\"{nowhere}\", \"{url}\"]"));
+        for _ in 0..20 {
+            assert_eq!(world.status().await, 200);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_endpoints_one_that_swallows_connections_costs_a_quarter_of_the_timeout() {
+    bounded(async {
+        let (url, _peer) = scripted(|_| Some(OK)).await;
+        // Nobody accepts, and its backlog is full.
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let loopback: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&loopback.into()).unwrap();
+        socket.listen(0).unwrap();
+        let swallowing = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut filled = JoinSet::new();
+        for _ in 0..4 {
+            filled.spawn(async move {
+                let _held = TcpStream::connect(swallowing).await;
+                std::future::pending::<()>().await;
+            });
+        }
+        sleep(Duration::from_millis(100)).await;
+        let world = World::new(&format!(
+            "urls = [\"http://{swallowing}\", \"{url}\"]\nconnect_timeout = \"800ms\""
+        ));
+        for _ in 0..10 {
+            let began = now();
+            assert_eq!(world.status().await, 200);
             assert!(
-                now() - began < 20 * limit,
-                "http2 = {http2}: {:?}",
+                now() - began < Duration::from_millis(600),
+                "{:?}",
                 now() - began
             );
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_address_that_leaves_gets_no_further_call_and_one_that_stays_keeps_its_connections() {
+    let target = Target::new(
+        &config("urls = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]").downstreams[0],
+    );
+    let mut target = target.unwrap();
+    let next = AtomicU32::new(0);
+    let (publish, addresses) = tokio::sync::watch::channel(vec![
+        "127.0.0.1:1".parse().unwrap(),
+        "127.0.0.2:1".parse().unwrap(),
+    ]);
+    target.sites.truncate(1);
+    target.sites[0].1 = Resolving::of(addresses);
+    let ids = |target: &Target| -> HashMap<String, u32> {
+        let endpoints = Arc::clone(&target.endpoints.read());
+        let all = endpoints.all.iter();
+        all.map(|e| (e.address().to_string(), e.id().0)).collect()
+    };
+    target.update(&next);
+    let before = ids(&target);
+    assert_eq!(before.len(), 2);
+    publish.send_replace(vec![
+        "127.0.0.2:1".parse().unwrap(),
+        "127.0.0.3:1".parse().unwrap(),
+    ]);
+    target.update(&next);
+    let after = ids(&target);
+    assert_eq!(after.get("127.0.0.2:1"), before.get("127.0.0.2:1"));
+    assert!(!after.contains_key("127.0.0.1:1"));
+    publish.send_replace(vec!["127.0.0.1:1".parse().unwrap()]);
+    target.update(&next);
+    assert!(
+        ids(&target)["127.0.0.1:1"] > 2,
+        "one that returns is another endpoint"
+    );
+}
+
+#[test]
+fn a_downstreams_own_path_goes_before_each_parts() {
+    for (base, prefix, host) in [
+        ("http://a:1", "", "a:1"),
+        ("http://a:1/", "", "a:1"),
+        ("http://a/v2", "/v2", "a"),
+        ("http://a:1/v2/", "/v2", "a:1"),
+        ("http://[::1]:1/v2/", "/v2", "[::1]:1"),
+    ] {
+        let config = config(&format!("url = \"{base}\""));
+        let downstream = &config.downstreams[0];
+        let site = Site::new(&downstream.urls[0], downstream, None).unwrap();
+        assert_eq!((site.prefix.as_str(), site.host.as_str()), (prefix, host));
+        assert_eq!(site.base.origin, format!("http://{host}{prefix}"));
+    }
 }

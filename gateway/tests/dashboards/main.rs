@@ -219,7 +219,8 @@ fn percentiles_are_switched_on_for_every_histogram_and_its_tags() {
     let written: Vec<(String, Vec<String>)> = line
         .captures_iter(&terraform)
         .map(|found| {
-            let tags = found[2].split(", ").map(|tag| tag.trim_matches('"').into());
+            let tags = found[2].split(", ").filter(|tag| !tag.is_empty());
+            let tags = tags.map(|tag| tag.trim_matches('"').into());
             (found[1].into(), tags.collect())
         })
         .collect();

@@ -45,18 +45,34 @@ async fn operators_can_only_look() {
 #[tokio::test]
 async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended() {
     // A quota that is not whole again at once: the client stays known.
-    let (gateway, _fakes) = shop(&["downstream.reviews.permits=0", "clients.rate=1/h"]).await;
+    let (gateway, fakes) = shop(&["downstream.reviews.permits=0", "clients.rate=1/h"]).await;
     assert_eq!(gateway.page(PAGE).await.status, 200);
     gateway.at_rest().await;
     let limits = gateway.limits().await;
+    let gateway = &limits["gateway"];
     assert_eq!(
-        limits["gateway"],
-        json!({"max_in_flight": 1024, "in_flight": 0})
+        (&gateway["max_in_flight"], &gateway["in_flight"]),
+        (&json!(1024), &json!(0))
     );
+    assert_eq!(
+        (&gateway["tickets"], &gateway["tickets_because"]),
+        (&json!(1024), &json!("configured"))
+    );
+    assert!(gateway["lag_p50_ms"].as_f64() <= gateway["lag_p90_ms"].as_f64());
+    assert_eq!(gateway["max_lag_ms"], Value::Null);
     assert_eq!(limits["clients"]["known"], 1);
     let calls = json!({"ok": 1, "not_found": 0, "failed": 0, "late": 0, "cancelled": 0});
+    let mut pricing = limits["downstreams"]["pricing"].clone();
+    let endpoints = pricing
+        .as_object_mut()
+        .unwrap()
+        .remove("endpoints")
+        .unwrap();
     let expected = json!({"permits": 64, "in_use": 0, "queued": 0, "calls": calls});
-    assert_eq!(limits["downstreams"]["pricing"], expected);
+    assert_eq!(pricing, expected);
+    let url = fakes.url(fixtures::Service::Pricing);
+    let endpoint = &endpoints[url.trim_start_matches("http://")];
+    assert_eq!(*endpoint, json!({"state": "in use", "in_flight": 0}));
     assert_eq!(limits["downstreams"]["reviews"]["permits"], Value::Null);
     let page = &limits["pages"]["product-page"];
     assert_eq!((&page["queue"], &page["queued"]), (&json!(64), &json!(0)));

@@ -71,7 +71,9 @@ async fn a_required_part_that_fails_in_any_way_is_a_502_and_heals() {
 #[tokio::test]
 async fn a_body_that_is_no_single_json_value_is_a_502() {
     let deep = "[".repeat(101) + &"]".repeat(101);
-    let bodies: [&[u8]; 7] = [
+    let bodies: [&[u8]; 9] = [
+        b"{\"a\":\"\\ud83d\"}",
+        b"[1e400]",
         b"",
         b"{",
         b"{}{}",
@@ -141,8 +143,16 @@ async fn a_body_without_an_end_is_not_read_on() {
 }
 
 #[tokio::test]
-async fn an_encoded_body_is_not_decoded_and_a_bomb_not_even_read() {
-    for coding in ["gzip", "br", "deflate", "zstd", "identity, gzip", "x"] {
+async fn a_body_that_is_not_encoded_as_it_says_is_a_502_and_a_bomb_is_not_read_on() {
+    for coding in [
+        "gzip",
+        "br",
+        "deflate",
+        "zstd",
+        "identity, gzip",
+        "gzip, gzip",
+        "x",
+    ] {
         let header = format!("Content-Encoding: {coding}\r\n");
         assert_failed(Script::Say(with_length("200 OK", &header, b"{}"))).await;
     }
@@ -154,6 +164,45 @@ async fn an_encoded_body_is_not_decoded_and_a_bomb_not_even_read() {
         .await
         .assert_refused(502, "downstream_failed", D);
     assert_cut_off(&downstream).await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_encoded_although_none_was_asked_for_is_decoded() {
+    let gzip = |body: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, body).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (coding, body) in [
+        ("gzip", gzip(b"{\"a\":1}")),
+        ("", b"{\"a\":1}".to_vec()),
+        ("identity, ", b"{\"a\":1}".to_vec()),
+    ] {
+        let header = format!("Content-Encoding: {coding}\r\n");
+        let downstream = Scripted::start(Script::Say(with_length("200 OK", &header, &body))).await;
+        let gateway = Gateway::start(&one_part(&downstream.url), &[]).await;
+        let answer = gateway.page("/p/1").await;
+        assert_eq!(answer.status, 200, "{coding:?}: {answer:?}");
+        let part = answer.json()["parts"]["x"]["data"].clone();
+        assert_eq!(part, serde_json::json!({"a": 1}), "{answer:?}");
+    }
+    // Decoded, it is larger than is accepted.
+    let bomb = gzip(&vec![b' '; 1 << 20]);
+    let header = "Content-Encoding: gzip\r\n";
+    assert_failed(Script::Say(with_length("200 OK", header, &bomb))).await;
+}
+
+#[tokio::test]
+async fn a_head_of_many_fields_is_read_and_one_of_too_many_is_a_502() {
+    let fields = |count: usize| {
+        (0..count)
+            .map(|n| format!("X-{n}: 1\r\n"))
+            .collect::<String>()
+    };
+    let downstream = Scripted::start(Script::Say(with_length("200 OK", &fields(120), b"{}"))).await;
+    let gateway = Gateway::start(&one_part(&downstream.url), &[]).await;
+    assert_eq!(gateway.page("/p/1").await.status, 200);
+    assert_failed(Script::Say(with_length("200 OK", &fields(200), b"{}"))).await;
 }
 
 /// That the connection of the one call was closed after no more bytes than the buffers
@@ -199,7 +248,7 @@ async fn a_downstream_that_comes_back_is_used_again() {
 
 #[tokio::test]
 async fn connections_are_open_before_the_first_page_and_no_request_has_been_sent() {
-    for (http2, least) in [(false, 16), (true, 1)] {
+    for (http2, least) in [(false, 4), (true, 1)] {
         let switch = |service: Service| format!("downstream.{service}.http2={http2}");
         let changes = Service::ALL.map(switch);
         let changes: Vec<&str> = changes.iter().map(String::as_str).collect();

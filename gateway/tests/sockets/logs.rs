@@ -52,6 +52,11 @@ async fn a_page_is_one_json_line_that_leads_to_its_trace() {
     assert_eq!(line["status"], 200);
     assert!(line["total_ms"].as_f64().unwrap() >= 0.0, "{line}");
     assert!(line["wait_ms"].as_f64().unwrap() >= 0.0, "{line}");
+    assert!(
+        line["lag_ms"].as_f64() <= line["total_ms"].as_f64(),
+        "{line}"
+    );
+    assert!(line["lag_ms"].is_number(), "{line}");
     let parts = line["parts"].as_object().unwrap();
     let names: Vec<_> = parts.keys().map(String::as_str).collect();
     let in_order = [

@@ -51,6 +51,8 @@ async fn a_whole_page_is_a_server_span_an_admission_a_call_per_part_and_an_assem
             ("http.response.status_code", "200"),
             ("server.address", &address.ip().to_string()),
             ("server.port", &address.port().to_string()),
+            ("network.peer.address", &address.ip().to_string()),
+            ("network.peer.port", &address.port().to_string()),
             ("gateway.part", "pricing"),
             ("gateway.part.required", "true"),
         ]);
@@ -68,8 +70,10 @@ async fn a_whole_page_is_as_it_was_when_its_snapshot_was_taken() {
     traced.trace().await;
     let vary = [
         "meta.gateway.wait_ms",
+        "meta.gateway.lag_ms",
         "meta.gateway.budget_left_ms",
         "meta.server.port",
+        "meta.network.peer.port",
         "meta.version",
     ];
     traced.agent.assert_is_as_in("whole-page", &vary).await;
@@ -98,6 +102,11 @@ fn assert_times(trace: &Trace, before: SystemTime, slow: Duration, took: Duratio
         assert!(
             admission.end() <= call.start && call.end() <= assembly.start,
             "{call:#?}"
+        );
+        let lag = call.number("gateway.lag_ms");
+        assert!(
+            (0.0..=call.duration as f64 / 1e6).contains(&lag),
+            "{lag} ms"
         );
         let left = call.number("gateway.budget_left_ms");
         assert!((1.0..=20_000.0).contains(&left), "{left} ms");

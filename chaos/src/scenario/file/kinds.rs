@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use gateway::config::Problem;
-use gateway::config::reading::{Kind, one_of};
+use gateway::config::reading::{Kind, Raw, one_of};
 use gateway::config::units;
 use serde_json::json;
+use toml::de::DeValue;
 
 use crate::load::Arrivals;
 use crate::scenario::{Arm, Bound};
@@ -70,6 +71,25 @@ pub(super) const LIVE_BOUND: Kind<Option<Option<Bound>>> = Kind {
     },
     show: |_| json!(null),
     schema: || json!({"type": "string"}),
+};
+
+/// CPUs: whole ones, or parts of one.
+pub(super) const CORES: Kind<f64> = Kind {
+    read: |raw| {
+        let number: Option<f64> = match raw {
+            Raw::Toml(DeValue::Float(number)) => number.as_str().parse().ok(),
+            Raw::Toml(DeValue::Integer(number)) => number.to_string().parse().ok(),
+            Raw::Plain(text) => text.parse().ok(),
+            Raw::Toml(_) => None,
+        };
+        let number = number.ok_or_else(|| raw.instead("a number of CPUs such as 0.5 or 4"))?;
+        match (0.01..=64.0).contains(&number) {
+            true => Ok(number),
+            false => Err(Problem::new("is not a number of CPUs from 0.01 to 64").write(1)),
+        }
+    },
+    show: |value| json!(value),
+    schema: || json!({"type": "number", "minimum": 0.01, "maximum": 64}),
 };
 
 /// `"5s..25s"`.

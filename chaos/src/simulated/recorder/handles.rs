@@ -22,6 +22,16 @@ impl Asked {
         Self { recorder, number }
     }
 
+    /// The gateway has read its head: only now is it a page.
+    pub(in crate::simulated) fn read(&self) {
+        self.recorder.page_read(self.number);
+    }
+
+    /// The client has the answer.
+    pub(in crate::simulated) fn received(&self) {
+        self.recorder.page_received(self.number);
+    }
+
     /// The answer is there.
     pub(in crate::simulated) fn answered(&self, answer: &Answer) {
         let record = &answer.record;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateway::config::{Config, DownstreamId, Name, Page, PageId};
 use gateway::outcome::{CallOutcome, PageOutcome};
 use gateway::page::admission::{AdmissionView, BulkheadView};
+use gateway::page::downstream::only::Only;
 use gateway::page::{Answer, Pages};
 use gateway::telemetry::counts::Counts;
 
@@ -63,15 +64,15 @@ impl Limits {
             return Some("a call of no page starts".to_owned());
         };
         let budget = self.pages[page.end.page.0].budget;
-        let too_late = budget.is_some_and(|budget| at >= page.end.at + budget);
+        let too_late = budget.is_some_and(|budget| at >= page.began() + budget);
         (too_late || page.answered)
             .then(|| "a call starts after the deadline or the end of its page".to_owned())
     }
 
     /// No call outlives its page, and no page its deadline less its reserve.
-    pub(super) fn at_the_end_of(&self, page: &Open) -> Option<String> {
+    pub(super) fn at_the_end_of(&self, at: Duration, page: &Open) -> Option<String> {
         let budget = self.pages[page.end.page.0].budget;
-        let (running, took) = (page.running, page.end.took);
+        let (running, took) = (page.running, at - page.began());
         if running > 0 {
             return Some(format!("{running} calls outlive their page"));
         }
@@ -109,7 +110,7 @@ impl Limits {
     /// Everything is at rest, and the gateway has counted what was seen.
     pub(super) fn when_all_is_over(
         &self,
-        pages: &Pages<Modelled>,
+        pages: &Pages<Only<Modelled>>,
         seen: &Seen<'_>,
     ) -> Option<String> {
         let view = pages.admission().view();
@@ -124,7 +125,11 @@ impl Limits {
     fn miscounted(&self, counts: &Counts, seen: &Seen<'_>) -> Option<String> {
         for page in 0..self.pages.len() {
             for outcome in PageOutcome::ALL {
-                let ended = |open: &&Open| open.end.page.0 == page && open.end.outcome == outcome;
+                let ended = |open: &&Open| {
+                    let end = &open.end;
+                    // One whose client left before it was read never came to the gateway.
+                    end.page.0 == page && end.outcome == outcome && open.read.is_some()
+                };
                 let there_were = seen.pages.iter().filter(ended).count() as u64;
                 let counted = counts.pages(PageId(page), outcome);
                 if counted != there_were {

@@ -18,6 +18,7 @@
 //! Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
 
 mod event;
+mod limits;
 mod needs;
 mod queue;
 mod view;
@@ -27,6 +28,7 @@ pub use self::needs::{Need, NeedSet, Parts};
 pub use self::queue::Order;
 pub use self::view::{AdmissionView, BulkheadView, QueueView};
 
+use self::limits::{Bulkhead, Tickets};
 use self::queue::{Queue, Waiter};
 use crate::config::DownstreamId;
 
@@ -43,32 +45,6 @@ pub struct Core {
     tickets: Tickets,
 }
 
-/// Nobody waits for a ticket, so their number may change without a decision.
-#[derive(Debug)]
-struct Tickets {
-    /// As configured.
-    most: u32,
-    /// How many may be out now, at most `most`.
-    limit: u32,
-    in_use: u32,
-}
-
-#[derive(Debug)]
-struct Bulkhead {
-    limit: Option<u32>,
-    in_use: u32,
-}
-
-impl Bulkhead {
-    fn fits(&self, count: u32) -> bool {
-        self.limit.is_none_or(|limit| self.in_use + count <= limit)
-    }
-
-    fn fits_never(&self, count: u32) -> bool {
-        self.limit.is_some_and(|limit| count > limit)
-    }
-}
-
 impl Core {
     /// Nothing in use, nobody waiting. `tickets` pages may be in flight, `permits` calls of each
     /// downstream (`None` is no bulkhead), and as many pages wait as each of the `queues` holds.
@@ -78,39 +54,40 @@ impl Core {
         permits: impl IntoIterator<Item = Option<u32>>,
         queues: impl IntoIterator<Item = usize>,
     ) -> Self {
-        let bulkhead = |limit| Bulkhead { limit, in_use: 0 };
         Self {
             order,
-            bulkheads: permits.into_iter().map(bulkhead).collect(),
+            bulkheads: permits.into_iter().map(Bulkhead::new).collect(),
             queues: queues.into_iter().map(Queue::new).collect(),
             waiting: 0,
-            tickets: Tickets {
-                most: tickets,
-                limit: tickets,
-                in_use: 0,
-            },
+            tickets: Tickets::new(tickets),
         }
     }
 
-    /// Takes a ticket, unless as many are out as may be.
+    /// Takes a ticket, unless all are out, or as many pages are under way as may be.
     pub fn take_ticket(&mut self) -> bool {
-        let free = self.tickets.in_use < self.tickets.limit;
-        self.tickets.in_use += u32::from(free);
-        free
+        self.tickets.take()
     }
 
-    /// A ticket was released. Returns how many are still out.
-    pub fn release_ticket(&mut self) -> u32 {
-        let in_use = &mut self.tickets.in_use;
-        debug_assert!(*in_use > 0, "a released ticket has been taken before");
-        *in_use = in_use.saturating_sub(1);
-        *in_use
+    /// The page of a ticket has its answer, which its client has yet to take.
+    pub fn answer_ticket(&mut self) {
+        self.tickets.answer();
     }
 
-    /// As many pages may be in flight from now on as this, or as configured if that is fewer.
-    /// Tickets that are out stay out.
+    /// A ticket was released, whose page was `answered` or not. Returns how many are still out.
+    pub fn release_ticket(&mut self, answered: bool) -> u32 {
+        self.tickets.release(answered)
+    }
+
+    /// As many pages may be under way from now on as this, or as configured if that is fewer.
+    /// Tickets that are out stay out. What a client takes its time to read is under way no more:
+    /// it costs the gateway nothing.
     pub fn resize_tickets(&mut self, limit: u32) {
-        self.tickets.limit = limit.min(self.tickets.most);
+        self.tickets.resize(limit);
+    }
+
+    /// Tickets out.
+    pub fn tickets_in_use(&self) -> u32 {
+        self.tickets.in_use
     }
 
     /// Takes one permit of a downstream beside those that pages start with, if one is free. It
@@ -118,13 +95,15 @@ impl Core {
     pub fn try_one(&mut self, downstream: DownstreamId) -> bool {
         let bulkhead = &mut self.bulkheads[downstream.0];
         let free = bulkhead.fits(1);
-        bulkhead.in_use += u32::from(free);
+        if free {
+            bulkhead.take(1);
+        }
         free
     }
 
-    /// Tickets out.
-    pub fn tickets_in_use(&self) -> u32 {
-        self.tickets.in_use
+    /// Tickets out whose pages have no answer yet.
+    pub fn tickets_under_way(&self) -> u32 {
+        self.tickets.under_way()
     }
 
     /// Whether a page waits for permits.
@@ -137,12 +116,7 @@ impl Core {
         match event {
             Event::Arrive(arrival) => self.arrive(now, &arrival, actions),
             Event::Release { downstream } => {
-                let bulkhead = &mut self.bulkheads[downstream.0];
-                debug_assert!(
-                    bulkhead.in_use > 0,
-                    "a released permit has been granted before"
-                );
-                bulkhead.in_use = bulkhead.in_use.saturating_sub(1);
+                self.bulkheads[downstream.0].release();
                 self.start_waiting(now, actions);
             }
             Event::Resize { downstream, limit } => {
@@ -166,14 +140,17 @@ impl Core {
         let over = arrival.give_up <= now;
         if over && arrival.reason == GiveUp::Deadline {
             actions.push(self.expired(page, arrival.reason, needs));
-        } else if self.fits(needs) {
+            return;
+        }
+        let Some(full) = self.full(needs) else {
             actions.push(self.grant(page, needs.clone()));
-        } else if let Some(downstream) = self.fits_never(needs) {
-            actions.push(refuse(page, ShedWhy::BulkheadFull, downstream));
-        } else if over || self.queues[arrival.queue.0].limit == 0 {
-            actions.push(refuse(page, ShedWhy::BulkheadFull, self.blocking(needs)));
-        } else {
-            self.park(arrival, actions);
+            return;
+        };
+        let may_wait = !over && self.queues[arrival.queue.0].limit > 0;
+        match self.too_small(needs) {
+            None if may_wait => self.park(arrival, actions),
+            None => actions.push(refuse(page, ShedWhy::BulkheadFull, full)),
+            Some(small) => actions.push(refuse(page, ShedWhy::BulkheadFull, small)),
         }
     }
 
@@ -207,7 +184,7 @@ impl Core {
     /// Refuses every waiting page whose needs no longer fit an empty bulkhead, oldest first.
     fn refuse_hopeless(&mut self, actions: &mut Vec<Action>) {
         let hopeless = |waiter: &Waiter| {
-            let downstream = self.fits_never(&waiter.needs)?;
+            let downstream = self.too_small(&waiter.needs)?;
             Some((waiter.page, downstream))
         };
         let waiters = self.queues.iter().flat_map(Queue::iter);
@@ -221,7 +198,7 @@ impl Core {
 
     /// Of all waiting pages that could start, the first in order.
     fn next(&self) -> Option<PageSeq> {
-        let first = |queue: &Queue| queue.first(self.order, |needs| self.fits(needs));
+        let first = |queue: &Queue| queue.first(self.order, |needs| self.full(needs).is_none());
         let firsts = self.queues.iter().filter_map(first);
         match self.order {
             Order::NewestFirst => firsts.max(),
@@ -229,28 +206,30 @@ impl Core {
         }
     }
 
-    fn fits(&self, needs: &NeedSet) -> bool {
+    /// The first bulkhead without room for these needs.
+    fn full(&self, needs: &NeedSet) -> Option<DownstreamId> {
         let mut required = needs.required().iter();
-        required.all(|&(id, count)| self.bulkheads[id.0].fits(count))
+        let full = required.find(|(id, count)| !self.bulkheads[id.0].fits(*count));
+        full.map(|&(id, _)| id)
     }
 
     /// The first bulkhead that is too small for these needs even when it is empty.
-    fn fits_never(&self, needs: &NeedSet) -> Option<DownstreamId> {
+    fn too_small(&self, needs: &NeedSet) -> Option<DownstreamId> {
         let mut required = needs.required().iter();
-        let never = required.find(|(id, count)| self.bulkheads[id.0].fits_never(*count));
-        never.map(|&(id, _)| id)
+        let small = required.find(|(id, count)| self.bulkheads[id.0].is_too_small(*count));
+        small.map(|&(id, _)| id)
     }
 
     /// Takes every required permit and whatever optional ones are free.
     fn grant(&mut self, page: PageSeq, needs: NeedSet) -> Action {
         for &(id, count) in needs.required() {
-            self.bulkheads[id.0].in_use += count;
+            self.bulkheads[id.0].take(count);
         }
         let mut parts = needs.required_parts();
         for &(part, id) in needs.optional() {
             let bulkhead = &mut self.bulkheads[id.0];
             if bulkhead.fits(1) {
-                bulkhead.in_use += 1;
+                bulkhead.take(1);
                 parts |= 1 << part;
             }
         }
@@ -265,12 +244,9 @@ impl Core {
         refuse(page, why, self.blocking(needs))
     }
 
-    /// The first bulkhead without room for these needs; the first of them, when all have room.
+    /// The bulkhead to name in a refusal: the first without room, or the first of all.
     fn blocking(&self, needs: &NeedSet) -> DownstreamId {
-        let required = needs.required();
-        let full = |need: &&(DownstreamId, u32)| !self.bulkheads[need.0.0].fits(need.1);
-        let blocking = required.iter().find(full).or(required.first());
-        blocking.map_or(needs.downstreams()[0], |&(id, _)| id)
+        self.full(needs).unwrap_or_else(|| needs.first())
     }
 
     fn remove(&mut self, page: PageSeq) -> Option<Waiter> {

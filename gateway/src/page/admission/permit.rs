@@ -14,7 +14,26 @@ use crate::config::DownstreamId;
 #[must_use = "a ticket that is dropped is a page that has ended"]
 #[derive(Debug)]
 pub struct Ticket {
-    pub(super) admission: Arc<Admission>,
+    admission: Arc<Admission>,
+    answered: bool,
+}
+
+impl Ticket {
+    pub(super) fn new(admission: &Arc<Admission>) -> Self {
+        Self {
+            admission: Arc::clone(admission),
+            answered: false,
+        }
+    }
+
+    /// The page has its answer, and the client is taking it.
+    pub(in crate::page) fn answered(mut self) -> Self {
+        if !self.answered {
+            self.admission.answer_ticket();
+        }
+        self.answered = true;
+        self
+    }
 }
 
 /// The right to one concurrent call to one downstream. Released when dropped.
@@ -87,6 +106,6 @@ impl Drop for Permit {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.admission.release_ticket();
+        self.admission.release_ticket(self.answered);
     }
 }

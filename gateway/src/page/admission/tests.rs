@@ -1,13 +1,14 @@
-//! Admission: single rules by example here, all of them against a model in `model`.
+//! Admission: single rules by example here, all of them against a `model` in `histories`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Admission;
 use super::core::*;
+use super::{Admission, Ticket};
 use crate::config::{DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
 
+mod histories;
 mod model;
 
 const LIMITS: [Option<u32>; 4] = [Some(2), Some(3), Some(1), None];
@@ -107,7 +108,7 @@ fn tickets_are_given_out_up_to_their_number_and_released() {
     let mut core = core(Order::NewestFirst);
     assert!(core.take_ticket() && core.take_ticket());
     assert!(!core.take_ticket());
-    assert_eq!(core.release_ticket(), 1);
+    assert_eq!(core.release_ticket(false), 1);
     assert!(core.take_ticket());
 }
 
@@ -116,14 +117,14 @@ fn tickets_shrink_to_any_number_and_grow_to_the_configured_one() {
     let mut core = core(Order::NewestFirst);
     assert!(core.take_ticket() && core.take_ticket());
     core.resize_tickets(1);
-    assert_eq!(core.release_ticket(), 1);
+    assert_eq!(core.release_ticket(false), 1);
     assert!(!core.take_ticket(), "one is still out");
     core.resize_tickets(u32::MAX);
     assert!(core.take_ticket() && !core.take_ticket());
     let view = core.view();
     assert_eq!((view.effective_tickets, view.max_in_flight), (2, 2));
     core.resize_tickets(0);
-    core.release_ticket();
+    core.release_ticket(false);
     assert!(!core.take_ticket());
 }
 
@@ -231,9 +232,33 @@ fn fewer_tickets_are_given_out_while_they_are_fewer() {
     assert!(admission.ticket().is_some());
 }
 
+#[test]
+fn a_page_whose_client_reads_counts_against_all_tickets_and_not_against_fewer() {
+    let (admission, _) = small();
+    admission.resize_tickets(1);
+    let read = admission.ticket().map(Ticket::answered);
+    let under_way = admission.ticket();
+    assert!(read.is_some() && under_way.is_some() && admission.ticket().is_none());
+    assert_eq!(
+        (admission.view().in_flight, admission.tickets_under_way()),
+        (2, 1)
+    );
+    drop(under_way);
+    let all: Vec<_> = (1..20)
+        .map(|_| admission.ticket().map(Ticket::answered))
+        .collect();
+    assert!(all.iter().all(Option::is_some), "20 there are");
+    assert!(admission.ticket().is_none());
+    drop((read, all));
+    assert_eq!(
+        (admission.view().in_flight, admission.tickets_under_way()),
+        (0, 0)
+    );
+}
+
 /// Not in virtual time: what is looked for is what threads do to each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn pages_that_come_and_go_on_several_threads_leave_nothing_behind() {
+async fn pages_that_come_and_go_while_limits_change_on_several_threads_leave_nothing_behind() {
     let (admission, needs) = small();
     let mut clients = tokio::task::JoinSet::new();
     for seed in 0..16 {
@@ -245,6 +270,12 @@ async fn pages_that_come_and_go_on_several_threads_leave_nothing_behind() {
                 let Some(ticket) = admission.ticket() else {
                     continue;
                 };
+                if random.u8(0..20) == 0 {
+                    admission.resize(DownstreamId(1), Some(random.u32(1..4)));
+                    // Enough for all, or they would be through before anybody waits.
+                    admission.resize_tickets(random.u32(16..30));
+                    drop(admission.try_one(DownstreamId(0)));
+                }
                 let patience = Duration::from_micros(random.u64(0..3000));
                 let permits = admission.permits(PageId(0), &needs, Deadline::NEVER);
                 match tokio::time::timeout(patience, permits).await {

@@ -33,9 +33,7 @@ fn a_datadog_trace_is_continued_and_passed_on_in_both_notations() {
         ("x-datadog-origin", "rum"),
         ("x-datadog-tags", "_dd.p.dm=-4,_dd.p.tid=4bf92f3577b34da6"),
     ]));
-    let mut out = HeaderMap::new();
-    context.write_shared(&mut out);
-    context.write_call(7, &mut out);
+    let out = written(&context);
     assert_eq!(
         out["traceparent"],
         "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000007-01"
@@ -69,7 +67,9 @@ fn when_both_come_the_whole_id_the_origin_and_the_priority_are_kept() {
 fn written(context: &TraceContext) -> HeaderMap {
     let mut out = HeaderMap::new();
     context.write_shared(&mut out);
-    context.write_call(7, &mut out);
+    let mut own = Vec::new();
+    context.write_call(7, &mut own);
+    out.extend(own);
     out
 }
 

@@ -26,11 +26,12 @@ const SLIGHT: &[f64] = &[
 ];
 
 /// Bucket edges of every histogram.
-pub(super) const BUCKETS: [(&Metric, &[f64]); 4] = [
+pub(super) const BUCKETS: [(&Metric, &[f64]); 5] = [
     (&names::PAGE_DURATION, WHOLE),
     (&names::CALL_DURATION, WHOLE),
     (&names::ADMISSION_WAIT, SLIGHT),
     (&names::OVERHEAD, SLIGHT),
+    (&names::LAG, SLIGHT),
 ];
 
 /// Keeps everything until it is asked. Its names get units and `_total`. The deadlines of

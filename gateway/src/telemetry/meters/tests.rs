@@ -75,6 +75,7 @@ fn an_event_shows_in_its_own_series_and_in_no_other() {
     meters.call(DownstreamId(4), CallOutcome::Cancelled, ms(12));
     meters.wait(PageId(0), ms(3));
     meters.overhead(PageId(0), ms(1));
+    meters.lag(ms(15));
     let pricing = Scope::Downstream(DownstreamId(1));
     let evicted = ShedBy::of(Reason::QueueEvicted, pricing).unwrap();
     meters.counts().shed(evicted);
@@ -85,6 +86,7 @@ fn an_event_shows_in_its_own_series_and_in_no_other() {
     meters.counts().bad_context(BadContext::Datadog);
     let gauges = Gauges {
         in_flight: 9,
+        tickets: 12,
         queued: vec![5],
         in_use: vec![0, 64, 0, 0, 1],
     };
@@ -108,6 +110,9 @@ fn an_event_shows_in_its_own_series_and_in_no_other() {
         "gateway_telemetry_dropped_total{signal=\"logs\",cause=\"queue_full\"} 7".into(),
         "gateway_telemetry_bad_context_total{header=\"x-datadog\"} 1".into(),
         "gateway_in_flight 9".into(),
+        "gateway_tickets_effective 12".into(),
+        "gateway_lag_seconds_bucket{le=\"0.01\"} 0".into(),
+        "gateway_lag_seconds_bucket{le=\"0.02\"} 1".into(),
         format!("gateway_queue_depth{{{page}}} 5"),
         "gateway_bulkhead_in_use{downstream=\"pricing\"} 64".into(),
         "gateway_in_flight_limit 1024".into(),

@@ -60,8 +60,10 @@ impl Configured {
     pub fn new(config: &Config) -> Self {
         let downstream = |downstream: &crate::config::Downstream| DownstreamNames {
             name: downstream.name.to_string(),
-            host: downstream.url.host_str().unwrap_or_default().to_owned(),
-            port: downstream.url.port_or_known_default().unwrap_or_default(),
+            host: downstream.urls[0].host_str().unwrap_or_default().to_owned(),
+            port: downstream.urls[0]
+                .port_or_known_default()
+                .unwrap_or_default(),
         };
         Self {
             service: config.telemetry.service.clone(),

@@ -151,7 +151,11 @@ metrics! {
     IN_FLIGHT = Gauge "gateway.in_flight" Page []
         "Tickets in use: pages in flight, until the last byte of their answer has been taken.";
     IN_FLIGHT_LIMIT = Gauge "gateway.in_flight.limit" Page []
-        "Tickets there are: admission.max_in_flight.";
+        "Tickets there are at most: admission.max_in_flight.";
+    TICKETS_EFFECTIVE = Gauge "gateway.tickets.effective" Page []
+        "Tickets there are now: fewer than at most while the gateway itself is short of CPU.";
+    LAG = Histogram "gateway.lag" Second []
+        "How long what could run in the gateway waited to run, probed every 5 ms: near zero while it has CPU to spare.";
     QUEUE_DEPTH = Gauge "gateway.queue.depth" Page [Page]
         "Pages waiting for permits.";
     QUEUE_LIMIT = Gauge "gateway.queue.limit" Page [Page]
@@ -171,7 +175,7 @@ metrics! {
     RETRIES = Counter "gateway.retries" Call [Downstream]
         "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
-        "A page's time that was neither a wait for permits nor for calls: the gateway's own, and its machine's.";
+        "A page's time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
         "Traces of pages, by what was decided at the page's end: kept or unsampled.";
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]

@@ -29,6 +29,9 @@ fields! {
     DD_STATUS_CODE = "http.status_code" "The same, as Datadog's own views read it.";
     SERVER_ADDRESS = "server.address" "Host of the downstream.";
     SERVER_PORT = "server.port" "Port of the downstream.";
+    PEER_ADDRESS = "network.peer.address" "Address of the endpoint that the call's last attempt went to.";
+    PEER_PORT = "network.peer.port" "Port of that endpoint.";
+    RESEND_COUNT = "http.request.resend_count" "How often the call was sent again, if it was.";
     URL_TEMPLATE = "url.template" "The part's path as configured, never with values filled in.";
     PEER_SERVICE = "peer.service" "The downstream's name.";
     ERROR_TYPE = "error.type" "timeout, a status code, or the kind of failure.";
@@ -43,5 +46,6 @@ fields! {
     SCOPE = "gateway.scope" "The limit or the downstream a refusal is about.";
     WAIT_MS = "gateway.wait_ms" "Wait for permits, in milliseconds.";
     BUDGET_LEFT_MS = "gateway.budget_left_ms" "What it had when it began, in milliseconds: the rest of the deadline less the reserve, or of a call the part's timeout if that is shorter.";
+    LAG_MS = "gateway.lag_ms" "The longest that what could run in the gateway waited to run meanwhile, in milliseconds: so much of the time, at each step, may be the gateway's own.";
     KEPT_BECAUSE = "gateway.kept_because" "Why the trace was kept: sampled, outcome or slow.";
 }

@@ -110,6 +110,7 @@ impl Spans {
         if let Some(wait) = record.admission {
             add(key::WAIT_MS, milliseconds(wait.took).into());
         }
+        add(key::LAG_MS, milliseconds(record.lag).into());
         if record.outcome == PageOutcome::Shed || record.outcome == PageOutcome::Quota {
             add(key::SHED_REASON, reason(record).into());
         }
@@ -170,12 +171,19 @@ impl Spans {
         call: &CallRecord,
         texts: &PartTexts,
     ) -> SpanData {
-        let mut attributes = Vec::with_capacity(20);
+        let mut attributes = Vec::with_capacity(22);
         let mut add = |key, value: Value| attributes.push(KeyValue::new(key, value));
         add(key::METHOD, "GET".into());
         add(key::PEER_SERVICE, texts.downstream.clone().into());
         add(key::SERVER_ADDRESS, texts.host.clone().into());
         add(key::SERVER_PORT, texts.port.into());
+        if let Some((address, port)) = call.attempts.last().and_then(|last| last.peer()) {
+            add(key::PEER_ADDRESS, address.to_owned().into());
+            add(key::PEER_PORT, i64::from(port).into());
+        }
+        if let resent @ 1.. = call.attempts.len().saturating_sub(1) {
+            add(key::RESEND_COUNT, (resent as i64).into());
+        }
         add(key::URL_TEMPLATE, texts.template.clone().into());
         add(key::PART, texts.name.clone().into());
         add(key::REQUIRED, texts.required.into());
@@ -183,6 +191,7 @@ impl Spans {
         if let Some(status) = call.http_status {
             add(key::STATUS_CODE, i64::from(status).into());
         }
+        add(key::LAG_MS, milliseconds(call.lag).into());
         if let Some(left) = call.budget_left {
             add(key::BUDGET_LEFT_MS, milliseconds(left).into());
         }

@@ -136,6 +136,7 @@ fn record() -> Arc<PageRecord> {
         admission: None,
         parts: Vec::new(),
         assembly: None,
+        lag: Duration::ZERO,
         ended: now(),
         ended_at: std::time::SystemTime::now(),
         outcome: PageOutcome::Complete,

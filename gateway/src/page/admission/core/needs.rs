@@ -78,6 +78,12 @@ impl NeedSet {
         self.required_parts() & (1 << part) != 0
     }
 
+    /// The downstream of the first required part, or of the first part.
+    pub(super) fn first(&self) -> DownstreamId {
+        let required = self.0.required.first();
+        required.map_or(self.0.parts[0], |&(id, _)| id)
+    }
+
     pub(super) fn required_parts(&self) -> Parts {
         self.0.required_parts
     }

@@ -1,6 +1,8 @@
 //! How admission stands at one instant, for operators, metrics and tests.
 
 use super::Core;
+use super::limits::Bulkhead;
+use super::queue::Queue;
 
 /// How one bulkhead stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ pub struct AdmissionView {
     pub in_flight: u32,
     /// Tickets there are, as configured.
     pub max_in_flight: u32,
-    /// Tickets that may be out now, at most `max_in_flight`. After a shrink more may still be.
+    /// Tickets that may be out now for pages without an answer yet, at most `max_in_flight`.
+    /// After a shrink more may still be.
     pub effective_tickets: u32,
     /// By [`DownstreamId`](crate::config::DownstreamId).
     pub bulkheads: Vec<BulkheadView>,
@@ -40,17 +43,17 @@ pub struct AdmissionView {
 impl Core {
     /// How everything stands.
     pub fn view(&self) -> AdmissionView {
-        let bulkhead = |bulkhead: &super::Bulkhead| BulkheadView {
+        let bulkhead = |bulkhead: &Bulkhead| BulkheadView {
             limit: bulkhead.limit,
             in_use: bulkhead.in_use,
             queued: 0,
         };
-        let queue = |queue: &super::Queue| QueueView {
+        let queue = |queue: &Queue| QueueView {
             limit: queue.limit,
             depth: queue.len(),
         };
         let mut bulkheads: Vec<_> = self.bulkheads.iter().map(bulkhead).collect();
-        for waiter in self.queues.iter().flat_map(super::Queue::iter) {
+        for waiter in self.queues.iter().flat_map(Queue::iter) {
             for (id, _) in waiter.needs.required() {
                 bulkheads[id.0].queued += 1;
             }

@@ -1,52 +1,14 @@
-//! The state machine against a model that is too simple to be wrong.
+//! The rules of admission, said once more without queues, counters or cleverness.
 
 use std::collections::HashMap;
-use std::time::Duration;
-
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::super::core::*;
-use super::{LIMITS, QUEUES, core, needs};
-use crate::config::{DownstreamId, PageId};
-
-/// What a caller may do; indices are taken modulo what there is.
-#[derive(Clone, Copy, Debug)]
-enum Op {
-    Arrive {
-        needs: usize,
-        queue: usize,
-        wait: u64,
-        reason: GiveUp,
-    },
-    Release(usize),
-    Expire(usize),
-    Leave(usize),
-    TryOne(usize),
-    Resize(usize, Option<u32>),
-    Pass(u64),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let reason = prop_oneof![Just(GiveUp::MaxWait), Just(GiveUp::Deadline)];
-    let arrive = (0..needs().len(), 0..QUEUES.len(), 0..40u64, reason);
-    let limit = prop_oneof![9 => (0..5u32).prop_map(Some), 1 => Just(None)];
-    prop_oneof![
-        8 => arrive.prop_map(|(needs, queue, wait, reason)| {
-            Op::Arrive { needs, queue, wait, reason }
-        }),
-        8 => any::<usize>().prop_map(Op::Release),
-        2 => any::<usize>().prop_map(Op::Expire),
-        2 => any::<usize>().prop_map(Op::Leave),
-        1 => (0..LIMITS.len()).prop_map(Op::TryOne),
-        1 => (0..LIMITS.len(), limit).prop_map(|(downstream, limit)| Op::Resize(downstream, limit)),
-        2 => (1..20u64).prop_map(Op::Pass),
-    ]
-}
+use super::{LIMITS, QUEUES, needs};
+use crate::config::DownstreamId;
 
 /// One thing that both are told.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     Arrive(PageSeq, Wait),
     Release(DownstreamId),
     Expire(PageSeq),
@@ -57,36 +19,36 @@ enum Step {
 
 /// What an arrival brings with it.
 #[derive(Clone, Copy, Debug)]
-struct Wait {
-    needs: usize,
-    queue: usize,
-    give_up: Time,
-    reason: GiveUp,
+pub(super) struct Wait {
+    pub(super) needs: usize,
+    pub(super) queue: usize,
+    pub(super) give_up: Time,
+    pub(super) reason: GiveUp,
 }
 
 /// What becomes of a page, or of whoever tried for one permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     Granted(Parts),
     Parked,
     Refused(ShedWhy),
 }
 
 /// `None` is whoever tried for one permit.
-type Decision = (Option<PageSeq>, Ending);
+pub(super) type Decision = (Option<PageSeq>, Ending);
 
 /// The rules, said once more without queues, counters or cleverness.
-struct Model {
+pub(super) struct Model {
     needs: Vec<NeedSet>,
-    limits: [Option<u32>; LIMITS.len()],
+    pub(super) limits: [Option<u32>; LIMITS.len()],
     /// Every permit out: of which bulkhead.
-    held: Vec<DownstreamId>,
+    pub(super) held: Vec<DownstreamId>,
     /// In order of arrival.
-    waiting: Vec<(PageSeq, Wait)>,
+    pub(super) waiting: Vec<(PageSeq, Wait)>,
 }
 
 impl Model {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             needs: needs(),
             limits: LIMITS,
@@ -95,7 +57,7 @@ impl Model {
         }
     }
 
-    fn used(&self, downstream: DownstreamId) -> u32 {
+    pub(super) fn used(&self, downstream: DownstreamId) -> u32 {
         self.held.iter().filter(|held| **held == downstream).count() as u32
     }
 
@@ -115,13 +77,13 @@ impl Model {
         required
     }
 
-    fn has_room(&self, wait: Wait) -> bool {
+    pub(super) fn has_room(&self, wait: Wait) -> bool {
         let free =
             |(id, n): (DownstreamId, u32)| self.limits[id.0].is_none_or(|l| self.used(id) + n <= l);
         self.required(wait).into_iter().all(free)
     }
 
-    fn can_ever(&self, wait: Wait) -> bool {
+    pub(super) fn can_ever(&self, wait: Wait) -> bool {
         let enough = |(id, n): (DownstreamId, u32)| self.limits[id.0].is_none_or(|l| n <= l);
         self.required(wait).into_iter().all(enough)
     }
@@ -141,7 +103,7 @@ impl Model {
     }
 
     /// What happens to which page.
-    fn step(&mut self, now: Time, step: Step) -> Vec<Decision> {
+    pub(super) fn step(&mut self, now: Time, step: Step) -> Vec<Decision> {
         match step {
             Step::Arrive(page, wait) => self.arrive(now, page, wait),
             Step::Release(downstream) => {
@@ -221,213 +183,4 @@ fn expired((page, wait): (PageSeq, Wait)) -> Decision {
         GiveUp::Deadline => ShedWhy::DeadlineUnreachable,
     };
     (Some(page), Ending::Refused(why))
-}
-
-/// Tells the core, and says what it decided.
-fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decision> {
-    let mut actions = Vec::new();
-    let event = match step {
-        Step::Arrive(page, wait) => Event::Arrive(Arrival {
-            page,
-            queue: PageId(wait.queue),
-            needs: &needs[wait.needs],
-            give_up: wait.give_up,
-            reason: wait.reason,
-        }),
-        Step::Release(downstream) => Event::Release { downstream },
-        Step::Expire(page) => Event::Expire { page },
-        Step::Leave(page) => Event::Leave { page },
-        Step::Resize(downstream, limit) => Event::Resize { downstream, limit },
-        Step::TryOne(downstream) => {
-            let taken = core.try_one(downstream);
-            return taken
-                .then_some((None, Ending::Granted(1)))
-                .into_iter()
-                .collect();
-        }
-    };
-    core.on_event(now, event, &mut actions);
-    let decision = |action| match action {
-        Action::Grant { page, parts, .. } => (Some(page), Ending::Granted(parts)),
-        Action::Park { page } => (Some(page), Ending::Parked),
-        Action::Refuse { page, shed } => (Some(page), Ending::Refused(shed.why)),
-    };
-    actions.into_iter().map(decision).collect()
-}
-
-/// Runs both and compares every decision and, after every step, every count. The core is told
-/// what `told` makes of each step, the model the step itself.
-fn agree(ops: &[Op], order: Order, told: impl Fn(Step) -> Option<Step>) -> Result<(), String> {
-    let (mut core, mut model, needs) = (core(order), Model::new(), needs());
-    let (mut now, mut seq) = (Duration::ZERO, 0);
-    for &op in ops {
-        let page = |i: usize| PageSeq(i as u64 % seq);
-        let step = match op {
-            Op::Arrive {
-                needs,
-                queue,
-                wait,
-                reason,
-            } => {
-                seq += 1;
-                let give_up = now + Duration::from_millis(wait);
-                let wait = Wait {
-                    needs,
-                    queue,
-                    give_up,
-                    reason,
-                };
-                Step::Arrive(PageSeq(seq), wait)
-            }
-            Op::Release(i) if !model.held.is_empty() => {
-                Step::Release(model.held[i % model.held.len()])
-            }
-            Op::Expire(i) if seq > 0 => Step::Expire(page(i)),
-            Op::Leave(i) if seq > 0 => Step::Leave(page(i)),
-            Op::TryOne(i) => Step::TryOne(DownstreamId(i)),
-            Op::Resize(i, limit) => Step::Resize(DownstreamId(i), limit),
-            Op::Pass(ms) => {
-                now += Duration::from_millis(ms);
-                continue;
-            }
-            Op::Release(_) | Op::Expire(_) | Op::Leave(_) => continue,
-        };
-        let before = core.view();
-        let got = told(step).map_or_else(Vec::new, |step| tell(&mut core, &needs, now, step));
-        let wanted = model.step(now, step);
-        if got != wanted {
-            return Err(format!(
-                "{step:?}: decided {got:?}, the rules say {wanted:?}"
-            ));
-        }
-        invariants(&before, &core.view(), &model).map_err(|what| format!("{step:?}: {what}"))?;
-    }
-    Ok(())
-}
-
-fn invariants(before: &AdmissionView, now: &AdmissionView, model: &Model) -> Result<(), String> {
-    for (index, bulkhead) in now.bulkheads.iter().enumerate() {
-        let (used, held) = (bulkhead.in_use, model.used(DownstreamId(index)));
-        if used != held {
-            return Err(format!(
-                "bulkhead {index}: {used} in use, {held} granted and not released"
-            ));
-        }
-        if bulkhead.limit != model.limits[index] {
-            return Err(format!("bulkhead {index}: not resized"));
-        }
-        // After a shrink more may be out than there are, but never more than before.
-        let most = bulkhead.limit.unwrap_or(u32::MAX);
-        if used > most && used > before.bulkheads[index].in_use {
-            return Err(format!(
-                "bulkhead {index}: grows to {used} in use of {most}"
-            ));
-        }
-    }
-    for (queue, view) in now.queues.iter().enumerate() {
-        let waits = model.waiting.iter().filter(|w| w.1.queue == queue).count();
-        if view.depth != waits || waits > view.limit {
-            return Err(format!("queue {queue}: {view:?}, {waits} waiting"));
-        }
-    }
-    for (page, wait) in &model.waiting {
-        if model.has_room(*wait) {
-            return Err(format!("{page:?}: free capacity beside an eligible waiter"));
-        }
-        if !model.can_ever(*wait) {
-            return Err(format!("{page:?}: waits for what can never be"));
-        }
-    }
-    Ok(())
-}
-
-fn histories() -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(op(), 0..120)
-}
-
-proptest! {
-    #![proptest_config(Config { cases: 2000, failure_persistence: None, ..Config::default() })]
-
-    #[test]
-    fn every_decision_is_the_models(ops in histories()) {
-        agree(&ops, Order::NewestFirst, Some).map_err(TestCaseError::fail)?;
-    }
-}
-
-/// Whether some of 200 histories, always the same, show that the core does not follow the rules.
-fn is_caught(order: Order, told: impl Fn(Step) -> Option<Step>) -> bool {
-    let config = Config {
-        cases: 200,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let run = |ops: Vec<Op>| agree(&ops, order, &told).map_err(TestCaseError::fail);
-    let mut runner = TestRunner::new_with_rng(config, random);
-    runner.run(&histories(), run).is_err()
-}
-
-#[test]
-fn the_model_catches_a_queue_that_serves_the_oldest_first() {
-    assert!(
-        !is_caught(Order::NewestFirst, Some),
-        "the control's control"
-    );
-    assert!(is_caught(Order::OldestFirst, Some));
-}
-
-/// Whether the model catches a core that is not told of some steps.
-fn missing(what: fn(&Step) -> bool) -> bool {
-    let told = move |step| Some(step).filter(|step| !what(step));
-    is_caught(Order::NewestFirst, told)
-}
-
-#[test]
-fn the_model_catches_a_core_that_leaks_permits() {
-    assert!(missing(|step| matches!(step, Step::Release(_))));
-}
-
-#[test]
-fn the_model_catches_waits_without_end() {
-    assert!(missing(|step| matches!(step, Step::Expire(_))));
-}
-
-#[test]
-fn the_model_catches_grants_to_pages_that_are_gone() {
-    assert!(missing(|step| matches!(step, Step::Leave(_))));
-}
-
-#[test]
-fn the_model_catches_limits_that_never_change() {
-    assert!(missing(|step| matches!(step, Step::Resize(..))));
-}
-
-#[test]
-fn the_model_catches_a_permit_too_many() {
-    let one_more = |step| match step {
-        Step::Resize(id, limit) => Step::Resize(id, limit.map(|limit| limit + 1)),
-        Step::Arrive(..)
-        | Step::Release(_)
-        | Step::Expire(_)
-        | Step::Leave(_)
-        | Step::TryOne(_) => step,
-    };
-    assert!(is_caught(Order::NewestFirst, move |step| Some(one_more(
-        step
-    ))));
-}
-
-#[test]
-fn the_model_catches_needs_that_are_not_the_arrivals_own() {
-    let first_only = |step| match step {
-        Step::Arrive(page, wait) => Step::Arrive(page, Wait { needs: 5, ..wait }),
-        Step::Release(_)
-        | Step::Expire(_)
-        | Step::Leave(_)
-        | Step::TryOne(_)
-        | Step::Resize(..) => step,
-    };
-    assert!(is_caught(Order::NewestFirst, move |step| Some(first_only(
-        step
-    ))));
 }

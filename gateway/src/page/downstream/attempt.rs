@@ -1,0 +1,282 @@
+//! The attempts of a call: which endpoint, which beside it, and whether again.
+//!
+//! What always holds: at most one request of a call is under way; a request is sent again only
+//! when the first was never looked at, once, and on a connection that has carried nothing yet;
+//! an endpoint to which no connection can be had costs a call no more than a quarter of
+//! `connect_timeout` while another one can be reached (RFC 8305 section 5, with its delay scaled
+//! to the timeout). Every attempt is counted at its endpoint until it ends or is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::balance::{Balancer, Ended};
+use super::eject::Health;
+use super::{AttemptError, CallRequest, Cause, Endpoint, EndpointId, Reply, Transport, Which};
+use crate::config::{Config, DownstreamId};
+use crate::page::deadline::now;
+use crate::telemetry::Telemetry;
+use crate::telemetry::record::{AttemptRecord, Stretch};
+
+/// Of `connect_timeout`, how long an endpoint has to itself before the next is tried beside it.
+const BESIDE_AFTER: u32 = 4;
+
+/// The downstreams of one gateway: how to reach them, and how their endpoints do.
+#[derive(Debug)]
+pub struct Downstreams<T> {
+    transport: T,
+    each: Vec<Downstream>,
+}
+
+#[derive(Debug)]
+struct Downstream {
+    balancer: Mutex<Balancer>,
+    beside_after: Duration,
+}
+
+/// How an endpoint does, for views.
+#[derive(Clone, Debug)]
+pub struct EndpointView {
+    /// Its address.
+    pub address: Arc<str>,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Whether it is in use.
+    pub health: Health,
+}
+
+impl<T: Transport> Downstreams<T> {
+    /// Nothing is known of any endpoint yet.
+    pub fn new(config: &Config, transport: T) -> Self {
+        let each = |downstream: &crate::config::Downstream| Downstream {
+            balancer: Mutex::new(Balancer::new(fastrand::Rng::new())),
+            beside_after: downstream.connect_timeout / BESIDE_AFTER,
+        };
+        Self {
+            transport,
+            each: config.downstreams.iter().map(each).collect(),
+        }
+    }
+
+    /// What carries the attempts.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// How the endpoints of a downstream do.
+    pub fn endpoints(&self, downstream: DownstreamId) -> Vec<EndpointView> {
+        let endpoints = self.transport.endpoints(downstream);
+        let balancer = self.each[downstream.0].balancer.lock();
+        let view = |endpoint: &T::Endpoint| {
+            let known = balancer.health().find(|(id, ..)| *id == endpoint.id());
+            let (_, health, in_flight) = known.unwrap_or((endpoint.id(), Health::default(), 0));
+            EndpointView {
+                address: endpoint.address(),
+                in_flight,
+                health,
+            }
+        };
+        endpoints.all.iter().map(view).collect()
+    }
+
+    /// Makes attempts until one has an answer, and writes them into `attempts`. The caller limits
+    /// how long: dropping the future ends the attempt under way.
+    ///
+    /// # Errors
+    /// Why the last attempt had no whole answer.
+    pub async fn fetch(
+        &self,
+        telemetry: &Telemetry,
+        id: DownstreamId,
+        request: &CallRequest<'_>,
+        attempts: &mut Vec<AttemptRecord>,
+    ) -> Result<Reply, Cause> {
+        let mut which = Which::Any;
+        loop {
+            let (attempt, connection) = self.connected(id, which).await?;
+            let mut attempt = attempt.recorded(attempts);
+            match self.transport.exchange(connection, request).await {
+                Ok(reply) => {
+                    attempt.answered(reply.status);
+                    return Ok(reply);
+                }
+                Err(AttemptError::Unseen(cause)) if which == Which::Any => {
+                    attempt.failed(&cause, Ended::Unreached);
+                    telemetry.counts().retry(id);
+                    which = Which::New;
+                }
+                Err(AttemptError::Unseen(cause) | AttemptError::Failed(cause)) => {
+                    attempt.failed(&cause, Ended::Failed);
+                    return Err(cause);
+                }
+            }
+        }
+    }
+
+    /// An endpoint, and a connection to it.
+    async fn connected(
+        &self,
+        id: DownstreamId,
+        which: Which,
+    ) -> Result<(Attempt<'_>, T::Connection), Cause> {
+        let mut endpoints = self.transport.endpoints(id);
+        if endpoints.all.is_empty() {
+            endpoints = self.transport.resolved(id).await?;
+        }
+        let downstream = &self.each[id.0];
+        let pick = |tried: &[EndpointId]| downstream.attempt(&endpoints, tried);
+        let Some((endpoint, attempt)) = pick(&[]) else {
+            return Err(Cause::Connect("its name has no address".to_owned()));
+        };
+        if which == Which::Any
+            && let Some(connection) = self.transport.idle(endpoint)
+        {
+            return Ok((attempt, connection));
+        }
+        if endpoints.all.len() == 1 {
+            return self.connect(endpoint, attempt, which).await;
+        }
+        let mut tried = vec![attempt.id];
+        let mut racing = FuturesUnordered::new();
+        racing.push(self.connect(endpoint, attempt, which));
+        let mut unreached = Cause::Connect(String::new());
+        loop {
+            let untried = tried.len() < endpoints.all.len();
+            tokio::select! {
+                biased;
+                Some(connected) = racing.next() => match connected {
+                    Ok(connected) => return Ok(connected),
+                    Err(cause) => unreached = cause,
+                },
+                () = tokio::time::sleep(downstream.beside_after), if untried => {}
+            }
+            if let Some((endpoint, attempt)) = pick(&tried) {
+                tried.push(attempt.id);
+                racing.push(self.connect(endpoint, attempt, which));
+            } else if racing.is_empty() {
+                return Err(unreached);
+            }
+        }
+    }
+
+    async fn connect<'a>(
+        &self,
+        endpoint: &T::Endpoint,
+        attempt: Attempt<'a>,
+        which: Which,
+    ) -> Result<(Attempt<'a>, T::Connection), Cause> {
+        match self.transport.connect(endpoint, which).await {
+            Ok(connection) => Ok((attempt, connection)),
+            Err(cause) => {
+                attempt.end(Ended::Unreached);
+                Err(cause)
+            }
+        }
+    }
+}
+
+impl Downstream {
+    fn attempt<'a, 'e, E: Endpoint>(
+        &'a self,
+        endpoints: &'e super::Endpoints<E>,
+        tried: &[EndpointId],
+    ) -> Option<(&'e E, Attempt<'a>)> {
+        let began = now();
+        let at = self.balancer.lock().pick(endpoints, tried, began)?;
+        let endpoint = &endpoints.all[at];
+        let attempt = Attempt {
+            balancer: &self.balancer,
+            id: endpoint.id(),
+            address: endpoint.address(),
+            began,
+            ended: false,
+        };
+        Some((endpoint, attempt))
+    }
+}
+
+/// An attempt under way: counted at its endpoint until it ends; dropped, it was cut short.
+struct Attempt<'a> {
+    balancer: &'a Mutex<Balancer>,
+    id: EndpointId,
+    address: Arc<str>,
+    began: Instant,
+    ended: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn recorded<'r>(self, records: &'r mut Vec<AttemptRecord>) -> RecordedAttempt<'a, 'r> {
+        records.push(AttemptRecord {
+            endpoint: Arc::clone(&self.address),
+            stretch: Stretch {
+                began: self.began,
+                took: Duration::ZERO,
+            },
+            failure: None,
+        });
+        RecordedAttempt {
+            attempt: self,
+            records,
+        }
+    }
+
+    fn end(mut self, how: Ended) {
+        self.ended = true;
+        self.balancer.lock().ended(self.id, how, now());
+    }
+
+    fn took(&self) -> Duration {
+        now().saturating_duration_since(self.began)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let cut = Ended::Cut(self.took());
+            self.balancer.lock().ended(self.id, cut, now());
+        }
+    }
+}
+
+/// An attempt that has begun its exchange.
+struct RecordedAttempt<'a, 'r> {
+    attempt: Attempt<'a>,
+    records: &'r mut Vec<AttemptRecord>,
+}
+
+impl RecordedAttempt<'_, '_> {
+    fn answered(&mut self, status: u16) {
+        // A server that fails fast must not draw all calls to itself.
+        let how = match status {
+            500.. => Ended::Failed,
+            _ => Ended::Answered(self.attempt.took()),
+        };
+        self.end(how, None);
+    }
+
+    fn failed(&mut self, cause: &Cause, how: Ended) {
+        self.end(how, Some(cause.kind()));
+    }
+
+    fn end(&mut self, how: Ended, failure: Option<&'static str>) {
+        let attempt = &mut self.attempt;
+        attempt.ended = true;
+        attempt.balancer.lock().ended(attempt.id, how, now());
+        if let Some(record) = self.records.last_mut() {
+            record.failure = failure;
+        }
+    }
+}
+
+impl Drop for RecordedAttempt<'_, '_> {
+    fn drop(&mut self) {
+        let took = self.attempt.took();
+        if let Some(record) = self.records.last_mut() {
+            record.stretch.took = took;
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! One address of a downstream: its connections, how they are opened, and exchanges on them.
+//!
+//! Not here: which endpoint gets a call, and whether again (see [`crate::page::downstream`]).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+
+use super::coding::{Coding, DecodeError};
+use super::http1::{self, ExchangeError};
+use super::http2::{self, Http2Error};
+use super::pool::{Limits, Opening, Pool, Pooled, Taken};
+use super::site::Site;
+use super::stream::Stream;
+use crate::config::Http2;
+use crate::page::deadline::{Deadline, now};
+use crate::page::downstream::{AttemptError, CallRequest, Cause, EndpointId, Reply, Which};
+
+/// Connections of one endpoint being opened at once: a burst of openings, each with its
+/// handshakes, must not take the CPU from the pages that have connections.
+pub(super) const MAX_OPENINGS: usize = 32;
+
+/// An unused connection is closed so long before the peer says it would do so itself.
+const BEFORE_PEER: Duration = Duration::from_millis(500);
+
+/// A connection's age is shortened by up to this share, so that those that were opened
+/// together do not end together.
+const AGE_JITTER: f64 = 0.2;
+
+/// One address of a downstream.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    id: EndpointId,
+    address: SocketAddr,
+    shown: Arc<str>,
+    site: Arc<Site>,
+    pool: Arc<Pool<Line, OpenError>>,
+    failed_connects: AtomicU32,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// Not within `connect_timeout`.
+    #[error("no connection within {0:?}")]
+    TimedOut(Duration),
+    /// The system, TLS or HTTP/2 says why.
+    #[error("{0}")]
+    Failed(Arc<str>),
+    /// The peer speaks TLS, but not the HTTP that is configured.
+    #[error("TLS negotiated {0}, but `http2 = true` asks for HTTP/2")]
+    NotHttp2(&'static str),
+    /// The peer closes what it has accepted.
+    #[error("closed as soon as it was open")]
+    Closed,
+    /// The runtime is shutting down.
+    #[error("shutting down")]
+    Abandoned,
+}
+
+/// The right to one exchange with an endpoint. Dropped before the exchange, it goes back
+/// unused; dropped within it, the exchange ends at the peer too.
+#[derive(Debug)]
+pub struct Connection {
+    endpoint: Arc<Endpoint>,
+    /// `None` only while an exchange runs.
+    line: Option<Line>,
+}
+
+/// What carries exchanges.
+#[derive(Debug)]
+enum Line {
+    Http1(Http1),
+    Http2(http2::Stream),
+}
+
+#[derive(Debug)]
+struct Http1 {
+    stream: Stream,
+    /// It has carried an exchange before.
+    kept: bool,
+    idle_until: Instant,
+    retire: Instant,
+}
+
+impl Endpoint {
+    pub(super) fn new(id: EndpointId, address: SocketAddr, site: Arc<Site>) -> Self {
+        let limits = Limits {
+            idle: site.max_idle,
+            openings: MAX_OPENINGS,
+        };
+        Self {
+            id,
+            address,
+            shown: address.to_string().into(),
+            site,
+            pool: Pool::new(limits),
+            failed_connects: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn shown(&self) -> &Arc<str> {
+        &self.shown
+    }
+
+    pub(super) fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    pub(super) fn failed_connects(&self) -> u32 {
+        self.failed_connects.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn idle(self: &Arc<Self>) -> Option<Connection> {
+        let line = self.pool.try_take(now())?;
+        Some(self.connection(line))
+    }
+
+    /// Drops what is idle and of no use any more.
+    pub(super) fn sweep(&self) {
+        self.pool.sweep(now());
+    }
+
+    /// Its address has left the name: nothing is kept any longer.
+    pub(super) fn leave(&self) {
+        self.pool.clear();
+    }
+
+    pub(super) async fn connect(self: &Arc<Self>, which: Which) -> Result<Connection, OpenError> {
+        let limit = self.site.connect_timeout;
+        let waiting = match which {
+            Which::Any => match self.pool.take(now()) {
+                Taken::Now(line) => return Ok(self.connection(line)),
+                Taken::Later(waiting) => waiting,
+            },
+            Which::New => self.pool.take_new(),
+        };
+        self.open(waiting.open);
+        match Deadline::after(now(), limit).limit(waiting).await {
+            Ok(Some(Ok(line))) => Ok(self.connection(line)),
+            Ok(Some(Err(error))) => Err(error),
+            Ok(None) => Err(OpenError::Abandoned),
+            Err(_elapsed) => Err(OpenError::TimedOut(limit)),
+        }
+    }
+
+    /// Opens connections ahead, to be kept idle; waits until each is open or has failed.
+    pub(super) async fn warm(self: &Arc<Self>, connections: u32) -> Result<(), OpenError> {
+        let openings: Vec<_> = (0..connections)
+            .map_while(|_| self.pool.open_ahead())
+            .collect();
+        let opened = openings.into_iter().map(|opening| self.run(opening));
+        let opened = futures_util::future::join_all(opened).await;
+        opened.into_iter().collect()
+    }
+
+    fn connection(self: &Arc<Self>, line: Line) -> Connection {
+        Connection {
+            endpoint: Arc::clone(self),
+            line: Some(line),
+        }
+    }
+
+    /// Begins openings that nobody has to wait for.
+    fn open(self: &Arc<Self>, openings: usize) {
+        for _ in 0..openings {
+            let endpoint = Arc::clone(self);
+            let opening = self.pool.opening();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "an opening outlives its call; it ends within connect_timeout, and at most MAX_OPENINGS run"
+            )]
+            tokio::spawn(async move {
+                // Whoever waits hears of a failure through the pool.
+                let _ = endpoint.run(opening).await;
+            });
+        }
+    }
+
+    async fn run(self: &Arc<Self>, opening: Opening<Line, OpenError>) -> Result<(), OpenError> {
+        let limit = self.site.connect_timeout;
+        let opened = match Deadline::after(now(), limit).limit(self.lines()).await {
+            Ok(opened) => opened,
+            Err(_elapsed) => Err(OpenError::TimedOut(limit)),
+        };
+        let (more, result) = match opened {
+            Ok(lines) => (opening.succeeded(lines, now(), OpenError::Closed), Ok(())),
+            Err(error) => {
+                self.failed_connects.fetch_add(1, Ordering::Relaxed);
+                (opening.failed(error.clone()), Err(error))
+            }
+        };
+        self.open(more);
+        result
+    }
+
+    async fn lines(&self) -> Result<Vec<Line>, OpenError> {
+        let stream = TcpStream::connect(self.address).await.map_err(failed)?;
+        // A request is one small write; waiting to fill a segment would only delay it.
+        let _ = stream.set_nodelay(true);
+        let (stream, speaks_http2) = self.secured(stream).await?;
+        let opened = now();
+        let retire = opened
+            + self
+                .site
+                .max_age
+                .mul_f64(1.0 - AGE_JITTER * fastrand::f64());
+        if speaks_http2 {
+            let streams = http2::open(stream, opened, self.site.idle_timeout, retire).await;
+            let streams = streams.map_err(failed)?;
+            return Ok(streams.into_iter().map(Line::Http2).collect());
+        }
+        Ok(vec![Line::Http1(Http1 {
+            stream,
+            kept: false,
+            idle_until: opened + self.site.idle_timeout,
+            retire,
+        })])
+    }
+
+    /// TLS where it is configured, and whether HTTP/2 is spoken.
+    async fn secured(&self, stream: TcpStream) -> Result<(Stream, bool), OpenError> {
+        let Some((config, name)) = &self.site.tls else {
+            return Ok((Stream::Plain(stream), self.site.http2 == Http2::Always));
+        };
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector
+            .connect(name.clone(), stream)
+            .await
+            .map_err(failed)?;
+        let chosen = stream.get_ref().1.alpn_protocol();
+        let speaks_http2 = chosen == Some(b"h2");
+        if self.site.http2 == Http2::Always && !speaks_http2 {
+            let other = if chosen.is_some() {
+                "HTTP/1.1"
+            } else {
+                "nothing"
+            };
+            return Err(OpenError::NotHttp2(other));
+        }
+        Ok((Stream::Tls(Box::new(stream)), speaks_http2))
+    }
+}
+
+fn failed(error: impl std::error::Error + 'static) -> OpenError {
+    let sources = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+    // The innermost says it in the system's or the peer's words.
+    let words = sources.last().map(ToString::to_string);
+    OpenError::Failed(words.unwrap_or_default().into())
+}
+
+impl Pooled for Line {
+    fn is_usable(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Http1(http1) => http1::is_silent(&mut http1.stream),
+            Self::Http2(stream) => stream.is_usable(now),
+        }
+    }
+
+    fn take(&mut self) {
+        if let Self::Http2(stream) = self {
+            stream.take();
+        }
+    }
+
+    fn release(&mut self, now: Instant) {
+        if let Self::Http2(stream) = self {
+            stream.release(now);
+        }
+    }
+
+    fn expires(&self) -> Instant {
+        match self {
+            Self::Http1(http1) => http1.idle_until.min(http1.retire),
+            Self::Http2(stream) => stream.expires(),
+        }
+    }
+}
+
+impl Connection {
+    /// One request and its answer. The connection is kept if it can carry another.
+    pub(super) async fn exchange(
+        mut self,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
+        let endpoint = Arc::clone(&self.endpoint);
+        let site = &endpoint.site;
+        // Taken out, so that dropping this future closes it instead of giving it back.
+        let (status, coding, body) = match self.line.take() {
+            None => return Err(AttemptError::Failed(Cause::Broken("used twice".to_owned()))),
+            Some(Line::Http1(line)) => self.exchange_http1(line, request).await?,
+            Some(Line::Http2(mut stream)) => {
+                let answer = stream
+                    .exchange(&site.base, request, site.max_body)
+                    .await
+                    .map_err(|error| match error {
+                        Http2Error::Unseen(why) => AttemptError::Unseen(Cause::Broken(why)),
+                        Http2Error::Failed(cause) => AttemptError::Failed(cause),
+                    })?;
+                let now = now();
+                stream.release(now);
+                endpoint.pool.put(Line::Http2(stream), now);
+                (answer.status, answer.coding, answer.body)
+            }
+        };
+        let body = coding
+            .decode(body, site.max_body)
+            .map_err(|error| AttemptError::Failed(undecoded(error, site.max_body)))?;
+        Ok(Reply { status, body })
+    }
+
+    async fn exchange_http1(
+        &mut self,
+        mut line: Http1,
+        request: &CallRequest<'_>,
+    ) -> Result<(u16, Coding, bytes::Bytes), AttemptError> {
+        let site = &self.endpoint.site;
+        let head = http1::request::write(&site.host, &site.prefix, request);
+        let answer = match http1::exchange(&mut line.stream, head, site.max_body).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let unseen = line.kept && matches!(error, ExchangeError::Unanswered);
+                return Err(match unseen {
+                    true => AttemptError::Unseen(error.into()),
+                    false => AttemptError::Failed(error.into()),
+                });
+            }
+        };
+        if answer.reusable {
+            let now = now();
+            let limit = match answer.idle_timeout {
+                Some(peer) => peer.saturating_sub(BEFORE_PEER).min(site.idle_timeout),
+                None => site.idle_timeout,
+            };
+            line.kept = true;
+            line.idle_until = now + limit;
+            self.endpoint.pool.put(Line::Http1(line), now);
+        }
+        Ok((answer.status, answer.coding, answer.body))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(mut line) = self.line.take() {
+            let now = now();
+            line.release(now);
+            self.endpoint.pool.put(line, now);
+        }
+    }
+}
+
+fn undecoded(error: DecodeError, max_body: usize) -> Cause {
+    match error {
+        DecodeError::Unsupported => {
+            Cause::Encoded("body has a content coding that is not known, though none was asked for")
+        }
+        DecodeError::Broken => Cause::Encoded("body is not encoded as its head says"),
+        DecodeError::TooLarge => Cause::TooLarge(max_body),
+    }
+}

@@ -1,0 +1,146 @@
+//! TLS towards services: whom to trust, and who the gateway is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+
+use crate::config::{ClientIdentity, Downstream, Http2};
+
+/// Why a downstream's TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The machine trusts nobody.
+    #[error(
+        "it has an https url, but this machine has no CA certificates; install them (ca-certificates), name a file of them in SSL_CERT_FILE, or in `tls.ca`"
+    )]
+    NoRoots,
+    /// A file of `[downstream.NAME.tls]` cannot be read.
+    #[error("tls.{key} = {path:?}: {why}")]
+    File {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// What is wrong with the file, and what should be in it.
+        why: String,
+    },
+    /// Certificate and key do not belong together, or are of an unknown kind.
+    #[error("tls.cert and tls.key cannot be used: {0}")]
+    Identity(#[source] rustls::Error),
+    /// The host of the address cannot be in a certificate.
+    #[error("{0:?} cannot be the name in a certificate; write it as `tls.server_name`")]
+    ServerName(String, #[source] InvalidDnsNameError),
+    /// The system's random numbers or the like are missing.
+    #[error("{0}")]
+    Setup(#[source] rustls::Error),
+}
+
+/// The TLS of a downstream; `None` without https.
+///
+/// # Errors
+/// [`TlsError`].
+pub(super) fn config(downstream: &Downstream) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    if downstream.urls.iter().any(|url| url.scheme() != "https") {
+        return Ok(None);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_root_certificates(roots(downstream.tls.ca.as_deref())?);
+    let mut config = match &downstream.tls.identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = read_identity(identity)?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(TlsError::Identity)?
+        }
+    };
+    let protocols: &[&[u8]] = match downstream.http2 {
+        Http2::Never => &[b"http/1.1"],
+        Http2::Always => &[b"h2"],
+        Http2::Auto => &[b"h2", b"http/1.1"],
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Some(Arc::new(config)))
+}
+
+/// The name that the certificate of the service at `url` must be for.
+///
+/// # Errors
+/// [`TlsError::ServerName`].
+pub(super) fn server_name(
+    url: &Url,
+    configured: Option<&str>,
+) -> Result<ServerName<'static>, TlsError> {
+    let host = url.host_str().unwrap_or_default();
+    let name = configured.unwrap_or(host.trim_start_matches('[').trim_end_matches(']'));
+    let name = ServerName::try_from(name.to_owned());
+    name.map_err(|error| TlsError::ServerName(host.to_owned(), error))
+}
+
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            let found = certificates("ca", path)?;
+            for certificate in found {
+                roots
+                    .add(certificate)
+                    .map_err(|error| unreadable("ca", path, error))?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    match roots.is_empty() {
+        true => Err(TlsError::NoRoots),
+        false => Ok(roots),
+    }
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn read_identity(identity: &ClientIdentity) -> Result<Identity, TlsError> {
+    let chain = certificates("cert", &identity.cert)?;
+    let key = PrivateKeyDer::from_pem_file(&identity.key);
+    let key = key.map_err(|error| unreadable("key", &identity.key, pem_error(error)))?;
+    Ok((chain, key))
+}
+
+/// At least one.
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+    let found = found.map_err(|error| unreadable(key, path, pem_error(error)))?;
+    match found.is_empty() {
+        true => Err(unreadable(key, path, "holds no certificate in PEM")),
+        false => Ok(found),
+    }
+}
+
+fn pem_error(error: pem::Error) -> String {
+    if matches!(&error, pem::Error::Io(error) if error.kind() == io::ErrorKind::NotFound) {
+        return "there is no such file".to_owned();
+    }
+    if matches!(error, pem::Error::NoItemsFound) {
+        return "holds nothing of the kind in PEM".to_owned();
+    }
+    error.to_string()
+}
+
+fn unreadable(key: &'static str, path: &Path, why: impl ToString) -> TlsError {
+    TlsError::File {
+        key,
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
+}
