@@ -44,8 +44,8 @@ pub(crate) struct Crowd {
 /// Waves; all pools but the first are weighed.
 const WAVES: usize = 5;
 
-/// Milliseconds of a page in a wave: all its pages overlap, and all pools are filled before
-/// connections of the first are closed for having been idle.
+/// Milliseconds of a page in a wave, whose pages begin within a quarter of that: all of them
+/// overlap.
 const WAVE_LATENCY: u64 = 200;
 
 /// What was measured, in bytes.
@@ -199,7 +199,11 @@ async fn pooled(bench: &Bench, wanted: &Arc<Wanted>, wave: u32) -> anyhow::Resul
     let mut resident = Vec::new();
     for which in 1..=WAVES {
         let pages = clients.iter_mut().enumerate();
-        let pages = pages.map(|(nth, client)| client.other_page(wanted, nth, which));
+        let pages = pages.map(async |(nth, client)| {
+            let begin = Duration::from_millis(WAVE_LATENCY / 4) * nth as u32 / wave;
+            sleep(begin).await;
+            client.other_page(wanted, nth, which).await
+        });
         try_join_all(pages).await?;
         sleep(PAUSE).await;
         resident.push(server.resident()?);

@@ -3,15 +3,13 @@
 //! A role prints [`LISTENING`] and its addresses on one line, and ends when its
 //! standard input does, or after [`LIFE`]: none is left behind.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use fixtures::{Behaviour, Fakes, Latency, Options, Service};
 use gateway::app::App;
-use gateway::config::{self, Loaded};
 use gateway::lifecycle::stop::StopSignal;
 use gateway::page::deadline::{Deadline, now};
 use gateway::telemetry::log;
@@ -21,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::agent;
 use crate::bare::{Bare, Caller};
 use crate::closing;
+use crate::configured;
 use crate::setup::Setup;
 
 /// What comes before a role's addresses; log lines may come before it.
@@ -112,7 +111,7 @@ async fn agent() -> anyhow::Result<()> {
 }
 
 async fn gateway(setup: &Setup) -> anyhow::Result<()> {
-    let loaded = configured(setup)?;
+    let loaded = configured::load(setup)?;
     let _log = log::start(&loaded.config.telemetry);
     let app = App::bind(loaded.config, loaded.effective).await?;
     announce(&[app.public_address()?])?;
@@ -121,74 +120,6 @@ async fn gateway(setup: &Setup) -> anyhow::Result<()> {
         ended = app.run(StopSignal::default()) => Ok(ended?),
         () = told_to_end() => Ok(()),
     }
-}
-
-/// The shipped configuration on free ports. Without a quota, as one address sends all
-/// pages; with more time, so that a machine that stalls costs time and not the figures,
-/// and connections outlive the others' turns: a timer costs the same whatever it is set to.
-fn configured(setup: &Setup) -> anyhow::Result<Loaded> {
-    let key = |key: &str, value: String| (format!("GATEWAY__{key}"), value);
-    let mut overrides = vec![
-        key("SERVER__LISTEN", "127.0.0.1:0".into()),
-        key("ADMIN__LISTEN", "127.0.0.1:0".into()),
-        key("CLIENTS__RATE", "none".into()),
-        key("SERVER__HEADER_READ_TIMEOUT", "60s".into()),
-        key("PAGE__PRODUCT_PAGE__DEADLINE", "60s".into()),
-        key("PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT", "5s".into()),
-        key(
-            "PAGE__PRODUCT_PAGE__PART__RECOMMENDATIONS__TIMEOUT",
-            "5s".into(),
-        ),
-    ];
-    if let Some(tickets) = setup.tickets {
-        overrides.push(key("ADMISSION__MAX_IN_FLIGHT", tickets.to_string()));
-    }
-    for (name, value) in setup.telemetry.keys(&setup.agent) {
-        overrides.push(key(&format!("TELEMETRY__{name}"), value));
-    }
-    for (service, address) in Service::ALL.into_iter().zip(&setup.downstreams) {
-        let name = service.name().to_uppercase();
-        overrides.push(key(
-            &format!("DOWNSTREAM__{name}__URL"),
-            format!("http://{address}"),
-        ));
-        overrides.push(key(
-            &format!("DOWNSTREAM__{name}__HTTP2"),
-            setup.http2.to_string(),
-        ));
-        if let Some(permits) = setup.permits {
-            overrides.push(key(
-                &format!("DOWNSTREAM__{name}__PERMITS"),
-                permits.to_string(),
-            ));
-        }
-    }
-    let text = config::default_text().to_owned() + &more_pages(setup);
-    config::load_text("config.toml", &text, &overrides).map_err(|report| anyhow!("{report}"))
-}
-
-/// Pages with the parts of the first, at `/product-page-N/`, from downstreams of their own.
-fn more_pages(setup: &Setup) -> String {
-    let mut text = String::new();
-    let permits = setup.permits.unwrap_or(64);
-    for n in 1..=setup.more_pages {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "[page.product-page-{n}]\npath = \"/product-page-{n}/{{id}}\"\ndeadline = \"60s\"\n\
-             params.id = \"^[A-Za-z0-9_-]{{1,64}}$\""
-        );
-        for (service, address) in Service::ALL.into_iter().zip(&setup.downstreams) {
-            let (name, path) = (service.name(), service.path("{id}"));
-            let _ = writeln!(
-                text,
-                "[downstream.{name}-{n}]\nurl = \"http://{address}\"\npermits = {permits}\n\
-                 [page.product-page-{n}.part.{name}]\ndownstream = \"{name}-{n}\"\n\
-                 path = \"{path}\"\nrequired = true"
-            );
-        }
-    }
-    text
 }
 
 async fn bare(caller: Caller, downstreams: &[SocketAddr]) -> anyhow::Result<()> {
