@@ -80,10 +80,6 @@ impl Tickets {
         self.in_use
     }
 
-    pub(super) fn under_way(&self) -> u32 {
-        self.in_use - self.answered
-    }
-
     pub(super) fn resize(&mut self, limit: u32) {
         self.limit = limit.min(self.most);
     }
