@@ -9,6 +9,9 @@
 //! Always holds: sent + `not_sent` = arrivals; each sent request has exactly one [`Ending`]; none
 //! outlives `guard`; all of them end, and their connections close, when the run is dropped.
 //!
+//! [`Load::run_closed`] is that closed loop all the same, for the one thing it is good for: how
+//! much a server can do.
+//!
 //! Not here: the verdict on the figures (the caller's), and the runtime's threads.
 
 mod answer;
@@ -107,6 +110,32 @@ impl Load {
         let clients = Arc::new(Clients::new(self)?);
         Ok(offer(&clients, schedule).await)
     }
+
+    /// So many clients for `duration`, each of which asks for the next page as soon as it has its
+    /// answer. `rate` and `arrivals` do not count.
+    ///
+    /// # Errors
+    /// No path, or an address that cannot stand in a `Host` header.
+    pub async fn run_closed(self, count: usize) -> Result<Report> {
+        ensure!(
+            !self.paths.is_empty(),
+            "a load needs at least one path to ask for"
+        );
+        let clients = Arc::new(Clients::new(self)?);
+        let start = now();
+        let mut looping = JoinSet::new();
+        for first in 0..count {
+            looping.spawn(Arc::clone(&clients).ask_again(first, count, start));
+        }
+        let mut report = Report::default();
+        while let Some(done) = looping.join_next().await {
+            report.answers.extend(joined(done));
+        }
+        report
+            .answers
+            .sort_unstable_by_key(|answer| answer.scheduled);
+        Ok(report)
+    }
 }
 
 async fn offer(clients: &Arc<Clients>, schedule: Schedule) -> Report {
@@ -116,7 +145,7 @@ async fn offer(clients: &Arc<Clients>, schedule: Schedule) -> Report {
     for (n, scheduled) in schedule.enumerate() {
         sleep_until(start + scheduled).await;
         while let Some(done) = outstanding.try_join_next() {
-            report.answers.push(answer_of(done));
+            report.answers.push(joined(done));
         }
         if outstanding.len() < clients.load.max_outstanding {
             outstanding.spawn(Arc::clone(clients).ask(n, start, scheduled));
@@ -125,7 +154,7 @@ async fn offer(clients: &Arc<Clients>, schedule: Schedule) -> Report {
         }
     }
     while let Some(done) = outstanding.join_next().await {
-        report.answers.push(answer_of(done));
+        report.answers.push(joined(done));
     }
     report
         .answers
@@ -134,7 +163,7 @@ async fn offer(clients: &Arc<Clients>, schedule: Schedule) -> Report {
 }
 
 /// Nothing aborts a request task, so an error can only be its panic: a defect here, passed on.
-fn answer_of(done: Result<Answer, JoinError>) -> Answer {
+fn joined<T>(done: Result<T, JoinError>) -> T {
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
@@ -174,6 +203,19 @@ impl Clients {
             Err(_elapsed) => {}
         }
         answer
+    }
+
+    /// One client of a closed loop: arrivals `first`, `first + step` and so on.
+    async fn ask_again(self: Arc<Self>, first: usize, step: usize, start: Instant) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for n in (first..).step_by(step) {
+            let due = now() - start;
+            if due >= self.load.duration {
+                break;
+            }
+            answers.push(Arc::clone(&self).ask(n, start, due).await);
+        }
+        answers
     }
 
     fn request(&self, n: usize) -> Request<Full<Bytes>> {

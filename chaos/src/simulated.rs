@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gateway::page::Pages;
 use gateway::page::admission::Admission;
+use gateway::page::downstream::only::Only;
 use gateway::telemetry::Telemetry;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -154,12 +155,12 @@ impl<'a> World<'a> {
                 }
                 self.visits.spawn(Arc::clone(&self.clients).visit(load, n));
             }
-            Happening::Change(index) => self.clients.pages.transport().change(index),
+            Happening::Change(index) => self.clients.pages.transport().answers().change(index),
             Happening::Drain => self.clients.pages.drain(),
             Happening::CutOff => self.visits.abort_all(),
             Happening::Slice(number) => {
                 let pages = &self.clients.pages;
-                let calls = pages.transport().bulkheads();
+                let calls = pages.transport().answers().bulkheads();
                 self.recorder.slice(
                     &pages.admission().view(),
                     calls.map(|calls| calls.view()).as_ref(),
@@ -215,15 +216,16 @@ fn pages(
     recorder: &Arc<Recorder>,
     own_load: &Arc<OwnLoad>,
     control: Option<NegativeControl>,
-) -> Result<Pages<Modelled>> {
+) -> Result<Pages<Only<Modelled>>> {
     let part_by_part = scenario.admission == Arm::PartByPart;
     let bulkheads = part_by_part.then(|| Admission::new(&arm::of_each_call(&scenario.config)));
-    let transport = Modelled::new(
+    let modelled = Modelled::new(
         scenario,
         Arc::clone(recorder),
         Arc::clone(own_load),
         bulkheads,
     )?;
+    let transport = Only::new(modelled, scenario.config.downstreams.len());
     let config = match scenario.admission {
         Arm::WholePage => control::config(control, &scenario.config),
         Arm::PartByPart => arm::of_no_page(&scenario.config),

@@ -5,6 +5,9 @@
 mod server;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use chaos::http::Origin;
@@ -51,6 +54,29 @@ async fn a_server_that_freezes_is_seen_as_its_users_see_it() {
     assert!((ms(160)..ms(260)).contains(&p90), "p90 {p90:?}\n{report}");
     let p50 = latency.p50().unwrap();
     assert!(p50 < ms(100), "p50 {p50:?}\n{report}");
+}
+
+#[tokio::test]
+async fn a_client_of_a_closed_loop_waits_for_its_answer_before_it_asks_again() {
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (asked, at_once) = (Arc::clone(&under_way), Arc::clone(&most));
+    let server = Server::http(move |_| {
+        let under_way = Arc::clone(&asked);
+        at_once.fetch_max(under_way.fetch_add(1, SeqCst) + 1, SeqCst);
+        async move {
+            sleep(ms(10)).await;
+            under_way.fetch_sub(1, SeqCst);
+            ok().await
+        }
+    })
+    .await;
+    let report = load(&server, 1.0, ms(300)).run_closed(3).await.unwrap();
+    let answered = report.count(|a| a.is(200));
+    assert_eq!(answered, report.answers.len());
+    // 90 if nothing but the server took time.
+    assert!((6..=90).contains(&answered), "{report}");
+    assert_eq!((most.load(SeqCst), server.connections()), (3, 3));
 }
 
 #[tokio::test]

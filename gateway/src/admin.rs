@@ -5,7 +5,6 @@
 //! `/metrics` for Prometheus · `/config` what is in force · `/limits` how full everything is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -14,6 +13,7 @@ use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
 use crate::config::{DownstreamId, PageId};
+use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
@@ -26,52 +26,17 @@ use crate::telemetry::record::milliseconds;
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where in its life the gateway is.
-#[derive(Clone, Debug, Default)]
-pub struct Phase(Arc<AtomicU8>);
-
-/// The phases, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum PhaseName {
-    /// Connections are being warmed; no page is taken yet.
-    Starting,
-    /// Pages are taken.
-    Ready,
-    /// No new page is taken; those in flight finish.
-    Draining,
-}
-
-impl Phase {
-    /// Enters a phase.
-    pub fn enter(&self, phase: PhaseName) {
-        self.0.store(phase as u8, Ordering::Release);
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire) == PhaseName::Ready as u8
-    }
-
-    fn line(&self) -> &'static str {
-        match self.0.load(Ordering::Acquire) {
-            0 => "starting\n",
-            1 => "ready\n",
-            _ => "draining\n",
-        }
-    }
-}
-
 /// Answers operators.
 #[derive(Debug)]
 pub struct Admin<T> {
-    phase: Phase,
+    phase: CurrentPhase,
     pages: Arc<Pages<T>>,
     effective: Value,
 }
 
 impl<T> Admin<T> {
     /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(phase: Phase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
         Self {
             phase,
             pages,
@@ -92,8 +57,7 @@ impl<T: Transport> Admin<T> {
         }
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive\n"),
-            "/readyz" if self.phase.is_ready() => text(StatusCode::OK, "ready\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, self.phase.line()),
+            "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
             "/config" => view(&self.effective),
             "/limits" => view(&self.limits()),
@@ -101,6 +65,15 @@ impl<T: Transport> Admin<T> {
                 StatusCode::NOT_FOUND,
                 "/livez /readyz /metrics /config /limits\n",
             ),
+        }
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        match self.phase.get() {
+            Phase::Starting => text(unavailable, "starting\n"),
+            Phase::Ready => text(StatusCode::OK, "ready\n"),
+            Phase::Draining => text(unavailable, "draining\n"),
         }
     }
 

@@ -8,28 +8,32 @@
 //! Not here: TLS and HTTP/2 (a load balancer in front speaks them), and any
 //! decision about load.
 
+mod accept;
+pub mod body;
 pub mod client;
-pub mod hygiene;
+mod connection;
+pub mod heads;
 pub mod layers;
 pub mod listener;
-pub mod outbox;
 pub mod respond;
 pub mod route;
+pub mod socket;
+pub mod validate;
 
 use std::any::Any;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 
+use self::body::PageBody;
 use self::client::ClientNames;
-use self::outbox::{Outbox, PageBody};
+pub use self::connection::Connection;
 use self::respond::Respond;
 use self::route::Routes;
-use crate::config::Config;
+use crate::config::{Config, PageId};
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 use crate::page::refusal::Refusal;
@@ -54,15 +58,6 @@ pub struct Edge<T> {
     respond: Respond,
 }
 
-/// The connection a request came on.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Who is at its other end.
-    pub peer: SocketAddr,
-    /// Where tickets wait for the last byte to leave.
-    pub outbox: Arc<Outbox>,
-}
-
 impl<T: Transport> Edge<T> {
     /// Ready to serve `config`'s pages.
     pub fn new(config: &Config, pages: Arc<Pages<T>>) -> Self {
@@ -77,20 +72,36 @@ impl<T: Transport> Edge<T> {
 
     /// Answers one request. Dropping the future ends everything it began. A defect is
     /// answered too, and ends only its own page.
-    pub async fn handle<B: Body>(
-        &self,
-        connection: &Connection,
+    ///
+    /// The request is understood here and now, and dropped: while the page runs nothing
+    /// keeps the buffer that it was read into, and the connection can read into it again.
+    pub fn handle<B: Body>(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
         request: Request<B>,
-    ) -> Response<PageBody> {
+    ) -> impl Future<Output = Response<PageBody>> + Send + use<T, B> {
         let origin = Arc::new(self.origin(&request));
         // Nothing that a panic may leave half changed is used afterwards: the request's own
         // state is dropped, and what pages share gives way by `Drop` alone.
-        let answering = AssertUnwindSafe(self.answer(connection, &request, &origin));
-        let answered = answering.catch_unwind().await.unwrap_or_else(|panic| {
-            events::panicked(words(panic.as_ref()));
-            self.respond.refuse(&Refusal::Internal, &origin)
-        });
-        hygiene::close_if_unread(&request, answered)
+        let understand = AssertUnwindSafe(|| self.understand(connection, &request, &origin));
+        let asked = std::panic::catch_unwind(understand);
+        let closes = validate::leaves_connection_unusable(&request);
+        let (edge, connection) = (Arc::clone(self), Arc::clone(connection));
+        // Boxed, so that connections without a page have no room for one.
+        Box::pin(async move {
+            let answered = match asked {
+                Ok(asked) => {
+                    let answering = edge.answer(&connection, asked, &origin);
+                    AssertUnwindSafe(answering).catch_unwind().await
+                }
+                Err(panic) => Err(panic),
+            };
+            let answered = answered.unwrap_or_else(|panic| {
+                events::panicked(words(panic.as_ref()));
+                edge.respond.refuse(&Refusal::Internal, &origin)
+            });
+            validate::with_close(closes, answered)
+        })
     }
 
     /// The head has just been read, and may have been there before.
@@ -108,25 +119,25 @@ impl<T: Transport> Edge<T> {
                 Method::HEAD => "HEAD",
                 _ => "_OTHER",
             },
-            request_id: request.headers().get(REQUEST_ID).cloned(),
+            request_id: request.headers().get(REQUEST_ID).map(detached),
             trace: self.pages.telemetry().trace_of(request.headers()),
         }
     }
 
-    async fn answer<B: Body>(
+    async fn answer(
         &self,
-        connection: &Connection,
-        request: &Request<B>,
+        connection: &Arc<Connection>,
+        asked: Result<PageRequest, RefusedAtEdge>,
         origin: &Arc<Origin>,
     ) -> Response<PageBody> {
-        match self.understand(connection, request, origin) {
+        match asked {
             Ok(asked) => {
                 let answer = self.pages.serve(asked).await;
-                self.respond.answer(answer, &connection.outbox)
+                self.respond.answer(answer, connection)
             }
-            Err(refusal) => {
-                if let Ok(matched) = self.routes.find(request.uri().path()) {
-                    self.pages.refused_at_edge(matched.page, origin, &refusal);
+            Err(RefusedAtEdge { refusal, page }) => {
+                if let Some(page) = page {
+                    self.pages.refused_at_edge(page, origin, &refusal);
                 }
                 self.respond.refuse(&refusal, origin)
             }
@@ -138,10 +149,23 @@ impl<T: Transport> Edge<T> {
         connection: &Connection,
         request: &Request<B>,
         origin: &Arc<Origin>,
+    ) -> Result<PageRequest, RefusedAtEdge> {
+        self.page_request(connection, request, origin)
+            .map_err(|refusal| RefusedAtEdge {
+                refusal,
+                page: self.routes.find(request.uri().path()).ok().map(|m| m.page),
+            })
+    }
+
+    fn page_request<B: Body>(
+        &self,
+        connection: &Connection,
+        request: &Request<B>,
+        origin: &Arc<Origin>,
     ) -> Result<PageRequest, Refusal> {
-        hygiene::check_head(request)?;
+        validate::check_head(request)?;
         let matched = self.routes.find(request.uri().path())?;
-        hygiene::check_method_and_body(request)?;
+        validate::check_method_and_body(request)?;
         let mut headers = HeaderMap::with_capacity(CALL_HEADERS);
         origin.trace.write_shared(&mut headers);
         self.routes
@@ -153,11 +177,24 @@ impl<T: Transport> Edge<T> {
             page: matched.page,
             params: matched.params,
             client: self.clients.key(connection.peer.ip(), request.headers()),
-            timeout_ms: request.headers().get(TIMEOUT_MS).cloned(),
+            timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
             headers,
             origin: Arc::clone(origin),
         })
     }
+}
+
+/// A request that was refused before it could be one for a page.
+struct RefusedAtEdge {
+    refusal: Refusal,
+    /// The page it named.
+    page: Option<PageId>,
+}
+
+/// A copy that does not keep all of the buffer that the head was read into.
+fn detached(value: &HeaderValue) -> HeaderValue {
+    // What has been a value is one.
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {
@@ -173,38 +210,19 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::DownstreamId;
-    use crate::page::downstream::only::OnlyEndpoint;
-    use crate::page::downstream::{AttemptError, CallRequest, Cause, Endpoints, Reply, Which};
+    use crate::page::downstream::only::{Answers, Only};
+    use crate::page::downstream::{AttemptError, CallRequest, Reply};
     use crate::telemetry::Telemetry;
 
     struct Broken;
 
-    impl Transport for Broken {
-        type Endpoint = OnlyEndpoint;
-        type Connection = OnlyEndpoint;
-
-        fn endpoints(&self, _: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
-            panic!("a defect, for this test")
-        }
-
-        async fn resolved(&self, _: DownstreamId) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
-            unreachable!("there are endpoints")
-        }
-
-        fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
-            Some(endpoint.clone())
-        }
-
-        async fn connect(&self, _: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
-            unreachable!("every endpoint is connected")
-        }
-
-        async fn exchange(
+    impl Answers for Broken {
+        async fn answer(
             &self,
-            _: OnlyEndpoint,
+            _: DownstreamId,
             _: &CallRequest<'_>,
         ) -> Result<Reply, AttemptError> {
-            unreachable!("no call gets so far")
+            panic!("a defect, for this test")
         }
     }
 
@@ -214,13 +232,11 @@ mod tests {
             .unwrap()
             .config;
         let telemetry = Arc::new(Telemetry::new(&config));
-        let pages = Arc::new(Pages::new(&config, Broken, telemetry));
-        let edge = Edge::new(&config, Arc::clone(&pages));
+        let transport = Only::new(Broken, config.downstreams.len());
+        let pages = Arc::new(Pages::new(&config, transport, telemetry));
+        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
         let peer = ([127, 0, 0, 1], 1).into();
-        let connection = Connection {
-            peer,
-            outbox: Arc::default(),
-        };
+        let connection = Arc::new(Connection::new(peer, &Arc::default()));
         let request = Request::get("/product-page/1")
             .header("host", "a")
             .header(REQUEST_ID, "my-id");

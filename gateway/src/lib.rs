@@ -7,8 +7,8 @@
 //! 2. [`page`]: the page is admitted, fetched, assembled, and accounted for;
 //! 3. [`transport`]: each call travels to its downstream.
 //!
-//! Around it: [`app`] builds everything from the [`config`] and drains it at the
-//! end, [`admin`] lets operators look in, [`telemetry`] tells what happened, and all of
+//! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
+//! the end, [`admin`] lets operators look in, [`telemetry`] tells what happened, and all of
 //! them say how things ended in the words of [`outcome`].
 
 pub mod admin;
@@ -18,7 +18,9 @@ pub mod config;
 pub mod demo;
 pub mod edge;
 pub mod ids;
+pub mod lifecycle;
 pub mod outcome;
 pub mod page;
 pub mod telemetry;
+pub mod text;
 pub mod transport;

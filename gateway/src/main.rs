@@ -1,4 +1,4 @@
-//! The `gateway` command: flags, config, logs, signals, exit codes.
+//! The `gateway` command: flags, config, logs, exit codes.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
-use gateway::config::{self, Loaded, Report};
+use gateway::config::{self, Config, Loaded, Report};
+use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::telemetry::log;
 use gateway::telemetry::names::listing;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -56,6 +56,7 @@ enum Command {
 const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
+    small_pages();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(asked) => return explained(&asked),
@@ -70,6 +71,14 @@ fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
     }
+}
+
+/// Of the buffers of a connection few bytes are used. With huge pages all of each is resident:
+/// a third more for idle connections and for pages in flight. The allocator is built not to
+/// ask for them; this is for kernels that give them unasked (docs/decisions/0016-memory.md).
+fn small_pages() {
+    // Kernels without huge pages have no switch for them.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Help that was asked for is a success; 2 is for configurations only.
@@ -108,7 +117,9 @@ fn say(report: &Report) {
 fn check(path: &Path) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     let colours = stdout.is_terminal();
-    match config::check(path, colours, &mut stdout) {
+    let memory =
+        |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
+    match config::check(path, colours, &mut stdout, memory) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(BAD_CONFIG),
         // Nobody is left to tell when stdout is gone.
@@ -151,18 +162,19 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 }
 
 async fn run(loaded: Loaded) -> anyhow::Result<()> {
-    let _log = log::start(&loaded.config.telemetry);
-    files::raise_limit(&loaded.config);
+    let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
+    files::raise_limit();
     let app = App::bind(loaded.config, loaded.effective)
         .await
         .context("not started")?;
-    until_told(app).await
+    serve(app).await
 }
 
 #[cfg(feature = "demo")]
 async fn demo(free_ports: bool) -> anyhow::Result<()> {
+    files::raise_limit();
     let (loaded, fakes) = gateway::demo::start(free_ports).await?;
-    let _log = log::start(&loaded.config.telemetry);
+    let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     let app = App::bind(loaded.config, loaded.effective).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.
@@ -171,33 +183,17 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
         "{}",
         gateway::demo::transcript(page, admin, &fakes.control_url())
     );
-    let result = until_told(app).await;
+    let result = serve(app).await;
     fakes.stop().await;
     result
 }
 
 /// Serves until the first signal, drains; a second signal ends it where it stands.
-async fn until_told(app: App) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let (drain, told) = oneshot::channel::<()>();
-    let served = app.run(async {
-        let _ = told.await;
-    });
-    let twice = async {
-        either(&mut terminate, &mut interrupt).await;
-        let _ = drain.send(());
-        either(&mut terminate, &mut interrupt).await;
-    };
+async fn serve(app: App) -> anyhow::Result<()> {
+    let signals = Signals::listen().context("cannot listen for SIGTERM and SIGINT")?;
+    let stop = StopSignal::default();
     tokio::select! {
-        () = served => Ok(()),
-        () = twice => anyhow::bail!("told twice to stop: pages in flight were cut off"),
-    }
-}
-
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        ended = app.run(stop.clone()) => Ok(ended?),
+        never = signals.forward(&stop) => match never {},
     }
 }

@@ -59,8 +59,8 @@ pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
     quota: Quota,
-    own_load: OwnLoad,
     downstreams: Downstreams<T>,
+    own_load: OwnLoad,
     telemetry: Arc<Telemetry>,
     shed: ShedStatus,
     draining: AtomicBool,
@@ -111,8 +111,8 @@ impl<T: Transport> Pages<T> {
             plans: Plan::compile(config),
             admission,
             quota: Quota::new(&config.clients),
-            own_load: OwnLoad::new(&config.admission),
             downstreams: Downstreams::new(config, transport),
+            own_load: OwnLoad::new(&config.admission),
             telemetry,
             shed: config.shed.status,
             draining: AtomicBool::new(false),
@@ -216,7 +216,7 @@ impl<T: Transport> Pages<T> {
     pub fn publish(&self) {
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
-        self.telemetry.publish(&Gauges {
+        self.telemetry.publish(Gauges {
             in_flight: view.in_flight,
             tickets: self.own_load.view().tickets,
             queued: view.queues.iter().map(|queue| queue.depth).collect(),

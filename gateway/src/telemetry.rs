@@ -23,8 +23,8 @@ use http::HeaderMap;
 use self::context::TraceContext;
 use self::counts::Counts;
 use self::lag::Lag;
-use self::meters::relay::Relay;
-use self::meters::{Gauges, Meters, MetersError};
+use self::meters::dogstatsd::DogStatsD;
+use self::meters::{Gauges, Meters};
 use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
@@ -52,16 +52,13 @@ pub struct Telemetry {
 pub struct Exports {
     /// Carries traces away, if the config has them leave.
     pub traces: Option<Departure>,
-    /// Carries metrics to an agent, if the config names one.
-    pub metrics: Option<Relay>,
+    /// Tells an agent of metrics, if the config names one.
+    pub metrics: Option<DogStatsD>,
 }
 
 /// Why telemetry cannot leave.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// Metrics.
-    #[error(transparent)]
-    Meters(#[from] MetersError),
     /// Traces.
     #[error(transparent)]
     Traces(#[from] TracesError),
@@ -71,7 +68,7 @@ impl Telemetry {
     /// Counts and logs; nothing is measured, and nothing leaves.
     pub fn new(config: &Config) -> Self {
         let names = Arc::new(Configured::new(config));
-        Self::with_meters(config, Meters::unheard(config, &names), names)
+        Self::with_meters(config, Meters::unheard(&names), names)
     }
 
     /// All of it, to where the config says. It leaves as long as the [`Exports`] run.
@@ -80,7 +77,7 @@ impl Telemetry {
     /// [`TelemetryError`] when the system does not give what it takes.
     pub fn exporting(config: &Config) -> Result<(Self, Exports), TelemetryError> {
         let names = Arc::new(Configured::new(config));
-        let (meters, metrics) = Meters::new(config, &names)?;
+        let (meters, metrics) = Meters::new(config, &names);
         let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
         let counts = Arc::clone(telemetry.meters.counts());
         let traces = traces::export(&config.telemetry, names, counts)?;
@@ -170,7 +167,7 @@ impl Telemetry {
     }
 
     /// Passes counts and `gauges` on to those who collect metrics.
-    pub fn publish(&self, gauges: &Gauges) {
+    pub fn publish(&self, gauges: Gauges) {
         let lost = log::lost_lines();
         let counted = self.lines_lost.swap(lost, Ordering::Relaxed);
         self.counts()

@@ -210,7 +210,7 @@ fn a_summary_follows_a_good_file_and_the_faults_a_bad_one() {
     let check = |text: &str| {
         fs::write(&path, text).unwrap();
         let mut out = Vec::new();
-        let good = config::check(&path, false, &mut out).unwrap();
+        let good = config::check(&path, false, &mut out, |_, _| Ok(())).unwrap();
         (good, String::from_utf8(out).unwrap())
     };
     let (good, text) = check(default_text());

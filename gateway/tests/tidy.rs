@@ -5,8 +5,10 @@
     reason = "a test that cannot read the sources has failed"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A module and the modules of this crate it may use; itself is understood.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -16,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "admin",
             "config",
             "edge",
+            "lifecycle",
             "outcome",
             "page",
             "telemetry",
@@ -23,25 +26,51 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
-    ("edge", &["config", "outcome", "page", "telemetry"]),
-    ("admin", &["config", "outcome", "page", "telemetry"]),
+    (
+        "edge",
+        &[
+            "config",
+            "lifecycle",
+            "outcome",
+            "page",
+            "telemetry",
+            "text",
+        ],
+    ),
+    (
+        "admin",
+        &["config", "lifecycle", "outcome", "page", "telemetry"],
+    ),
+    ("lifecycle", &["page", "telemetry"]),
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
-    ("telemetry", &["config", "outcome"]),
+    ("telemetry", &["config", "outcome", "text"]),
     ("config", &["ids"]),
     ("outcome", &["ids"]),
     ("ids", &[]),
+    ("text", &[]),
 ];
 
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
 const HOMES: &[(&str, &[&str])] = &[
     ("Instant::now", &["page/deadline"]),
     ("tokio::spawn", &["transport/endpoint", "transport/http2"]),
-    ("thread::Builder", &["transport/resolve"]),
-    (".spawn(", &["app", "edge/listener", "transport/resolve"]),
+    (
+        "thread::Builder",
+        &["transport/resolve", "telemetry/log/lines"],
+    ),
+    (
+        ".spawn(",
+        &[
+            "lifecycle",
+            "edge/listener",
+            "telemetry/log/lines",
+            "transport/resolve",
+        ],
+    ),
     ("StatusCode", &["page/refusal", "edge/", "admin"]),
     ("config::file", &["config", "config/"]),
-    ("TcpListener::bind", &["app"]),
+    (".listen(BACKLOG", &["edge/listener"]),
     ("\"bulkhead_full\"", &["outcome/reason"]),
 ];
 
@@ -170,6 +199,34 @@ fn files_are_read_in_one_sitting() {
             "{}.rs has {} lines",
             source.name,
             source.lines
+        );
+    }
+}
+
+/// Every package that `members` builds, with the features it is built with.
+fn built(members: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--prefix=none"])
+        .args(["--no-dedupe", "--edges=normal,build", "--format={p} {f}"])
+        .args(members)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn one_build_serves_the_workspace_and_each_command() {
+    let workspace = built(&["--workspace"]);
+    for member in ["gateway", "chaos"] {
+        let alone = built(&["--package", member]);
+        assert!(alone.len() > 100, "{alone:?}");
+        let again: Vec<_> = alone.difference(&workspace).collect();
+        assert!(
+            again.is_empty(),
+            "`cargo run -p {member}` would build these a second time, since the workspace wants other features: {again:?}"
         );
     }
 }

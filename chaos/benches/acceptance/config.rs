@@ -51,12 +51,12 @@ impl Setup {
             .take(self.required + self.optional)
     }
 
-    /// `at` gives the address of a service. Quotas are off: all load comes from one address.
+    /// `at` gives the addresses of a service. Quotas are off: all load comes from one address.
     pub(crate) fn to_toml(
         self,
         page: SocketAddr,
         admin: SocketAddr,
-        at: impl Fn(&str) -> SocketAddr,
+        at: impl Fn(&str) -> Vec<SocketAddr>,
     ) -> String {
         let mut toml = format!(
             "server.listen = \"{page}\"\n\
@@ -86,17 +86,28 @@ impl Setup {
             let _ = write!(
                 toml,
                 "[downstream.{name}]\n\
-                 url = \"http://{}\"\n\
+                 {}\n\
                  permits = {}\n\
                  [page.product-page.part.{name}]\n\
                  downstream = \"{name}\"\n\
                  path = \"{path}\"\n\
                  required = {}\n",
-                at(name),
+                addresses(&at(name)),
                 self.permits,
                 n < self.required,
             );
         }
         toml
+    }
+}
+
+/// The key of a downstream that says where it is.
+fn addresses(all: &[SocketAddr]) -> String {
+    match all {
+        [one] => format!("url = \"http://{one}\""),
+        several => {
+            let urls = several.iter().map(|at| format!("\"http://{at}\""));
+            format!("urls = [{}]", urls.collect::<Vec<_>>().join(", "))
+        }
     }
 }

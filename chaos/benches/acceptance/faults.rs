@@ -9,8 +9,9 @@ use tokio::time::sleep;
 
 use crate::calm::about_the_load;
 use crate::config::{DEADLINE, Setup};
+use crate::fakes::fixed;
 use crate::table::Table;
-use crate::world::{World, fixed, now};
+use crate::world::{World, now};
 
 const MS: Duration = Duration::from_millis(1);
 const RATE: f64 = 200.0;

@@ -4,16 +4,21 @@
 //!     cargo bench -p chaos --bench acceptance [-- NAME...]
 //!
 //! Starts `gateway` and `fakes` for each check, offers open-loop load, and prints one row per
-//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about four
+//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about six
 //! minutes). Load, gateway and fakes share this machine: the rows "generator late" say when it
 //! was too small for all three.
 
 mod binaries;
 mod calm;
 mod config;
+mod cpu;
+mod endpoints;
+mod fakes;
 mod faults;
 mod hostile;
 mod overload;
+mod own_cpu;
+mod recycled;
 mod table;
 mod telemetry;
 mod world;
@@ -25,7 +30,7 @@ use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 10] = [
+const CHECKS: [&str; 15] = [
     "steady",
     "hang",
     "optional",
@@ -33,6 +38,11 @@ const CHECKS: [&str; 10] = [
     "leave",
     "overload",
     "overload-80ms",
+    "own-cpu",
+    "endpoint-slow",
+    "endpoint-hole",
+    "endpoint-dies",
+    "recycled",
     "slowloris",
     "agent-away",
     "drain",
@@ -98,6 +108,11 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "agent-away" => telemetry::agent_away(table).await,
         "overload" => overload::overload(table, Duration::from_millis(20)).await,
         "overload-80ms" => overload::overload(table, Duration::from_millis(80)).await,
+        "own-cpu" => own_cpu::fifth_of_a_core(table).await,
+        "endpoint-slow" => endpoints::slow(table).await,
+        "endpoint-hole" => endpoints::black_hole(table).await,
+        "endpoint-dies" => endpoints::dies(table).await,
+        "recycled" => recycled::recycled(table).await,
         other => bail!("no check `{other}`"),
     }
 }

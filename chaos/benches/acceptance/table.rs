@@ -91,7 +91,7 @@ impl Table {
 
     #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
     fn print(&self, check: &str, what: &str, bound: &str, value: &str, verdict: &str) {
-        println!("{check:<12} {what:<58} {bound:>14} {value:>14}  {verdict}");
+        println!("{check:<13} {what:<58} {bound:>14} {value:>14}  {verdict}");
     }
 }
 

@@ -13,15 +13,16 @@ use chaos::http::Origin;
 use chaos::load::{Load, Report};
 use chaos::proc::{Process, Usage};
 use http::uri::PathAndQuery;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::binaries::binary;
 use crate::config::Setup;
+use crate::cpu::Share;
+use crate::fakes::{Fakes, Stats};
 
-const START: Duration = Duration::from_secs(10);
+pub(crate) const START: Duration = Duration::from_secs(10);
 
 /// Asked for in turn.
 const PRODUCTS: [&str; 3] = ["p-1001", "p-1002", "p-1003"];
@@ -31,87 +32,79 @@ pub(crate) struct World {
     pub(crate) page: Origin,
     pub(crate) admin: Origin,
     pub(crate) setup: Setup,
-    control: Origin,
-    _fakes: Process,
+    fakes: Fakes,
     _config: TempDir,
 }
 
-/// What a fake has counted, as far as checks ask.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Stats {
-    pub(crate) received: u64,
-    pub(crate) aborted_by_caller: u64,
-    pub(crate) in_flight: u64,
-    pub(crate) in_flight_max: u64,
+/// Where a gateway stands, if not where all do.
+#[derive(Default)]
+pub(crate) struct Place<'a> {
+    /// The endpoints of the first service, instead of its fake alone.
+    pub(crate) endpoints: Option<Vec<SocketAddr>>,
+    /// What CPU it gets.
+    pub(crate) cpu: Option<&'a Share>,
 }
 
 impl World {
     /// Both processes running and ready; every fake answers after exactly `latency`.
     pub(crate) async fn start(setup: Setup, latency: Duration) -> Result<Self> {
-        let (fakes, control) = start_fakes().await?;
-        let at = addresses(control).await?;
+        Self::start_in(Place::default(), Fakes::start(latency).await?, setup).await
+    }
+
+    /// A gateway in this place, with these fakes.
+    pub(crate) async fn start_in(place: Place<'_>, fakes: Fakes, setup: Setup) -> Result<Self> {
+        let first = setup.services().next();
+        let at = |name: &str| match &place.endpoints {
+            Some(endpoints) if first == Some(name) => endpoints.clone(),
+            Some(_) | None => vec![fakes.address(name)],
+        };
         let [page, admin] = [free_port()?, free_port()?];
         let config = TempDir::new()?;
         let file = config.path().join("config.toml");
-        fs::write(&file, setup.to_toml(page, admin, |name| at[name]))?;
+        fs::write(&file, setup.to_toml(page, admin, at))?;
         let mut command = Command::new(binary("gateway")?);
         command.arg("run").arg("--config").arg(&file);
         // A line per page would be read by this program, which has a load to offer.
         command.env("RUST_LOG", "info,gateway::page=warn");
+        let command = match place.cpu {
+            Some(share) => share.confine(command),
+            None => command,
+        };
         let mut gateway = Process::start(command)?;
         let (page, admin) = (Origin::from(page), Origin::from(admin));
         gateway.ready(admin, "/readyz", START).await?;
-        let world = Self {
+        Ok(Self {
             gateway,
             page,
             admin,
             setup,
-            control,
-            _fakes: fakes,
+            fakes,
             _config: config,
-        };
-        for service in setup.services() {
-            world.behave(service, &fixed(latency)).await?;
-        }
-        Ok(world)
+        })
     }
 
     /// Replaces the whole behaviour of one fake.
     pub(crate) async fn behave(&self, service: &str, behaviour: &Value) -> Result<()> {
-        self.control
-            .put(&format!("/behaviour/{service}"), behaviour)
-            .await
+        self.fakes.behave(service, behaviour).await
     }
 
     /// One fake never answers again.
     pub(crate) async fn hang(&self, service: &str) -> Result<()> {
         let toxic = json!({"name": "hang", "type": "timeout", "attributes": {"timeout": 0}});
-        self.control
-            .post(&format!("/proxies/{service}/toxics"), &toxic)
-            .await
+        self.fakes.poison(service, &toxic).await
     }
 
     /// One fake answers every call with this status.
     pub(crate) async fn fail(&self, service: &str, status: u16) -> Result<()> {
         let toxic = json!({"name": "fail", "type": "error", "attributes": {"status": status, "ratio": 1.0}});
-        self.control
-            .post(&format!("/proxies/{service}/toxics"), &toxic)
-            .await
+        self.fakes.poison(service, &toxic).await
     }
 
     /// What each fake the page asks has counted.
     pub(crate) async fn stats(&self) -> Result<BTreeMap<String, Stats>> {
-        let mut all: BTreeMap<String, Value> =
-            serde_json::from_value(self.control.get("/stats").await?)?;
-        self.setup
-            .services()
-            .map(|name| {
-                let stats = all
-                    .remove(name)
-                    .with_context(|| format!("no stats of {name}"))?;
-                Ok((name.to_owned(), serde_json::from_value(stats)?))
-            })
-            .collect()
+        let mut all = self.fakes.stats().await?;
+        all.retain(|name, _| self.setup.services().any(|service| service == name));
+        Ok(all)
     }
 
     /// How long from now until no fake has a call in flight, looked at every few milliseconds.
@@ -197,11 +190,6 @@ fn own_cpu() -> Result<Duration> {
     Ok(Usage::of(std::process::id())?.cpu)
 }
 
-/// A behaviour: every call takes exactly so long.
-pub(crate) fn fixed(latency: Duration) -> Value {
-    json!({"latency": {"fixed": format!("{}ms", latency.as_millis())}})
-}
-
 #[expect(clippy::disallowed_methods, reason = "the clock of these measurements")]
 pub(crate) fn now() -> Instant {
     Instant::now()
@@ -211,28 +199,6 @@ pub(crate) fn now() -> Instant {
 /// them says so when it starts.
 fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
-}
-
-async fn start_fakes() -> Result<(Process, Origin)> {
-    let mut command = Command::new(binary("fakes")?);
-    command.args(["--seed", "1", "--ephemeral"]);
-    let fakes = Process::start(command)?;
-    let url = fakes.says("control", START).await?;
-    let control = url.trim_end_matches("/proxies").parse()?;
-    Ok((fakes, control))
-}
-
-/// Where each fake listens, as Toxiproxy's `GET /proxies` says it.
-async fn addresses(control: Origin) -> Result<BTreeMap<String, SocketAddr>> {
-    #[derive(Deserialize)]
-    struct Proxy {
-        listen: SocketAddr,
-    }
-    let proxies: BTreeMap<String, Proxy> = serde_json::from_value(control.get("/proxies").await?)?;
-    Ok(proxies
-        .into_iter()
-        .map(|(name, proxy)| (name, proxy.listen))
-        .collect())
 }
 
 fn number(value: &Value) -> Result<u64> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fixtures::Rng;
 use gateway::config::PageId;
+use gateway::page::downstream::only::Only;
 use gateway::page::quota::ClientKey;
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
@@ -21,7 +22,7 @@ use crate::scenario::{Load, Scenario};
 
 /// All clients, and the gateway they share.
 pub(super) struct Clients {
-    pub(super) pages: Pages<Modelled>,
+    pub(super) pages: Pages<Only<Modelled>>,
     pub(super) own_load: Arc<OwnLoad>,
     pub(super) recorder: Arc<Recorder>,
     /// Lag above which tickets shrink.
@@ -36,7 +37,7 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(
         scenario: &Scenario,
-        pages: Pages<Modelled>,
+        pages: Pages<Only<Modelled>>,
         own_load: Arc<OwnLoad>,
         recorder: Arc<Recorder>,
         params: Vec<Vec<String>>,

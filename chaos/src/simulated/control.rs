@@ -12,6 +12,7 @@ use gateway::page::Pages;
 use gateway::page::admission::core::Order;
 use gateway::page::admission::limit::FLOOR;
 use gateway::page::admission::{Admission, Grant, Rules};
+use gateway::page::downstream::only::Only;
 
 use super::downstream::Modelled;
 use super::own_load::Last;
@@ -83,14 +84,14 @@ pub(super) fn lag(control: Option<NegativeControl>, lag: Duration, last: Last) -
 }
 
 /// The gateway has sized its tickets.
-pub(super) fn probed(control: Option<NegativeControl>, pages: &Pages<Modelled>) {
+pub(super) fn probed(control: Option<NegativeControl>, pages: &Pages<Only<Modelled>>) {
     if control == Some(NegativeControl::FewestTicketsAlways) {
         pages.admission().resize_tickets(FLOOR);
     }
 }
 
 /// A client has gone away; everything of its page has been dropped.
-pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Modelled>) {
+pub(super) fn client_left(control: Option<NegativeControl>, pages: &Pages<Only<Modelled>>) {
     if control == Some(NegativeControl::LeakOnCancel) {
         for downstream in 0..pages.admission().view().bulkheads.len() {
             mem::forget(pages.admission().try_one(DownstreamId(downstream)));

@@ -12,10 +12,8 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::page::admission::Admission;
 use gateway::page::admission::core::{Need, NeedSet};
 use gateway::page::deadline::Deadline;
-use gateway::page::downstream::only::OnlyEndpoint;
-use gateway::page::downstream::{
-    AttemptError, CallRequest, Cause, Endpoints, Reply, Transport, Which,
-};
+use gateway::page::downstream::only::Answers;
+use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
 use http::HeaderName;
 use tokio::time::sleep;
 
@@ -32,7 +30,6 @@ const BODY: &[u8] = br#"{"id":"p-1001"}"#;
 /// The fakes, by [`DownstreamId`].
 pub(super) struct Modelled {
     downstreams: Vec<Downstream>,
-    endpoints: Vec<Arc<Endpoints<OnlyEndpoint>>>,
     changes: Vec<(DownstreamId, Behaviour)>,
     recorder: Arc<Recorder>,
     own_load: Arc<OwnLoad>,
@@ -70,7 +67,6 @@ impl Modelled {
         };
         let changes = scenario.changes().into_iter();
         Ok(Self {
-            endpoints: OnlyEndpoint::of_each(scenario.config.downstreams.len()),
             downstreams: configured
                 .zip(behaviours)
                 .enumerate()
@@ -101,35 +97,12 @@ impl Modelled {
     }
 }
 
-impl Transport for Modelled {
-    type Endpoint = OnlyEndpoint;
-    type Connection = OnlyEndpoint;
-
-    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
-        Arc::clone(&self.endpoints[downstream.0])
-    }
-
-    async fn resolved(
+impl Answers for Modelled {
+    async fn answer(
         &self,
-        downstream: DownstreamId,
-    ) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
-        Ok(self.endpoints(downstream))
-    }
-
-    fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
-        Some(endpoint.clone())
-    }
-
-    async fn connect(&self, endpoint: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
-        Ok(endpoint.clone())
-    }
-
-    async fn exchange(
-        &self,
-        connection: OnlyEndpoint,
+        id: DownstreamId,
         request: &CallRequest<'_>,
     ) -> Result<Reply, AttemptError> {
-        let id = connection.downstream;
         self.recorder.made();
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {

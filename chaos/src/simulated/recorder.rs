@@ -16,6 +16,7 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::outcome::PageOutcome;
 use gateway::page::Pages;
 use gateway::page::admission::AdmissionView;
+use gateway::page::downstream::only::Only;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -236,7 +237,7 @@ impl Recorder {
     }
 
     /// The run is over.
-    pub(super) fn finish(&self, seed: u64, pages: &Pages<Modelled>) -> Record {
+    pub(super) fn finish(&self, seed: u64, pages: &Pages<Only<Modelled>>) -> Record {
         let (at, mut state) = (self.elapsed(), self.state.lock());
         let seen = Seen {
             pages: &state.pages,

@@ -1,4 +1,4 @@
-//! The load: a few connections that each ask for the next page when they have one.
+//! The load: connections that each ask for the next page when they have one.
 //!
 //! What always holds: every answer is compared with the page it must be, byte for
 //! byte. Nothing that is cheap because it is wrong is ever measured.
@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use fixtures::Service;
 use fixtures::catalogue::Catalogue;
+use futures_util::future::try_join_all;
 use http::header::HOST;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::bare;
 
-/// Connections, and so pages at once.
+/// Connections of a [`Load`], and so pages at once.
 pub(crate) const CONNECTIONS: usize = 8;
 
 /// Paths to ask for, and what must be answered.
@@ -56,35 +57,111 @@ impl Wanted {
     pub(crate) fn mean_bytes(&self) -> usize {
         self.pages.iter().map(|(_, page)| page.len()).sum::<usize>() / self.pages.len()
     }
+
+    fn nth(&self, n: usize) -> &(String, Bytes) {
+        &self.pages[n % self.pages.len()]
+    }
+}
+
+/// One open connection to a server.
+pub(crate) struct Client {
+    host: HeaderValue,
+    connection: SendRequest<Empty<Bytes>>,
+    _driver: JoinSet<hyper::Result<()>>,
+}
+
+impl Client {
+    /// Connects to `address`.
+    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (connection, io) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut driver = JoinSet::new();
+        driver.spawn(io);
+        Ok(Self {
+            host: HeaderValue::from_str(&address.to_string())?,
+            connection,
+            _driver: driver,
+        })
+    }
+
+    /// Asks for the `n`th page.
+    ///
+    /// # Errors
+    /// An answer that is not the page it must be.
+    pub(crate) async fn page(&mut self, wanted: &Wanted, n: usize) -> anyhow::Result<()> {
+        let (path, page) = wanted.nth(n);
+        self.expect(path, page).await
+    }
+
+    /// The same from one of the pages that [`Setup::more_pages`](crate::setup::Setup) adds.
+    ///
+    /// # Errors
+    /// An answer that is not the page it must be.
+    pub(crate) async fn other_page(
+        &mut self,
+        wanted: &Wanted,
+        n: usize,
+        which: usize,
+    ) -> anyhow::Result<()> {
+        let (path, page) = wanted.nth(n);
+        let path = path.replacen("/product-page/", &format!("/product-page-{which}/"), 1);
+        self.expect(&path, page).await
+    }
+
+    /// Asks for a page that must be refused for this `reason`.
+    ///
+    /// # Errors
+    /// Any other answer.
+    pub(crate) async fn refusal(&mut self, wanted: &Wanted, reason: &str) -> anyhow::Result<()> {
+        let (path, _) = wanted.nth(0);
+        let (status, body) = self.get(path).await?;
+        let body = String::from_utf8_lossy(&body);
+        ensure!(
+            status == StatusCode::TOO_MANY_REQUESTS && body.contains(reason),
+            "not refused as {reason}, but answered {status}: {body}"
+        );
+        Ok(())
+    }
+
+    async fn expect(&mut self, path: &str, page: &Bytes) -> anyhow::Result<()> {
+        let (status, body) = self.get(path).await.with_context(|| path.to_owned())?;
+        ensure!(
+            status == StatusCode::OK,
+            "{path}: answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
+        ensure!(
+            body == page,
+            "{path}: {} bytes that are not the page of {}",
+            body.len(),
+            page.len()
+        );
+        Ok(())
+    }
+
+    async fn get(&mut self, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+        let request = Request::get(path)
+            .header(HOST, &self.host)
+            .body(Empty::new())?;
+        self.connection.ready().await?;
+        let response = self.connection.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
 }
 
 /// Open connections to one server.
 pub(crate) struct Load {
     wanted: Arc<Wanted>,
-    host: HeaderValue,
-    connections: Vec<SendRequest<Empty<Bytes>>>,
-    _drivers: JoinSet<hyper::Result<()>>,
+    clients: Vec<Client>,
 }
 
 impl Load {
     /// Connects to `address`.
     pub(crate) async fn connect(address: SocketAddr, wanted: Arc<Wanted>) -> anyhow::Result<Self> {
-        let mut connections = Vec::new();
-        let mut drivers = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
-            drivers.spawn(driver);
-            connections.push(connection);
-        }
-        let host = HeaderValue::from_str(&address.to_string())?;
-        Ok(Self {
-            wanted,
-            host,
-            connections,
-            _drivers: drivers,
-        })
+        let clients = try_join_all((0..CONNECTIONS).map(|_| Client::connect(address))).await?;
+        Ok(Self { wanted, clients })
     }
 
     /// Asks for `pages` pages, shared by the connections.
@@ -92,43 +169,31 @@ impl Load {
     /// # Errors
     /// The first answer that is not the page it must be.
     pub(crate) async fn run(&mut self, pages: usize) -> anyhow::Result<()> {
-        let (wanted, host) = (&self.wanted, &self.host);
-        let connections = self.connections.iter_mut().enumerate();
-        let shares = connections.map(async |(nth, connection)| {
+        let wanted = &self.wanted;
+        let clients = self.clients.iter_mut().enumerate();
+        let shares = clients.map(async |(nth, client)| {
             for turn in (nth..pages).step_by(CONNECTIONS) {
-                let (path, page) = &wanted.pages[turn % wanted.pages.len()];
-                ask(connection, host, path, page)
-                    .await
-                    .with_context(|| path.clone())?;
+                client.page(wanted, turn).await?;
             }
             anyhow::Ok(())
         });
-        futures_util::future::try_join_all(shares).await?;
+        try_join_all(shares).await?;
         Ok(())
     }
-}
 
-async fn ask(
-    connection: &mut SendRequest<Empty<Bytes>>,
-    host: &HeaderValue,
-    path: &str,
-    page: &Bytes,
-) -> anyhow::Result<()> {
-    let request = Request::get(path).header(HOST, host).body(Empty::new())?;
-    connection.ready().await?;
-    let response = connection.send_request(request).await?;
-    let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
-    ensure!(
-        status == StatusCode::OK,
-        "answered {status}: {}",
-        String::from_utf8_lossy(&body)
-    );
-    ensure!(
-        body == page,
-        "{} bytes that are not the page of {}",
-        body.len(),
-        page.len()
-    );
-    Ok(())
+    /// Asks for `pages` pages that must all be refused for this `reason`.
+    ///
+    /// # Errors
+    /// The first answer that is anything else.
+    pub(crate) async fn refused(&mut self, pages: usize, reason: &str) -> anyhow::Result<()> {
+        let wanted = &self.wanted;
+        let shares = self.clients.iter_mut().map(async |client| {
+            for _ in 0..pages / CONNECTIONS {
+                client.refusal(wanted, reason).await?;
+            }
+            anyhow::Ok(())
+        });
+        try_join_all(shares).await?;
+        Ok(())
+    }
 }

@@ -5,17 +5,18 @@
 //! the machine must be the same for all of one, not for all of the run.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::arms::{Arm, Bench};
 use crate::load::{CONNECTIONS, Load, Wanted};
 use crate::process::Process;
-use crate::roles::Role;
 use crate::samples::Samples;
 use crate::setup::{Setup, Telemetry};
 
 /// After the last answer, the server's threads go to sleep, and their accounts are settled.
-const SETTLE: Duration = Duration::from_millis(5);
+pub(crate) const SETTLE: Duration = Duration::from_millis(5);
 
 /// Traces leave within a fifth of a second. Until they have, the next server would be
 /// measured beside their leaving.
@@ -24,211 +25,140 @@ const LEFT: Duration = Duration::from_millis(250);
 /// Metrics leave within about two seconds.
 const METRICS_LEFT: Duration = Duration::from_secs(2);
 
-/// How much is measured.
+/// How many turns, and how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
+pub(crate) struct Turns {
     /// Turns of each server.
     pub(crate) rounds: usize,
     /// Pages in a turn.
     pub(crate) pages: usize,
-    /// Steps that are timed in one batch.
-    pub(crate) steps: u32,
 }
 
-impl Effort {
-    /// Enough for figures: about a minute and a half.
-    pub(crate) const FULL: Self = Self {
-        rounds: 25,
-        pages: 1000,
-        steps: 100_000,
-    };
-    /// Enough to show that everything works.
-    pub(crate) const SMOKE: Self = Self {
-        rounds: 1,
-        pages: 80,
-        steps: 100,
-    };
-}
-
-/// What came out.
+/// CPU per page in microseconds, of each arm in each round.
 pub(crate) struct Figures {
-    /// Gateway over bare fan-out, telemetry off, HTTP/1.1: the median of the rounds, as
-    /// all of these.
-    pub(crate) beside_bare: f64,
-    /// `sample = 0.01` over telemetry off.
-    pub(crate) sampled: f64,
-    /// `sample = 1.0` over telemetry off.
-    pub(crate) all: f64,
-    /// For people.
-    pub(crate) table: String,
+    turns: Turns,
+    arms: Vec<(Arm, Samples)>,
 }
 
-struct Kind {
-    role: Role,
-    http2: bool,
-    telemetry: Telemetry,
-    /// The arm it is compared with.
-    beside: usize,
-    name: &'static str,
-}
-
-const fn plain(role: Role, http2: bool, beside: usize, name: &'static str) -> Kind {
-    Kind {
-        role,
-        http2,
-        telemetry: Telemetry::Off,
-        beside,
-        name,
-    }
-}
-
-const fn telling(telemetry: Telemetry, name: &'static str) -> Kind {
-    Kind {
-        telemetry,
-        ..plain(Role::Gateway, false, GATEWAY, name)
-    }
-}
-
-/// Where the servers that others are compared with stand among the arms.
-const BARE: usize = 0;
-const GATEWAY: usize = 2;
-const BARE_HTTP2: usize = 3;
-const SAMPLED: usize = 6;
-const ALL: usize = 7;
-
-const ARMS: [Kind; 9] = [
-    plain(Role::Bare, false, BARE, "HTTP/1.1  bare fan-out, hyper"),
-    plain(
-        Role::BareReqwest,
-        false,
-        BARE,
-        "          bare fan-out, reqwest",
-    ),
-    plain(Role::Gateway, false, BARE, "          gateway"),
-    plain(
-        Role::Bare,
-        true,
-        BARE_HTTP2,
-        "HTTP/2    bare fan-out, hyper",
-    ),
-    plain(
-        Role::BareReqwest,
-        true,
-        BARE_HTTP2,
-        "          bare fan-out, reqwest",
-    ),
-    plain(Role::Gateway, true, BARE_HTTP2, "          gateway"),
-    telling(Telemetry::Sampled, "gateway   sample = 0.01"),
-    telling(Telemetry::All, "          sample = 1.0"),
-    telling(Telemetry::Logged, "          sample = 0.01, JSON lines"),
-];
-
-struct Arm {
+struct Server {
+    arm: Arm,
     process: Process,
     load: Load,
-    settle: Duration,
-    /// Its account at the begin of each turn, and at the end of all.
-    ns_before: Vec<u64>,
+    /// Used by each turn, until the next begins.
+    ns: Vec<u64>,
+    /// Its account when its last turn began.
+    ns_before: Option<u64>,
 }
 
-/// Starts all servers and takes turns.
+/// Starts `arms` with the services at `downstreams`, and takes turns.
 ///
 /// # Errors
 /// A server that does not start, or the first answer that is wrong.
-pub(crate) fn measure(effort: Effort) -> anyhow::Result<Figures> {
-    let fakes = Process::start(Role::Fakes, &Setup::default())?;
-    let agent = Process::start(Role::Agent, &Setup::default())?;
-    let wanted = Wanted::all()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let arms = runtime.block_on(take_turns([&fakes, &agent], &wanted, effort))?;
-    let samples: Vec<_> = arms.iter().map(|arm| arm.us_per_page(effort)).collect();
-    let over = |arm: usize, other: usize| samples[arm].over(&samples[other]).median();
-    Ok(Figures {
-        beside_bare: over(GATEWAY, BARE),
-        sampled: over(SAMPLED, GATEWAY),
-        all: over(ALL, GATEWAY),
-        table: table(&samples, &wanted, effort),
-    })
-}
-
-async fn take_turns(
-    [fakes, agent]: [&Process; 2],
+pub(crate) async fn take_turns(
+    bench: &Bench,
+    arms: &[Arm],
+    downstreams: &[SocketAddr],
     wanted: &Arc<Wanted>,
-    effort: Effort,
-) -> anyhow::Result<Vec<Arm>> {
-    let mut arms = Vec::new();
-    for kind in &ARMS {
+    turns: Turns,
+) -> anyhow::Result<Figures> {
+    let mut servers = Vec::new();
+    for &arm in arms {
         let setup = Setup {
-            downstreams: fakes.addresses.clone(),
-            http2: kind.http2,
-            telemetry: kind.telemetry,
-            agent: agent.addresses.clone(),
+            downstreams: downstreams.to_vec(),
+            ..Setup::default()
         };
-        let process = Process::start(kind.role, &setup)?;
+        let process = bench.start(arm, setup)?;
         let mut load = Load::connect(process.addresses[0], Arc::clone(wanted)).await?;
-        load.run(effort.pages).await?;
-        arms.push(Arm {
+        load.run(turns.pages).await?;
+        servers.push(Server {
+            arm,
             process,
             load,
-            settle: match kind.telemetry {
-                Telemetry::Off => SETTLE,
-                Telemetry::Sampled | Telemetry::All | Telemetry::Logged => LEFT,
-            },
-            ns_before: Vec::new(),
+            ns: Vec::new(),
+            ns_before: None,
         });
     }
     tokio::time::sleep(METRICS_LEFT).await;
-    for _ in 0..effort.rounds {
-        for arm in &mut arms {
-            arm.turn(effort.pages).await?;
+    for _ in 0..turns.rounds {
+        for server in &mut servers {
+            server.turn(turns.pages).await?;
         }
     }
     tokio::time::sleep(METRICS_LEFT).await;
-    for arm in &mut arms {
-        arm.ns_before.push(arm.process.cpu_ns()?);
+    for server in &mut servers {
+        server.end_turn()?;
     }
-    Ok(arms)
+    let arms = servers.iter().map(|server| {
+        let us = |ns: &u64| *ns as f64 / 1e3 / turns.pages as f64;
+        (server.arm, Samples(server.ns.iter().map(us).collect()))
+    });
+    Ok(Figures {
+        turns,
+        arms: arms.collect(),
+    })
 }
 
-impl Arm {
-    async fn turn(&mut self, pages: usize) -> anyhow::Result<()> {
-        self.ns_before.push(self.process.cpu_ns()?);
-        self.load.run(pages).await?;
-        tokio::time::sleep(self.settle).await;
+impl Server {
+    /// A turn's account ends where the next begins: what leaves after the last answer is
+    /// paid for too, and so is what the process does while it waits for its turn.
+    fn end_turn(&mut self) -> anyhow::Result<()> {
+        if let Some(before) = self.ns_before.take() {
+            self.ns.push(self.process.cpu_ns()? - before);
+        }
         Ok(())
     }
 
-    /// A turn's account ends where the next begins: what leaves after the last answer is
-    /// paid for too, and so is what the process does while it waits for its turn.
-    fn us_per_page(&self, effort: Effort) -> Samples {
-        let turns = self.ns_before.windows(2);
-        let used = turns.map(|turn| (turn[1] - turn[0]) as f64 / 1e3 / effort.pages as f64);
-        Samples(used.collect())
+    async fn turn(&mut self, pages: usize) -> anyhow::Result<()> {
+        self.end_turn()?;
+        // Connections that were closed since its last turn are opened again unaccounted.
+        self.load.run(CONNECTIONS).await?;
+        tokio::time::sleep(SETTLE).await;
+        self.ns_before = Some(self.process.cpu_ns()?);
+        self.load.run(pages).await?;
+        let is_silent = self.arm.telemetry == Telemetry::Off;
+        let settle = if is_silent { SETTLE } else { LEFT };
+        tokio::time::sleep(settle).await;
+        Ok(())
     }
 }
 
-fn table(samples: &[Samples], wanted: &Wanted, effort: Effort) -> String {
-    let Effort { rounds, pages, .. } = effort;
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let mut text = format!(
-        "Page of five parts, {:.1} kB: {rounds} rounds of {pages} pages per server, {} in all,\n\
-         {CONNECTIONS} at once, services without latency, {cores} cores. Every answer was compared.\n\n\
-         {:<34}{:>8} {:>15}   {:>8} {:>15}\n",
-        wanted.mean_bytes() as f64 / 1e3,
-        rounds * pages * ARMS.len(),
-        "CPU per page, us",
-        "median",
-        "range",
-        "times",
-        "range",
-    );
-    for (arm, Kind { name, beside, .. }) in samples.iter().zip(&ARMS) {
-        let times = arm.over(&samples[*beside]);
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<34}{arm:.1}   {times:.2}");
+impl Figures {
+    /// How many times `other`'s CPU this arm used: the median of the rounds. `None` where
+    /// one of them was not there.
+    pub(crate) fn ratio(&self, arm: Arm, other: Arm) -> Option<f64> {
+        Some(self.of(arm)?.over(self.of(other)?).median())
     }
-    text.push_str("The last three are beside the gateway with telemetry off, over HTTP/1.1.\n");
-    text
+
+    fn of(&self, arm: Arm) -> Option<&Samples> {
+        let found = self.arms.iter().find(|(is, _)| *is == arm);
+        found.map(|(_, samples)| samples)
+    }
+
+    /// For people, under a heading that says what was asked.
+    pub(crate) fn table(&self, heading: &str) -> String {
+        let mut text = format!(
+            "{heading:<34}{:>8} {:>15}   {:>8} {:>15}\n",
+            "median", "range", "times", "range",
+        );
+        for (arm, us) in &self.arms {
+            // Writing to a string cannot fail.
+            let _ = match self.of(arm.beside()) {
+                Some(other) => writeln!(text, "{:<34}{us:.1}   {:.2}", arm.name(), us.over(other)),
+                None => writeln!(text, "{:<34}{us:.1}", arm.name()),
+            };
+        }
+        text
+    }
+
+    /// What was done, as an introduction of the table.
+    pub(crate) fn introduction(&self, wanted: &Wanted) -> String {
+        let Turns { rounds, pages } = self.turns;
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        format!(
+            "Page of five parts, {:.1} kB: {rounds} rounds of {pages} pages per server, {} in all,\n\
+             {CONNECTIONS} at once, services without latency, {cores} cores. Every answer was compared.\n",
+            wanted.mean_bytes() as f64 / 1e3,
+            rounds * pages * self.arms.len(),
+        )
+    }
 }

@@ -19,7 +19,6 @@ use gateway::page::fetch::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
-use crate::pages::Effort;
 use crate::samples::Samples;
 
 /// Batches of which the median is shown.
@@ -30,12 +29,11 @@ const PAGE: PageId = PageId(0);
 /// Of the page.
 const PARTS: usize = Service::ALL.len();
 
-/// Times all steps; returns a table.
+/// Times all steps, in batches of `steps`; returns a table.
 ///
 /// # Errors
 /// A step that does not do what it is timed for.
-pub(crate) fn measure(effort: Effort) -> anyhow::Result<String> {
-    let steps = effort.steps;
+pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
     let plan = Plan::compile(&configured(&[])?).swap_remove(PAGE.0);
     let needs = &plan.needs;
     let admission = Admission::new(&configured(&[])?);

@@ -1,24 +1,28 @@
-//! Child processes, and the CPU time they have used.
+//! Child processes, the CPU time they have used and the memory they hold.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use tempfile::TempDir;
 
 use crate::roles::{LISTENING, Role};
 use crate::setup::Setup;
 
-/// A role in a process of its own; ends when dropped.
+/// A server in a process of its own; ends when dropped.
 pub(crate) struct Process {
     child: Child,
     /// Where it listens.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// What it reads while it runs.
+    _files: Option<TempDir>,
 }
 
 impl Process {
-    /// Starts `role`, and waits until it listens.
+    /// Starts this executable as `role`, and waits until it listens.
     pub(crate) fn start(role: Role, setup: &Setup) -> anyhow::Result<Self> {
         let name = role.to_possible_value().context("every role has a name")?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -26,16 +30,26 @@ impl Process {
             .args(["--role", name.get_name()])
             .args(setup.arguments())
             // Whatever the shell says.
-            .env("RUST_LOG", setup.telemetry.log_level())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .env("RUST_LOG", setup.telemetry.log_level());
+        Self::run(command, None).with_context(|| format!("as {}", name.get_name()))
+    }
+
+    /// Starts any program that says where it listens as a role does.
+    pub(crate) fn run(mut command: Command, files: Option<TempDir>) -> anyhow::Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start a process")?;
-        let mut stdout = BufReader::new(child.stdout.take().context("standard output is piped")?);
-        let addresses =
-            addresses(&mut stdout).with_context(|| format!("as {}", name.get_name()))?;
+        let stdout = child.stdout.take().context("standard output is piped")?;
+        // From here on it ends when it is dropped.
+        let mut process = Self {
+            child,
+            addresses: Vec::new(),
+            _files: files,
+        };
+        let mut stdout = BufReader::new(stdout);
+        process.addresses = addresses(&mut stdout)?;
         // What it logs is read, as a collector of logs would. Ends when the child does.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Ok(Self { child, addresses })
+        Ok(process)
     }
 
     /// Nanoseconds of CPU its threads have used so far, in user space and kernel. Exact
@@ -50,6 +64,29 @@ impl Process {
             sum += on_cpu.parse::<u64>()?;
         }
         Ok(sum)
+    }
+
+    /// Bytes of memory that are resident, shared libraries included.
+    pub(crate) fn resident(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        Ok(kib
+            .context("no VmRSS: the process has ended")?
+            .parse::<f64>()?
+            * 1024.0)
+    }
+
+    /// Sockets it has open.
+    pub(crate) fn sockets(&self) -> anyhow::Result<usize> {
+        let mut open = 0;
+        for file in std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))? {
+            // One that was closed since it was listed is none.
+            let target = std::fs::read_link(file?.path());
+            let is_socket = |path: PathBuf| path.to_string_lossy().starts_with("socket:");
+            open += usize::from(target.is_ok_and(is_socket));
+        }
+        Ok(open)
     }
 }
 
@@ -67,8 +104,8 @@ fn addresses(stdout: &mut BufReader<ChildStdout>) -> anyhow::Result<Vec<SocketAd
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It ends with its standard input.
-        drop(self.child.stdin.take());
+        // Both fail only for a child that has ended and been waited for.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

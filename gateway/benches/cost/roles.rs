@@ -7,10 +7,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
-use fixtures::{Fakes, Options, Service};
+use anyhow::ensure;
+use fixtures::{Behaviour, Fakes, Latency, Options, Service};
 use gateway::app::App;
-use gateway::config::{self, Loaded};
+use gateway::lifecycle::stop::StopSignal;
 use gateway::page::deadline::{Deadline, now};
 use gateway::telemetry::log;
 use tokio::net::{TcpListener, UdpSocket};
@@ -18,18 +18,20 @@ use tokio::sync::oneshot;
 
 use crate::agent;
 use crate::bare::{Bare, Caller};
+use crate::closing;
+use crate::configured;
 use crate::setup::Setup;
 
 /// What comes before a role's addresses; log lines may come before it.
 pub(crate) const LISTENING: &str = "listening on ";
 
 /// Longer than any measurement.
-const LIFE: Duration = Duration::from_secs(300);
+pub(crate) const LIFE: Duration = Duration::from_secs(300);
 
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// The five services, without latency.
+    /// The five services.
     Fakes,
     /// What traces and metrics are sent to.
     Agent,
@@ -53,7 +55,8 @@ pub(crate) fn play(role: Role, setup: &Setup) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         match role {
-            Role::Fakes => fakes().await,
+            Role::Fakes if setup.closing => closing().await,
+            Role::Fakes => fakes(setup.latency).await,
             Role::Agent => agent().await,
             Role::Gateway => gateway(setup).await,
             Role::Bare => bare(Caller::hyper(setup.http2), downstreams).await,
@@ -62,12 +65,38 @@ pub(crate) fn play(role: Role, setup: &Setup) -> anyhow::Result<()> {
     })
 }
 
-async fn fakes() -> anyhow::Result<()> {
-    let fakes = Fakes::start(Options::default()).await?;
+async fn fakes(latency: u64) -> anyhow::Result<()> {
+    let behaviour = Behaviour {
+        latency: Latency::Fixed(Duration::from_millis(latency)),
+        ..Behaviour::default()
+    };
+    let options = Options {
+        behaviour,
+        ..Options::default()
+    };
+    let fakes = Fakes::start(options).await?;
     announce(&Service::ALL.map(|service| fakes.addr(service)))?;
     told_to_end().await;
     fakes.stop().await;
     Ok(())
+}
+
+/// The fakes, except that none answers twice on one connection.
+async fn closing() -> anyhow::Result<()> {
+    let mut listeners = Vec::new();
+    for service in Service::ALL {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        listeners.push((service, listener));
+    }
+    let addresses = listeners
+        .iter()
+        .map(|(_, listener)| listener.local_addr())
+        .collect::<Result<Vec<_>, _>>()?;
+    announce(&addresses)?;
+    tokio::select! {
+        ended = closing::serve(listeners) => ended,
+        () = told_to_end() => Ok(()),
+    }
 }
 
 async fn agent() -> anyhow::Result<()> {
@@ -82,51 +111,15 @@ async fn agent() -> anyhow::Result<()> {
 }
 
 async fn gateway(setup: &Setup) -> anyhow::Result<()> {
-    let loaded = configured(setup)?;
-    let _log = log::start(&loaded.config.telemetry);
+    let loaded = configured::load(setup)?;
+    let _log = log::start(&loaded.config.telemetry)?;
     let app = App::bind(loaded.config, loaded.effective).await?;
     announce(&[app.public_address()?])?;
     // Cut off, not drained: nothing is in flight any more.
     tokio::select! {
-        () = app.run(std::future::pending()) => {}
-        () = told_to_end() => {}
+        ended = app.run(StopSignal::default()) => Ok(ended?),
+        () = told_to_end() => Ok(()),
     }
-    Ok(())
-}
-
-/// The shipped configuration on free ports. Without a quota, as one address sends all
-/// pages; with more time, so that a machine that stalls costs time and not the figures,
-/// and connections outlive the others' turns: a timer costs the same whatever it is set to.
-fn configured(setup: &Setup) -> anyhow::Result<Loaded> {
-    let key = |key: &str, value: String| (format!("GATEWAY__{key}"), value);
-    let mut overrides = vec![
-        key("SERVER__LISTEN", "127.0.0.1:0".into()),
-        key("ADMIN__LISTEN", "127.0.0.1:0".into()),
-        key("CLIENTS__RATE", "none".into()),
-        key("SERVER__HEADER_READ_TIMEOUT", "60s".into()),
-        key("PAGE__PRODUCT_PAGE__DEADLINE", "10s".into()),
-        key("PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT", "5s".into()),
-        key(
-            "PAGE__PRODUCT_PAGE__PART__RECOMMENDATIONS__TIMEOUT",
-            "5s".into(),
-        ),
-    ];
-    for (name, value) in setup.telemetry.keys(&setup.agent) {
-        overrides.push(key(&format!("TELEMETRY__{name}"), value));
-    }
-    for (service, address) in Service::ALL.into_iter().zip(&setup.downstreams) {
-        let name = service.name().to_uppercase();
-        overrides.push(key(
-            &format!("DOWNSTREAM__{name}__URL"),
-            format!("http://{address}"),
-        ));
-        overrides.push(key(
-            &format!("DOWNSTREAM__{name}__HTTP2"),
-            setup.http2.to_string(),
-        ));
-    }
-    config::load_text("config.toml", config::default_text(), &overrides)
-        .map_err(|report| anyhow!("{report}"))
 }
 
 async fn bare(caller: Caller, downstreams: &[SocketAddr]) -> anyhow::Result<()> {

@@ -13,12 +13,27 @@ pub(crate) struct Setup {
     /// With `--role`: where the five fakes listen, in the order of the page.
     #[arg(long, value_delimiter = ',')]
     pub(crate) downstreams: Vec<SocketAddr>,
+    /// With `--role fakes`: milliseconds until a call is answered.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) latency: u64,
+    /// With `--role fakes`: close each connection after its first answer.
+    #[arg(long)]
+    pub(crate) closing: bool,
     /// With `--role`: call the downstreams over HTTP/2.
     #[arg(long)]
     pub(crate) http2: bool,
     /// With `--role gateway`: what it says about itself.
     #[arg(long, default_value = "off")]
     pub(crate) telemetry: Telemetry,
+    /// With `--role gateway`: the bulkhead of each downstream, instead of the default.
+    #[arg(long)]
+    pub(crate) permits: Option<usize>,
+    /// With `--role gateway`: pages in flight at once, instead of the default.
+    #[arg(long)]
+    pub(crate) tickets: Option<usize>,
+    /// With `--role gateway`: serve so many more pages, as the first but with downstreams of their own.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) more_pages: usize,
     /// With `--role gateway`: where an agent takes traces, and where it takes metrics.
     #[arg(long, value_delimiter = ',')]
     pub(crate) agent: Vec<SocketAddr>,
@@ -36,6 +51,8 @@ pub(crate) enum Telemetry {
     All,
     /// As sampled, and a JSON line for every page.
     Logged,
+    /// Every trace, metrics, and a JSON line for every page.
+    Everything,
 }
 
 impl Setup {
@@ -51,8 +68,21 @@ impl Setup {
                 arguments.extend([flag.to_owned(), list.join(",")]);
             }
         }
-        if self.http2 {
-            arguments.push("--http2".to_owned());
+        for (flag, is_set) in [("--http2", self.http2), ("--closing", self.closing)] {
+            if is_set {
+                arguments.push(flag.to_owned());
+            }
+        }
+        let limits = [
+            ("--latency", Some(self.latency as usize)),
+            ("--permits", self.permits),
+            ("--tickets", self.tickets),
+            ("--more-pages", Some(self.more_pages)),
+        ];
+        for (flag, limit) in limits {
+            if let Some(limit) = limit {
+                arguments.extend([flag.to_owned(), limit.to_string()]);
+            }
         }
         if let Some(telemetry) = self.telemetry.to_possible_value() {
             arguments.extend(["--telemetry".to_owned(), telemetry.get_name().to_owned()]);
@@ -67,7 +97,7 @@ impl Telemetry {
         let sample = match self {
             Self::Off => None,
             Self::Sampled | Self::Logged => Some("0.01"),
-            Self::All => Some("1.0"),
+            Self::All | Self::Everything => Some("1.0"),
         };
         match (sample, agent) {
             (Some(sample), [traces, metrics]) => vec![
@@ -88,7 +118,7 @@ impl Telemetry {
     pub(crate) fn log_level(self) -> &'static str {
         match self {
             Self::Off | Self::Sampled | Self::All => "warn",
-            Self::Logged => "info",
+            Self::Logged | Self::Everything => "info",
         }
     }
 }

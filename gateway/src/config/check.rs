@@ -11,12 +11,17 @@ use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
 /// Latency that the summary's throughput is worked out for, beside the deadline.
 const USUAL: Duration = Duration::from_millis(80);
 
-/// Writes every error and warning of the file at `path`, and a summary if it can be used.
-/// Returns whether it can.
+/// Writes every error and warning of the file at `path`, and a summary if it can be used,
+/// with what `more` has to say. Returns whether it can be used.
 ///
 /// # Errors
 /// Only those of `out`.
-pub fn check(path: &Path, colours: bool, out: &mut dyn io::Write) -> io::Result<bool> {
+pub fn check(
+    path: &Path,
+    colours: bool,
+    out: &mut dyn io::Write,
+    more: impl FnOnce(&Config, &mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<bool> {
     let count = |number: usize, noun: &str| match number {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
@@ -34,6 +39,7 @@ pub fn check(path: &Path, colours: bool, out: &mut dyn io::Write) -> io::Result<
             let warnings = count(loaded.warnings.len(), "warning");
             writeln!(out, "{}: no errors, {warnings}\n", path.display())?;
             summary(&loaded.config, out)?;
+            more(&loaded.config, out)?;
             Ok(true)
         }
     }

@@ -14,8 +14,8 @@ use tower_http::request_id::{
 };
 use uuid::Uuid;
 
-use crate::edge::REQUEST_ID;
-use crate::edge::outbox::PageBody;
+use crate::edge::body::PageBody;
+use crate::edge::{REQUEST_ID, detached};
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;
@@ -89,9 +89,11 @@ fn takes_gzip(member: &str) -> bool {
 /// An id the client made is kept if it is one that cannot break a log line or a header.
 fn drop_bad_id<B>(mut request: Request<B>) -> Request<B> {
     let mut ids = request.headers().get_all(REQUEST_ID).iter();
-    let fine = ids.next().is_some_and(is_id) && ids.next().is_none();
-    if !fine {
-        request.headers_mut().remove(REQUEST_ID);
+    let only = ids.next().filter(|_| ids.next().is_none());
+    match only.filter(|id| is_id(id)).map(detached) {
+        // The layer above keeps it until the answer.
+        Some(id) => drop(request.headers_mut().insert(REQUEST_ID, id)),
+        None => drop(request.headers_mut().remove(REQUEST_ID)),
     }
     request
 }

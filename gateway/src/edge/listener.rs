@@ -12,37 +12,56 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::edge::Connection;
-use crate::edge::hygiene::{MAX_HEAD, MAX_READ_HEADERS};
-use crate::edge::outbox::{Outbox, Socket};
+use crate::edge::accept::Acceptor;
+use crate::edge::connection::Connection;
+use crate::edge::heads::{self, SharedHeads};
+use crate::edge::socket::Socket;
+use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
+use crate::lifecycle::Guard;
 use crate::telemetry::events;
 
-/// After the system refused a connection (most often: no file descriptors left), trying
-/// again at once would only spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections the system completes before they are accepted. With tokio's 128, half of 200
+/// clients that connect at once would wait a second for their SYN to be sent again, and no
+/// metric of ours would see it. Linux lowers this to `net.core.somaxconn`, 4096 as shipped.
+pub const BACKLOG: u32 = 4096;
 
 /// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections open at once; further ones wait in the system's backlog.
     pub max_connections: usize,
+    /// What makes them no more, for the log: a key, or the system's limit.
+    pub limited_by: &'static str,
     /// Time for a whole request head, and for an idle connection.
     pub header_read_timeout: Duration,
 }
 
-/// Serves connections until `stop` resolves, then accepts no more and returns when the
-/// open ones have finished what they were answering. Dropping the future cuts them off.
+/// Listens on `address`, also right after a process that listened there has ended.
+///
+/// # Errors
+/// The system's, when the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves connections until `guard` says that the drain has come to this listener, then
+/// returns when the open ones have finished what they were answering. Dropping the future
+/// cuts them off.
 pub async fn serve<S, B>(
     listener: TcpListener,
     limits: Limits,
-    service: impl Fn(Connection) -> S,
-    stop: impl Future<Output = ()>,
+    service: impl Fn(Arc<Connection>) -> S,
+    guard: Guard,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -51,37 +70,80 @@ pub async fn serve<S, B>(
     S::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
 {
-    let http = http(limits);
-    let room = Arc::new(Semaphore::new(
-        limits.max_connections.min(Semaphore::MAX_PERMITS),
-    ));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
+    let acceptor = Acceptor::new(guard.listener(), listener, limits);
+    let accept = accept_all(acceptor, http(limits), service, &graceful, &mut connections);
+    guard.accept(accept).await;
+    graceful.shutdown().await;
+}
+
+/// Owns the socket, so that it is closed as soon as nobody accepts from it. Returns only
+/// when the system will never give a connection again.
+async fn accept_all<S, B>(
+    mut acceptor: Acceptor,
+    http: http1::Builder,
+    service: impl Fn(Arc<Connection>) -> S,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) -> io::Error
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
+{
+    let heads = Arc::new(SharedHeads::default());
     loop {
         let accepted = tokio::select! {
-            () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = acceptor.next() => accepted,
         };
-        let (stream, peer, place) = accepted;
-        let outbox = Arc::new(Outbox::default());
-        let service = service(Connection {
-            peer,
-            outbox: Arc::clone(&outbox),
-        });
-        let socket = TokioIo::new(Socket::new(stream, outbox));
-        let connection = http.serve_connection(socket, TowerToHyperService::new(service));
-        let connection = graceful.watch(connection);
+        let (stream, peer, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => return error,
+        };
+        let connection = Arc::new(Connection::new(peer, &heads));
+        let served = Served {
+            service: service(Arc::clone(&connection)),
+            connection: Arc::clone(&connection),
+        };
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
+        let serving = graceful.watch(http.serve_connection(socket, served));
         connections.spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = serving.await {
                 events::connection_ended(peer, &error);
+            }
+            if let Some(stream) = connection.take_refused() {
+                // Boxed: few connections need it, and each would have room for it.
+                Box::pin(heads::refuse(stream)).await;
             }
             drop(place);
         });
     }
-    drop(listener);
-    graceful.shutdown().await;
+}
+
+/// A tower service as hyper calls it: when the head of a request is complete. It is called
+/// at once, without asking whether it is ready: none of our layers ever is not, as none of
+/// them limits. So the request can be understood and dropped before hyper reads on.
+struct Served<S> {
+    service: S,
+    connection: Arc<Connection>,
+}
+
+impl<S: Service<Request<Incoming>> + Clone> hyper::service::Service<Request<Incoming>>
+    for Served<S>
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.connection.head.complete();
+        self.service.clone().call(request)
+    }
 }
 
 fn http(limits: Limits) -> http1::Builder {
@@ -91,45 +153,4 @@ fn http(limits: Limits) -> http1::Builder {
         .max_headers(MAX_READ_HEADERS)
         .max_buf_size(MAX_HEAD);
     http
-}
-
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (
-    TcpStream,
-    SocketAddr,
-    Option<tokio::sync::OwnedSemaphorePermit>,
-) {
-    // The semaphore is never closed.
-    let place = Arc::clone(room).acquire_owned().await.ok();
-    let mut said = false;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // A page is one small write; waiting to fill a segment would only delay it.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer, place);
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                // Once until it works again: it lasts as long as all connections do.
-                if !std::mem::replace(&mut said, true) {
-                    events::accept_failed(&error);
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Errors of a connection that went away before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
 }

@@ -1,7 +1,6 @@
 //! Answers as HTTP: pages as JSON, refusals as problem details (RFC 9457).
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +10,14 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::config::{Config, ShedStatus};
-use crate::edge::outbox::{Outbox, PageBody};
+use crate::edge::body::PageBody;
+use crate::edge::connection::Connection;
 use crate::page::Answer;
 use crate::page::assemble::Page;
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::{Origin, PageRecord};
+use crate::text::push_milliseconds;
 
 const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -58,9 +59,9 @@ impl Respond {
     }
 
     /// The answer to a request for a page.
-    pub fn answer(&self, answer: Answer, outbox: &Arc<Outbox>) -> Response<PageBody> {
+    pub fn answer(&self, answer: Answer, connection: &Arc<Connection>) -> Response<PageBody> {
         let record = &answer.record;
-        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, outbox);
+        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
         let mut response = match answer.result {
             Ok(page) => whole(page, &record.origin).map(with_ticket),
             Err(refusal) => self.problem(&refusal, &record.origin).map(with_ticket),
@@ -114,18 +115,18 @@ impl Respond {
 
     /// <https://www.w3.org/TR/server-timing/>: durations in milliseconds.
     fn server_timing(&self, record: &PageRecord) -> HeaderValue {
-        let mut text = String::with_capacity(48 * (record.parts.len() + 2));
+        let mut text = Vec::with_capacity(48 * (record.parts.len() + 2));
         if let Some(wait) = record.admission {
             push_timed(&mut text, "admission", wait.took);
-            text.push_str(", ");
+            text.extend_from_slice(b", ");
         }
         let names = &self.telemetry.names().page(record.page).parts;
         for (names, part) in names.iter().zip(&record.parts) {
             let took = part.call.as_ref().map(|call| call.stretch.took);
             push_timed(&mut text, &names.name, took.unwrap_or_default());
-            text.push_str(";desc=\"");
-            text.push_str(part.status.as_str());
-            text.push_str("\", ");
+            text.extend_from_slice(b";desc=\"");
+            text.extend_from_slice(part.status.as_str().as_bytes());
+            text.extend_from_slice(b"\", ");
         }
         push_timed(&mut text, "total", record.total());
         visible(text)
@@ -133,11 +134,10 @@ impl Respond {
 }
 
 /// `name;dur=12.34`: hundredths of a millisecond say enough.
-fn push_timed(text: &mut String, name: &str, took: Duration) {
-    let hundredths = took.as_micros() / 10;
-    let (whole, part) = (hundredths / 100, hundredths % 100);
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{name};dur={whole}.{part:02}");
+fn push_timed(text: &mut Vec<u8>, name: &str, took: Duration) {
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b";dur=");
+    push_milliseconds(text, took);
 }
 
 fn whole(page: Page, origin: &Origin) -> Response<Bytes> {
@@ -173,7 +173,7 @@ fn jittered(least: Duration) -> Duration {
     least + RETRY_JITTER.mul_f64(fastrand::f64())
 }
 
-fn visible(text: String) -> HeaderValue {
+fn visible(text: Vec<u8>) -> HeaderValue {
     #[expect(
         clippy::expect_used,
         reason = "names are [a-z0-9_-], the rest is written here"

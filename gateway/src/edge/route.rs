@@ -4,6 +4,7 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
 use crate::config::{Config, PageId};
+use crate::edge::detached;
 use crate::page::refusal::Refusal;
 
 /// All pages' paths.
@@ -77,7 +78,7 @@ impl Routes {
             .filter(|name| !of_connection(name))
         {
             for value in from.get_all(name) {
-                to.append(name.clone(), value.clone());
+                to.append(name.clone(), detached(value));
             }
         }
     }

@@ -8,10 +8,8 @@ use parking_lot::Mutex;
 
 use crate::config::DownstreamId;
 use crate::page::deadline::{Deadline, now};
-use crate::page::downstream::only::OnlyEndpoint;
-use crate::page::downstream::{
-    AttemptError, CallRequest, Cause, Endpoints, Reply, Transport, Which,
-};
+use crate::page::downstream::only::{self, Only};
+use crate::page::downstream::{AttemptError, CallRequest, Reply};
 
 /// How one simulated downstream answers.
 #[derive(Clone, Debug)]
@@ -60,19 +58,22 @@ pub(super) struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Simulated {
     state: Arc<Mutex<Vec<(Answers, Seen)>>>,
-    endpoints: Vec<Arc<Endpoints<OnlyEndpoint>>>,
 }
 
 impl Simulated {
     pub(super) fn new(answers: impl IntoIterator<Item = Answers>) -> Self {
-        let state: Vec<_> = answers
+        let state = answers
             .into_iter()
             .map(|answers| (answers, Seen::default()))
             .collect();
         Self {
-            endpoints: OnlyEndpoint::of_each(state.len()),
             state: Arc::new(Mutex::new(state)),
         }
+    }
+
+    /// A transport to these downstreams.
+    pub(super) fn transport(&self) -> Only<Self> {
+        Only::new(self.clone(), self.state.lock().len())
     }
 
     pub(super) fn set(&self, downstream: usize, answers: Answers) {
@@ -88,35 +89,12 @@ impl Simulated {
     }
 }
 
-impl Transport for Simulated {
-    type Endpoint = OnlyEndpoint;
-    type Connection = OnlyEndpoint;
-
-    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
-        Arc::clone(&self.endpoints[downstream.0])
-    }
-
-    async fn resolved(
+impl only::Answers for Simulated {
+    async fn answer(
         &self,
         downstream: DownstreamId,
-    ) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
-        Ok(self.endpoints(downstream))
-    }
-
-    fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
-        Some(endpoint.clone())
-    }
-
-    async fn connect(&self, endpoint: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
-        Ok(endpoint.clone())
-    }
-
-    async fn exchange(
-        &self,
-        connection: OnlyEndpoint,
         request: &CallRequest<'_>,
     ) -> Result<Reply, AttemptError> {
-        let downstream = connection.downstream;
         let running = Running::begin(self, downstream.0, request.path.to_owned());
         let answers = self.state.lock()[downstream.0].0.clone();
         // More than one await, so that a call can be dropped at more than one.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::admission::Rules;
 use super::admission::core::{NeedSet, Order};
+use super::downstream::only::Only;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config::{self, DownstreamId};
@@ -35,8 +36,8 @@ fn two_required_one_optional() -> Config {
     config_with(&[("a", true), ("b", true), ("c", false)], "")
 }
 
-fn pages(config: &Config, simulated: &Simulated) -> Arc<Pages<Simulated>> {
-    Arc::new(Pages::new(config, simulated.clone(), telemetry(config)))
+fn pages(config: &Config, simulated: &Simulated) -> Arc<Pages<Only<Simulated>>> {
+    Arc::new(Pages::new(config, simulated.transport(), telemetry(config)))
 }
 
 fn telemetry(config: &Config) -> Arc<Telemetry> {
@@ -68,7 +69,7 @@ fn body(answer: &Answer) -> &str {
     std::str::from_utf8(&answer.result.as_ref().unwrap().body).unwrap()
 }
 
-fn at_rest(pages: &Pages<Simulated>, simulated: &Simulated) -> bool {
+fn at_rest(pages: &Pages<Only<Simulated>>, simulated: &Simulated) -> bool {
     let view = pages.admission().view();
     view.in_flight == 0
         && view
@@ -222,7 +223,7 @@ async fn an_optional_part_without_a_permit_is_shed_and_the_page_goes_on() {
 
 /// Two pages hold all permits until 30 ms; four more come, one per millisecond. The queue
 /// has room for two.
-async fn crowd(pages: &Arc<Pages<Simulated>>) -> Vec<(Option<&'static str>, Duration)> {
+async fn crowd(pages: &Arc<Pages<Only<Simulated>>>) -> Vec<(Option<&'static str>, Duration)> {
     let page = |delay: u32| async move {
         tokio::time::sleep(delay * MS).await;
         pages.serve(request()).await
@@ -265,7 +266,12 @@ async fn order_of_two_waiters(order: Order) -> Vec<bool> {
         ..Rules::default()
     };
     let admission = Admission::with_rules(&config, rules);
-    let pages = Pages::with_admission(&config, simulated, telemetry(&config), admission);
+    let pages = Pages::with_admission(
+        &config,
+        simulated.transport(),
+        telemetry(&config),
+        admission,
+    );
     let page = |delay: u32| {
         let pages = &pages;
         async move {

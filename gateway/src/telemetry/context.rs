@@ -11,11 +11,11 @@ mod datadog;
 mod tests;
 mod w3c;
 
-use std::fmt::Write as _;
-
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::telemetry::names::BadContext;
+use crate::text::push_hex;
 
 /// One request's place in a trace. The ids are never zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +78,20 @@ impl TraceContext {
         format!("{:032x}", self.trace_id)
     }
 
+    /// Appends the trace id as 32 hex digits.
+    pub(super) fn push_trace_id(&self, to: &mut Vec<u8>) {
+        push_hex(to, (self.trace_id >> 64) as u64);
+        push_hex(to, self.trace_id as u64);
+    }
+
     /// `traceparent` with `span` as the parent.
     pub fn traceparent(&self, span: u64) -> HeaderValue {
-        let mut text = String::with_capacity(55);
-        let flags = u8::from(self.priority > 0);
-        // Writing to a string cannot fail.
-        let _ = write!(text, "00-{:032x}-{span:016x}-{flags:02x}", self.trace_id);
+        let mut text = Vec::with_capacity(55);
+        text.extend_from_slice(b"00-");
+        self.push_trace_id(&mut text);
+        text.push(b'-');
+        push_hex(&mut text, span);
+        text.extend_from_slice(if self.priority > 0 { b"-01" } else { b"-00" });
         header(text)
     }
 
@@ -138,7 +146,7 @@ fn hex(text: &str) -> Option<u128> {
     digits.then(|| u128::from_str_radix(text, 16).ok())?
 }
 
-fn header(text: String) -> HeaderValue {
+fn header(text: impl Into<Bytes>) -> HeaderValue {
     #[expect(clippy::expect_used, reason = "made here, or of what came in headers")]
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("visible ASCII")
+    HeaderValue::from_maybe_shared(text.into()).expect("visible ASCII")
 }

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::outcome::Reason;
-use crate::telemetry::log::json::Text;
+use crate::telemetry::log;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 
 /// Target of the lines of pages: `RUST_LOG=info,gateway::page=warn` leaves them out.
-const PAGE: &str = "gateway::page";
+pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
 pub fn serving(listen: SocketAddr, admin: SocketAddr) {
@@ -32,17 +32,24 @@ pub fn resolved_again(downstream: &str, host: &str) {
     tracing::info!(downstream, host, "the name is resolved again");
 }
 
-/// The task that accepts connections ended by itself: a defect.
-pub fn listener_ended() {
-    tracing::error!("the listener ended by itself: shutting down");
+/// A listener stopped accepting connections, and nobody had told it to.
+pub fn listener_ended(listener: impl Display, reason: &str) {
+    tracing::error!(%listener, reason, "a listener ended by itself: shutting down");
+}
+
+/// A task ended that lasts as long as the gateway, and nobody had told it to.
+pub fn task_ended(does: &str, reason: &str) {
+    tracing::error!(task = does, reason, "a task ended by itself");
 }
 
 /// This process may open fewer files than the configuration may need.
-pub fn few_files(may_open: u64, may_need: u64) {
+pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize) {
     tracing::warn!(
         may_open,
         may_need,
-        "server.max_connections and the permits may need more open files than this process may have; raise the limit (ulimit -n)"
+        clients,
+        calls,
+        "server.max_connections and the permits may need more open files than this process may have; connections are limited to what it has; raise the limit (ulimit -n)"
     );
 }
 
@@ -87,8 +94,23 @@ pub fn cut_off(in_flight: u32) {
 }
 
 /// The system gave no connection; the accept loop pauses and goes on.
-pub fn accept_failed(error: &std::io::Error) {
-    tracing::warn!(%error, "cannot accept connections");
+pub fn accept_failed(listener: impl Display, error: &std::io::Error) {
+    tracing::warn!(%listener, %error, "cannot accept connections");
+}
+
+/// As many connections are open as may be.
+pub fn accept_waits(listener: impl Display, connections: usize, limited_by: &str) {
+    tracing::warn!(
+        %listener,
+        connections,
+        limited_by,
+        "no room for more connections; further ones wait in the backlog"
+    );
+}
+
+/// For some time no connection had to wait to be accepted.
+pub fn accepts_again(listener: impl Display) {
+    tracing::info!(%listener, "accepting connections without a wait again");
 }
 
 /// A connection ended with an error: mostly the client's doing.
@@ -99,7 +121,7 @@ pub fn connection_ended(peer: SocketAddr, error: &dyn Display) {
 /// A page ended: one line, whatever became of it.
 pub fn page_ended(names: &Configured, record: &PageRecord) {
     // Making the fields costs more than asking.
-    if !tracing::enabled!(target: PAGE, tracing::Level::INFO) {
+    if !tracing::enabled!(target: PAGE, tracing::Level::INFO) || log::page_ended(names, record) {
         return;
     }
     let origin = &record.origin;
@@ -162,8 +184,7 @@ pub fn panicked(panic: &str) {
     tracing::error!(panic, "a defect ended a request");
 }
 
-/// The parts of a page: `product ok 19.79, pricing failed 5.10 (answered 500)`; in the
-/// alternate form a JSON object, by part, in the page's order.
+/// The parts of a page: `product ok 19.79, pricing failed 5.10 (answered 500)`.
 struct Parts<'a> {
     page: &'a PageNames,
     record: &'a PageRecord,
@@ -171,21 +192,15 @@ struct Parts<'a> {
 
 impl Display for Parts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write = if f.alternate() { json_part } else { plain_part };
-        let (open, separator, close) = match f.alternate() {
-            true => ("{", ",", "}"),
-            false => ("", ", ", ""),
-        };
-        f.write_str(open)?;
         for (index, (part, names)) in self.record.parts.iter().zip(&self.page.parts).enumerate() {
-            f.write_str(if index > 0 { separator } else { "" })?;
-            write(f, &names.name, part)?;
+            f.write_str(if index > 0 { ", " } else { "" })?;
+            write_part(f, &names.name, part)?;
         }
-        f.write_str(close)
+        Ok(())
     }
 }
 
-fn plain_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
+fn write_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
     write!(f, "{name} {}", part.status.as_str())?;
     let Some(call) = &part.call else {
         return Ok(());
@@ -195,15 +210,4 @@ fn plain_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt:
         Some((_, words)) => write!(f, " ({words})"),
         None => Ok(()),
     }
-}
-
-fn json_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt::Result {
-    write!(f, "\"{name}\":{{\"outcome\":\"{}\"", part.status.as_str())?;
-    if let Some(call) = &part.call {
-        write!(f, ",\"ms\":{}", milliseconds(call.stretch.took))?;
-        if let Some((kind, words)) = &call.failure {
-            write!(f, ",\"cause\":\"{kind}\",\"detail\":{}", Text(words))?;
-        }
-    }
-    f.write_str("}")
 }

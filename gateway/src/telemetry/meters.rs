@@ -1,54 +1,51 @@
 //! What is counted and measured, and who hears of it.
 //!
-//! Every series of every metric is registered at the start, so an event of a page looks
+//! Every series of every metric is there from the start, so an event of a page looks
 //! nothing up, formats nothing and never waits: a counter is one atomic addition in
-//! [`Counts`], a histogram takes one value. Counters and gauges reach the recorders when
-//! somebody calls [`Meters::publish`]: once a second, before each scrape, and at the end.
+//! [`Counts`], a value of a histogram a few under a lock that is held for no longer.
+//! Prometheus reads all of it when it asks; a DogStatsD agent is told some times a second.
 //!
-//! Always holds: memory is bounded by the series there are and the values of a second.
-//! Publishing hands Prometheus' values on from where they pile up until a scrape; the
-//! DogStatsD exporter sends, and forgets, whether an agent listens or not.
+//! Always holds: memory is bounded by the series there are, whether anybody listens or
+//! not. Counters are counted once: what is told is read from [`Counts`].
 //!
-//! Not here: a global recorder. Many gateways live in one process, in tests and demos.
+//! Not here: anything global. Many gateways live in one process, in tests and demos.
 
-mod recorders;
-mod register;
-pub mod relay;
+mod agent;
+mod datagrams;
+pub mod dogstatsd;
+mod histogram;
+mod prometheus;
+mod series;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, NoopRecorder, Recorder};
-use metrics_exporter_prometheus::PrometheusHandle;
-use metrics_util::layers::FanoutBuilder;
-use parking_lot::Mutex;
-
-use self::register::Register;
-use self::relay::Relay;
+use self::dogstatsd::DogStatsD;
+use self::prometheus::Prometheus;
+use self::series::Series;
 use crate::config::{Config, DownstreamId, PageId};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::counts::{Counts, of_call, of_page};
 use crate::telemetry::names::configured::Configured;
-use crate::telemetry::names::metrics as table;
 
 /// From [`Meters::publish`] until its last value has left for the agent, with some room.
 pub const LEAVES_WITHIN: Duration =
-    Duration::from_millis(recorders::FLUSH.as_millis() as u64 * 2 + 400);
+    Duration::from_millis(dogstatsd::FLUSH.as_millis() as u64 + 200);
 
 /// Counters, gauges and histograms of one gateway.
 #[derive(Debug)]
 pub struct Meters {
     counts: Arc<Counts>,
-    page_duration: Vec<Histogram>,
-    wait: Vec<Histogram>,
-    overhead: Vec<Histogram>,
-    lag: Vec<Histogram>,
-    call_duration: Vec<Histogram>,
-    published: Mutex<Published>,
-    prometheus: Option<PrometheusHandle>,
+    measured: Option<Measured>,
+}
+
+/// What is measured if anybody can hear of it.
+#[derive(Debug)]
+struct Measured {
+    series: Arc<Series>,
+    prometheus: Prometheus,
 }
 
 /// What is as full as it is at one instant.
@@ -64,80 +61,43 @@ pub struct Gauges {
     pub in_use: Vec<u32>,
 }
 
-/// The recorders' side of counters and gauges.
-struct Published {
-    /// With what has been passed on of each, in the order of [`Counts::all`].
-    counters: Vec<(Counter, u64)>,
-    in_flight: Vec<Gauge>,
-    tickets: Vec<Gauge>,
-    queued: Vec<Gauge>,
-    in_use: Vec<Gauge>,
-}
-
-/// Why metrics cannot be told.
-#[derive(Debug, thiserror::Error)]
-pub enum MetersError {
-    /// The Prometheus recorder was not made.
-    #[error("metrics for Prometheus: {0}")]
-    Prometheus(#[from] metrics_exporter_prometheus::BuildError),
-    /// The DogStatsD recorder was not made.
-    #[error("metrics for DogStatsD: {0}")]
-    DogStatsD(#[from] metrics_exporter_dogstatsd::BuildError),
-    /// No socket to send from.
-    #[error("no socket for DogStatsD: {0}")]
-    Socket(#[from] std::io::Error),
+impl Gauges {
+    fn of_nothing(config: &Config) -> Self {
+        Self {
+            in_flight: 0,
+            tickets: config.admission.max_in_flight.get(),
+            queued: vec![0; config.pages.len()],
+            in_use: vec![0; config.downstreams.len()],
+        }
+    }
 }
 
 impl Meters {
     /// Meters for Prometheus and, where the configuration names an agent, for DogStatsD:
-    /// then somebody has to run the [`Relay`]. Waits for nobody.
-    ///
-    /// # Errors
-    /// [`MetersError`]: the system gives no socket or no thread.
-    pub fn new(config: &Config, names: &Configured) -> Result<(Self, Option<Relay>), MetersError> {
-        let recorder = recorders::prometheus(&config.pages)?;
-        let handle = recorder.handle();
-        let mut all = FanoutBuilder::default().add_recorder(recorder);
+    /// then somebody has to run the [`DogStatsD`]. Waits for nobody.
+    pub fn new(config: &Config, names: &Configured) -> (Self, Option<DogStatsD>) {
         let agent = config.telemetry.dogstatsd.as_deref();
-        let relay = agent.map(Relay::new).transpose()?;
-        if let Some(relay) = &relay {
-            all = all.add_recorder(recorders::dogstatsd(&config.telemetry, relay.address()?)?);
-        }
-        let meters = Self::with_recorder(config, names, &all.build(), Some(handle));
-        Ok((meters, relay))
+        let counts = Arc::new(Counts::new(names));
+        let series = Series::new(config, names, Arc::clone(&counts), agent.is_some());
+        let series = Arc::new(series);
+        let tell = |agent| DogStatsD::new(Arc::clone(&series), names, &config.telemetry, agent);
+        let dogstatsd = agent.map(tell);
+        let measured = Measured {
+            prometheus: Prometheus::new(&series, names),
+            series,
+        };
+        let meters = Self {
+            counts,
+            measured: Some(measured),
+        };
+        (meters, dogstatsd)
     }
 
     /// Counters alone: nothing is measured and nobody is told.
-    pub fn unheard(config: &Config, names: &Configured) -> Self {
-        Self::with_recorder(config, names, &NoopRecorder, None)
-    }
-
-    fn with_recorder(
-        config: &Config,
-        names: &Configured,
-        recorder: &dyn Recorder,
-        prometheus: Option<PrometheusHandle>,
-    ) -> Self {
-        let counts = Arc::new(Counts::new(names));
-        let register = Register { recorder, names };
-        register.describe_all();
-        register.limits(config);
-        let published = Published {
-            counters: register.counters(&counts),
-            in_flight: register.gauges(&table::IN_FLIGHT),
-            tickets: register.gauges(&table::TICKETS_EFFECTIVE),
-            queued: register.gauges(&table::QUEUE_DEPTH),
-            in_use: register.gauges(&table::BULKHEAD_IN_USE),
-        };
+    pub fn unheard(names: &Configured) -> Self {
         Self {
-            page_duration: register.histograms(&table::PAGE_DURATION),
-            wait: register.histograms(&table::ADMISSION_WAIT),
-            overhead: register.histograms(&table::OVERHEAD),
-            lag: register.histograms(&table::LAG),
-            call_duration: register.histograms(&table::CALL_DURATION),
-            published: Mutex::new(published),
-            counts,
-            prometheus,
+            counts: Arc::new(Counts::new(names)),
+            measured: None,
         }
     }
 
@@ -149,86 +109,51 @@ impl Meters {
     /// A page ended so, after so long.
     pub fn page(&self, page: PageId, outcome: PageOutcome, total: Duration) {
         self.counts.page(page, outcome);
-        self.page_duration[of_page(page, outcome)].record(seconds(total));
+        if let Some(Measured { series, .. }) = &self.measured {
+            series.page_duration[of_page(page, outcome)].record(total);
+        }
     }
 
     /// A page waited so long for permits, and got them or not.
     pub fn wait(&self, page: PageId, wait: Duration) {
-        self.wait[page.0].record(seconds(wait));
+        if let Some(Measured { series, .. }) = &self.measured {
+            series.wait[page.0].record(wait);
+        }
     }
 
     /// So much of a page's time was neither a wait for permits nor for calls.
     pub fn overhead(&self, page: PageId, overhead: Duration) {
-        self.overhead[page.0].record(seconds(overhead));
+        if let Some(Measured { series, .. }) = &self.measured {
+            series.overhead[page.0].record(overhead);
+        }
     }
 
     /// What could run at some instant ran so much later.
     pub fn lag(&self, lag: Duration) {
-        for series in &self.lag {
-            series.record(seconds(lag));
+        for series in self.measured.iter().flat_map(|to| &to.series.lag) {
+            series.record(lag);
         }
     }
 
     /// A call ended so, after so long.
     pub fn call(&self, downstream: DownstreamId, outcome: CallOutcome, took: Duration) {
         self.counts.call(downstream, outcome);
-        self.call_duration[of_call(downstream, outcome)].record(seconds(took));
-    }
-
-    /// Passes counters and `gauges` on to the recorders.
-    pub fn publish(&self, gauges: &Gauges) {
-        self.published.lock().update(&self.counts, gauges);
-        if let Some(prometheus) = &self.prometheus {
-            prometheus.run_upkeep();
+        if let Some(Measured { series, .. }) = &self.measured {
+            series.call_duration[of_call(downstream, outcome)].record(took);
         }
     }
 
-    /// What Prometheus reads, as of the last [`Meters::publish`]; text format 0.0.4.
+    /// From now on `gauges` are what is told.
+    pub fn publish(&self, gauges: Gauges) {
+        if let Some(Measured { series, .. }) = &self.measured {
+            series.stands(gauges);
+        }
+    }
+
+    /// What Prometheus reads; text format 0.0.4. Gauges are as of the last
+    /// [`Meters::publish`].
     pub fn prometheus(&self) -> String {
-        self.prometheus
-            .as_ref()
-            .map(PrometheusHandle::render)
-            .unwrap_or_default()
-    }
-}
-
-impl Published {
-    /// Counters are passed on by what was added since, under the caller's lock: told
-    /// absolute values out of order, the DogStatsD exporter would send the difference
-    /// as a huge number, and it withholds the first.
-    fn update(&mut self, counts: &Counts, gauges: &Gauges) {
-        let counted = counts.all().into_iter().flat_map(|(_, counters)| counters);
-        for ((counter, told), counted) in self.counters.iter_mut().zip(counted) {
-            let now = counted.load(Ordering::Relaxed);
-            if now != *told {
-                counter.increment(now - *told);
-                *told = now;
-            }
-        }
-        set(&self.in_flight, [gauges.in_flight]);
-        set(&self.tickets, [gauges.tickets]);
-        set(
-            &self.queued,
-            gauges.queued.iter().map(|&pages| pages as u32),
-        );
-        set(&self.in_use, gauges.in_use.iter().copied());
-    }
-}
-
-/// In whole microseconds: what is shorter is noise, and its digits would be half of every
-/// datagram.
-fn seconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1e6
-}
-
-fn set(gauges: &[Gauge], values: impl IntoIterator<Item = u32>) {
-    for (gauge, value) in gauges.iter().zip(values) {
-        gauge.set(value);
-    }
-}
-
-impl std::fmt::Debug for Published {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Published").finish_non_exhaustive()
+        let text = |measured: &Measured| measured.prometheus.text(&measured.series);
+        self.measured.as_ref().map(text).unwrap_or_default()
     }
 }

@@ -37,8 +37,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long one request may take.
 const SEND_LIMIT: Duration = Duration::from_secs(2);
 
-/// About as many spans leave in one request; a trace is never cut.
-const SPANS_AT_ONCE: usize = 2_000;
+/// About as many spans leave in one request; a trace is never cut. With more, the memory
+/// for spans and payload outgrows caches and is asked of the system anew for each request.
+const SPANS_AT_ONCE: usize = 500;
 
 /// Dropping is over when traces have been received again, and so many rounds, of
 /// [`GATHER`] at least, have passed without a loss.
@@ -127,13 +128,20 @@ impl<R: Receiver> Departure<R> {
     }
 
     fn next_batch(&mut self) -> Option<Vec<SpanData>> {
-        let mut batch = Vec::new();
-        while batch.len() < SPANS_AT_ONCE {
+        let mut spans = 0;
+        while spans < SPANS_AT_ONCE {
             let Ok(item) = self.waiting.try_recv() else {
                 break;
             };
-            self.spans.write(&item.record, item.because, &mut batch);
+            spans += Spans::of(&item.record);
             self.in_hand.push(item);
+        }
+        // Exporters sort spans by trace, and move none that are in order.
+        self.in_hand
+            .sort_unstable_by_key(|item| item.record.origin.trace.trace_id);
+        let mut batch = Vec::with_capacity(spans);
+        for item in &self.in_hand {
+            self.spans.write(&item.record, item.because, &mut batch);
         }
         (!batch.is_empty()).then_some(batch)
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use fixtures::{Behaviour, Service};
+use gateway::app::files;
+use gateway::edge::heads;
 use gateway::page::deadline::now;
 
 use crate::common::client::{Client, ask, get};
@@ -77,6 +79,76 @@ async fn beyond_max_connections_the_next_is_served_only_when_one_leaves() {
     // One that stays is still served.
     second.send(get(PAGE, "")).await;
     assert_eq!(second.answer().await.status, 200);
+}
+
+/// More than the backlogs that libraries choose, all at once.
+const BURST: usize = 400;
+
+#[tokio::test]
+async fn a_burst_of_connections_waits_for_no_second_syn() {
+    files::raise_limit();
+    let (gateway, _fakes) = shop(&["clients.rate=none"]).await;
+    for to in [gateway.public, gateway.admin] {
+        let began = now();
+        // One task makes them all, so that the gateway, on the same thread, accepts none before.
+        let connecting = (0..BURST).map(|_| Client::connect(to));
+        let clients = futures_util::future::join_all(connecting).await;
+        let took = now() - began;
+        // When a SYN is sent again (RFC 6298: 1 s).
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        for mut client in clients {
+            client.send(get("/none", "Connection: close\r\n")).await;
+            assert_eq!(client.answer().await.status, 404);
+        }
+    }
+}
+
+/// The start of a head of 110 kB, of which the rest never comes.
+fn partial_head() -> String {
+    format!(
+        "GET {PAGE} HTTP/1.1\r\nHost: a\r\ntracestate: {}",
+        "a".repeat(110_000)
+    )
+}
+
+#[tokio::test]
+async fn heads_that_never_end_share_a_limit_and_those_beyond_it_are_refused_at_once() {
+    let (gateway, _fakes) = shop(&["server.header_read_timeout=1h"]).await;
+    let each = 2 * (partial_head().len() - heads::OWN);
+    let fit = heads::SHARED / each;
+    let mut clients = Vec::new();
+    for _ in 0..fit + 20 {
+        let mut client = Client::connect(gateway.public).await;
+        client.send(partial_head()).await;
+        clients.push(client);
+    }
+    let (mut refused, mut waiting) = (0, Vec::new());
+    for mut client in clients {
+        match tokio::time::timeout(Duration::from_millis(200), client.answer()).await {
+            Ok(answer) => {
+                assert_eq!(answer.status, 431);
+                assert!(client.is_closed().await);
+                refused += 1;
+            }
+            Err(_elapsed) => waiting.push(client),
+        }
+    }
+    assert_eq!((waiting.len(), refused), (fit, 20));
+    // An ordinary head needs nothing of what is shared.
+    let cookies = format!("Cookie: {}\r\n", "c".repeat(12_000));
+    assert_eq!(ask(gateway.public, get(PAGE, &cookies)).await.status, 200);
+    // A large one is accepted as soon as there is room, also again and again on one connection.
+    let state = format!("tracestate: {}\r\n", "a".repeat(100_000));
+    waiting.truncate(fit - 1);
+    let mut client = Client::connect(gateway.public).await;
+    until("room for a large head", async || {
+        ask(gateway.public, get(PAGE, &state)).await.status == 200
+    })
+    .await;
+    for _ in 0..3 {
+        client.send(get(PAGE, &state)).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
 }
 
 #[tokio::test]

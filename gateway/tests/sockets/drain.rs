@@ -1,14 +1,19 @@
 //! The end: what is in flight finishes, nothing new begins, and it does not take forever.
 
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use fixtures::{Behaviour, Fakes, Service};
-use gateway::edge::outbox::SLOW_READER;
+use fixtures::{Behaviour, Fakes, Options, Service};
+use gateway::app::App;
+use gateway::config;
+use gateway::edge::socket::SLOW_READER;
+use gateway::lifecycle::{Failure, Listener};
 use gateway::page::deadline::now;
 use tokio::net::TcpSocket;
 
 use crate::common::client::{Client, get};
-use crate::common::gateway::{Gateway, PAGE, shop};
+use crate::common::gateway::{Gateway, PAGE, shop, shop_changes, variables};
 use crate::common::{soon, until};
 
 /// A page of several MiB: more than the buffers of two sockets take.
@@ -180,4 +185,51 @@ async fn half_a_request_holds_up_the_end_no_longer_than_a_head_may_take() {
     gateway.ended().await;
     assert!(now() - began < Duration::from_secs(15));
     assert!(half.is_closed().await);
+}
+
+/// A listener, and the same socket again, by which it can be broken: after shutdown(2)
+/// the system gives no connection any more.
+fn breakable() -> (tokio::net::TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let again = OwnedFd::from(listener.try_clone().unwrap());
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    (listener, TcpStream::from(again))
+}
+
+#[tokio::test]
+async fn a_listener_that_breaks_is_noticed_at_once_and_pages_in_flight_finish() {
+    for broken in [Listener::Public, Listener::Operators] {
+        let fakes = Fakes::start(Options::default()).await.unwrap();
+        let variables = variables(&shop_changes(&fakes, &[]));
+        let text = config::default_text();
+        let loaded = config::load_text("test.toml", text, &variables).unwrap();
+        let ((public, breaks_public), (operators, breaks_operators)) = (breakable(), breakable());
+        let app = App::on(public, operators, loaded.config, loaded.effective).unwrap();
+        let mut gateway = Gateway::run(app).await;
+        fakes
+            .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+            .unwrap();
+        let mut in_flight = Client::connect(gateway.public).await;
+        in_flight.send(get(PAGE, "")).await;
+        gateway.until_in_flight(1).await;
+        // A connection of the operators that is there already.
+        let mut operator = Client::connect(gateway.admin).await;
+        operator.send(get("/readyz", "")).await;
+        assert_eq!(operator.answer().await.status, 200);
+
+        let breaks = match broken {
+            Listener::Public => &breaks_public,
+            Listener::Operators => &breaks_operators,
+        };
+        breaks.shutdown(Shutdown::Both).unwrap();
+        until("not ready", async || {
+            operator.send(get("/readyz", "")).await;
+            operator.answer().await.status == 503
+        })
+        .await;
+        fakes.heal();
+        assert_eq!(in_flight.answer().await.status, 200, "{broken:?}");
+        assert_eq!(gateway.end().await, Err(Failure::ListenerEnded(broken)));
+    }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fixtures::{Behaviour, Fakes, Options, Service};
+use gateway::app::files;
 use gateway::config;
 use gateway::page::deadline::now;
 use serde_json::Value;
@@ -27,14 +28,58 @@ fn file(text: &str) -> (TempDir, String) {
 
 /// The binary with the shop's configuration and these changes, and its fakes.
 pub(crate) async fn run(changes: &[&str]) -> (Binary, Fakes, TempDir) {
+    start(changes, Binary::start).await
+}
+
+async fn start(
+    changes: &[&str],
+    start: impl FnOnce(&[&str], &[(String, String)]) -> Binary,
+) -> (Binary, Fakes, TempDir) {
     let fakes = Fakes::start(Options::default()).await.unwrap();
     let (directory, path) = file(config::default_text());
     let variables = variables(&shop_changes(&fakes, changes));
     (
-        Binary::start(&["run", "--config", &path], &variables),
+        start(&["run", "--config", &path], &variables),
         fakes,
         directory,
     )
+}
+
+#[tokio::test]
+async fn with_few_files_clients_cannot_take_those_of_operators_and_calls() {
+    let few =
+        |arguments: &[&str], variables: &[_]| Binary::start_with_files(64, arguments, variables);
+    let changes = ["server.header_read_timeout=1h"];
+    let (mut binary, _fakes, _directory) = start(&changes, few).await;
+    let (public, admin) = binary.serving().await;
+    let said = |binary: &Binary, words: &str| binary.said().matches(words).count();
+    assert_eq!(said(&binary, "ulimit -n"), 1, "{}", binary.said());
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+
+    // More clients than files, and each stays.
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(Client::connect(public).await);
+    }
+    let waits = "no room for more connections";
+    until("no room", async || said(&binary, waits) > 0).await;
+    for _ in 0..10 {
+        assert_eq!(ask(admin, get("/readyz", "")).await.status, 200);
+    }
+    // One that got in has files enough for the calls of its page.
+    clients[0].send(get(PAGE, "")).await;
+    assert_eq!(clients[0].answer().await.status, 200);
+    // They leave one by one, so that there is room and no room again and again.
+    for client in clients.drain(..) {
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    until("room", async || said(&binary, "without a wait again") > 0).await;
+    assert_eq!(said(&binary, waits), 1, "{}", binary.said());
+    assert_eq!(said(&binary, "cannot accept"), 0, "{}", binary.said());
+    binary.signal("TERM");
+    assert_eq!(binary.ended().await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -111,6 +156,47 @@ async fn a_second_signal_ends_it_where_it_stands() {
     assert!(now() - began < Duration::from_secs(8));
     assert!(binary.said().contains("told twice"), "{}", binary.said());
     assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_thousand_idle_clients_hold_less_than_20_kib_each() {
+    files::raise_limit();
+    let changes = ["server.header_read_timeout=1h", "clients.rate=none"];
+    let (mut binary, _fakes, _directory) = run(&changes).await;
+    let (public, _) = binary.serving().await;
+    for _ in 0..50 {
+        assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    }
+    let before = binary.resident();
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        let mut client = Client::connect(public).await;
+        client.send(get(PAGE, "X-Request-Id: mine\r\n")).await;
+        assert_eq!(client.answer().await.status, 200);
+        clients.push(client);
+    }
+    let each = binary.resident().saturating_sub(before) / clients.len() as u64;
+    assert!(each < 20 * 1024, "{each} bytes each");
+}
+
+#[tokio::test]
+async fn a_thousand_heads_that_never_end_hold_less_than_64_kib_each() {
+    files::raise_limit();
+    let (mut binary, _fakes, _directory) = run(&["server.header_read_timeout=1h"]).await;
+    let (public, _) = binary.serving().await;
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    let before = binary.resident();
+    let head = format!("GET {PAGE} HTTP/1.1\r\nHost: a\r\ntracestate: ");
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        let mut client = Client::connect(public).await;
+        client.send(head.clone() + &"a".repeat(110_000)).await;
+        clients.push(client);
+    }
+    let each = binary.resident().saturating_sub(before) / clients.len() as u64;
+    assert!(each < 64 * 1024, "{each} bytes each");
+    drop(clients);
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
 }
 
 #[tokio::test]
@@ -221,6 +307,8 @@ async fn a_good_configuration_passes_the_check() {
     let (_directory, path) = file(config::default_text());
     let mut binary = Binary::start(&["check", "--config", &path], &[]);
     assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
+    let memory = "2.5GiB  bodies of parts";
+    assert!(binary.said().contains(memory), "{}", binary.said());
 }
 
 /// What a line of the transcript prints when it is typed in.

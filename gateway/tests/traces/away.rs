@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fixtures::{Fakes, Options};
 use futures_util::future::join_all;
-use gateway::app::LAME_DUCK;
 use gateway::config;
+use gateway::lifecycle::LAME_DUCK;
 use gateway::page::deadline::now;
 use gateway::telemetry::Telemetry;
 use gateway::telemetry::names::Dropped;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fixtures::{Behaviour, Fault, Service};
-use gateway::app::LAME_DUCK;
+use gateway::lifecycle::LAME_DUCK;
 use gateway::telemetry::names::TraceDecision;
 
 use crate::common::client::{Client, get};

@@ -75,7 +75,7 @@ async fn a_page_refused_before_it_could_wait_is_a_server_span_alone() {
 
 #[tokio::test]
 async fn a_page_refused_while_draining_says_so() {
-    let (mut traced, fakes) = shop(Via::Datadog, &[]).await;
+    let (traced, fakes) = shop(Via::Datadog, &[]).await;
     set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
     let mut first = Client::connect(traced.gateway.public).await;
     first.send(get(PAGE, "")).await;

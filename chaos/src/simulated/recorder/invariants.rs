@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateway::config::{Config, DownstreamId, Name, Page, PageId};
 use gateway::outcome::{CallOutcome, PageOutcome};
 use gateway::page::admission::{AdmissionView, BulkheadView};
+use gateway::page::downstream::only::Only;
 use gateway::page::{Answer, Pages};
 use gateway::telemetry::counts::Counts;
 
@@ -111,7 +112,7 @@ impl Limits {
     /// Everything is at rest, and the gateway has counted what was seen.
     pub(super) fn when_all_is_over(
         &self,
-        pages: &Pages<Modelled>,
+        pages: &Pages<Only<Modelled>>,
         seen: &Seen<'_>,
     ) -> Option<String> {
         let view = pages.admission().view();

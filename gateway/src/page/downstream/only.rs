@@ -1,32 +1,59 @@
-//! The endpoints of a world without addresses: each downstream has one, always connected.
+//! A world without addresses: each downstream has one endpoint, which is always connected.
 
 use std::sync::Arc;
 
-use super::{Endpoint, EndpointId, Endpoints};
+use super::{
+    AttemptError, CallRequest, Cause, Endpoint, EndpointId, Endpoints, Reply, Transport, Which,
+};
 use crate::config::DownstreamId;
+
+/// What a downstream answers.
+pub trait Answers: Send + Sync + 'static {
+    /// One request, and its whole answer. Dropping the future must end the work.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    fn answer(
+        &self,
+        downstream: DownstreamId,
+        request: &CallRequest<'_>,
+    ) -> impl Future<Output = Result<Reply, AttemptError>> + Send;
+}
+
+/// Carries each attempt straight to what answers it.
+#[derive(Clone, Debug)]
+pub struct Only<A> {
+    answers: A,
+    endpoints: Vec<Arc<Endpoints<OnlyEndpoint>>>,
+}
 
 /// The only endpoint of a downstream; as a connection, the right to one exchange with it.
 #[derive(Clone, Debug)]
 pub struct OnlyEndpoint {
-    /// Whose it is.
-    pub downstream: DownstreamId,
+    downstream: DownstreamId,
     name: Arc<str>,
 }
 
-impl OnlyEndpoint {
-    /// The endpoints of so many downstreams, by [`DownstreamId`].
-    pub fn of_each(downstreams: usize) -> Vec<Arc<Endpoints<Self>>> {
-        let only = |index| Self {
-            downstream: DownstreamId(index),
-            name: Arc::from("simulated"),
-        };
+impl<A> Only<A> {
+    /// A world of so many downstreams.
+    pub fn new(answers: A, downstreams: usize) -> Self {
         let endpoints = |index| {
-            Arc::new(Endpoints {
-                version: 1,
-                all: vec![only(index)],
-            })
+            let only = OnlyEndpoint {
+                downstream: DownstreamId(index),
+                name: Arc::from("simulated"),
+            };
+            let all = vec![only];
+            Arc::new(Endpoints { version: 1, all })
         };
-        (0..downstreams).map(endpoints).collect()
+        Self {
+            answers,
+            endpoints: (0..downstreams).map(endpoints).collect(),
+        }
+    }
+
+    /// What answers.
+    pub fn answers(&self) -> &A {
+        &self.answers
     }
 }
 
@@ -41,5 +68,37 @@ impl Endpoint for OnlyEndpoint {
 
     fn failed_connects(&self) -> u32 {
         0
+    }
+}
+
+impl<A: Answers> Transport for Only<A> {
+    type Endpoint = OnlyEndpoint;
+    type Connection = OnlyEndpoint;
+
+    fn endpoints(&self, downstream: DownstreamId) -> Arc<Endpoints<OnlyEndpoint>> {
+        Arc::clone(&self.endpoints[downstream.0])
+    }
+
+    async fn resolved(
+        &self,
+        downstream: DownstreamId,
+    ) -> Result<Arc<Endpoints<OnlyEndpoint>>, Cause> {
+        Ok(self.endpoints(downstream))
+    }
+
+    fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
+        Some(endpoint.clone())
+    }
+
+    async fn connect(&self, endpoint: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
+        Ok(endpoint.clone())
+    }
+
+    async fn exchange(
+        &self,
+        connection: OnlyEndpoint,
+        request: &CallRequest<'_>,
+    ) -> Result<Reply, AttemptError> {
+        self.answers.answer(connection.downstream, request).await
     }
 }

@@ -6,6 +6,7 @@
 use super::dropped::ended;
 use super::*;
 use crate::page::admission::Grant;
+use crate::page::downstream::only::Only;
 
 /// What is wrong with a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ fn broken_pages(
     config: &Config,
     simulated: &Simulated,
     defect: Option<Defect>,
-) -> Arc<Pages<Simulated>> {
+) -> Arc<Pages<Only<Simulated>>> {
     let mut config = config.clone();
     let mut rules = Rules::default();
     match defect {
@@ -31,7 +32,12 @@ fn broken_pages(
         Some(Defect::LeakOnCancel) | None => {}
     }
     let admission = Admission::with_rules(&config, rules);
-    let pages = Pages::with_admission(&config, simulated.clone(), telemetry(&config), admission);
+    let pages = Pages::with_admission(
+        &config,
+        simulated.transport(),
+        telemetry(&config),
+        admission,
+    );
     Arc::new(pages)
 }
 

@@ -47,7 +47,7 @@ async fn a_page_dropped_at_any_await_leaves_nothing_behind() {
 }
 
 /// How many pages the gateway has counted.
-pub(super) fn ended(pages: &Pages<Simulated>) -> u64 {
+pub(super) fn ended(pages: &Pages<Only<Simulated>>) -> u64 {
     let counts = pages.telemetry().counts();
     PageOutcome::ALL
         .map(|outcome| counts.pages(PageId(0), outcome))

@@ -5,7 +5,7 @@ use crate::page::admission::limit::{FLOOR, PROBE_EVERY, SizedBy};
 use crate::page::own_load;
 
 /// A page of one part that takes so long.
-fn gateway(service: u64, keys: &str) -> (Arc<Pages<Simulated>>, Simulated) {
+fn gateway(service: u64, keys: &str) -> (Arc<Pages<Only<Simulated>>>, Simulated) {
     let simulated = Simulated::new([Answers::ok(service)]);
     let mut config = config_with(&[("a", true)], keys);
     config.downstreams[0].permits = None;
@@ -13,7 +13,7 @@ fn gateway(service: u64, keys: &str) -> (Arc<Pages<Simulated>>, Simulated) {
 }
 
 /// So many pages under way, none of them answered for a long time.
-async fn under_way(pages: &Arc<Pages<Simulated>>, count: usize) -> tokio::task::JoinSet<()> {
+async fn under_way(pages: &Arc<Pages<Only<Simulated>>>, count: usize) -> tokio::task::JoinSet<()> {
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..count {
         let pages = Arc::clone(pages);
@@ -26,7 +26,7 @@ async fn under_way(pages: &Arc<Pages<Simulated>>, count: usize) -> tokio::task::
 }
 
 /// Probes that ran so late, one after the other.
-async fn lagging(pages: &Pages<Simulated>, probes: u32, lag: Duration) {
+async fn lagging(pages: &Pages<Only<Simulated>>, probes: u32, lag: Duration) {
     for _ in 0..probes {
         tokio::time::sleep(PROBE_EVERY).await;
         pages.probed(now(), lag);

@@ -1,8 +1,8 @@
 //! One JSON object a line, written as the event says it: no intermediate tree, no
 //! second serialisation.
 //!
-//! `timestamp`, `level`, `target`, `message` and the event's own fields, flat; a field that
-//! can write itself as JSON does so (see [`Raw`]).
+//! `timestamp`, `level`, `target`, `message` and the event's own fields, flat. The lines of
+//! pages, of which there are many, are not made here (see [`page`](super::page)).
 
 use std::fmt::{self, Write as _};
 
@@ -14,15 +14,11 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Fields whose value is JSON when it is asked for in the alternate form (`{:#}`), and
-/// words for people otherwise.
-pub(in crate::telemetry) const RAW: &str = "parts";
-
 /// The format, with the fields that every line has: whose line it is.
 #[derive(Debug)]
 pub(super) struct Json {
     /// `"dd.service":…,"dd.env":…,"dd.version":…`.
-    identity: String,
+    pub(super) identity: String,
 }
 
 impl Json {
@@ -107,17 +103,13 @@ impl Visit for Fields<'_, '_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == RAW {
-            self.write(field, format_args!("{value:#?}"));
-        } else {
-            let words = format!("{value:?}");
-            self.write(field, format_args!("{}", Text(&words)));
-        }
+        let words = format!("{value:?}");
+        self.write(field, format_args!("{}", Text(&words)));
     }
 }
 
 /// Text as a JSON string.
-pub(in crate::telemetry) struct Text<'a>(pub(in crate::telemetry) &'a str);
+struct Text<'a>(&'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

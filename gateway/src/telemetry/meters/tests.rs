@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::series::Values;
 use super::*;
 use crate::config;
 use crate::outcome::{Reason, Scope, ShedBy};
-use crate::telemetry::names::metrics::Kind;
+use crate::telemetry::names::metrics::{self as table, Kind};
 use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
 
 /// The shipped configuration, without an agent: its exporter's thread would stay.
@@ -20,12 +21,12 @@ fn named() -> Configured {
 }
 
 fn meters() -> Meters {
-    let (meters, relay) = Meters::new(&configured(), &named()).unwrap();
-    assert!(relay.is_none());
+    let (meters, dogstatsd) = Meters::new(&configured(), &named());
+    assert!(dogstatsd.is_none());
     meters
 }
 
-fn scraped(meters: &Meters, gauges: &Gauges) -> String {
+fn scraped(meters: &Meters, gauges: Gauges) -> String {
     meters.publish(gauges);
     meters.prometheus()
 }
@@ -37,7 +38,7 @@ fn assert_line(text: &str, line: &str) {
 
 #[test]
 fn every_metric_is_there_from_the_start_with_its_type_and_its_meaning() {
-    let text = scraped(&meters(), &Gauges::default());
+    let text = scraped(&meters(), Gauges::default());
     let mut expected = BTreeSet::new();
     for metric in table::ALL {
         let name = metric.prometheus();
@@ -53,17 +54,20 @@ fn every_metric_is_there_from_the_start_with_its_type_and_its_meaning() {
 }
 
 #[test]
-fn every_counter_and_every_histogram_of_the_table_has_somebody_who_feeds_it() {
-    let counted = Counts::new(&named()).all().map(|(metric, _)| metric.name);
-    let measured = recorders::BUCKETS.map(|(metric, _)| metric.name);
+fn every_metric_of_the_table_has_somebody_who_feeds_it() {
+    let meters = meters();
+    let all = meters.measured.as_ref().unwrap().series.all();
     for metric in table::ALL {
-        let fed = match metric.kind {
-            Kind::Counter => counted.contains(&metric.name),
-            Kind::Histogram => measured.contains(&metric.name),
-            Kind::Gauge => true,
+        let fed = all.iter().find(|(fed, _)| *fed == metric);
+        let (_, values) = fed.unwrap_or_else(|| panic!("nobody feeds {}", metric.name));
+        let kind = match values {
+            Values::Counters(_) => Kind::Counter,
+            Values::Gauges(_) => Kind::Gauge,
+            Values::Histograms(_) => Kind::Histogram,
         };
-        assert!(fed, "{}", metric.name);
+        assert_eq!(kind, metric.kind, "{}", metric.name);
     }
+    assert_eq!(all.len(), table::ALL.len());
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn an_event_shows_in_its_own_series_and_in_no_other() {
         queued: vec![5],
         in_use: vec![0, 64, 0, 0, 1],
     };
-    let text = scraped(&meters, &gauges);
+    let text = scraped(&meters, gauges);
     let page = "page=\"product-page\"";
     let call = "downstream=\"recommendations\",outcome=\"cancelled\"";
     for line in [
@@ -134,7 +138,7 @@ fn a_number_is_passed_on_once_however_often_it_is_published() {
     for n in 1..4 {
         meters.counts().retry(DownstreamId(0));
         for _ in 0..3 {
-            assert_line(&scraped(&meters, &Gauges::default()), &line(n));
+            assert_line(&scraped(&meters, Gauges::default()), &line(n));
         }
     }
 }
@@ -154,7 +158,7 @@ fn what_has_no_limit_has_no_series_of_one() {
     ];
     let config = config::load_text("test.toml", config::default_text(), &changes);
     let config = config.unwrap().config;
-    let (meters, _) = Meters::new(&config, &Configured::new(&config)).unwrap();
+    let (meters, _) = Meters::new(&config, &Configured::new(&config));
     let text = meters.prometheus();
     assert!(!text.contains("gateway_bulkhead_limit{downstream=\"reviews\"}"));
     assert!(text.contains("gateway_bulkhead_in_use{downstream=\"reviews\"}"));
@@ -163,9 +167,9 @@ fn what_has_no_limit_has_no_series_of_one() {
 
 #[test]
 fn meters_nobody_hears_count_all_the_same() {
-    let meters = Meters::unheard(&configured(), &named());
+    let meters = Meters::unheard(&named());
     meters.page(PageId(0), PageOutcome::Complete, Duration::ZERO);
-    meters.publish(&Gauges::default());
+    meters.publish(Gauges::default());
     assert_eq!(meters.counts().pages(PageId(0), PageOutcome::Complete), 1);
     assert_eq!(meters.prometheus(), "");
 }

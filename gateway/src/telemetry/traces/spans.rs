@@ -75,6 +75,14 @@ impl Spans {
         }
     }
 
+    /// How many spans a page has.
+    pub fn of(record: &PageRecord) -> usize {
+        let calls = record.parts.iter().filter(|part| part.call.is_some());
+        1 + calls.count()
+            + usize::from(record.admission.is_some())
+            + usize::from(record.assembly.is_some())
+    }
+
     /// Adds the spans of one page.
     pub fn write(&self, record: &PageRecord, because: Because, to: &mut Vec<SpanData>) {
         let page = &self.texts[record.page.0];

@@ -20,7 +20,12 @@ pub(crate) struct Binary {
 impl Binary {
     /// `gateway` with these arguments and variables, and no others of its own.
     pub(crate) fn start(arguments: &[&str], variables: &[(String, String)]) -> Self {
-        let mut child = command(arguments, variables)
+        let program = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        Self::spawn(program, arguments, variables)
+    }
+
+    fn spawn(program: Command, arguments: &[&str], variables: &[(String, String)]) -> Self {
+        let mut child = command(program, arguments, variables)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -37,6 +42,18 @@ impl Binary {
         }
     }
 
+    /// The same, in a process that may have no more than this many files open.
+    pub(crate) fn start_with_files(
+        files: u32,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Self {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_gateway")]);
+        Self::spawn(shell, arguments, variables)
+    }
+
     /// The same, but nothing that it says can be written.
     pub(crate) fn start_unheard(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let full = || {
@@ -45,7 +62,8 @@ impl Binary {
                 .open("/dev/full")
                 .unwrap()
         };
-        let child = command(arguments, variables)
+        let program = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let child = command(program, arguments, variables)
             .stdout(full())
             .stderr(full())
             .spawn()
@@ -86,6 +104,14 @@ impl Binary {
         )
     }
 
+    /// Bytes of its memory that are resident.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
@@ -109,8 +135,7 @@ impl Binary {
     }
 }
 
-fn command(arguments: &[&str], variables: &[(String, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+fn command(mut command: Command, arguments: &[&str], variables: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars() {
         if name.starts_with("GATEWAY__") || name.starts_with("DD_") || name == "RUST_LOG" {
             command.env_remove(name);

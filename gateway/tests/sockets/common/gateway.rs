@@ -7,9 +7,10 @@ use std::sync::Arc;
 use fixtures::{Fakes, Options, Service};
 use gateway::app::App;
 use gateway::config;
+use gateway::lifecycle::Failure;
+use gateway::lifecycle::stop::StopSignal;
 use gateway::telemetry::Telemetry;
 use serde_json::Value;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::client::{Answer, ask, get};
@@ -20,8 +21,8 @@ pub(crate) struct Gateway {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) telemetry: Arc<Telemetry>,
-    stop: Option<oneshot::Sender<()>>,
-    running: JoinSet<()>,
+    stop: StopSignal,
+    running: JoinSet<Result<(), Failure>>,
 }
 
 /// The path of a page that exists in the shop.
@@ -98,18 +99,21 @@ impl Gateway {
         let loaded = config::load_text("test.toml", text, &variables(changes))
             .unwrap_or_else(|report| panic!("{report}"));
         let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+        Self::run(app).await
+    }
+
+    /// Runs `app`; returns when it is ready.
+    pub(crate) async fn run(app: App) -> Self {
         let (public, admin) = (app.public_address().unwrap(), app.admin_address().unwrap());
         let telemetry = Arc::clone(app.pages().telemetry());
-        let (stop, stopped) = oneshot::channel();
+        let stop = StopSignal::default();
         let mut running = JoinSet::new();
-        running.spawn(app.run(async {
-            let _ = stopped.await;
-        }));
+        running.spawn(app.run(stop.clone()));
         let gateway = Self {
             public,
             admin,
             telemetry,
-            stop: Some(stop),
+            stop,
             running,
         };
         until("ready", async || {
@@ -162,15 +166,20 @@ impl Gateway {
     }
 
     /// Tells it to drain.
-    pub(crate) fn stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
+    pub(crate) fn stop(&self) {
+        self.stop.request();
     }
 
-    /// Waits until it has drained.
+    /// Waits until it has drained, as it was told to.
     pub(crate) async fn ended(&mut self) {
+        assert_eq!(self.end().await, Ok(()));
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn end(&mut self) -> Result<(), Failure> {
         soon("the end of the gateway", self.running.join_next())
             .await
             .unwrap()
-            .unwrap();
+            .unwrap()
     }
 }

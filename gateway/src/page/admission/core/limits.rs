@@ -66,11 +66,9 @@ impl Tickets {
         free
     }
 
+    /// A page has its answer, which its client has yet to take: it costs the gateway no more.
     pub(super) fn answer(&mut self) {
-        debug_assert!(
-            self.under_way() > 0,
-            "a page that is answered was under way"
-        );
+        debug_assert!(self.under_way() > 0, "an answered page was under way");
         self.answered += 1;
     }
 
@@ -78,7 +76,7 @@ impl Tickets {
     pub(super) fn release(&mut self, answered: bool) -> u32 {
         debug_assert!(self.in_use > 0, "what is released was taken before");
         self.in_use = self.in_use.saturating_sub(1);
-        self.answered -= u32::from(answered);
+        self.answered = self.answered.saturating_sub(u32::from(answered));
         self.in_use
     }
 

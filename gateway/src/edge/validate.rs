@@ -120,11 +120,16 @@ fn has_body<B: Body>(request: &Request<B>) -> bool {
     request.headers().contains_key(TRANSFER_ENCODING) || !request.body().is_end_stream()
 }
 
-/// A connection on which a body was left unread, or on which two parties may disagree
-/// where it ends, carries no further request.
-pub fn close_if_unread<A: Body, B>(request: &Request<A>, mut response: Response<B>) -> Response<B> {
+/// Whether its connection carries no further request: a body is left unread on it, or two
+/// parties may disagree where this request ends.
+pub fn leaves_connection_unusable<B: Body>(request: &Request<B>) -> bool {
     let misframed = request.headers().get_all(HOST).iter().count() != 1;
-    if has_body(request) || misframed {
+    has_body(request) || misframed
+}
+
+/// The response, and whether it is the last one of its connection.
+pub fn with_close<B>(last: bool, mut response: Response<B>) -> Response<B> {
+    if last {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -197,8 +202,9 @@ mod tests {
             check_method_and_body(&with),
             Err(Refusal::BadRequest(_))
         ));
+        assert!(leaves_connection_unusable(&with));
         assert_eq!(
-            close_if_unread(&with, Response::new(())).headers()[CONNECTION],
+            with_close(true, Response::new(())).headers()[CONNECTION],
             "close"
         );
         let without = get()
@@ -206,11 +212,8 @@ mod tests {
             .body(Empty::<bytes::Bytes>::new())
             .unwrap();
         assert_eq!(check_method_and_body(&without), Ok(()));
-        assert!(
-            close_if_unread(&without, Response::new(()))
-                .headers()
-                .is_empty()
-        );
+        assert!(!leaves_connection_unusable(&without));
+        assert!(with_close(false, Response::new(())).headers().is_empty());
         let chunked = get()
             .header(TRANSFER_ENCODING, "chunked")
             .body(Empty::<bytes::Bytes>::new());

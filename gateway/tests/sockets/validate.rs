@@ -1,7 +1,7 @@
 //! What a request must be before anything believes it.
 
 use fixtures::{Fakes, Service};
-use gateway::edge::hygiene::{MAX_HEADERS, MAX_TARGET};
+use gateway::edge::validate::{MAX_HEADERS, MAX_TARGET};
 
 use crate::common::client::{Client, ask, get};
 use crate::common::gateway::{Gateway, PAGE, one_part, shop};

@@ -1,0 +1,201 @@
+//! Connections of one listener, one after the other, as far as there is room for them.
+//!
+//! What has no room is not accepted: it waits in the system's backlog, where it costs no
+//! file and no memory of ours. That it has to is said once, and once when it no longer has
+//! to, however often both change in between.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::edge::listener::Limits;
+use crate::lifecycle::Listener;
+use crate::page::deadline::{Deadline, now};
+use crate::telemetry::events;
+
+/// After the system refused a connection (most often: no file descriptors left), trying
+/// again at once would only spin.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections while there is room.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    name: Listener,
+    listener: TcpListener,
+    limits: Limits,
+    room: Arc<Semaphore>,
+    backpressure: Backpressure,
+}
+
+/// A connection, its other end, and its place among those that may be open.
+pub(super) type Accepted = (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>);
+
+impl Acceptor {
+    pub(super) fn new(name: Listener, listener: TcpListener, limits: Limits) -> Self {
+        let most = limits.max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            name,
+            listener,
+            limits,
+            room: Arc::new(Semaphore::new(most)),
+            backpressure: Backpressure::default(),
+        }
+    }
+
+    /// The next connection, once there is room for it. Dropping the future loses none.
+    ///
+    /// # Errors
+    /// Those after which there will never be one.
+    pub(super) async fn next(&mut self) -> io::Result<Accepted> {
+        let place = self.place().await;
+        loop {
+            let over = self.backpressure.over_at();
+            let accepted = tokio::select! {
+                () = until(over), if over.is_some() => {
+                    if self.backpressure.is_over(now()) {
+                        events::accepts_again(self.name);
+                    }
+                    continue;
+                }
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // A page is one small write; waiting to fill a segment would only delay it.
+                    let _ = stream.set_nodelay(true);
+                    return Ok((stream, peer, place));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_of_the_socket(&error) => return Err(error),
+                Err(error) => {
+                    if self.backpressure.noticed(now()) {
+                        events::accept_failed(self.name, &error);
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// `None` never: the semaphore is never closed.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
+            return Some(place);
+        }
+        if self.backpressure.noticed(now()) {
+            let Limits {
+                max_connections,
+                limited_by,
+                ..
+            } = self.limits;
+            events::accept_waits(self.name, max_connections, limited_by);
+        }
+        let place = Arc::clone(&self.room).acquire_owned().await.ok();
+        self.backpressure.noticed(now());
+        place
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
+    }
+}
+
+/// Errors of a connection that went away before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// Errors that say that this is no listening socket (any more): waiting changes nothing.
+/// All others of accept(2) end with what caused them.
+fn is_of_the_socket(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK)
+    )
+}
+
+/// Whether accepting has had to wait lately: a pure state, with the time given.
+#[derive(Debug, Default)]
+struct Backpressure(Option<Instant>);
+
+/// How long nothing may have had to wait before it is said that nothing has to any more.
+const QUIET: Duration = Duration::from_secs(5);
+
+impl Backpressure {
+    /// Something had to wait, until `now` at least. Whether that is news.
+    fn noticed(&mut self, now: Instant) -> bool {
+        self.0.replace(now).is_none()
+    }
+
+    /// When it may be over, if it is not.
+    fn over_at(&self) -> Option<Instant> {
+        self.0
+            .and_then(|last| Deadline::after(last, QUIET).instant())
+    }
+
+    /// Whether it is over. True once, until the next time.
+    fn is_over(&mut self, now: Instant) -> bool {
+        let over = self.over_at().is_some_and(|at| at <= now);
+        if over {
+            self.0 = None;
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backpressure_is_news_once_and_over_once_after_it_has_been_quiet() {
+        let began = now();
+        let at = |seconds: f64| began + Duration::from_secs_f64(seconds);
+        let mut backpressure = Backpressure::default();
+        assert_eq!(backpressure.over_at(), None);
+        assert!(!backpressure.is_over(at(0.0)));
+        assert!(backpressure.noticed(at(1.0)));
+        // A hundred more times in four seconds say nothing.
+        for hundredth in 0..100 {
+            let now = at(1.0 + f64::from(hundredth) / 25.0);
+            assert!(!backpressure.noticed(now) && !backpressure.is_over(now));
+        }
+        assert_eq!(backpressure.over_at(), Some(at(1.0 + 99.0 / 25.0) + QUIET));
+        assert!(!backpressure.is_over(at(9.0)));
+        assert!(backpressure.is_over(at(10.0)));
+        assert!(!backpressure.is_over(at(20.0)));
+        assert!(backpressure.noticed(at(30.0)));
+    }
+
+    #[test]
+    fn an_error_ends_a_listener_only_if_it_is_the_sockets_own() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        for passing in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::NOBUFS,
+            Errno::PERM,
+        ] {
+            assert!(!is_of_the_socket(&error(passing)), "{passing:?}");
+            assert!(!is_of_one_connection(&error(passing)), "{passing:?}");
+        }
+        assert!(is_of_one_connection(&error(Errno::CONNABORTED)));
+        for lasting in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK] {
+            assert!(is_of_the_socket(&error(lasting)), "{lasting:?}");
+        }
+    }
+}

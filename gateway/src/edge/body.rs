@@ -1,0 +1,88 @@
+//! The response body: a ticket is released with the last byte of its page.
+//!
+//! hyper drops a body as soon as it has copied it, which may be long before the
+//! client has taken it. So the ticket of a page whose body is done waits with its
+//! connection's [`Unflushed`], until the connection's socket says that everything
+//! written has reached the system (see [`crate::edge::socket`]).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+
+use crate::edge::connection::Connection;
+use crate::page::admission::Ticket;
+
+/// Tickets of pages whose last bytes have not all been written to the connection.
+#[derive(Debug, Default)]
+pub struct Unflushed(Mutex<Vec<Ticket>>);
+
+impl Unflushed {
+    fn add(&self, ticket: Ticket) {
+        self.0.lock().push(ticket);
+    }
+
+    /// Everything written has reached the system.
+    pub(super) fn release(&self) {
+        let tickets = std::mem::take(&mut *self.0.lock());
+        drop(tickets);
+    }
+}
+
+/// The bytes of an answer, and the ticket that leaves with the last of them.
+#[derive(Debug, Default)]
+pub struct PageBody {
+    bytes: Bytes,
+    ticket: Option<(Ticket, Arc<Connection>)>,
+}
+
+impl PageBody {
+    /// A body without a ticket.
+    pub fn new(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            ticket: None,
+        }
+    }
+
+    /// A body of a page in flight.
+    pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, connection: &Arc<Connection>) -> Self {
+        Self {
+            bytes,
+            ticket: ticket.map(|ticket| (ticket, Arc::clone(connection))),
+        }
+    }
+}
+
+impl Body for PageBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+impl Drop for PageBody {
+    fn drop(&mut self) {
+        if let Some((ticket, connection)) = self.ticket.take() {
+            connection.unflushed.add(ticket);
+        }
+    }
+}

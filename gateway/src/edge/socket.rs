@@ -1,0 +1,159 @@
+//! A client's connection as hyper reads and writes it.
+//!
+//! What always holds: bytes of an incomplete head are counted as they are read, and a head
+//! for which there is no room is not read on; tickets are released when everything
+//! written has reached the system; a client that takes nothing for [`SLOW_READER`], or is
+//! not done after [`SLOW_ANSWER`], is cut off, or its ticket would never be released.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::edge::connection::Connection;
+use crate::edge::heads::READ;
+use crate::page::deadline::{Deadline, now};
+
+/// How long a client may take nothing of an answer that is waiting for it.
+pub const SLOW_READER: Duration = Duration::from_secs(10);
+
+/// How long a client may be taking an answer that had to wait for it once: a trickle
+/// of reads must not keep a ticket out either.
+pub const SLOW_ANSWER: Duration = Duration::from_secs(60);
+
+/// Between hyper and the system.
+#[derive(Debug)]
+pub(super) struct Socket {
+    /// None once a head was refused.
+    stream: Option<Take<TcpStream>>,
+    connection: Arc<Connection>,
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Until when everything written has to be taken, once something had to wait.
+    patience: Deadline,
+}
+
+impl Socket {
+    /// Watches over `stream`.
+    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
+        Self {
+            stream: Some(stream.take(READ as u64)),
+            connection,
+            stalled: None,
+            patience: Deadline::NEVER,
+        }
+    }
+
+    fn writer(&mut self) -> io::Result<&mut TcpStream> {
+        let stream = self.stream.as_mut().ok_or_else(refused)?;
+        Ok(stream.get_mut())
+    }
+
+    /// Passes on what a write came to; an error when the client took nothing for too
+    /// long, or has been taking its time for too long.
+    fn watch<V>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<V>>,
+    ) -> Poll<io::Result<V>> {
+        if wrote.is_ready() {
+            let waited = self.stalled.take().is_some();
+            let over = waited && self.patience.is_past(now());
+            return if over {
+                Poll::Ready(Err(does_not_read()))
+            } else {
+                wrote
+            };
+        }
+        if self.patience == Deadline::NEVER {
+            self.patience = Deadline::after(now(), SLOW_ANSWER);
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOW_READER)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(does_not_read()))
+    }
+}
+
+fn does_not_read() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the client does not read its answer",
+    )
+}
+
+fn refused() -> io::Error {
+    io::Error::other("there is no room for the head of its request")
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self {
+            stream, connection, ..
+        } = &mut *self;
+        let Some(reader) = stream else {
+            return Poll::Ready(Err(refused()));
+        };
+        reader.set_limit(READ as u64);
+        let before = buf.filled().len();
+        ready!(Pin::new(reader).poll_read(cx, buf))?;
+        if connection
+            .head
+            .received(buf.filled().len() - before)
+            .is_err()
+        {
+            if let Some(reader) = stream.take() {
+                connection.refuse(reader.into_inner());
+            }
+            return Poll::Ready(Err(refused()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(self.writer()?).poll_write(cx, buf);
+        self.watch(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(self.writer()?).poll_write_vectored(cx, bufs);
+        self.watch(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.get_ref().is_write_vectored())
+    }
+
+    /// hyper flushes when its own buffer is empty: everything has been written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(self.writer()?).poll_flush(cx))?;
+        self.patience = Deadline::NEVER;
+        self.connection.unflushed.release();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.writer()?).poll_shutdown(cx)
+    }
+}

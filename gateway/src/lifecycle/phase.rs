@@ -1,0 +1,36 @@
+//! Where in its life the gateway is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// The phases, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Connections are being warmed; no page is taken yet.
+    Starting,
+    /// Pages are taken.
+    Ready,
+    /// No new page is taken; those in flight finish.
+    Draining,
+}
+
+/// The phase as it is now; clones show the same one. Only [`crate::lifecycle`] changes it.
+#[derive(Clone, Debug, Default)]
+pub struct CurrentPhase(Arc<AtomicU8>);
+
+impl CurrentPhase {
+    /// The phase now.
+    pub fn get(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Goes forward to `phase`, never back.
+    pub(super) fn enter(&self, phase: Phase) {
+        self.0.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+}

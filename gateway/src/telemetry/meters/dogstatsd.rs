@@ -1,0 +1,157 @@
+//! Tells a DogStatsD agent, some times a second, what has happened since.
+//!
+//! Counters are told by what was added, gauges as they stand, and of histograms the values
+//! themselves, as distributions: so percentiles of all gateways together are right. What
+//! has been told is forgotten, whether anybody was there or not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::agent::Agent;
+use super::datagrams::Datagrams;
+use super::histogram::Histogram;
+use super::series::{Series, Values};
+use crate::config::Telemetry;
+use crate::telemetry::names::configured::Configured;
+use crate::telemetry::names::metrics::Metric;
+
+/// How often datagrams are sent.
+pub(super) const FLUSH: Duration = Duration::from_millis(300);
+
+/// Rounds of [`FLUSH`] after which the agent's name is looked up again: 30 s, names may move.
+const FRESH: u32 = 100;
+
+/// Rounds in which nothing is tried after a failure: some 5 s.
+const PAUSE: u32 = 16;
+
+/// What there is to tell, and to whom. It tells as long as it [runs](DogStatsD::run).
+#[must_use = "nothing is told unless it runs"]
+#[derive(Debug)]
+pub struct DogStatsD {
+    series: Arc<Series>,
+    agent: Agent,
+    /// By metric and series, in the order of [`Series::all`].
+    lines: Vec<Lines>,
+    datagrams: Datagrams,
+    /// Values of the histogram at hand.
+    values: Vec<u32>,
+}
+
+/// Of one metric.
+#[derive(Debug)]
+struct Lines {
+    name: &'static str,
+    /// By series: `|#page:product-page,…,version:1.0.0` and a line break.
+    tags: Vec<String>,
+    /// By series, what of a counter has been told.
+    told: Vec<u64>,
+}
+
+impl DogStatsD {
+    pub(super) fn new(
+        series: Arc<Series>,
+        names: &Configured,
+        config: &Telemetry,
+        agent: &str,
+    ) -> Self {
+        let identity = [
+            ("service", &config.service),
+            ("env", &config.env),
+            ("version", &config.version),
+        ];
+        let identity = identity.map(|(tag, value)| format!("{tag}:{}", as_tag_value(value)));
+        let lines = |(metric, _): (&'static Metric, _)| {
+            let series = names.series(metric);
+            let tags = series.iter().map(|values| tags(metric, values, &identity));
+            Lines {
+                name: metric.name,
+                told: vec![0; series.len()],
+                tags: tags.collect(),
+            }
+        };
+        let lines = series.all().into_iter().map(lines).collect();
+        Self {
+            series,
+            agent: Agent::new(agent, FRESH, PAUSE),
+            lines,
+            datagrams: Datagrams::default(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Tells until it is dropped.
+    pub async fn run(mut self) {
+        loop {
+            tokio::time::sleep(FLUSH).await;
+            self.agent.find().await;
+            self.tell().await;
+        }
+    }
+
+    /// All there is to tell now. Gives way between datagrams: pages run on the same threads.
+    async fn tell(&mut self) {
+        let series = Arc::clone(&self.series);
+        for (metric, (_, values)) in series.all().into_iter().enumerate() {
+            match values {
+                Values::Counters(counters) => self.counters(metric, counters),
+                Values::Gauges(gauges) => self.gauges(metric, &gauges),
+                Values::Histograms(histograms) => {
+                    for (nth, histogram) in histograms.iter().enumerate() {
+                        self.histogram(metric, nth, histogram);
+                        self.send().await;
+                    }
+                }
+            }
+            self.send().await;
+        }
+        self.datagrams.close();
+        self.send().await;
+    }
+
+    fn counters(&mut self, metric: usize, counters: &[AtomicU64]) {
+        let Lines { name, tags, told } = &mut self.lines[metric];
+        for ((counter, told), tags) in counters.iter().zip(told).zip(tags) {
+            let now = counter.load(Ordering::Relaxed);
+            let added = now - std::mem::replace(told, now);
+            if added > 0 {
+                self.datagrams.counter(name, added, tags);
+            }
+        }
+    }
+
+    fn gauges(&mut self, metric: usize, gauges: &[Option<f64>]) {
+        let Lines { name, tags, .. } = &self.lines[metric];
+        for (gauge, tags) in gauges.iter().zip(tags) {
+            if let Some(value) = gauge {
+                self.datagrams.gauge(name, *value, tags);
+            }
+        }
+    }
+
+    fn histogram(&mut self, metric: usize, nth: usize, histogram: &Histogram) {
+        let Lines { name, tags, .. } = &self.lines[metric];
+        let all = histogram.take(&mut self.values);
+        self.datagrams
+            .distribution(name, &self.values, all, &tags[nth]);
+    }
+
+    async fn send(&mut self) {
+        for datagram in self.datagrams.full() {
+            self.agent.send(&datagram).await;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn tags(metric: &Metric, values: &[String], identity: &[String]) -> String {
+    let own = metric.tags.iter().zip(values);
+    let own = own.map(|(tag, value)| format!("{}:{value}", tag.as_str()));
+    let all: Vec<_> = own.chain(identity.iter().cloned()).collect();
+    format!("|#{}\n", all.join(","))
+}
+
+/// Without the characters that end a tag in a datagram.
+fn as_tag_value(text: &str) -> String {
+    text.replace([',', '|', '\n'], "_")
+}

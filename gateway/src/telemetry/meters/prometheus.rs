@@ -1,0 +1,101 @@
+//! What Prometheus reads: text format 0.0.4, written anew for each scrape.
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+use super::histogram::Histogram;
+use super::series::{Series, Values};
+use crate::telemetry::names::configured::Configured;
+use crate::telemetry::names::metrics::Metric;
+
+/// Names of metrics and labels of series, in the order of [`Series::all`].
+#[derive(Debug)]
+pub(super) struct Prometheus(Vec<Named>);
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    /// By series: `page="product-page",outcome="late"`.
+    labels: Vec<String>,
+}
+
+impl Prometheus {
+    pub(super) fn new(series: &Series, names: &Configured) -> Self {
+        let named = |(metric, _): (&Metric, _)| Named {
+            name: metric.prometheus(),
+            labels: names
+                .series(metric)
+                .iter()
+                .map(|values| labels(metric, values))
+                .collect(),
+        };
+        Self(series.all().into_iter().map(named).collect())
+    }
+
+    /// All series as they are now.
+    pub(super) fn text(&self, series: &Series) -> String {
+        let mut text = String::new();
+        for ((metric, values), named) in series.all().into_iter().zip(&self.0) {
+            let Named { name, labels } = named;
+            // Writing to a string cannot fail, here and below.
+            let _ = writeln!(text, "# HELP {name} {}", metric.meaning);
+            let _ = writeln!(text, "# TYPE {name} {}", metric.kind.as_str());
+            match values {
+                Values::Counters(counters) => {
+                    for (labels, counter) in labels.iter().zip(counters) {
+                        sample(&mut text, name, labels, counter.load(Ordering::Relaxed));
+                    }
+                }
+                Values::Gauges(gauges) => {
+                    for (labels, gauge) in labels.iter().zip(gauges) {
+                        if let Some(gauge) = gauge {
+                            sample(&mut text, name, labels, gauge);
+                        }
+                    }
+                }
+                Values::Histograms(histograms) => {
+                    for (labels, histogram) in labels.iter().zip(histograms) {
+                        distribution(&mut text, name, labels, histogram);
+                    }
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Values are names of the configuration or of the table: nothing in them needs escaping.
+fn labels(metric: &Metric, values: &[String]) -> String {
+    let pairs = metric.tags.iter().zip(values);
+    let pairs = pairs.map(|(tag, value)| format!("{}=\"{value}\"", tag.as_str()));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+fn sample(text: &mut String, name: &str, labels: &str, value: impl Display) {
+    let _ = match labels {
+        "" => writeln!(text, "{name} {value}"),
+        labels => writeln!(text, "{name}{{{labels}}} {value}"),
+    };
+}
+
+/// Buckets add up, each with all below it.
+fn distribution(text: &mut String, name: &str, labels: &str, histogram: &Histogram) {
+    let (buckets, sum) = histogram.read();
+    let and = if labels.is_empty() { "" } else { "," };
+    let mut count = 0;
+    let edges = histogram.edges().iter().map(|edge| Some(seconds(*edge)));
+    for (in_bucket, edge) in buckets.iter().zip(edges.chain([None])) {
+        count += in_bucket;
+        let _ = match edge {
+            Some(edge) => writeln!(text, "{name}_bucket{{{labels}{and}le=\"{edge}\"}} {count}"),
+            None => writeln!(text, "{name}_bucket{{{labels}{and}le=\"+Inf\"}} {count}"),
+        };
+    }
+    sample(text, &format!("{name}_sum"), labels, seconds(sum));
+    sample(text, &format!("{name}_count"), labels, count);
+}
+
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}

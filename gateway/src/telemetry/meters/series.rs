@@ -1,0 +1,143 @@
+//! Every series of every metric, with its values: what Prometheus reads and DogStatsD is told.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Gauges;
+use super::histogram::Histogram;
+use crate::config::Config;
+use crate::telemetry::counts::Counts;
+use crate::telemetry::names::configured::Configured;
+use crate::telemetry::names::metrics::{self as names, Metric};
+
+/// Pages and calls, in microseconds: fine where deadlines are, 0.3 s above all.
+const WHOLE: &[u64] = &[
+    5_000, 10_000, 20_000, 50_000, 100_000, 150_000, 200_000, 250_000, 300_000, 400_000, 500_000,
+    750_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000,
+];
+
+/// What should be next to nothing, in microseconds.
+const SLIGHT: &[u64] = &[
+    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+];
+
+/// Of one gateway, by the indices of its configuration.
+#[derive(Debug)]
+pub(super) struct Series {
+    counts: Arc<Counts>,
+    pub(super) page_duration: Vec<Histogram>,
+    pub(super) wait: Vec<Histogram>,
+    pub(super) overhead: Vec<Histogram>,
+    pub(super) lag: Vec<Histogram>,
+    pub(super) call_duration: Vec<Histogram>,
+    /// As they were told last.
+    gauges: Mutex<Gauges>,
+    /// Gauges that stay as the configuration says.
+    limits: Vec<(&'static Metric, Vec<Option<f64>>)>,
+}
+
+/// Values of one metric, in the order of its series.
+pub(super) enum Values<'a> {
+    Counters(&'a [AtomicU64]),
+    /// What has no limit has no series.
+    Gauges(Vec<Option<f64>>),
+    Histograms(&'a [Histogram]),
+}
+
+impl Series {
+    /// `keeps_values`: whether somebody takes the single values of histograms.
+    pub(super) fn new(
+        config: &Config,
+        names: &Configured,
+        counts: Arc<Counts>,
+        keeps_values: bool,
+    ) -> Self {
+        let histograms = |metric: &Metric, edges: &[u64]| {
+            let edges = Arc::from(edges);
+            let histogram = |_| Histogram::new(&edges, keeps_values);
+            names.series(metric).into_iter().map(histogram).collect()
+        };
+        Self {
+            counts,
+            page_duration: histograms(&names::PAGE_DURATION, &with_deadlines(config)),
+            wait: histograms(&names::ADMISSION_WAIT, SLIGHT),
+            overhead: histograms(&names::OVERHEAD, SLIGHT),
+            lag: histograms(&names::LAG, SLIGHT),
+            call_duration: histograms(&names::CALL_DURATION, WHOLE),
+            gauges: Mutex::new(Gauges::of_nothing(config)),
+            limits: limits(config),
+        }
+    }
+
+    /// How everything stands.
+    pub(super) fn stands(&self, gauges: Gauges) {
+        *self.gauges.lock() = gauges;
+    }
+
+    /// Every metric, with the values of its series.
+    pub(super) fn all(&self) -> Vec<(&'static Metric, Values<'_>)> {
+        let histograms = [
+            (&names::PAGE_DURATION, &self.page_duration),
+            (&names::ADMISSION_WAIT, &self.wait),
+            (&names::OVERHEAD, &self.overhead),
+            (&names::LAG, &self.lag),
+            (&names::CALL_DURATION, &self.call_duration),
+        ];
+        let counted = self.counts.all().into_iter();
+        let counted = counted.map(|(metric, counters)| (metric, Values::Counters(counters)));
+        let measured = histograms.into_iter();
+        let measured = measured.map(|(metric, all)| (metric, Values::Histograms(all)));
+        counted.chain(measured).chain(self.gauges()).collect()
+    }
+
+    fn gauges(&self) -> impl Iterator<Item = (&'static Metric, Values<'_>)> {
+        let now = self.gauges.lock();
+        let all = |values: &[u32]| values.iter().map(|n| Some(f64::from(*n))).collect();
+        let queued: Vec<_> = now.queued.iter().map(|&pages| pages as u32).collect();
+        let moving = [
+            (&names::IN_FLIGHT, all(&[now.in_flight])),
+            (&names::TICKETS_EFFECTIVE, all(&[now.tickets])),
+            (&names::QUEUE_DEPTH, all(&queued)),
+            (&names::BULKHEAD_IN_USE, all(&now.in_use)),
+        ];
+        let fixed = self.limits.iter().cloned();
+        let gauges = moving.into_iter().chain(fixed);
+        gauges.map(|(metric, values)| (metric, Values::Gauges(values)))
+    }
+}
+
+/// The deadlines of the pages are edges too, so that a percentile beside one does not have
+/// to be guessed.
+fn with_deadlines(config: &Config) -> Vec<u64> {
+    let deadlines = config.pages.iter().filter_map(|page| page.deadline);
+    let micros = |deadline: Duration| deadline.as_micros() as u64;
+    let mut edges: Vec<u64> = WHOLE.iter().copied().chain(deadlines.map(micros)).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+fn limits(config: &Config) -> Vec<(&'static Metric, Vec<Option<f64>>)> {
+    let tickets = config.admission.max_in_flight;
+    let deadlines = config.pages.iter().map(|page| page.deadline);
+    let queues = config.pages.iter().map(|page| Some(page.queue as f64));
+    let permits = config.downstreams.iter().map(|d| d.permits);
+    vec![
+        (
+            &names::IN_FLIGHT_LIMIT,
+            vec![Some(f64::from(tickets.get()))],
+        ),
+        (
+            &names::PAGE_DEADLINE,
+            deadlines.map(|d| d.map(|d| d.as_secs_f64())).collect(),
+        ),
+        (&names::QUEUE_LIMIT, queues.collect()),
+        (
+            &names::BULKHEAD_LIMIT,
+            permits.map(|p| p.map(|p| f64::from(p.get()))).collect(),
+        ),
+    ]
+}

@@ -1,0 +1,101 @@
+//! Numbers as text, for what every page writes: headers and log lines.
+//!
+//! Whole digits appended to bytes; formatting traits would cost some five times as much,
+//! dozens of times a page.
+
+use std::time::Duration;
+
+/// Appends `number` in decimal.
+pub fn push_decimal(to: &mut Vec<u8>, number: u64) {
+    to.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends `number` as 16 lower-case hex digits.
+pub fn push_hex(to: &mut Vec<u8>, number: u64) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [[0; 2]; 8];
+    for (pair, byte) in text.iter_mut().zip(number.to_be_bytes()) {
+        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+    }
+    to.extend_from_slice(text.as_flattened());
+}
+
+/// Appends milliseconds with two decimals, rounded down: `12.30`.
+pub fn push_milliseconds(to: &mut Vec<u8>, duration: Duration) {
+    let (whole, hundredths) = split(duration);
+    push_decimal(to, whole);
+    to.extend_from_slice(&[b'.', b'0' + hundredths / 10, b'0' + hundredths % 10]);
+}
+
+/// Appends milliseconds with at most two decimals, rounded down, as JSON has numbers: `12.3`.
+pub fn push_short_milliseconds(to: &mut Vec<u8>, duration: Duration) {
+    let (whole, hundredths) = split(duration);
+    push_decimal(to, whole);
+    match (hundredths / 10, hundredths % 10) {
+        (0, 0) => {}
+        (tenths, 0) => to.extend_from_slice(&[b'.', b'0' + tenths]),
+        (tenths, rest) => to.extend_from_slice(&[b'.', b'0' + tenths, b'0' + rest]),
+    }
+}
+
+/// Appends microseconds as seconds, with no more decimals than it takes: `0.0123`.
+pub fn push_seconds(to: &mut Vec<u8>, micros: u32) {
+    push_decimal(to, u64::from(micros / 1_000_000));
+    let mut fraction = micros % 1_000_000;
+    if fraction == 0 {
+        return;
+    }
+    to.push(b'.');
+    let mut place = 100_000;
+    while fraction > 0 {
+        to.push(b'0' + (fraction / place) as u8);
+        (fraction, place) = (fraction % place, place / 10);
+    }
+}
+
+/// Whole milliseconds, and hundredths of one.
+fn split(duration: Duration) -> (u64, u8) {
+    let hundredths = (duration.as_micros() / 10) as u64;
+    (hundredths / 100, (hundredths % 100) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut text = Vec::new();
+        write(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_formatting_writes_them() {
+        for number in [0, 1, 0xf, 0x10, 0xdead_beef, 1 << 63, u64::MAX] {
+            assert_eq!(written(|to| push_decimal(to, number)), number.to_string());
+            assert_eq!(written(|to| push_hex(to, number)), format!("{number:016x}"));
+        }
+    }
+
+    #[test]
+    fn seconds_have_as_many_decimals_as_it_takes() {
+        for micros in (0..2_100).chain([999_999, 1_000_000, 1_500_000, u32::MAX]) {
+            let seconds = f64::from(micros) / 1e6;
+            assert_eq!(written(|to| push_seconds(to, micros)), seconds.to_string());
+        }
+    }
+
+    #[test]
+    fn milliseconds_have_two_decimals_or_as_few_as_tell_the_same() {
+        for micros in (0..2_100).chain([12_345_678, 600_000_000_009]) {
+            let duration = Duration::from_micros(micros);
+            let hundredths = (micros / 10) as f64 / 100.0;
+            let long = written(|to| push_milliseconds(to, duration));
+            let short = written(|to| push_short_milliseconds(to, duration));
+            assert_eq!(
+                (long, short),
+                (format!("{hundredths:.2}"), hundredths.to_string())
+            );
+        }
+    }
+}
