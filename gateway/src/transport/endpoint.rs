@@ -310,8 +310,8 @@ impl Connection {
             None => return Err(AttemptError::Failed(Cause::Broken("used twice".to_owned()))),
             Some(Line::Http1(line)) => self.exchange_http1(line, request).await?,
             Some(Line::Http2(mut stream)) => {
-                let answer = stream
-                    .exchange(&site.base, request, site.max_body)
+                // Boxed: HTTP/1.1 needs no room for it.
+                let answer = Box::pin(stream.exchange(&site.base, request, site.max_body))
                     .await
                     .map_err(|error| match error {
                         Http2Error::Unseen(why) => AttemptError::Unseen(Cause::Broken(why)),
