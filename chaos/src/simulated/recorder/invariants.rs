@@ -71,8 +71,10 @@ impl Limits {
 
     /// No call outlives its page, and no page its deadline less its reserve.
     pub(super) fn at_the_end_of(&self, at: Duration, page: &Open) -> Option<String> {
+        // One that was never read is none yet.
+        let (began, _) = page.read?;
         let budget = self.pages[page.end.page.0].budget;
-        let (running, took) = (page.running, at - page.began());
+        let (running, took) = (page.running, at - began);
         if running > 0 {
             return Some(format!("{running} calls outlive their page"));
         }
