@@ -13,11 +13,12 @@ pub fn push_decimal(to: &mut Vec<u8>, number: u64) {
 /// Appends `number` as 16 lower-case hex digits.
 pub fn push_hex(to: &mut Vec<u8>, number: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [[0; 2]; 8];
-    for (pair, byte) in text.iter_mut().zip(number.to_be_bytes()) {
-        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+    let mut text = [0; 16];
+    for (place, byte) in number.to_be_bytes().into_iter().enumerate() {
+        text[2 * place] = DIGITS[usize::from(byte >> 4)];
+        text[2 * place + 1] = DIGITS[usize::from(byte & 15)];
     }
-    to.extend_from_slice(text.as_flattened());
+    to.extend_from_slice(&text);
 }
 
 /// Appends milliseconds with two decimals, rounded down: `12.30`.

@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway::page::deadline::now;
+use tokio::time::{Instant, sleep};
+
 use crate::arms::{Arm, Bench};
 use crate::load::{CONNECTIONS, Load, Wanted};
 use crate::process::Process;
@@ -25,6 +28,9 @@ const LEFT: Duration = Duration::from_millis(250);
 /// Metrics leave within about two seconds.
 const METRICS_LEFT: Duration = Duration::from_secs(2);
 
+/// How long servers are watched while nobody asks them for anything.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// How many turns, and how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turns {
@@ -34,10 +40,18 @@ pub(crate) struct Turns {
     pub(crate) pages: usize,
 }
 
-/// CPU per page in microseconds, of each arm in each round.
+/// CPU of each arm.
 pub(crate) struct Figures {
     turns: Turns,
-    arms: Vec<(Arm, Samples)>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    arm: Arm,
+    /// Microseconds per page, round by round.
+    us: Samples,
+    /// Microseconds per second while idle.
+    idle: f64,
 }
 
 struct Server {
@@ -45,9 +59,11 @@ struct Server {
     process: Process,
     load: Load,
     /// Used by each turn, until the next begins.
-    ns: Vec<u64>,
-    /// Its account when its last turn began.
-    ns_before: Option<u64>,
+    ns: Vec<f64>,
+    /// Its account when its last turn began, and when it ended.
+    turn: Option<(u64, Instant)>,
+    /// What it uses while nobody asks for anything: nanoseconds per second.
+    idle: f64,
 }
 
 /// Starts `arms` with the services at `downstreams`, and takes turns.
@@ -75,35 +91,57 @@ pub(crate) async fn take_turns(
             process,
             load,
             ns: Vec::new(),
-            ns_before: None,
+            turn: None,
+            idle: 0.0,
         });
     }
-    tokio::time::sleep(METRICS_LEFT).await;
+    sleep(METRICS_LEFT).await;
+    watch_idle(&mut servers).await?;
     for _ in 0..turns.rounds {
         for server in &mut servers {
             server.turn(turns.pages).await?;
         }
     }
-    tokio::time::sleep(METRICS_LEFT).await;
+    sleep(METRICS_LEFT).await;
     for server in &mut servers {
         server.end_turn()?;
     }
-    let arms = servers.iter().map(|server| {
-        let us = |ns: &u64| *ns as f64 / 1e3 / turns.pages as f64;
-        (server.arm, Samples(server.ns.iter().map(us).collect()))
-    });
+    let row = |server: &Server| {
+        let us = server.ns.iter().map(|ns| ns / 1e3 / turns.pages as f64);
+        Row {
+            arm: server.arm,
+            us: Samples(us.collect()),
+            idle: server.idle / 1e3,
+        }
+    };
     Ok(Figures {
         turns,
-        arms: arms.collect(),
+        rows: servers.iter().map(row).collect(),
     })
+}
+
+/// All at once: each has its own account.
+async fn watch_idle(servers: &mut [Server]) -> anyhow::Result<()> {
+    for server in &mut *servers {
+        server.idle = -(server.process.cpu_ns()? as f64);
+    }
+    sleep(IDLE).await;
+    for server in servers {
+        server.idle += server.process.cpu_ns()? as f64;
+        server.idle /= IDLE.as_secs_f64();
+    }
+    Ok(())
 }
 
 impl Server {
     /// A turn's account ends where the next begins: what leaves after the last answer is
-    /// paid for too, and so is what the process does while it waits for its turn.
+    /// paid for too. What the process would have used anyway while it waited is not: how long
+    /// that was depends on how many others there are.
     fn end_turn(&mut self) -> anyhow::Result<()> {
-        if let Some(before) = self.ns_before.take() {
-            self.ns.push(self.process.cpu_ns()? - before);
+        if let Some((before, ended)) = self.turn.take() {
+            let used = (self.process.cpu_ns()? - before) as f64;
+            self.ns
+                .push(used - self.idle * (now() - ended).as_secs_f64());
         }
         Ok(())
     }
@@ -112,12 +150,13 @@ impl Server {
         self.end_turn()?;
         // Connections that were closed since its last turn are opened again unaccounted.
         self.load.run(CONNECTIONS).await?;
-        tokio::time::sleep(SETTLE).await;
-        self.ns_before = Some(self.process.cpu_ns()?);
+        sleep(SETTLE).await;
+        let before = self.process.cpu_ns()?;
         self.load.run(pages).await?;
         let is_silent = self.arm.telemetry == Telemetry::Off;
         let settle = if is_silent { SETTLE } else { LEFT };
-        tokio::time::sleep(settle).await;
+        sleep(settle).await;
+        self.turn = Some((before, now()));
         Ok(())
     }
 }
@@ -130,22 +169,26 @@ impl Figures {
     }
 
     fn of(&self, arm: Arm) -> Option<&Samples> {
-        let found = self.arms.iter().find(|(is, _)| *is == arm);
-        found.map(|(_, samples)| samples)
+        let found = self.rows.iter().find(|row| row.arm == arm);
+        found.map(|row| &row.us)
     }
 
     /// For people, under a heading that says what was asked.
     pub(crate) fn table(&self, heading: &str) -> String {
         let mut text = format!(
-            "{heading:<34}{:>8} {:>15}   {:>8} {:>15}\n",
-            "median", "range", "times", "range",
+            "{heading:<34}{:>8} {:>15}   {:>8} {:>15} {:>10}\n",
+            "median", "range", "times", "range", "idle, us/s"
         );
-        for (arm, us) in &self.arms {
+        for Row { arm, us, idle } in &self.rows {
+            // Each is there if anything is.
+            let other = self.of(arm.beside()).unwrap_or(us);
             // Writing to a string cannot fail.
-            let _ = match self.of(arm.beside()) {
-                Some(other) => writeln!(text, "{:<34}{us:.1}   {:.2}", arm.name(), us.over(other)),
-                None => writeln!(text, "{:<34}{us:.1}", arm.name()),
-            };
+            let _ = writeln!(
+                text,
+                "{:<34}{us:.1}   {:.2} {idle:>10.0}",
+                arm.name(),
+                us.over(other)
+            );
         }
         text
     }
@@ -158,7 +201,7 @@ impl Figures {
             "Page of five parts, {:.1} kB: {rounds} rounds of {pages} pages per server, {} in all,\n\
              {CONNECTIONS} at once, services without latency, {cores} cores. Every answer was compared.\n",
             wanted.mean_bytes() as f64 / 1e3,
-            rounds * pages * self.arms.len(),
+            rounds * pages * self.rows.len(),
         )
     }
 }

@@ -3,7 +3,7 @@
 //! Probes lag with a timer, and lets the law ([`TicketLimit`]) size the tickets by it. What a
 //! timer waits for after its instant is what an answer in its socket waits for: until the
 //! runtime looks, and until the turn of its task comes. Nothing else was found to tell as
-//! much (`docs/decisions/0018-own-load.md`).
+//! much (`docs/decisions/0019-own-load.md`).
 //!
 //! Not here: what is told of lag ([`crate::telemetry::lag`]).
 

@@ -157,14 +157,21 @@ impl Endpoint {
         }
     }
 
-    /// Opens connections ahead, to be kept idle; waits until each is open or has failed.
-    pub(super) async fn warm(self: &Arc<Self>, connections: u32) -> Result<(), OpenError> {
-        let openings: Vec<_> = (0..connections)
-            .map_while(|_| self.pool.open_ahead())
-            .collect();
-        let opened = openings.into_iter().map(|opening| self.run(opening));
-        let opened = futures_util::future::join_all(opened).await;
-        opened.into_iter().collect()
+    /// Opens connections ahead, to be kept idle; waits until each is open or one has failed.
+    pub(super) async fn warm(self: &Arc<Self>, connections: usize) -> Result<(), OpenError> {
+        let mut left = connections;
+        while left > 0 {
+            let some = (0..left).map_while(|_| self.pool.open_ahead());
+            let opening: Vec<_> = some.map(|opening| self.run(opening)).collect();
+            if opening.is_empty() {
+                // Calls are opening as many as may be opened at once.
+                return Ok(());
+            }
+            left -= opening.len();
+            let opened = futures_util::future::join_all(opening).await;
+            opened.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(())
     }
 
     fn connection(self: &Arc<Self>, line: Line) -> Connection {

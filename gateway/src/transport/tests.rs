@@ -336,6 +336,20 @@ async fn a_call_is_sent_again_once_and_no_more() {
 }
 
 #[tokio::test]
+async fn more_connections_are_warmed_than_are_opened_at_once() {
+    bounded(async {
+        let fakes = Fakes::start(Options::default()).await.unwrap();
+        let url = fakes.url(Service::Product);
+        let world = World::new(&format!(
+            "url = \"{url}\"\nconnect_timeout = \"10s\"\npermits = 100\nwarm = 100"
+        ));
+        world.downstreams.transport().warm().await;
+        assert_eq!(fakes.stats(Service::Product).connections_open, 100);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_connection_the_peer_keeps_shorter_is_given_up_before_the_peer_does() {
     bounded(async {
         let brief = "HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 2\r\n\r\n{}";
