@@ -34,6 +34,7 @@ pub use self::connection::Connection;
 use self::respond::Respond;
 use self::route::Routes;
 use crate::config::{Config, PageId};
+pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 use crate::page::refusal::Refusal;
@@ -41,13 +42,7 @@ use crate::page::{PageRequest, Pages};
 use crate::telemetry::events;
 use crate::telemetry::record::Origin;
 
-/// The client's own name for a request, or ours.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
-
-/// Room for the headers of a call, so that copying and completing them moves nothing.
-const CALL_HEADERS: usize = 16;
 
 /// Understands requests and writes answers.
 #[derive(Debug)]
@@ -166,13 +161,9 @@ impl<T: Transport> Edge<T> {
         validate::check_head(request)?;
         let matched = self.routes.find(request.uri().path())?;
         validate::check_method_and_body(request)?;
-        let mut headers = HeaderMap::with_capacity(CALL_HEADERS);
-        origin.trace.write_shared(&mut headers);
+        let mut headers = HeaderMap::new();
         self.routes
             .forward(matched.page, request.headers(), &mut headers);
-        if let Some(id) = &origin.request_id {
-            headers.insert(REQUEST_ID, id.clone());
-        }
         Ok(PageRequest {
             page: matched.page,
             params: matched.params,

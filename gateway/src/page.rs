@@ -50,6 +50,12 @@ use crate::telemetry::record::{Origin, PageRecord};
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
+/// The client's own name for a request, or ours.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Room for the headers of a call, so that copying and completing them moves nothing.
+const CALL_HEADERS: usize = 16;
+
 /// Header fields of a call's own: two of its trace, and the time left.
 const OWN_FIELDS: usize = 3;
 
@@ -77,7 +83,7 @@ pub struct PageRequest {
     pub client: ClientKey,
     /// The client's `X-Request-Timeout-Ms`, unread.
     pub timeout_ms: Option<HeaderValue>,
-    /// Headers every call of the page carries.
+    /// The client's headers that every call of the page carries.
     pub headers: HeaderMap,
     /// When and in which trace; the budget counts from its arrival.
     pub origin: Arc<Origin>,
@@ -149,8 +155,9 @@ impl<T: Transport> Pages<T> {
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
+        let shared = request.call_headers();
         let call = |part, permit, record| {
-            let planned = planned(request, &params, deadline, part);
+            let planned = planned(request, &shared, &params, deadline, part);
             downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
         let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
@@ -236,7 +243,8 @@ impl<T: Transport> Pages<T> {
 }
 
 fn planned<'a>(
-    page: &'a PageRequest,
+    page: &PageRequest,
+    shared: &'a HeaderMap,
     params: &Params,
     deadline: Deadline,
     part: &PlannedPart,
@@ -255,7 +263,7 @@ fn planned<'a>(
     }
     PlannedCall {
         path: part.path(params),
-        shared: &page.headers,
+        shared,
         own,
         span_id,
         begins,
@@ -264,6 +272,20 @@ fn planned<'a>(
 }
 
 impl PageRequest {
+    /// What every call of the page carries. Not made before there will be calls: most of those
+    /// that are refused are refused because there is no time to lose.
+    fn call_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(CALL_HEADERS);
+        self.origin.trace.write_shared(&mut headers);
+        for (name, value) in &self.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        if let Some(id) = &self.origin.request_id {
+            headers.insert(REQUEST_ID, id.clone());
+        }
+        headers
+    }
+
     /// When the page's calls must have ended: arrival, plus the page's budget or the
     /// client's smaller one, less the reserve.
     fn deadline(&self, plan: &Plan) -> Result<Deadline, Refusal> {

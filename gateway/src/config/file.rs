@@ -41,6 +41,9 @@ pub(super) struct Draft {
 /// Timers tell no shorter ones apart.
 const SHORTEST_LAG: Duration = Duration::from_millis(1);
 
+/// What could run in the last 100 ms has waited no longer than that, and a tenth of it less.
+const LONGEST_LAG: Duration = Duration::from_millis(90);
+
 /// Takes everything.
 pub(super) fn read(file: &mut Section<'_, '_>) -> Draft {
     let names = file.names_in("downstream");
@@ -116,6 +119,10 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
             "max_lag",
             Problem::new("is too short to be measured").write("1ms"),
         );
+    }
+    if max_lag.is_some_and(|lag| lag > LONGEST_LAG) {
+        let problem = Problem::new("is longer than the p90 of 100 ms can be");
+        s.wrong("max_lag", problem.write("90ms"));
     }
     Some(Admission {
         max_in_flight: max_in_flight?,

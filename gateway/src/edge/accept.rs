@@ -31,6 +31,8 @@ pub(super) struct Acceptor {
     limits: Limits,
     room: Arc<Semaphore>,
     backpressure: Backpressure,
+    /// Whether others have had their turn since the last connection.
+    rested: bool,
 }
 
 /// A connection, its other end, and its place among those that may be open.
@@ -45,15 +47,23 @@ impl Acceptor {
             limits,
             room: Arc::new(Semaphore::new(most)),
             backpressure: Backpressure::default(),
+            rested: true,
         }
     }
 
     /// The next connection, once there is room for it. Dropping the future loses none.
     ///
+    /// One for each turn of the run queue. Where there is CPU to spare a turn takes next to no
+    /// time; where there is not, what has begun goes before what would begin, and a burst of
+    /// connections, which cost more than pages that are refused, does not starve them.
+    ///
     /// # Errors
     /// Those after which there will never be one.
     pub(super) async fn next(&mut self) -> io::Result<Accepted> {
         let place = self.place().await;
+        if !std::mem::replace(&mut self.rested, true) {
+            tokio::task::yield_now().await;
+        }
         loop {
             let over = self.backpressure.over_at();
             let accepted = tokio::select! {
@@ -69,6 +79,7 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     // A page is one small write; waiting to fill a segment would only delay it.
                     let _ = stream.set_nodelay(true);
+                    self.rested = false;
                     return Ok((stream, peer, place));
                 }
                 Err(error) if is_of_one_connection(&error) => {}

@@ -3,7 +3,7 @@
 //! Probes lag with a timer, and lets the law ([`TicketLimit`]) size the tickets by it. What a
 //! timer waits for after its instant is what an answer in its socket waits for: until the
 //! runtime looks, and until the turn of its task comes. Nothing else was found to tell as
-//! much (`docs/decisions/0022-own-load.md`).
+//! much (`docs/decisions/0019-own-load.md`).
 //!
 //! Not here: what is told of lag ([`crate::telemetry::lag`]).
 
@@ -23,6 +23,9 @@ use crate::telemetry::{Telemetry, events};
 /// Timers fire up to so much late by themselves, as tokio's wheel and the system's poll count
 /// in whole milliseconds. Within it nothing can be said.
 const TIMER_GRAIN: Duration = Duration::from_millis(1);
+
+/// How often lag is probed while no page is under way. Waking up costs more than it tells then.
+const AT_REST: Duration = Duration::from_millis(50);
 
 /// The law, and what it is told.
 #[derive(Debug)]
@@ -163,7 +166,10 @@ impl State {
 pub async fn watch<T: Transport>(pages: &Pages<T>) {
     let mut due = now();
     loop {
-        due += PROBE_EVERY;
+        due += match pages.admission().tickets_under_way() {
+            0 => AT_REST,
+            _ => PROBE_EVERY,
+        };
         pages.telemetry().lag().due(due + TIMER_GRAIN);
         sleep_until(due).await;
         let ran = now();

@@ -1,4 +1,5 @@
-//! A gateway that cannot run what it could: this test takes its thread away.
+//! A gateway that cannot run what it could: this test takes its thread away. That it is itself
+//! again after is tested in virtual time, as beside other tests it never is for sure.
 
 use std::thread;
 use std::time::Duration;
@@ -24,7 +25,7 @@ async fn tickets(gateway: &Gateway) -> (u64, String) {
 }
 
 #[tokio::test]
-async fn it_admits_fewer_pages_says_so_everywhere_and_is_itself_again_after() {
+async fn it_admits_fewer_pages_and_says_so_everywhere() {
     // Beside other tests it is late by itself, but not by so much.
     let (gateway, fakes) = shop(&["admission.max_lag=80ms"]).await;
     let slow = Behaviour::fixed(Duration::from_secs(19));
@@ -39,7 +40,7 @@ async fn it_admits_fewer_pages_says_so_everywhere_and_is_itself_again_after() {
     until("fewer tickets", async || {
         stall(Duration::from_millis(300));
         yield_now().await;
-        tickets(&gateway).await.0 <= 40
+        tickets(&gateway).await == (20, "lag".to_owned())
     })
     .await;
     gateway
@@ -61,8 +62,4 @@ async fn it_admits_fewer_pages_says_so_everywhere_and_is_itself_again_after() {
         count.and_then(|count| count.parse::<u64>().ok()).unwrap()
     };
     assert!(seen("+Inf") > seen("0.2"), "{text}");
-    until("all tickets", async || {
-        tickets(&gateway).await == (1024, "configured".to_owned())
-    })
-    .await;
 }

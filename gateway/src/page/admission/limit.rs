@@ -50,7 +50,8 @@ const GROW: f64 = 1.5;
 
 /// The lag of the last [`WINDOW`] probes.
 ///
-/// A probe that ran late kept the next ones from being made at all; each of those would
+/// It is the lag of instants: what could run in the last 100 ms has waited no longer than
+/// that, so a p90 is 90 ms at most. A probe that ran late kept the next ones from being made at all; each of those would
 /// have been late as well, by the rest of the time. They are filled in, or a long stall
 /// would count for as little as a short one.
 #[derive(Clone, Debug, Default)]

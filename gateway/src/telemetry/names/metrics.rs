@@ -155,7 +155,7 @@ metrics! {
     TICKETS_EFFECTIVE = Gauge "gateway.tickets.effective" Page []
         "Tickets there are now: fewer than at most while the gateway itself is short of CPU.";
     LAG = Histogram "gateway.lag" Second []
-        "How long what could run in the gateway waited to run, probed every 5 ms: near zero while it has CPU to spare.";
+        "How long what could run in the gateway waited to run, probed every 5 ms while pages are under way: near zero while it has CPU to spare.";
     QUEUE_DEPTH = Gauge "gateway.queue.depth" Page [Page]
         "Pages waiting for permits.";
     QUEUE_LIMIT = Gauge "gateway.queue.limit" Page [Page]
