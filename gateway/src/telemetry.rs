@@ -30,7 +30,7 @@ use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::traces::queue::Queue;
-use self::traces::{Departure, TracesError};
+use self::traces::{TraceExport, TracesError};
 use crate::config::{Config, DownstreamId};
 use crate::outcome::{CallOutcome, PartStatus};
 
@@ -51,7 +51,7 @@ pub struct Telemetry {
 #[derive(Debug)]
 pub struct Exports {
     /// Carries traces away, if the config has them leave.
-    pub traces: Option<Departure>,
+    pub traces: Option<TraceExport>,
     /// Tells an agent of metrics, if the config names one.
     pub metrics: Option<DogStatsD>,
 }

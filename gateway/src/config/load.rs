@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::ledger::{Ledger, What};
 use super::reader::Section;
+use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Report};
 use super::variables::{self, Variables};
 use super::{Config, file, rules, syntax, warnings};
@@ -51,15 +51,15 @@ pub fn read_text<T>(
     if !readable {
         return Err(report(source, syntax));
     }
-    let mut ledger = Ledger::new(Variables::new(&[]));
-    ledger.faults = syntax;
-    let mut root = Section::root(&mut ledger, table.get_ref());
+    let mut registry = KeyRegistry::new(Variables::new(&[]));
+    registry.faults = syntax;
+    let mut root = Section::root(&mut registry, table.get_ref());
     root.noun = "key";
     let value = read(&mut root);
     root.finish();
     match value {
-        Some(value) if ledger.faults.is_empty() => Ok(value),
-        _ => Err(report(source, ledger.faults)),
+        Some(value) if registry.faults.is_empty() => Ok(value),
+        _ => Err(report(source, registry.faults)),
     }
 }
 
@@ -74,30 +74,30 @@ impl Config {
     /// # Errors
     /// All that is wrong, at once.
     pub fn load(source: Source<'_>, env: &[(String, String)]) -> Result<Loaded, Report> {
-        let mut ledger = Ledger::new(Variables::new(env));
+        let mut registry = KeyRegistry::new(Variables::new(env));
         let (table, syntax, readable) = syntax::parse(source.text);
         if !readable {
             // What follows a slip of syntax is guesswork; do not report guesses.
             return Err(report(source, syntax));
         }
-        ledger.faults = syntax;
-        let mut root = Section::root(&mut ledger, table.get_ref());
+        registry.faults = syntax;
+        let mut root = Section::root(&mut registry, table.get_ref());
         let draft = file::read(&mut root);
         root.finish();
-        rules::check(&draft, &mut ledger);
-        let effective = effective(&ledger);
-        if ledger.faults.is_empty()
+        rules::check(&draft, &mut registry);
+        let effective = effective(&registry);
+        if registry.faults.is_empty()
             && let Some(config) = draft.complete()
         {
-            warnings::find(&config, &mut ledger);
-            let warnings = report(source, ledger.faults);
+            warnings::find(&config, &mut registry);
+            let warnings = report(source, registry.faults);
             return Ok(Loaded {
                 config,
                 warnings,
                 effective,
             });
         }
-        Err(report(source, ledger.faults))
+        Err(report(source, registry.faults))
     }
 }
 
@@ -144,9 +144,9 @@ fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {
 }
 
 /// All keys with their values, nested as in the file.
-fn effective(ledger: &Ledger) -> Json {
+fn effective(registry: &KeyRegistry) -> Json {
     let mut root = Json::Object(serde_json::Map::new());
-    for taken in ledger.taken() {
+    for taken in registry.taken() {
         let value = match &taken.what {
             What::Key { value, .. } => value.clone().unwrap_or(Json::Null),
             What::Section | What::Names => Json::Object(serde_json::Map::new()),

@@ -16,15 +16,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{Fallback, Key};
 use super::kinds::Kind;
-use super::ledger::{Ledger, Origin, Taken, What};
 use super::problem::{Problem, Remedy};
 use super::raw::{self, Raw};
+use super::registry::{KeyRegistry, Source, Taken, What};
 use super::report::Severity;
 use super::{Name, names};
 
 /// One section of the file, while its keys are being taken.
 pub struct Section<'r, 't> {
-    pub(super) ledger: &'r mut Ledger,
+    pub(super) registry: &'r mut KeyRegistry,
     table: Option<&'t DeTable<'t>>,
     /// Where its header stands.
     span: Option<Range<usize>>,
@@ -36,10 +36,10 @@ pub struct Section<'r, 't> {
 
 impl<'r, 't> Section<'r, 't> {
     /// The whole file.
-    pub(super) fn root(ledger: &'r mut Ledger, table: &'t DeTable<'t>) -> Self {
+    pub(super) fn root(registry: &'r mut KeyRegistry, table: &'t DeTable<'t>) -> Self {
         let (path, asked) = (Vec::new(), Vec::new());
         Self {
-            ledger,
+            registry,
             table: Some(table),
             span: None,
             path,
@@ -77,8 +77,8 @@ impl<'r, 't> Section<'r, 't> {
                 let value = value.map(|value| Remedy::Write((kind.show)(&value)));
                 problem.remedy = value.unwrap_or(Remedy::None);
             }
-            let ledger = &mut self.ledger;
-            ledger.fault_at(Severity::Error, &dotted, &origin, problem);
+            let registry = &mut self.registry;
+            registry.fault_at(Severity::Error, &dotted, &origin, problem);
         });
         let value = read.ok();
         let path = self.path_of(name);
@@ -89,7 +89,7 @@ impl<'r, 't> Section<'r, 't> {
             schema,
             required,
         };
-        self.ledger.record(
+        self.registry.record(
             dotted,
             Taken {
                 path,
@@ -108,14 +108,14 @@ impl<'r, 't> Section<'r, 't> {
         dotted: &str,
         kind: &Kind<T>,
         fallback: Fallback,
-    ) -> (Origin, Result<T, Problem>) {
-        if let Some(variable) = self.ledger.variables.take(dotted) {
+    ) -> (Source, Result<T, Problem>) {
+        if let Some(variable) = self.registry.variables.take(dotted) {
             let read = (kind.read)(&Raw::Plain(&variable.value));
-            return (Origin::Variable(variable), read);
+            return (Source::Variable(variable), read);
         }
         if let Some(value) = self.table.and_then(|table| table.get(name)) {
             let read = (kind.read)(&Raw::Toml(value.get_ref()));
-            return (Origin::File(value.span()), read);
+            return (Source::File(value.span()), read);
         }
         let read = match fallback {
             Fallback::Default(text) => (kind.read)(&Raw::Plain(text)),
@@ -123,7 +123,7 @@ impl<'r, 't> Section<'r, 't> {
                 Err(self.missing(name, kind, example))
             }
         };
-        (Origin::Default(self.span.clone()), read)
+        (Source::Default(self.span.clone()), read)
     }
 
     fn path_of(&self, name: &str) -> Vec<String> {
@@ -145,19 +145,19 @@ impl<'r, 't> Section<'r, 't> {
         default: &str,
     ) -> Option<T> {
         let dotted = self.dotted(name);
-        let Some(variable) = self.ledger.variables.take_datadog(&dotted) else {
+        let Some(variable) = self.registry.variables.take_datadog(&dotted) else {
             return (kind.read)(&Raw::Plain(default)).ok();
         };
         let read = (kind.read)(&Raw::Plain(&variable.value));
-        let origin = Origin::Variable(variable);
-        read.map_err(|p| self.ledger.fault_at(Severity::Error, &dotted, &origin, p))
+        let origin = Source::Variable(variable);
+        read.map_err(|p| self.registry.fault_at(Severity::Error, &dotted, &origin, p))
             .ok()
     }
 
     /// Whether the key, or one below it, is written in this section or in a variable.
     pub fn is_written(&self, name: &str) -> bool {
         let in_file = self.table.is_some_and(|table| table.get(name).is_some());
-        in_file || self.ledger.variables.stands_for(&self.dotted(name))
+        in_file || self.registry.variables.stands_for(&self.dotted(name))
     }
 
     /// Lets one key pass without taking it.
@@ -213,8 +213,8 @@ impl<'r, 't> Section<'r, 't> {
         if count > most {
             let problem = Problem::new(format!("{count} are too many; the most is {most}"));
             let path = section.path.join(".");
-            let ledger = &mut section.ledger;
-            ledger.fault(
+            let registry = &mut section.registry;
+            registry.fault(
                 Severity::Error,
                 &path,
                 problem.help("remove some, or share the work"),
@@ -226,9 +226,9 @@ impl<'r, 't> Section<'r, 't> {
         for own in names {
             let dotted = section.dotted(own.get_ref());
             if let Err(problem) = names::check(own.get_ref()) {
-                let origin = Origin::File(own.span());
+                let origin = Source::File(own.span());
                 section
-                    .ledger
+                    .registry
                     .fault_at(Severity::Error, &dotted, &origin, problem);
             }
             let name = Name(own.get_ref().to_string());
@@ -274,7 +274,7 @@ impl<'r, 't> Section<'r, 't> {
     ) -> Option<T> {
         let path = self.path_of(name);
         let mut section = Section {
-            ledger: self.ledger,
+            registry: self.registry,
             table: item.get_ref().as_table(),
             span: Some(item.span()),
             path,
@@ -303,18 +303,18 @@ impl<'r, 't> Section<'r, 't> {
     pub fn wrong(&mut self, name: &str, problem: Problem) {
         let written = self.table.and_then(|table| table.get(name));
         let span = written.map(Spanned::span).or_else(|| self.span.clone());
-        let origin = span.map_or(Origin::Default(None), Origin::File);
+        let origin = span.map_or(Source::Default(None), Source::File);
         let dotted = match name {
             "" => self.path.join("."),
             name => self.dotted(name),
         };
-        self.ledger
+        self.registry
             .fault_at(Severity::Error, &dotted, &origin, problem);
     }
 
     /// A word that was probably meant, or all there are, as a sentence for a [`Problem`].
     pub fn suggest(&self, word: &str, known: &[String]) -> String {
-        self.ledger.suggest(word, known)
+        self.registry.suggest(word, known)
     }
 
     /// The names below a section of names, before they are read.
@@ -347,17 +347,17 @@ impl<'r, 't> Section<'r, 't> {
             Some(other) => {
                 let dotted = path.join(".");
                 let problem = not_a_section(&dotted, &what, other);
-                let origin = span.map_or(Origin::Default(None), Origin::File);
-                self.ledger
+                let origin = span.map_or(Source::Default(None), Source::File);
+                self.registry
                     .fault_at(Severity::Error, &dotted, &origin, problem);
                 return None;
             }
         };
         let origin = match &span {
-            Some(span) if table.is_some() => Origin::File(span.clone()),
-            other => Origin::Default(other.clone()),
+            Some(span) if table.is_some() => Source::File(span.clone()),
+            other => Source::Default(other.clone()),
         };
-        self.ledger.record(
+        self.registry.record(
             path.join("."),
             Taken {
                 path: path.clone(),
@@ -367,7 +367,7 @@ impl<'r, 't> Section<'r, 't> {
             },
         );
         Some(Section {
-            ledger: self.ledger,
+            registry: self.registry,
             table,
             span,
             path,
@@ -384,10 +384,10 @@ impl<'r, 't> Section<'r, 't> {
                 continue;
             }
             let dotted = self.dotted(word);
-            let help = self.ledger.suggest(word, &self.asked);
+            let help = self.registry.suggest(word, &self.asked);
             let problem = Problem::new(format!("unknown {}", self.noun)).help(help);
-            let origin = Origin::File(name.span());
-            self.ledger
+            let origin = Source::File(name.span());
+            self.registry
                 .fault_at(Severity::Error, &dotted, &origin, problem);
         }
     }

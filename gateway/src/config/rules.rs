@@ -3,31 +3,31 @@
 use serde_json::Value as Json;
 
 use super::file::Draft;
-use super::ledger::Ledger;
 use super::path::PathPattern;
 use super::problem::Problem;
+use super::registry::KeyRegistry;
 use super::report::{Fault, Severity};
 use super::variables;
 
 /// Finds what is wrong between sections.
-pub(super) fn check(draft: &Draft, ledger: &mut Ledger) {
+pub(super) fn check(draft: &Draft, registry: &mut KeyRegistry) {
     if draft.pages.as_ref().is_some_and(Vec::is_empty) {
-        ledger.faults.push(Fault::of_the_whole(
+        registry.faults.push(Fault::of_the_whole(
             "no page is configured, so there is nothing to serve",
             "add `[page.NAME]` with its `path`, and `[page.NAME.part.NAME]` with `downstream` and `path`",
         ));
     }
-    listeners_differ(draft, ledger);
-    pages_do_not_overlap(draft, ledger);
-    pages_can_be_admitted(draft, ledger);
-    variables_found_their_keys(ledger);
+    listeners_differ(draft, registry);
+    pages_do_not_overlap(draft, registry);
+    pages_can_be_admitted(draft, registry);
+    variables_found_their_keys(registry);
 }
 
-fn error(ledger: &mut Ledger, path: &str, problem: Problem) {
-    ledger.fault(Severity::Error, path, problem);
+fn error(registry: &mut KeyRegistry, path: &str, problem: Problem) {
+    registry.fault(Severity::Error, path, problem);
 }
 
-fn listeners_differ(draft: &Draft, ledger: &mut Ledger) {
+fn listeners_differ(draft: &Draft, registry: &mut KeyRegistry) {
     let (Some(server), Some(admin)) = (&draft.server, &draft.admin) else {
         return;
     };
@@ -37,26 +37,26 @@ fn listeners_differ(draft: &Draft, ledger: &mut Ledger) {
         || private.ip().is_unspecified();
     if public.port() == private.port() && public.port() != 0 && same_host {
         let what = format!("both listeners would have port {}", public.port());
-        let written = ledger.origin("admin.listen").is_written();
+        let written = registry.origin("admin.listen").is_written();
         let (at, other) = match written {
             true => ("admin.listen", "server.listen"),
             false => ("server.listen", "admin.listen"),
         };
         error(
-            ledger,
+            registry,
             at,
             Problem::new(what).help("give one of them another port"),
         );
-        ledger.explain(other, "the other listener");
+        registry.explain(other, "the other listener");
     }
 }
 
 /// Goes by the paths alone, so that a page with another fault is compared all the same.
-fn pages_do_not_overlap(draft: &Draft, ledger: &mut Ledger) {
+fn pages_do_not_overlap(draft: &Draft, registry: &mut KeyRegistry) {
     let mut seen: Vec<(String, PathPattern)> = Vec::new();
     for (name, _) in draft.pages.iter().flatten() {
         let key = format!("page.{name}.path");
-        let Some(text) = ledger.value(&key).and_then(Json::as_str) else {
+        let Some(text) = registry.value(&key).and_then(Json::as_str) else {
             continue;
         };
         let path = PathPattern {
@@ -66,15 +66,15 @@ fn pages_do_not_overlap(draft: &Draft, ledger: &mut Ledger) {
         if let Some((other, _)) = seen.iter().find(|(_, other)| other.overlaps(&path)) {
             let what = format!("a request could match this and `{other}`");
             let problem = Problem::new(what).help("let one of the paths begin with another word");
-            error(ledger, &key, problem);
-            ledger.explain(other, "the other path");
+            error(registry, &key, problem);
+            registry.explain(other, "the other path");
         }
         seen.push((key, path));
     }
 }
 
 /// A page starts when all its required parts have permits; it never does if it needs more than there are.
-fn pages_can_be_admitted(draft: &Draft, ledger: &mut Ledger) {
+fn pages_can_be_admitted(draft: &Draft, registry: &mut KeyRegistry) {
     for page in draft
         .pages
         .iter()
@@ -98,19 +98,19 @@ fn pages_can_be_admitted(draft: &Draft, ledger: &mut Ledger) {
                 page.name
             );
             let path = format!("downstream.{name}.permits");
-            error(ledger, &path, Problem::new(what).write(needed));
+            error(registry, &path, Problem::new(what).write(needed));
         }
     }
 }
 
-fn variables_found_their_keys(ledger: &mut Ledger) {
-    let keys = ledger
+fn variables_found_their_keys(registry: &mut KeyRegistry) {
+    let keys = registry
         .taken()
         .iter()
         .map(|taken| variables::name_of(&taken.path.join(".")));
     let keys: Vec<String> = keys.collect();
     let mut faults = Vec::new();
-    for variable in ledger.variables.unknown() {
+    for variable in registry.variables.unknown() {
         let title = format!("the variable {} stands for no key", variable.name);
         let upper = variable.name.to_ascii_uppercase();
         let meant = super::problem::did_you_mean(&upper, keys.iter().map(String::as_str));
@@ -120,7 +120,7 @@ fn variables_found_their_keys(ledger: &mut Ledger) {
         );
         faults.push(Fault::of_the_whole(title, help));
     }
-    for (variable, keys) in ledger.variables.ambiguous() {
+    for (variable, keys) in registry.variables.ambiguous() {
         let title = format!(
             "the variable {} stands for {}",
             variable.name,
@@ -131,12 +131,12 @@ fn variables_found_their_keys(ledger: &mut Ledger) {
             "rename one of them, or set both in the file",
         ));
     }
-    for (one, other) in ledger.variables.twins() {
+    for (one, other) in registry.variables.twins() {
         let title = format!(
             "the variables {} and {} stand for the same key",
             one.name, other.name
         );
         faults.push(Fault::of_the_whole(title, "unset one of them"));
     }
-    ledger.faults.append(&mut faults);
+    registry.faults.append(&mut faults);
 }

@@ -6,9 +6,9 @@
 use serde_json::{Value as Json, json};
 use toml::de::DeTable;
 
-use super::ledger::{Ledger, Taken, What};
 use super::names::NAME_PATTERN;
 use super::reader::Section;
+use super::registry::{KeyRegistry, Taken, What};
 use super::variables::Variables;
 use super::{MAX_PARTS, file};
 
@@ -18,12 +18,12 @@ const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.
 /// The schema as text, indented, with a newline at the end.
 pub fn json_schema() -> String {
     let (table, _) = DeTable::parse_recoverable(ONE_OF_EVERYTHING);
-    let mut ledger = Ledger::new(Variables::default());
+    let mut registry = KeyRegistry::new(Variables::default());
     // Its faults (no `url`, for one) do not matter: a key is taken before it is judged.
-    file::read(&mut Section::root(&mut ledger, table.get_ref()));
+    file::read(&mut Section::root(&mut registry, table.get_ref()));
 
     let mut root = object("Configuration of the gateway; see the comments in config.toml.");
-    for taken in ledger.taken() {
+    for taken in registry.taken() {
         add(&mut root, taken);
     }
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");

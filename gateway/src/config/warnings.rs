@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use super::ledger::Ledger;
 use super::problem::Problem;
+use super::registry::KeyRegistry;
 use super::report::Severity;
 use super::units::{show_duration, show_rate};
 use super::{Config, Downstream, Page};
 
 /// Finds all of them.
-pub(super) fn find(config: &Config, ledger: &mut Ledger) {
-    let mut found = Warnings { config, ledger };
+pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
+    let mut found = Warnings { config, registry };
     config.pages.iter().for_each(|page| {
         found.budget(page);
         found.queue(page);
@@ -26,7 +26,7 @@ pub(super) fn find(config: &Config, ledger: &mut Ledger) {
 
 struct Warnings<'a> {
     config: &'a Config,
-    ledger: &'a mut Ledger,
+    registry: &'a mut KeyRegistry,
 }
 
 impl Page {
@@ -43,11 +43,11 @@ impl Page {
 
 impl Warnings<'_> {
     fn warn(&mut self, path: &str, problem: Problem) {
-        self.ledger.fault(Severity::Warning, path, problem);
+        self.registry.fault(Severity::Warning, path, problem);
     }
 
     fn is_written(&self, path: &str) -> bool {
-        self.ledger.origin(path).is_written()
+        self.registry.origin(path).is_written()
     }
 
     fn budget(&mut self, page: &Page) {
@@ -64,7 +64,7 @@ impl Warnings<'_> {
                 &page.key("max_wait"),
                 Problem::new(what).write(show_duration(whole_ms(usable / 6))),
             );
-            self.ledger
+            self.registry
                 .explain(&page.key("deadline"), "the deadline it is inside of");
         }
     }
@@ -75,18 +75,18 @@ impl Warnings<'_> {
         if page.queue == 0 && !page.max_wait.is_zero() && self.is_written(&max_wait) {
             let what = "has no effect: with `queue = 0` no page waits";
             self.warn(&max_wait, Problem::new(what).write("0ms"));
-            self.ledger.explain(&queue, "no page waits");
+            self.registry.explain(&queue, "no page waits");
         }
         if page.max_wait.is_zero() && page.queue > 0 && self.is_written(&queue) {
             let what = "has no effect: with `max_wait = \"0ms\"` no page waits";
             self.warn(&queue, Problem::new(what).write(0));
-            self.ledger.explain(&max_wait, "no page waits");
+            self.registry.explain(&max_wait, "no page waits");
         }
         let tickets = self.config.admission.max_in_flight.get();
         if page.queue > tickets as usize {
             let what = format!("the queue never fills: only {tickets} pages are in flight at once");
             self.warn(&queue, Problem::new(what).write(tickets));
-            self.ledger
+            self.registry
                 .explain("admission.max_in_flight", "waiting pages count");
         }
     }
@@ -111,7 +111,7 @@ impl Warnings<'_> {
                 );
                 let key = page.key(&format!("part.{}.timeout", part.name));
                 self.warn(&key, Problem::new(what).write("none"));
-                self.ledger
+                self.registry
                     .explain(&page.key("deadline"), "the deadline of the page");
             }
         }
@@ -158,7 +158,7 @@ impl Warnings<'_> {
                     &format!("downstream.{}.permits", downstream.name),
                     Problem::new(what).help(help),
                 );
-                self.ledger
+                self.registry
                     .explain("clients.rate", "the rate of one client");
             }
         }
@@ -193,7 +193,7 @@ impl Warnings<'_> {
                 &key(".connect_timeout"),
                 Problem::new(what).write(show_duration(whole_ms(usable / 3))),
             );
-            self.ledger
+            self.registry
                 .explain(&page.key("deadline"), "the deadline of that page");
         }
     }
@@ -213,7 +213,7 @@ impl Warnings<'_> {
                 "server.drain_timeout",
                 Problem::new(what).write(show_duration(deadline)),
             );
-            self.ledger
+            self.registry
                 .explain(&page.key("deadline"), "the longest deadline");
         }
     }

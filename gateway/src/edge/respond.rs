@@ -122,7 +122,7 @@ impl Respond {
         }
         let names = &self.telemetry.names().page(record.page).parts;
         for (names, part) in names.iter().zip(&record.parts) {
-            let took = part.call.as_ref().map(|call| call.stretch.took);
+            let took = part.call.as_ref().map(|call| call.span.took);
             push_timed(&mut text, &names.name, took.unwrap_or_default());
             text.extend_from_slice(b";desc=\"");
             text.extend_from_slice(part.status.as_str().as_bytes());

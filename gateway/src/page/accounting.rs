@@ -19,7 +19,7 @@ use crate::page::assemble::Page;
 use crate::page::deadline::{now, wall_clock};
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::{Origin, PageRecord, PartRecord, Stretch};
+use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
 
 /// One page: its record, and its ticket until the answer takes it over.
 pub(super) struct PageAccount<'a> {
@@ -142,11 +142,11 @@ impl Drop for PageAccount<'_> {
 }
 
 /// Writes down when something began and, when dropped, how long it took.
-struct Measured<'a>(&'a mut Option<Stretch>);
+struct Measured<'a>(&'a mut Option<TimeSpan>);
 
 impl<'a> Measured<'a> {
-    fn begin(slot: &'a mut Option<Stretch>) -> Self {
-        *slot = Some(Stretch {
+    fn begin(slot: &'a mut Option<TimeSpan>) -> Self {
+        *slot = Some(TimeSpan {
             began: now(),
             took: std::time::Duration::ZERO,
         });
@@ -156,8 +156,8 @@ impl<'a> Measured<'a> {
 
 impl Drop for Measured<'_> {
     fn drop(&mut self) {
-        if let Some(stretch) = self.0 {
-            stretch.took = now() - stretch.began;
+        if let Some(span) = self.0 {
+            span.took = now() - span.began;
         }
     }
 }

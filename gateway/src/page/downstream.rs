@@ -25,7 +25,7 @@ use crate::page::admission::Permit;
 use crate::page::deadline::{Deadline, now};
 use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::{CallRecord, PartRecord, Stretch};
+use crate::telemetry::record::{CallRecord, PartRecord, TimeSpan};
 
 /// Carries attempts. Dropping a returned future must end its work at the downstream, and must
 /// fail no other attempt.
@@ -292,7 +292,7 @@ impl<'a> Running<'a> {
     ) -> Self {
         part.call = Some(CallRecord {
             span_id: planned.span_id,
-            stretch: Stretch {
+            span: TimeSpan {
                 began: planned.begins,
                 took: Duration::ZERO,
             },
@@ -328,9 +328,9 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let (ended, telemetry) = (now(), self.telemetry);
         let call = self.call();
-        call.stretch.took = ended - call.stretch.began;
-        let took = call.stretch.took;
-        call.lag = telemetry.lag().worst(call.stretch.began, ended).min(took);
+        call.span.took = ended - call.span.began;
+        let took = call.span.took;
+        call.lag = telemetry.lag().worst(call.span.began, ended).min(took);
         self.telemetry
             .call_ended(self.downstream, self.outcome, took);
     }

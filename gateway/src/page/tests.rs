@@ -114,7 +114,7 @@ async fn a_part_with_a_timeout_of_its_own_is_late_then() {
     let answer = pages(&config, &simulated).serve(request()).await;
     assert_eq!(answer.record.total(), 120 * MS);
     assert_eq!(
-        answer.record.parts[1].call.as_ref().unwrap().stretch.took,
+        answer.record.parts[1].call.as_ref().unwrap().span.took,
         120 * MS
     );
 }

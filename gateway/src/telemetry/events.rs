@@ -205,7 +205,7 @@ fn write_part(f: &mut fmt::Formatter<'_>, name: &str, part: &PartRecord) -> fmt:
     let Some(call) = &part.call else {
         return Ok(());
     };
-    write!(f, " {:.2}", milliseconds(call.stretch.took))?;
+    write!(f, " {:.2}", milliseconds(call.span.took))?;
     match &call.failure {
         Some((_, words)) => write!(f, " ({words})"),
         None => Ok(()),

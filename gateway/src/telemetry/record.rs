@@ -37,11 +37,11 @@ pub struct PageRecord {
     /// The instant by which its calls must have ended; `None` when it never came to that, or is never.
     pub deadline: Option<Instant>,
     /// Waiting for permits; `None` when it never came to that.
-    pub admission: Option<Stretch>,
+    pub admission: Option<TimeSpan>,
     /// In the page's order; empty when the page was not admitted.
     pub parts: Vec<PartRecord>,
     /// Writing the page; `None` when it never came to that.
-    pub assembly: Option<Stretch>,
+    pub assembly: Option<TimeSpan>,
     /// The longest that what could run in the gateway waited to run meanwhile.
     pub lag: Duration,
     /// When the answer was ready, or the client gone.
@@ -58,9 +58,9 @@ pub struct PageRecord {
     pub scope: Option<Scope>,
 }
 
-/// A stretch of time.
+/// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct TimeSpan {
     /// Its first instant.
     pub began: Instant,
     /// Its length.
@@ -82,7 +82,7 @@ pub struct CallRecord {
     /// Of its client span; the downstream was told so.
     pub span_id: u64,
     /// From its begin to its end, whoever ended it.
-    pub stretch: Stretch,
+    pub span: TimeSpan,
     /// The longest that what could run in the gateway waited to run meanwhile: so much of the
     /// time may not be the downstream's.
     pub lag: Duration,
@@ -102,7 +102,7 @@ pub struct AttemptRecord {
     /// The endpoint's address.
     pub endpoint: Arc<str>,
     /// From the choice of the endpoint to the end of the exchange, whoever ended it.
-    pub stretch: Stretch,
+    pub span: TimeSpan,
     /// Why there was no whole answer; `None` also for one that was cut short.
     pub failure: Option<&'static str>,
 }
@@ -126,8 +126,8 @@ impl PageRecord {
     /// the last one's end.
     pub fn overhead(&self) -> Duration {
         let calls = || self.parts.iter().filter_map(|part| part.call.as_ref());
-        let begun = calls().map(|call| call.stretch.began).min();
-        let ended = calls().map(|call| call.stretch.end()).max();
+        let begun = calls().map(|call| call.span.began).min();
+        let ended = calls().map(|call| call.span.end()).max();
         let called = match (begun, ended) {
             (Some(begun), Some(ended)) => ended.saturating_duration_since(begun),
             _ => Duration::ZERO,
@@ -157,7 +157,7 @@ impl PageRecord {
     }
 }
 
-impl Stretch {
+impl TimeSpan {
     /// Its last instant.
     pub fn end(self) -> Instant {
         self.began + self.took

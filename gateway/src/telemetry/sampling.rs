@@ -25,7 +25,7 @@ pub struct Sampling {
 
 /// Why a trace is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum KeptReason {
     /// Chosen when the trace began, here or where it began.
     Sampled,
     /// The page erred, was partial or was shed.
@@ -34,7 +34,7 @@ pub enum Because {
     Slow,
 }
 
-impl Because {
+impl KeptReason {
     /// For the span.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,13 +67,13 @@ impl Sampling {
     }
 
     /// Why the page's trace is kept, if it is.
-    pub fn keep(&self, record: &PageRecord) -> Option<Because> {
+    pub fn keep(&self, record: &PageRecord) -> Option<KeptReason> {
         if went_wrong(record.outcome) {
-            Some(Because::Outcome)
+            Some(KeptReason::Outcome)
         } else if self.slower_than.is_some_and(|slow| record.total() > slow) {
-            Some(Because::Slow)
+            Some(KeptReason::Slow)
         } else {
-            (record.origin.trace.priority > 0).then_some(Because::Sampled)
+            (record.origin.trace.priority > 0).then_some(KeptReason::Sampled)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How traces leave the process.
 //!
-//! A kept page's record goes into a bounded [`queue`]; one task, the [`Departure`],
+//! A kept page's record goes into a bounded [`queue`]; one task, the [`TraceExport`],
 //! takes records from it, makes [`spans`] of them and hands whole traces to an
 //! [`exporter`]. No page waits for any of it: what finds no room, or nobody to receive
 //! it, is dropped and counted, and the log says when that begins and when it is over.
@@ -48,7 +48,7 @@ const QUIET_ROUNDS: u32 = 25;
 /// Takes records from the queue and lets them leave. Dropped, it counts what had not left.
 #[must_use = "traces leave only while it runs"]
 #[derive(Debug)]
-pub struct Departure<R = Exporter> {
+pub struct TraceExport<R = Exporter> {
     waiting: UnboundedReceiver<Item>,
     /// Traces of the request that is on its way.
     in_hand: Vec<Item>,
@@ -66,20 +66,20 @@ pub(super) fn export(
     config: &config::Telemetry,
     names: Arc<Configured>,
     counts: Arc<Counts>,
-) -> Result<Option<(Queue, Departure)>, TracesError> {
+) -> Result<Option<(Queue, TraceExport)>, TracesError> {
     let Some((exporter, dialect)) = Exporter::new(config)? else {
         return Ok(None);
     };
-    Ok(Some(departure(
+    Ok(Some(export_of(
         Spans::new(names, dialect),
         exporter,
         counts,
     )))
 }
 
-fn departure<R>(spans: Spans, receiver: R, counts: Arc<Counts>) -> (Queue, Departure<R>) {
+fn export_of<R>(spans: Spans, receiver: R, counts: Arc<Counts>) -> (Queue, TraceExport<R>) {
     let (queue, waiting) = Queue::new(Arc::clone(&counts));
-    let departure = Departure {
+    let export_of = TraceExport {
         waiting,
         in_hand: Vec::new(),
         spans,
@@ -87,10 +87,10 @@ fn departure<R>(spans: Spans, receiver: R, counts: Arc<Counts>) -> (Queue, Depar
         losses: Losses::new(Arc::clone(&counts)),
         counts,
     };
-    (queue, departure)
+    (queue, export_of)
 }
 
-impl<R: Receiver> Departure<R> {
+impl<R: Receiver> TraceExport<R> {
     /// Runs until `end` resolves and what waited by then has left, or was not received.
     /// Whoever ends it gives it as much time as there is, and then drops it.
     pub async fn run(mut self, end: impl Future<Output = ()>) {
@@ -141,13 +141,13 @@ impl<R: Receiver> Departure<R> {
             .sort_unstable_by_key(|item| item.record.origin.trace.trace_id);
         let mut batch = Vec::with_capacity(spans);
         for item in &self.in_hand {
-            self.spans.write(&item.record, item.because, &mut batch);
+            self.spans.write(&item.record, item.reason, &mut batch);
         }
         (!batch.is_empty()).then_some(batch)
     }
 }
 
-impl<R> Drop for Departure<R> {
+impl<R> Drop for TraceExport<R> {
     fn drop(&mut self) {
         self.waiting.close();
         let mut left = self.in_hand.len();

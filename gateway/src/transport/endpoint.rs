@@ -39,7 +39,7 @@ pub(super) struct Endpoint {
     address: SocketAddr,
     shown: Arc<str>,
     site: Arc<Site>,
-    pool: Arc<Pool<Line, OpenError>>,
+    pool: Arc<Pool<Carrier, OpenError>>,
     failed_connects: AtomicU32,
 }
 
@@ -69,12 +69,12 @@ pub(super) enum OpenError {
 pub struct Connection {
     endpoint: Arc<Endpoint>,
     /// `None` only while an exchange runs.
-    line: Option<Line>,
+    carrier: Option<Carrier>,
 }
 
 /// What carries exchanges.
 #[derive(Debug)]
-enum Line {
+enum Carrier {
     Http1(Http1),
     Http2(http2::Stream),
 }
@@ -126,8 +126,8 @@ impl Endpoint {
     }
 
     pub(super) fn idle(self: &Arc<Self>) -> Option<Connection> {
-        let line = self.pool.try_take(now())?;
-        Some(self.connection(line))
+        let carrier = self.pool.try_take(now())?;
+        Some(self.connection(carrier))
     }
 
     /// Drops what is idle and of no use any more.
@@ -143,7 +143,7 @@ impl Endpoint {
     pub(super) async fn connect(self: &Arc<Self>, which: Which) -> Result<Connection, OpenError> {
         let waiting = match which {
             Which::Any => match self.pool.take(now()) {
-                Taken::Now(line) => return Ok(self.connection(line)),
+                Taken::Now(carrier) => return Ok(self.connection(carrier)),
                 Taken::Later(waiting) => waiting,
             },
             Which::New => self.pool.take_new(now()),
@@ -152,7 +152,7 @@ impl Endpoint {
         // The openings have the limit, not the wait for them: a gateway that is short of CPU would
         // otherwise give up before it has looked at a connection that is open.
         match waiting.await {
-            Some(Ok(line)) => Ok(self.connection(line)),
+            Some(Ok(carrier)) => Ok(self.connection(carrier)),
             Some(Err(error)) => Err(error),
             None => Err(OpenError::Abandoned),
         }
@@ -175,10 +175,10 @@ impl Endpoint {
         Ok(())
     }
 
-    fn connection(self: &Arc<Self>, line: Line) -> Connection {
+    fn connection(self: &Arc<Self>, carrier: Carrier) -> Connection {
         Connection {
             endpoint: Arc::clone(self),
-            line: Some(line),
+            carrier: Some(carrier),
         }
     }
 
@@ -198,14 +198,17 @@ impl Endpoint {
         }
     }
 
-    async fn run(self: &Arc<Self>, opening: Opening<Line, OpenError>) -> Result<(), OpenError> {
+    async fn run(self: &Arc<Self>, opening: Opening<Carrier, OpenError>) -> Result<(), OpenError> {
         let limit = self.site.connect_timeout;
-        let opened = match Deadline::after(now(), limit).limit(self.lines()).await {
+        let opened = match Deadline::after(now(), limit).limit(self.carriers()).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(OpenError::TimedOut(limit)),
         };
         let (more, result) = match opened {
-            Ok(lines) => (opening.succeeded(lines, now(), OpenError::Closed), Ok(())),
+            Ok(carriers) => (
+                opening.succeeded(carriers, now(), OpenError::Closed),
+                Ok(()),
+            ),
             Err(error) => {
                 self.failed_connects.fetch_add(1, Ordering::Relaxed);
                 (opening.failed(error.clone(), now()), Err(error))
@@ -215,7 +218,7 @@ impl Endpoint {
         result
     }
 
-    async fn lines(&self) -> Result<Vec<Line>, OpenError> {
+    async fn carriers(&self) -> Result<Vec<Carrier>, OpenError> {
         let stream = TcpStream::connect(self.address).await.map_err(failed)?;
         // A request is one small write; waiting to fill a segment would only delay it.
         let _ = stream.set_nodelay(true);
@@ -229,9 +232,9 @@ impl Endpoint {
         if speaks_http2 {
             let streams = http2::open(stream, opened, self.site.idle_timeout, retire).await;
             let streams = streams.map_err(failed)?;
-            return Ok(streams.into_iter().map(Line::Http2).collect());
+            return Ok(streams.into_iter().map(Carrier::Http2).collect());
         }
-        Ok(vec![Line::Http1(Http1 {
+        Ok(vec![Carrier::Http1(Http1 {
             stream,
             kept: false,
             idle_until: opened + self.site.idle_timeout,
@@ -270,7 +273,7 @@ fn failed(error: impl std::error::Error + 'static) -> OpenError {
     OpenError::Failed(words.unwrap_or_default().into())
 }
 
-impl Pooled for Line {
+impl Pooled for Carrier {
     fn is_usable(&mut self, now: Instant) -> bool {
         match self {
             Self::Http1(http1) => http1::is_silent(&mut http1.stream),
@@ -307,10 +310,10 @@ impl Connection {
         let endpoint = Arc::clone(&self.endpoint);
         let site = &endpoint.site;
         // Taken out, so that dropping this future closes it instead of giving it back.
-        let (status, coding, body) = match self.line.take() {
+        let (status, coding, body) = match self.carrier.take() {
             None => return Err(AttemptError::Failed(Cause::Broken("used twice".to_owned()))),
-            Some(Line::Http1(line)) => self.exchange_http1(line, request).await?,
-            Some(Line::Http2(mut stream)) => {
+            Some(Carrier::Http1(carrier)) => self.exchange_http1(carrier, request).await?,
+            Some(Carrier::Http2(mut stream)) => {
                 // Boxed: HTTP/1.1 needs no room for it.
                 let answer = Box::pin(stream.exchange(&site.base, request, site.max_body))
                     .await
@@ -320,7 +323,7 @@ impl Connection {
                     })?;
                 let now = now();
                 stream.release(now);
-                endpoint.pool.put(Line::Http2(stream), now);
+                endpoint.pool.put(Carrier::Http2(stream), now);
                 (answer.status, answer.coding, answer.body)
             }
         };
@@ -332,15 +335,15 @@ impl Connection {
 
     async fn exchange_http1(
         &mut self,
-        mut line: Http1,
+        mut carrier: Http1,
         request: &CallRequest<'_>,
     ) -> Result<(u16, Coding, bytes::Bytes), AttemptError> {
         let site = &self.endpoint.site;
         let head = http1::request::write(&site.host, &site.prefix, request);
-        let answer = match http1::exchange(&mut line.stream, head, site.max_body).await {
+        let answer = match http1::exchange(&mut carrier.stream, head, site.max_body).await {
             Ok(answer) => answer,
             Err(error) => {
-                let unseen = line.kept && matches!(error, ExchangeError::Unanswered);
+                let unseen = carrier.kept && matches!(error, ExchangeError::Unanswered);
                 return Err(match unseen {
                     true => AttemptError::Unseen(error.into()),
                     false => AttemptError::Failed(error.into()),
@@ -353,9 +356,9 @@ impl Connection {
                 Some(peer) => peer.saturating_sub(BEFORE_PEER).min(site.idle_timeout),
                 None => site.idle_timeout,
             };
-            line.kept = true;
-            line.idle_until = now + limit;
-            self.endpoint.pool.put(Line::Http1(line), now);
+            carrier.kept = true;
+            carrier.idle_until = now + limit;
+            self.endpoint.pool.put(Carrier::Http1(carrier), now);
         }
         Ok((answer.status, answer.coding, answer.body))
     }
@@ -363,10 +366,10 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(mut line) = self.line.take() {
+        if let Some(mut carrier) = self.carrier.take() {
             let now = now();
-            line.release(now);
-            self.endpoint.pool.put(line, now);
+            carrier.release(now);
+            self.endpoint.pool.put(carrier, now);
         }
     }
 }

@@ -157,17 +157,17 @@ fn part(
 impl Section<'_, '_> {
     fn fault(&mut self, name: &str, problem: Problem) {
         let path = self.dotted(name);
-        self.ledger.fault(Severity::Error, &path, problem);
+        self.registry.fault(Severity::Error, &path, problem);
     }
 
     fn fault_beside(&mut self, name: &str, problem: Problem, other: &str, label: &str) {
         let (path, other) = (self.dotted(name), self.dotted(other));
-        self.ledger.fault(Severity::Error, &path, problem);
-        self.ledger.explain(&other, label);
+        self.registry.fault(Severity::Error, &path, problem);
+        self.registry.explain(&other, label);
     }
 
     fn fault_suggesting(&mut self, name: &str, problem: Problem, word: &str, known: &[String]) {
-        let help = self.ledger.suggest(word, known);
+        let help = self.registry.suggest(word, known);
         self.fault(name, problem.help(help));
     }
 }

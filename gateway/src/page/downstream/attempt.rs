@@ -21,7 +21,7 @@ use super::{
 use crate::config::{Config, DownstreamId};
 use crate::page::deadline::now;
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::{AttemptRecord, Stretch};
+use crate::telemetry::record::{AttemptRecord, TimeSpan};
 
 /// Of `connect_timeout`, how long an endpoint has to itself before the next is tried beside it.
 const BESIDE_AFTER: u32 = 4;
@@ -225,7 +225,7 @@ impl<'a> Attempt<'a> {
     fn recorded<'r>(self, records: &'r mut Vec<AttemptRecord>) -> RecordedAttempt<'a, 'r> {
         records.push(AttemptRecord {
             endpoint: Arc::clone(&self.address),
-            stretch: Stretch {
+            span: TimeSpan {
                 began: self.began,
                 took: Duration::ZERO,
             },
@@ -279,7 +279,7 @@ impl RecordedAttempt<'_, '_> {
         let took = self.attempt.end(how);
         if let Some(record) = self.records.last_mut() {
             record.failure = failure;
-            record.stretch.took = took;
+            record.span.took = took;
         }
     }
 }

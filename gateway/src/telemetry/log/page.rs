@@ -88,7 +88,7 @@ fn write_part(line: &mut Vec<u8>, names: &PartNames, part: &PartRecord) {
     line.push(b'"');
     if let Some(call) = &part.call {
         line.extend_from_slice(b",\"ms\":");
-        push_short_milliseconds(line, call.stretch.took);
+        push_short_milliseconds(line, call.span.took);
         if let Some((kind, words)) = &call.failure {
             word(line, "cause", kind);
             line.extend_from_slice(b",\"detail\":");
@@ -139,7 +139,7 @@ mod tests {
     use crate::outcome::{PageOutcome, PartStatus, Reason, Scope};
     use crate::page::deadline::now;
     use crate::telemetry::context::TraceContext;
-    use crate::telemetry::record::{CallRecord, Origin, Stretch};
+    use crate::telemetry::record::{CallRecord, Origin, TimeSpan};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -185,7 +185,7 @@ mod tests {
     fn call(took: Duration, failure: Option<(&'static str, String)>) -> Option<CallRecord> {
         Some(CallRecord {
             span_id: 1,
-            stretch: Stretch { began: now(), took },
+            span: TimeSpan { began: now(), took },
             budget_left: None,
             http_status: None,
             lag: Duration::ZERO,
@@ -220,7 +220,7 @@ mod tests {
         ];
         record.parts = Vec::from(parts.map(|(status, call)| PartRecord { status, call }));
         record.scope = Some(Scope::Downstream(DownstreamId(1)));
-        record.admission = Some(Stretch {
+        record.admission = Some(TimeSpan {
             began: now(),
             took: MS / 100,
         });

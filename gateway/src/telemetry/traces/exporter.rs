@@ -131,7 +131,7 @@ fn otlp(config: &Telemetry, endpoint: &Url, client: Client) -> Result<Exporter, 
     Ok(Exporter::Otlp(exporter))
 }
 
-/// reqwest, as the exporters want it. It has no limit of its own: the departure has one.
+/// reqwest, as the exporters want it. It has no limit of its own: the export_of has one.
 #[derive(Debug)]
 struct Client(reqwest::Client);
 

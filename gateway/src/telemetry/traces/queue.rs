@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use crate::telemetry::counts::Counts;
 use crate::telemetry::names::Dropped;
 use crate::telemetry::record::{Origin, PageRecord, PartRecord};
-use crate::telemetry::sampling::Because;
+use crate::telemetry::sampling::KeptReason;
 
 /// Bytes of records that may wait, those on their way included: some 8000 pages of five parts.
 pub const MOST_WAITING: usize = 8 * 1024 * 1024;
@@ -26,7 +26,7 @@ pub struct Queue {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) record: Arc<PageRecord>,
-    pub(super) because: Because,
+    pub(super) reason: KeptReason,
     weight: usize,
     waiting: Arc<AtomicUsize>,
 }
@@ -50,12 +50,12 @@ impl Queue {
     }
 
     /// Leaves a record to be sent; without room for it, it is dropped and counted.
-    pub fn offer(&self, record: Arc<PageRecord>, because: Because) {
+    pub fn offer(&self, record: Arc<PageRecord>, reason: KeptReason) {
         let weight = weight(&record);
         let before = self.waiting.fetch_add(weight, Ordering::Relaxed);
         let item = Item {
             record,
-            because,
+            reason,
             weight,
             waiting: Arc::clone(&self.waiting),
         };

@@ -17,8 +17,8 @@ use crate::outcome::{PageOutcome, PartStatus, Reason};
 use crate::telemetry::context::new_id;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::names::spans as key;
-use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, Stretch, milliseconds};
-use crate::telemetry::sampling::Because;
+use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, TimeSpan, milliseconds};
+use crate::telemetry::sampling::KeptReason;
 
 /// Whose conventions the spans follow where they differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +84,9 @@ impl Spans {
     }
 
     /// Adds the spans of one page.
-    pub fn write(&self, record: &PageRecord, because: Because, to: &mut Vec<SpanData>) {
+    pub fn write(&self, record: &PageRecord, kept: KeptReason, to: &mut Vec<SpanData>) {
         let page = &self.texts[record.page.0];
-        to.push(self.page(record, page, because));
+        to.push(self.page(record, page, kept));
         if let Some(wait) = record.admission {
             to.push(self.admission(record, wait));
         }
@@ -95,12 +95,12 @@ impl Spans {
                 to.push(self.call(record, part, call, texts));
             }
         }
-        if let Some(stretch) = record.assembly {
-            to.push(self.inner(record, "assemble", stretch, Vec::new()));
+        if let Some(span) = record.assembly {
+            to.push(self.inner(record, "assemble", span, Vec::new()));
         }
     }
 
-    fn page(&self, record: &PageRecord, page: &PageTexts, because: Because) -> SpanData {
+    fn page(&self, record: &PageRecord, page: &PageTexts, kept: KeptReason) -> SpanData {
         let origin = &record.origin;
         let mut attributes = Vec::with_capacity(24);
         let mut add = |key, value: Value| attributes.push(KeyValue::new(key, value));
@@ -108,7 +108,7 @@ impl Spans {
         add(key::ROUTE, page.route.clone().into());
         add(key::PAGE, page.name.clone().into());
         add(key::OUTCOME, record.outcome.as_str().into());
-        add(key::KEPT_BECAUSE, because.as_str().into());
+        add(key::KEPT_BECAUSE, kept.as_str().into());
         if let Some(status) = record.status {
             add(key::STATUS_CODE, i64::from(status).into());
         }
@@ -130,7 +130,7 @@ impl Spans {
         }
         let error = self.page_error(record);
         let name = format!("{} {}", origin.method, page.route.as_str());
-        let stretch = Stretch {
+        let whole = TimeSpan {
             began: origin.arrived,
             took: record.total(),
         };
@@ -140,7 +140,7 @@ impl Spans {
                 id: origin.trace.span_id,
                 kind: SpanKind::Server,
                 name: name.into(),
-                stretch,
+                span: whole,
                 error,
             },
             attributes,
@@ -153,7 +153,7 @@ impl Spans {
         span
     }
 
-    fn admission(&self, record: &PageRecord, wait: Stretch) -> SpanData {
+    fn admission(&self, record: &PageRecord, wait: TimeSpan) -> SpanData {
         let mut attributes = Vec::with_capacity(6);
         let decision = match record.parts.is_empty() {
             false => "admitted",
@@ -209,7 +209,7 @@ impl Spans {
             id: call.span_id,
             kind: SpanKind::Client,
             name: name.into(),
-            stretch: call.stretch,
+            span: call.span,
             error,
         };
         self.span(record, own, attributes)
@@ -219,14 +219,14 @@ impl Spans {
         &self,
         record: &PageRecord,
         name: &'static str,
-        stretch: Stretch,
+        span: TimeSpan,
         attributes: Vec<KeyValue>,
     ) -> SpanData {
         let own = Own {
             id: new_id(),
             kind: SpanKind::Internal,
             name: name.into(),
-            stretch,
+            span,
             error: None,
         };
         self.span(record, own, attributes)
@@ -243,8 +243,8 @@ impl Spans {
             parent_span_is_remote: false,
             span_kind: own.kind,
             name: own.name,
-            start_time: time_of(record, own.stretch.began),
-            end_time: time_of(record, own.stretch.end()),
+            start_time: time_of(record, own.span.began),
+            end_time: time_of(record, own.span.end()),
             status: self.status(own.error, &mut attributes),
             attributes,
             dropped_attributes_count: 0,
@@ -286,7 +286,7 @@ struct Own {
     id: u64,
     kind: SpanKind,
     name: Cow<'static, str>,
-    stretch: Stretch,
+    span: TimeSpan,
     error: Option<SpanError>,
 }
 
@@ -320,10 +320,7 @@ fn call_error(status: PartStatus, call: &CallRecord) -> Option<SpanError> {
         }),
         PartStatus::Late => Some(SpanError {
             kind: "timeout".into(),
-            message: format!(
-                "not answered within {:.0} ms",
-                milliseconds(call.stretch.took)
-            ),
+            message: format!("not answered within {:.0} ms", milliseconds(call.span.took)),
         }),
         PartStatus::Failed => {
             let (kind, message) = call.failure.clone().unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::outcome::PageOutcome;
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{Origin, PageRecord};
-use crate::telemetry::sampling::Because;
+use crate::telemetry::sampling::KeptReason;
 
 /// How the receiver behaves.
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +74,10 @@ impl World {
         let names = Arc::new(Configured::new(&config));
         let counts = Arc::new(Counts::new(&names));
         let spans = Spans::new(names, Dialect::Otlp);
-        let (queue, departure) = departure(spans, receiver.clone(), Arc::clone(&counts));
+        let (queue, export_of) = export_of(spans, receiver.clone(), Arc::clone(&counts));
         let (end, ended) = oneshot::channel();
         #[expect(clippy::disallowed_methods, reason = "a test ends its own task")]
-        let running = tokio::spawn(departure.run(async {
+        let running = tokio::spawn(export_of.run(async {
             let _ = ended.await;
         }));
         Self {
@@ -92,7 +92,7 @@ impl World {
     /// Pages without calls: one span each.
     fn offer(&self, pages: usize) {
         for _ in 0..pages {
-            self.queue.offer(record(), Because::Sampled);
+            self.queue.offer(record(), KeptReason::Sampled);
         }
     }
 
@@ -234,7 +234,7 @@ async fn what_comes_after_the_end_is_counted() {
     let world = World::new(Mood::Fine);
     let queue = world.queue.clone();
     let (_, counts) = world.end().await;
-    queue.offer(record(), Because::Sampled);
+    queue.offer(record(), KeptReason::Sampled);
     assert_eq!(counts.lost(Dropped::TraceAtShutdown), 1);
 }
 

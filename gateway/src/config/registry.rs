@@ -16,7 +16,7 @@ use super::variables::{Variable, Variables};
 
 /// Where a value came from.
 #[derive(Clone, Debug)]
-pub(super) enum Origin {
+pub(super) enum Source {
     /// The file.
     File(Range<usize>),
     /// A variable.
@@ -28,7 +28,7 @@ pub(super) enum Origin {
 /// A key that was taken, or a section that was entered.
 pub(super) struct Taken {
     pub(super) path: Vec<String>,
-    pub(super) origin: Origin,
+    pub(super) origin: Source,
     pub(super) about: &'static str,
     pub(super) what: What,
 }
@@ -49,7 +49,7 @@ pub(super) enum What {
 
 /// All that was read so far.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct KeyRegistry {
     pub(super) variables: Variables,
     pub(super) faults: Vec<Fault>,
     taken: Vec<Taken>,
@@ -57,7 +57,7 @@ pub(super) struct Ledger {
     index: HashMap<String, usize>,
 }
 
-impl Ledger {
+impl KeyRegistry {
     /// Nothing read yet.
     pub(super) fn new(variables: Variables) -> Self {
         Self {
@@ -109,9 +109,9 @@ impl Ledger {
     }
 
     /// Where the value of a key came from.
-    pub(super) fn origin(&self, path: &str) -> Origin {
+    pub(super) fn origin(&self, path: &str) -> Source {
         self.get(path)
-            .map_or(Origin::Default(None), |taken| taken.origin.clone())
+            .map_or(Source::Default(None), |taken| taken.origin.clone())
     }
 
     fn get(&self, path: &str) -> Option<&Taken> {
@@ -123,7 +123,7 @@ impl Ledger {
         let taken = self.get(path)?;
         match (&taken.origin, &taken.what) {
             (
-                Origin::Default(_),
+                Source::Default(_),
                 What::Key {
                     value: Some(value), ..
                 },
@@ -153,20 +153,20 @@ impl Ledger {
         &mut self,
         severity: Severity,
         path: &str,
-        origin: &Origin,
+        origin: &Source,
         problem: Problem,
     ) {
         let name = path.rsplit('.').next().unwrap_or(path);
         let title = format!("`{path}`: {}", problem.what);
         let (note, help) = match origin {
-            Origin::Variable(variable) => {
+            Source::Variable(variable) => {
                 let note = format!("from the environment: {}", variable.shown());
                 (
                     Some(note),
                     help_in_environment(&variable.name, problem.remedy),
                 )
             }
-            Origin::File(_) | Origin::Default(_) => (None, help_in_file(name, problem.remedy)),
+            Source::File(_) | Source::Default(_) => (None, help_in_file(name, problem.remedy)),
         };
         let mark = |span| Mark {
             span,
@@ -183,19 +183,19 @@ impl Ledger {
     }
 }
 
-impl Origin {
+impl Source {
     /// The stretch of the file that shows it.
     pub(super) fn span(&self) -> Option<Range<usize>> {
         match self {
-            Origin::File(span) => Some(span.clone()),
-            Origin::Default(span) => span.clone(),
-            Origin::Variable(_) => None,
+            Source::File(span) => Some(span.clone()),
+            Source::Default(span) => span.clone(),
+            Source::Variable(_) => None,
         }
     }
 
     /// Whether somebody wrote the value.
     pub(super) fn is_written(&self) -> bool {
-        !matches!(self, Origin::Default(_))
+        !matches!(self, Source::Default(_))
     }
 }
 
