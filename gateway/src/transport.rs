@@ -157,7 +157,10 @@ impl HttpTransport {
         let Ok(Ok(endpoints)) = resolved else {
             return events::not_warmed(&target.name, &"its name is not resolved yet");
         };
-        let warmed = endpoints.all.iter().map(|Handle(e)| e.warm(target.warm as usize));
+        let warmed = endpoints
+            .all
+            .iter()
+            .map(|Handle(e)| e.warm(target.warm as usize));
         match limit.limit(join_all(warmed)).await {
             Ok(warmed) => {
                 for error in warmed.into_iter().filter_map(Result::err) {

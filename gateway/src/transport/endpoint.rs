@@ -93,6 +93,7 @@ impl Endpoint {
         let limits = Limits {
             idle: site.max_idle,
             openings: MAX_OPENINGS,
+            patience: site.connect_timeout,
         };
         Self {
             id,
@@ -140,20 +141,20 @@ impl Endpoint {
     }
 
     pub(super) async fn connect(self: &Arc<Self>, which: Which) -> Result<Connection, OpenError> {
-        let limit = self.site.connect_timeout;
         let waiting = match which {
             Which::Any => match self.pool.take(now()) {
                 Taken::Now(line) => return Ok(self.connection(line)),
                 Taken::Later(waiting) => waiting,
             },
-            Which::New => self.pool.take_new(),
+            Which::New => self.pool.take_new(now()),
         };
         self.open(waiting.open);
-        match Deadline::after(now(), limit).limit(waiting).await {
-            Ok(Some(Ok(line))) => Ok(self.connection(line)),
-            Ok(Some(Err(error))) => Err(error),
-            Ok(None) => Err(OpenError::Abandoned),
-            Err(_elapsed) => Err(OpenError::TimedOut(limit)),
+        // The openings have the limit, not the wait for them: a gateway that is short of CPU would
+        // otherwise give up before it has looked at a connection that is open.
+        match waiting.await {
+            Some(Ok(line)) => Ok(self.connection(line)),
+            Some(Err(error)) => Err(error),
+            None => Err(OpenError::Abandoned),
         }
     }
 
@@ -207,7 +208,7 @@ impl Endpoint {
             Ok(lines) => (opening.succeeded(lines, now(), OpenError::Closed), Ok(())),
             Err(error) => {
                 self.failed_connects.fetch_add(1, Ordering::Relaxed);
-                (opening.failed(error.clone()), Err(error))
+                (opening.failed(error.clone(), now()), Err(error))
             }
         };
         self.open(more);
@@ -310,8 +311,8 @@ impl Connection {
             None => return Err(AttemptError::Failed(Cause::Broken("used twice".to_owned()))),
             Some(Line::Http1(line)) => self.exchange_http1(line, request).await?,
             Some(Line::Http2(mut stream)) => {
-                let answer = stream
-                    .exchange(&site.base, request, site.max_body)
+                // Boxed: HTTP/1.1 needs no room for it.
+                let answer = Box::pin(stream.exchange(&site.base, request, site.max_body))
                     .await
                     .map_err(|error| match error {
                         Http2Error::Unseen(why) => AttemptError::Unseen(Cause::Broken(why)),

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -43,6 +44,8 @@ pub(super) struct Limits {
     pub(super) idle: usize,
     /// Connections being opened at once at most: a burst must not take the CPU from pages.
     pub(super) openings: usize,
+    /// Calls that have waited so long for their turn to open one fail with the next that fails.
+    pub(super) patience: Duration,
 }
 
 /// The state; without tasks or clocks of its own.
@@ -57,11 +60,19 @@ struct State<C, E> {
     /// The newest at the end.
     idle: Vec<C>,
     /// The longest waiting at the front.
-    waiting: VecDeque<(u64, oneshot::Sender<Result<C, E>>)>,
+    waiting: VecDeque<Waiter<C, E>>,
     next: u64,
     openings: usize,
     /// Calls that one opened connection can serve, as far as is known.
     per_opening: usize,
+}
+
+/// A call in the line.
+#[derive(Debug)]
+struct Waiter<C, E> {
+    id: u64,
+    since: Instant,
+    sender: oneshot::Sender<Result<C, E>>,
 }
 
 /// What a call got.
@@ -111,7 +122,7 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
         let mut state = self.state.lock();
         match state.pop(now) {
             Some(connection) => Taken::Now(connection),
-            None => Taken::Later(self.wait(&mut state)),
+            None => Taken::Later(self.wait(&mut state, now)),
         }
     }
 
@@ -121,16 +132,16 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
     }
 
     /// A place in the line for a connection that is opened now: idle ones are left alone.
-    pub(super) fn take_new(self: &Arc<Self>) -> Waiting<C, E> {
+    pub(super) fn take_new(self: &Arc<Self>, now: Instant) -> Waiting<C, E> {
         let mut state = self.state.lock();
-        self.wait(&mut state)
+        self.wait(&mut state, now)
     }
 
-    fn wait(self: &Arc<Self>, state: &mut State<C, E>) -> Waiting<C, E> {
+    fn wait(self: &Arc<Self>, state: &mut State<C, E>, since: Instant) -> Waiting<C, E> {
         let id = state.next;
         state.next += 1;
         let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back((id, sender));
+        state.waiting.push_back(Waiter { id, since, sender });
         Waiting {
             pool: Arc::clone(self),
             id,
@@ -204,9 +215,9 @@ impl<C: Pooled, E: Clone> State<C, E> {
         if connection.expires() <= now || !connection.is_usable(now) {
             return Some(connection);
         }
-        while let Some((_, waiting)) = self.waiting.pop_front() {
+        while let Some(waiter) = self.waiting.pop_front() {
             connection.take();
-            match waiting.send(Ok(connection)) {
+            match waiter.sender.send(Ok(connection)) {
                 Ok(()) => return None,
                 // The call left at this very moment.
                 Err(Ok(back)) => {
@@ -243,7 +254,7 @@ impl<C: Pooled, E: Clone> Opening<C, E> {
         connections.retain_mut(|connection| connection.is_usable(now));
         if connections.is_empty() {
             // Opening another one at once would go on without end.
-            return self.fail(&otherwise);
+            return self.fail(&otherwise, now);
         }
         let mut unwanted = Vec::new();
         let mut state = self.pool.state.lock();
@@ -259,29 +270,36 @@ impl<C: Pooled, E: Clone> Opening<C, E> {
 
     /// There is no connection, for this reason: calls for which no opening is left fail with
     /// it. Returns how many further openings have to begin, for calls beyond the bound.
-    pub(super) fn failed(mut self, error: E) -> usize {
+    pub(super) fn failed(mut self, error: E, now: Instant) -> usize {
         self.ended = true;
-        self.fail(&error)
+        self.fail(&error, now)
     }
 
-    fn fail(&mut self, error: &E) -> usize {
+    fn fail(&mut self, error: &E, now: Instant) -> usize {
         let mut state = self.pool.state.lock();
         let bound = self.pool.limits.openings;
         let full = state.openings >= bound;
         state.openings -= 1;
         let covered = state.openings * state.per_opening;
-        // Below the bound everybody without an opening of his own fails; at the bound others
-        // wait for their turn, and only those whose turn this was fail.
-        let mut failing = state.waiting.len().saturating_sub(covered);
-        if full {
-            failing = failing.min(state.per_opening);
-        }
+        // Below the bound every call without an opening of its own fails; at the bound others
+        // wait for their turn, and only those fail whose turn this was, or that have waited for
+        // theirs as long as an opening may take.
+        let uncovered = state.waiting.len().saturating_sub(covered);
+        let failing = match full {
+            false => uncovered,
+            true => {
+                let patience = self.pool.limits.patience;
+                let waited = |waiter: &&Waiter<C, E>| now >= waiter.since + patience;
+                let impatient = state.waiting.iter().take_while(waited).count();
+                uncovered.min(state.per_opening.max(impatient))
+            }
+        };
         let failed: Vec<_> = state.waiting.drain(..failing).collect();
         let more = state.begin_openings(bound);
         drop(state);
-        for (_, waiting) in failed {
+        for waiter in failed {
             // Whoever left meanwhile needs no answer.
-            let _ = waiting.send(Err(error.clone()));
+            let _ = waiter.sender.send(Err(error.clone()));
         }
         more
     }
@@ -317,7 +335,10 @@ impl<C: Pooled, E: Clone> Drop for Waiting<C, E> {
             return;
         }
         let mut state = self.pool.state.lock();
-        if let Ok(at) = state.waiting.binary_search_by_key(&self.id, |(id, _)| *id) {
+        if let Ok(at) = state
+            .waiting
+            .binary_search_by_key(&self.id, |waiter| waiter.id)
+        {
             state.waiting.remove(at);
         }
     }

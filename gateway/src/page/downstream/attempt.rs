@@ -15,7 +15,9 @@ use tokio::time::Instant;
 
 use super::balance::{Balancer, Ended};
 use super::eject::Health;
-use super::{AttemptError, CallRequest, Cause, Endpoint, EndpointId, Reply, Transport, Which};
+use super::{
+    AttemptError, CallRequest, Cause, Endpoint, EndpointId, Endpoints, Reply, Transport, Which,
+};
 use crate::config::{Config, DownstreamId};
 use crate::page::deadline::now;
 use crate::telemetry::Telemetry;
@@ -127,8 +129,7 @@ impl<T: Transport> Downstreams<T> {
             endpoints = self.transport.resolved(id).await?;
         }
         let downstream = &self.each[id.0];
-        let pick = |tried: &[EndpointId]| downstream.attempt(&endpoints, tried);
-        let Some((endpoint, attempt)) = pick(&[]) else {
+        let Some((endpoint, attempt)) = downstream.attempt(&endpoints, &[], now()) else {
             return Err(Cause::Connect("its name has no address".to_owned()));
         };
         if which == Which::Any
@@ -136,6 +137,19 @@ impl<T: Transport> Downstreams<T> {
         {
             return Ok((attempt, connection));
         }
+        // Boxed: most calls find a connection, and need no room for this.
+        Box::pin(self.reached(downstream, &endpoints, endpoint, attempt, which)).await
+    }
+
+    /// A connection to `endpoint`, or to one of the others where it takes its time.
+    async fn reached<'a>(
+        &self,
+        downstream: &'a Downstream,
+        endpoints: &Endpoints<T::Endpoint>,
+        endpoint: &T::Endpoint,
+        attempt: Attempt<'a>,
+        which: Which,
+    ) -> Result<(Attempt<'a>, T::Connection), Cause> {
         if endpoints.all.len() == 1 {
             return self.connect(endpoint, attempt, which).await;
         }
@@ -153,7 +167,7 @@ impl<T: Transport> Downstreams<T> {
                 },
                 () = tokio::time::sleep(downstream.beside_after), if untried => {}
             }
-            if let Some((endpoint, attempt)) = pick(&tried) {
+            if let Some((endpoint, attempt)) = downstream.attempt(endpoints, &tried, now()) {
                 tried.push(attempt.id);
                 racing.push(self.connect(endpoint, attempt, which));
             } else if racing.is_empty() {
@@ -165,13 +179,13 @@ impl<T: Transport> Downstreams<T> {
     async fn connect<'a>(
         &self,
         endpoint: &T::Endpoint,
-        attempt: Attempt<'a>,
+        mut attempt: Attempt<'a>,
         which: Which,
     ) -> Result<(Attempt<'a>, T::Connection), Cause> {
         match self.transport.connect(endpoint, which).await {
             Ok(connection) => Ok((attempt, connection)),
             Err(cause) => {
-                attempt.end(Ended::Unreached);
+                attempt.end(|_| Ended::Unreached);
                 Err(cause)
             }
         }
@@ -181,10 +195,10 @@ impl<T: Transport> Downstreams<T> {
 impl Downstream {
     fn attempt<'a, 'e, E: Endpoint>(
         &'a self,
-        endpoints: &'e super::Endpoints<E>,
+        endpoints: &'e Endpoints<E>,
         tried: &[EndpointId],
+        began: Instant,
     ) -> Option<(&'e E, Attempt<'a>)> {
-        let began = now();
         let at = self.balancer.lock().pick(endpoints, tried, began)?;
         let endpoint = &endpoints.all[at];
         let attempt = Attempt {
@@ -223,21 +237,20 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn end(mut self, how: Ended) {
+    /// Ends it now, as `how` says of the time it took; returns that.
+    fn end(&mut self, how: impl FnOnce(Duration) -> Ended) -> Duration {
         self.ended = true;
-        self.balancer.lock().ended(self.id, how, now());
-    }
-
-    fn took(&self) -> Duration {
-        now().saturating_duration_since(self.began)
+        let ended = now();
+        let took = ended.saturating_duration_since(self.began);
+        self.balancer.lock().ended(self.id, how(took), ended);
+        took
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            let cut = Ended::Cut(self.took());
-            self.balancer.lock().ended(self.id, cut, now());
+            self.end(Ended::Cut);
         }
     }
 }
@@ -251,32 +264,30 @@ struct RecordedAttempt<'a, 'r> {
 impl RecordedAttempt<'_, '_> {
     fn answered(&mut self, status: u16) {
         // A server that fails fast must not draw all calls to itself.
-        let how = match status {
-            500.. => Ended::Failed,
-            _ => Ended::Answered(self.attempt.took()),
-        };
-        self.end(how, None);
+        let fails = status >= 500;
+        self.end(None, |took| match fails {
+            true => Ended::Failed,
+            false => Ended::Answered(took),
+        });
     }
 
     fn failed(&mut self, cause: &Cause, how: Ended) {
-        self.end(how, Some(cause.kind()));
+        self.end(Some(cause.kind()), |_| how);
     }
 
-    fn end(&mut self, how: Ended, failure: Option<&'static str>) {
-        let attempt = &mut self.attempt;
-        attempt.ended = true;
-        attempt.balancer.lock().ended(attempt.id, how, now());
+    fn end(&mut self, failure: Option<&'static str>, how: impl FnOnce(Duration) -> Ended) {
+        let took = self.attempt.end(how);
         if let Some(record) = self.records.last_mut() {
             record.failure = failure;
+            record.stretch.took = took;
         }
     }
 }
 
 impl Drop for RecordedAttempt<'_, '_> {
     fn drop(&mut self) {
-        let took = self.attempt.took();
-        if let Some(record) = self.records.last_mut() {
-            record.stretch.took = took;
+        if !self.attempt.ended {
+            self.end(None, Ended::Cut);
         }
     }
 }

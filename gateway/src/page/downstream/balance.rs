@@ -105,6 +105,11 @@ impl Balancer {
 
     /// A call that [`Balancer::pick`] sent there ended.
     pub fn ended(&mut self, id: EndpointId, how: Ended, now: Instant) {
+        if let [entry] = self.entries.as_mut_slice() {
+            // Nothing is ever decided by how the only one does.
+            entry.in_flight -= u32::from(entry.id == id && entry.in_flight > 0);
+            return;
+        }
         let jitter = self.rng.f64();
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) else {
             // The endpoint left the name meanwhile.

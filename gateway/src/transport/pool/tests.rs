@@ -8,6 +8,7 @@ use tokio::time::{advance, sleep, timeout};
 use super::*;
 
 const IDLE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(100);
 const SOON: Duration = Duration::from_millis(10);
 
 /// A connection that is dead when the test says so.
@@ -43,7 +44,11 @@ fn line(number: u32) -> Line {
 type Lines = Pool<Line, &'static str>;
 
 fn pool(openings: usize) -> Arc<Lines> {
-    Pool::new(Limits { idle: 3, openings })
+    Pool::new(Limits {
+        idle: 3,
+        openings,
+        patience: PATIENCE,
+    })
 }
 
 fn wait(pool: &Arc<Lines>) -> Waiting<Line, &'static str> {
@@ -142,10 +147,10 @@ async fn a_failed_opening_fails_only_calls_without_another() {
     let (gone, first) = (wait(&pool), wait(&pool));
     drop(gone);
     // Two openings, one call: it still has one.
-    assert_eq!(pool.opening().failed("refused"), 0);
+    assert_eq!(pool.opening().failed("refused", now()), 0);
     let mut first = std::pin::pin!(first);
     assert!(timeout(SOON, &mut first).await.is_err());
-    assert_eq!(pool.opening().failed("refused again"), 0);
+    assert_eq!(pool.opening().failed("refused again", now()), 0);
     assert_eq!(first.await.unwrap().unwrap_err(), "refused again");
 }
 
@@ -154,10 +159,27 @@ async fn at_the_bound_a_failure_fails_one_call_and_the_rest_have_their_turn() {
     let pool = pool(1);
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&pool)).collect();
     for left in [2, 1, 0] {
-        assert_eq!(pool.opening().failed("refused"), usize::from(left > 0));
+        assert_eq!(
+            pool.opening().failed("refused", now()),
+            usize::from(left > 0)
+        );
         assert_eq!(got(waiting.remove(0)).await, Err("refused"));
         assert_eq!(waiting.len(), left);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_have_waited_for_their_turn_as_long_as_an_opening_takes_fail_with_it() {
+    let pool = pool(1);
+    let early: Vec<_> = (0..3).map(|_| wait(&pool)).collect();
+    advance(PATIENCE).await;
+    let late = wait(&pool);
+    assert_eq!(pool.opening().failed("no answer", now()), 1);
+    for waiting in early {
+        assert_eq!(got(waiting).await, Err("no answer"));
+    }
+    pool.opening().succeeded(vec![line(1)], now(), "closed");
+    assert_eq!(got(late).await, Ok(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +218,7 @@ async fn a_connection_that_dies_as_it_is_opened_has_failed_and_is_not_opened_on_
 async fn a_new_connection_leaves_idle_ones_alone() {
     let pool = pool(8);
     pool.put(line(1), now());
-    let new = pool.take_new();
+    let new = pool.take_new(now());
     assert_eq!(new.open, 1);
     pool.opening().succeeded(vec![line(2)], now(), "closed");
     assert_eq!(got(new).await, Ok(2));

@@ -1,0 +1,274 @@
+//! One pass over a text: whether it is one JSON value (RFC 8259) that every strict reader
+//! takes.
+//!
+//! Every part of every page is checked so. The bytes are known to be UTF-8; what is plain
+//! in strings, most of any body, is passed eight bytes at a time.
+
+use std::ops::Range;
+
+use super::{JsonError, MAX_DEPTH};
+
+/// The largest double has 309 digits.
+const DIGITS_OF_A_DOUBLE: usize = 309;
+
+/// A position in a text, and what has been opened before it.
+struct Scan<'a> {
+    json: &'a [u8],
+    at: usize,
+    depth: usize,
+    /// By level, the innermost lowest: whether it is an object. [`MAX_DEPTH`] bits are used.
+    objects: u64,
+}
+
+/// Where the value of `json` stands, without the white space around it.
+pub(super) fn value(json: &[u8]) -> Result<Range<usize>, JsonError> {
+    let mut scan = Scan {
+        json,
+        at: 0,
+        depth: 0,
+        objects: 0,
+    };
+    scan.space();
+    let begin = scan.at;
+    while scan.opens_or_is_a_value()? || scan.goes_on()? {}
+    let end = scan.at;
+    scan.space();
+    match scan.at == json.len() {
+        true => Ok(begin..end),
+        false => Err(JsonError::NotJson),
+    }
+}
+
+impl Scan<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.json.get(self.at).copied()
+    }
+
+    /// Passes `byte` if it is next.
+    fn pass(&mut self, byte: u8) -> bool {
+        let next = self.peek() == Some(byte);
+        self.at += usize::from(next);
+        next
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// At a value. True if a value must follow, that of something that was opened; false
+    /// after a whole one.
+    fn opens_or_is_a_value(&mut self) -> Result<bool, JsonError> {
+        match self.peek() {
+            Some(b'{') => return self.open(true),
+            Some(b'[') => return self.open(false),
+            Some(b'"') => self.string()?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.word(b"true")?,
+            Some(b'f') => self.word(b"false")?,
+            Some(b'n') => self.word(b"null")?,
+            _ => return Err(JsonError::NotJson),
+        }
+        Ok(false)
+    }
+
+    fn open(&mut self, object: bool) -> Result<bool, JsonError> {
+        self.at += 1;
+        self.space();
+        if self.depth == MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        if self.pass(if object { b'}' } else { b']' }) {
+            return Ok(false);
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u64::from(object);
+        if object {
+            self.name()?;
+        }
+        Ok(true)
+    }
+
+    /// After a whole value. True if another one must follow; false at the end of all.
+    fn goes_on(&mut self) -> Result<bool, JsonError> {
+        while self.depth > 0 {
+            let object = self.objects & 1 == 1;
+            self.space();
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                    if object {
+                        self.name()?;
+                    }
+                    return Ok(true);
+                }
+                Some(b'}') if object => {}
+                Some(b']') if !object => {}
+                _ => return Err(JsonError::NotJson),
+            }
+            self.at += 1;
+            self.depth -= 1;
+            self.objects >>= 1;
+        }
+        Ok(false)
+    }
+
+    /// A member's name, up to its value.
+    fn name(&mut self) -> Result<(), JsonError> {
+        if self.peek() != Some(b'"') {
+            return Err(JsonError::NotJson);
+        }
+        self.string()?;
+        self.space();
+        if !self.pass(b':') {
+            return Err(JsonError::NotJson);
+        }
+        self.space();
+        Ok(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
+        if !self.json[self.at..].starts_with(word) {
+            return Err(JsonError::NotJson);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// At its opening quote.
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        loop {
+            self.at += plain(&self.json[self.at..]);
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                _ => return Err(JsonError::NotJson),
+            }
+        }
+    }
+
+    /// At its backslash.
+    fn escape(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => match self.unit()? {
+                0xd800..=0xdbff => {
+                    let low = self.pass(b'\\') && self.peek() == Some(b'u');
+                    match low && (0xdc00..=0xdfff).contains(&self.unit()?) {
+                        true => Ok(()),
+                        false => Err(JsonError::LoneSurrogate),
+                    }
+                }
+                0xdc00..=0xdfff => Err(JsonError::LoneSurrogate),
+                _ => Ok(()),
+            },
+            _ => Err(JsonError::NotJson),
+        }
+    }
+
+    /// `uXXXX`: half of a UTF-16 pair, or a character.
+    fn unit(&mut self) -> Result<u32, JsonError> {
+        let digits = self.json.get(self.at + 1..self.at + 5);
+        let digit = |sum, byte: &u8| Some(sum << 4 | char::from(*byte).to_digit(16)?);
+        let unit = digits.and_then(|digits| digits.iter().try_fold(0, digit));
+        self.at += 5;
+        unit.ok_or(JsonError::NotJson)
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let begin = self.at;
+        self.pass(b'-');
+        if !self.pass(b'0') {
+            self.digits()?;
+        }
+        if self.pass(b'.') {
+            self.digits()?;
+        }
+        let exponent = self.pass(b'e') || self.pass(b'E');
+        if exponent {
+            let _ = self.pass(b'+') || self.pass(b'-');
+            self.digits()?;
+        }
+        let number = &self.json[begin..self.at];
+        if !exponent && number.len() < DIGITS_OF_A_DOUBLE {
+            return Ok(());
+        }
+        let read = std::str::from_utf8(number).map(str::parse::<f64>);
+        match read {
+            Ok(Ok(double)) if double.is_finite() => Ok(()),
+            _ => Err(JsonError::NumberTooLarge),
+        }
+    }
+
+    /// One or more.
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let begin = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        match self.at > begin {
+            true => Ok(()),
+            false => Err(JsonError::NotJson),
+        }
+    }
+}
+
+/// How many bytes stand before the first quote, backslash or control character.
+fn plain(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (nth, word) in words.iter().enumerate() {
+        let special = special(u64::from_le_bytes(*word));
+        if special != 0 {
+            return 8 * nth + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    let in_rest = rest.iter().position(is_special).unwrap_or(rest.len());
+    8 * words.len() + in_rest
+}
+
+/// The highest bit of each special byte is set in what is returned, and perhaps of some
+/// above the first of them, none below (Warren, "Hacker's Delight", 6-1).
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES << 7);
+    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+    quote | backslash | below(word, 0x20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain_ends_at_the_first_special_byte_wherever_it_stands() {
+        for length in 0..40 {
+            let text = vec![b'a'; length];
+            assert_eq!(plain(&text), length);
+            for at in 0..length {
+                for special in (0..0x20).chain([b'"', b'\\']) {
+                    let mut text = text.clone();
+                    text[at] = special;
+                    assert_eq!(plain(&text), at, "{special:#x} of {length}");
+                    // What comes after it changes nothing.
+                    text[at + 1..].fill(0);
+                    assert_eq!(plain(&text), at, "{special:#x} of {length}");
+                }
+            }
+        }
+        for byte in (0x20..=0xff).filter(|byte| !matches!(byte, b'"' | b'\\')) {
+            assert_eq!(plain(&[byte; 20]), 20, "{byte:#x}");
+        }
+    }
+}
