@@ -17,6 +17,7 @@ mod coding;
 mod endpoint;
 mod http1;
 mod http2;
+mod listening;
 mod pool;
 mod resolve;
 mod site;

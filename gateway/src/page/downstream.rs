@@ -136,9 +136,12 @@ pub struct Reply {
 /// Why an attempt gave no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptError {
-    /// The peer closed a connection that had carried exchanges before, or refused the request
-    /// unseen, before the first byte of an answer: it may be sent again (RFC 9110 section 9.2.2).
-    Unseen(Cause),
+    /// The peer closed a connection that had carried exchanges before, before the first byte of an
+    /// answer: the request may be sent again (RFC 9110 section 9.2.2), on one that has not.
+    Closed(Cause),
+    /// The peer refused the request without having looked at it (RFC 9113 section 8.7): it may be
+    /// sent again, on the same connection too.
+    Refused(Cause),
     /// Anything else.
     Failed(Cause),
 }

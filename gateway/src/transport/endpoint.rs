@@ -55,6 +55,9 @@ pub(super) enum OpenError {
     /// The peer speaks TLS, but not the HTTP that is configured.
     #[error("TLS negotiated {0}, but `http2 = true` asks for HTTP/2")]
     NotHttp2(&'static str),
+    /// HTTP/2, and the peer allows no stream.
+    #[error("the peer allows no stream")]
+    NoStreams,
     /// The peer closes what it has accepted.
     #[error("closed as soon as it was open")]
     Closed,
@@ -77,6 +80,13 @@ pub struct Connection {
 enum Carrier {
     Http1(Http1),
     Http2(http2::Stream),
+}
+
+/// A connection that has just been opened.
+#[derive(Debug)]
+enum Opened {
+    Http1(Http1),
+    Http2(http2::Opened),
 }
 
 #[derive(Debug)]
@@ -200,8 +210,18 @@ impl Endpoint {
 
     async fn run(self: &Arc<Self>, opening: Opening<Carrier, OpenError>) -> Result<(), OpenError> {
         let limit = self.site.connect_timeout;
-        let opened = match Deadline::after(now(), limit).limit(self.carriers()).await {
-            Ok(opened) => opened,
+        let opened = match Deadline::after(now(), limit).limit(self.opened()).await {
+            Ok(Ok(Opened::Http1(http1))) => Ok(vec![Carrier::Http1(http1)]),
+            // It is open. How many streams there are is up to the peer, which may allow none for
+            // a while: calls wait for that, not for a connection.
+            Ok(Ok(Opened::Http2(connection))) => {
+                let limit = Deadline::after(now(), self.site.idle_timeout);
+                match limit.limit(connection.streams()).await {
+                    Ok(streams) => Ok(streams.into_iter().map(Carrier::Http2).collect()),
+                    Err(_elapsed) => Err(OpenError::NoStreams),
+                }
+            }
+            Ok(Err(error)) => Err(error),
             Err(_elapsed) => Err(OpenError::TimedOut(limit)),
         };
         let (more, result) = match opened {
@@ -218,7 +238,7 @@ impl Endpoint {
         result
     }
 
-    async fn carriers(&self) -> Result<Vec<Carrier>, OpenError> {
+    async fn opened(&self) -> Result<Opened, OpenError> {
         let stream = TcpStream::connect(self.address).await.map_err(failed)?;
         // A request is one small write; waiting to fill a segment would only delay it.
         let _ = stream.set_nodelay(true);
@@ -230,16 +250,15 @@ impl Endpoint {
                 .max_age
                 .mul_f64(1.0 - AGE_JITTER * fastrand::f64());
         if speaks_http2 {
-            let streams = http2::open(stream, opened, self.site.idle_timeout, retire).await;
-            let streams = streams.map_err(failed)?;
-            return Ok(streams.into_iter().map(Carrier::Http2).collect());
+            let connection = http2::open(stream, opened, self.site.idle_timeout, retire).await;
+            return connection.map(Opened::Http2).map_err(failed);
         }
-        Ok(vec![Carrier::Http1(Http1 {
+        Ok(Opened::Http1(Http1 {
             stream,
             kept: false,
             idle_until: opened + self.site.idle_timeout,
             retire,
-        })])
+        }))
     }
 
     /// TLS where it is configured, and whether HTTP/2 is spoken.
@@ -318,7 +337,8 @@ impl Connection {
                 let answer = Box::pin(stream.exchange(&site.base, request, site.max_body))
                     .await
                     .map_err(|error| match error {
-                        Http2Error::Unseen(why) => AttemptError::Unseen(Cause::Broken(why)),
+                        Http2Error::Closed(why) => AttemptError::Closed(Cause::Broken(why)),
+                        Http2Error::Refused(why) => AttemptError::Refused(Cause::Broken(why)),
                         Http2Error::Failed(cause) => AttemptError::Failed(cause),
                     })?;
                 let now = now();
@@ -345,7 +365,7 @@ impl Connection {
             Err(error) => {
                 let unseen = carrier.kept && matches!(error, ExchangeError::Unanswered);
                 return Err(match unseen {
-                    true => AttemptError::Unseen(error.into()),
+                    true => AttemptError::Closed(error.into()),
                     false => AttemptError::Failed(error.into()),
                 });
             }

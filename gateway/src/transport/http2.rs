@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use super::coding::Coding;
 use super::http1::answer::{MAX_FIELDS, MAX_HEAD, Malformed};
+use super::listening::{Heard, Listening};
 use super::stream::Stream as Io;
 use crate::page::downstream::{CallRequest, Cause};
 
@@ -75,14 +76,23 @@ pub(super) struct Answer {
 /// Why there is none.
 #[derive(Debug)]
 pub(super) enum Http2Error {
-    /// The peer never looked at the request (RFC 9113 section 8.7).
-    Unseen(String),
+    /// The connection ended, or was ending, before the peer looked at the request.
+    Closed(String),
+    /// The peer refused it unseen (RFC 9113 section 8.7).
+    Refused(String),
     /// Anything else.
     Failed(Cause),
 }
 
-/// Says hello on `io` and waits until the peer has said how many streams it allows: as many
-/// streams come back, of a connection to be retired at `retire`.
+/// A connection whose peer has spoken, but may not allow a stream yet.
+#[derive(Debug)]
+pub(super) struct Opened {
+    sender: SendRequest<Empty<Bytes>>,
+    shared: Arc<Shared>,
+}
+
+/// Says hello on `io` and waits for the peer's first word; the connection is to be retired at
+/// `retire`.
 ///
 /// # Errors
 /// What hyper says.
@@ -91,8 +101,13 @@ pub(super) async fn open(
     now: Instant,
     idle_timeout: Duration,
     retire: Instant,
-) -> Result<Vec<Stream>, hyper::Error> {
+) -> Result<Opened, hyper::Error> {
     let (work, received) = mpsc::unbounded_channel();
+    let heard = Arc::new(Heard::default());
+    let io = Listening {
+        io,
+        heard: Arc::clone(&heard),
+    };
     let (sender, connection) = Builder::new(Work(work))
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_EVERY)
@@ -104,7 +119,7 @@ pub(super) async fn open(
         .initial_max_send_streams(0)
         .handshake(TokioIo::new(io))
         .await?;
-    let (allowed, mut says) = watch::channel(0);
+    let (allowed, _) = watch::channel(0);
     let shared = Arc::new(Shared {
         ended: AtomicBool::new(false),
         allowed,
@@ -118,14 +133,25 @@ pub(super) async fn open(
         reason = "ends with the connection: when its peer closes, and when its last stream has been dropped"
     )]
     tokio::spawn(drive(connection, received, Arc::clone(&shared)));
-    let allowed = says.wait_for(|allowed| *allowed > 0).await.map(|n| *n);
-    let allowed = allowed.unwrap_or(1).min(MAX_STREAMS);
-    let stream = |_| Stream {
-        sender: sender.clone(),
-        shared: Arc::clone(&shared),
-        taken: false,
-    };
-    Ok((0..allowed).map(stream).collect())
+    heard.wait().await;
+    Ok(Opened { sender, shared })
+}
+
+impl Opened {
+    /// As many streams as the peer allows, once it allows one.
+    pub(super) async fn streams(self) -> Vec<Stream> {
+        let mut says = self.shared.allowed.subscribe();
+        // Its end is published as one stream, which is not usable.
+        let allowed = says.wait_for(|allowed| *allowed > 0).await.map(|n| *n);
+        let stream = |_| Stream {
+            sender: self.sender.clone(),
+            shared: Arc::clone(&self.shared),
+            taken: false,
+        };
+        (0..allowed.unwrap_or(1).min(MAX_STREAMS))
+            .map(stream)
+            .collect()
+    }
 }
 
 /// What hyper wants to have run for a connection: it runs in the connection's own task, so that
@@ -142,7 +168,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Work {
 
 /// Keeps the connection going and publishes what the peer allows.
 async fn drive(
-    connection: Connection<TokioIo<Io>, Empty<Bytes>, Work>,
+    connection: Connection<TokioIo<Listening>, Empty<Bytes>, Work>,
     mut received: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
     shared: Arc<Shared>,
 ) {
@@ -259,18 +285,16 @@ impl Stream {
     }
 
     fn not_answered(&self, error: &hyper::Error) -> Http2Error {
-        let reason = reason(error);
-        let refused = reason == Some(h2::Reason::REFUSED_STREAM);
-        // Canceled: the connection was going away before the request was on it.
-        let unseen = refused || error.is_canceled() || error.is_closed();
-        if unseen {
-            if !refused {
-                self.retire();
-            }
-            return Http2Error::Unseen(words(error));
+        let h2 = std::error::Error::source(error).and_then(|e| e.downcast_ref::<h2::Error>());
+        if h2.and_then(h2::Error::reason) == Some(h2::Reason::REFUSED_STREAM) {
+            return Http2Error::Refused(words(error));
         }
-        if self.shared.ended.load(Ordering::Acquire) {
-            return Http2Error::Unseen(words(error));
+        // Of the streams of a connection that goes away, only those fail so that the peer says it
+        // has not looked at (RFC 9113 section 6.8).
+        let goes_away = h2.is_some_and(|error| error.is_go_away() && error.is_remote());
+        if goes_away || error.is_canceled() || error.is_closed() {
+            self.retire();
+            return Http2Error::Closed(words(error));
         }
         Http2Error::Failed(Cause::Broken(words(error)))
     }
@@ -363,11 +387,6 @@ async fn read(
 
 fn failed(malformed: Malformed) -> Http2Error {
     Http2Error::Failed(malformed.into())
-}
-
-fn reason(error: &hyper::Error) -> Option<h2::Reason> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<h2::Error>()?.reason()
 }
 
 /// The error and what it came from.

@@ -71,6 +71,8 @@ struct State<C, E> {
 #[derive(Debug)]
 struct Waiter<C, E> {
     id: u64,
+    /// A connection that has carried an exchange will not do.
+    only_new: bool,
     since: Instant,
     sender: oneshot::Sender<Result<C, E>>,
 }
@@ -122,7 +124,7 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
         let mut state = self.state.lock();
         match state.pop(now) {
             Some(connection) => Taken::Now(connection),
-            None => Taken::Later(self.wait(&mut state, now)),
+            None => Taken::Later(self.wait(&mut state, now, false)),
         }
     }
 
@@ -134,14 +136,24 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
     /// A place in the line for a connection that is opened now: idle ones are left alone.
     pub(super) fn take_new(self: &Arc<Self>, now: Instant) -> Waiting<C, E> {
         let mut state = self.state.lock();
-        self.wait(&mut state, now)
+        self.wait(&mut state, now, true)
     }
 
-    fn wait(self: &Arc<Self>, state: &mut State<C, E>, since: Instant) -> Waiting<C, E> {
+    fn wait(
+        self: &Arc<Self>,
+        state: &mut State<C, E>,
+        since: Instant,
+        only_new: bool,
+    ) -> Waiting<C, E> {
         let id = state.next;
         state.next += 1;
         let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(Waiter { id, since, sender });
+        state.waiting.push_back(Waiter {
+            id,
+            only_new,
+            since,
+            sender,
+        });
         Waiting {
             pool: Arc::clone(self),
             id,
@@ -169,9 +181,12 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
         }
     }
 
-    /// Takes a connection back after an exchange, or a new one in.
+    /// Takes a connection back after an exchange.
     pub(super) fn put(&self, connection: C, now: Instant) {
-        let unwanted = self.state.lock().put(connection, now, self.limits.idle);
+        let unwanted = self
+            .state
+            .lock()
+            .put(connection, false, now, self.limits.idle);
         // Closed after the lock.
         drop(unwanted);
     }
@@ -210,12 +225,15 @@ impl<C: Pooled, E: Clone> State<C, E> {
     }
 
     /// Gives it to whoever has waited longest; what comes back is to be dropped.
-    fn put(&mut self, connection: C, now: Instant, most_idle: usize) -> Option<C> {
+    fn put(&mut self, connection: C, new: bool, now: Instant, most_idle: usize) -> Option<C> {
         let mut connection = connection;
         if connection.expires() <= now || !connection.is_usable(now) {
             return Some(connection);
         }
-        while let Some(waiter) = self.waiting.pop_front() {
+        let suits = |waiter: &Waiter<C, E>| new || !waiter.only_new;
+        while let Some(at) = self.waiting.iter().position(suits)
+            && let Some(waiter) = self.waiting.remove(at)
+        {
             connection.take();
             match waiter.sender.send(Ok(connection)) {
                 Ok(()) => return None,
@@ -261,7 +279,7 @@ impl<C: Pooled, E: Clone> Opening<C, E> {
         state.openings -= 1;
         state.per_opening = connections.len();
         for connection in connections {
-            unwanted.extend(state.put(connection, now, self.pool.limits.idle));
+            unwanted.extend(state.put(connection, true, now, self.pool.limits.idle));
         }
         let more = state.begin_openings(self.pool.limits.openings);
         drop(state);

@@ -335,6 +335,147 @@ async fn a_call_is_sent_again_once_and_no_more() {
     .await;
 }
 
+/// An HTTP/2 service that answers each request with the status that `answers` gives for its number
+/// on the connection, or does to the connection what the test wants.
+async fn http2_peer(
+    answers: impl Fn(u32, &mut h2::server::Connection<TcpStream, Bytes>) -> Option<h2::Reason>
+    + Copy
+    + Send
+    + 'static,
+) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            connections.spawn(async move {
+                let Ok(mut connection) = h2::server::handshake(stream).await else {
+                    return;
+                };
+                let mut n = 0;
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    n += 1;
+                    match answers(n, &mut connection) {
+                        Some(reason) => respond.send_reset(reason),
+                        None => {
+                            let answer = http::Response::new(());
+                            let mut body = respond.send_response(answer, false).unwrap();
+                            body.send_data(Bytes::from_static(b"{}"), true).unwrap();
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (url, accepting)
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_unseen_costs_no_call_and_one_refused_twice_does() {
+    bounded(async {
+        let refused = |every: u32| {
+            move |n: u32, _: &mut h2::server::Connection<TcpStream, Bytes>| {
+                n.is_multiple_of(every)
+                    .then_some(h2::Reason::REFUSED_STREAM)
+            }
+        };
+        let (url, _peer) = http2_peer(refused(2)).await;
+        let world = World::to(&url, true);
+        for _ in 0..10 {
+            assert_eq!(world.status().await, 200);
+        }
+        assert!(world.retries() >= 3);
+        let (url, _peer) = http2_peer(refused(1)).await;
+        let world = World::to(&url, true);
+        assert!(matches!(world.call().await, Err(Cause::Broken(_))));
+        assert_eq!(world.retries(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_costs_no_call() {
+    bounded(async {
+        let (url, _peer) = http2_peer(|n, connection| {
+            if n == 3 {
+                connection.graceful_shutdown();
+            }
+            None
+        })
+        .await;
+        let world = World::to(&url, true);
+        for _ in 0..30 {
+            assert_eq!(world.status().await, 200);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_allows_no_stream_is_waited_for_and_is_not_unreachable() {
+    bounded(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut peer = JoinSet::new();
+        peer.spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut builder = h2::server::Builder::new();
+            let mut connection = builder
+                .max_concurrent_streams(0)
+                .handshake::<_, Bytes>(stream)
+                .await
+                .unwrap();
+            let _ = connection.accept().await;
+        });
+        let world = World::new(&format!(
+            "url = \"{url}\"\nhttp2 = true\nconnect_timeout = \"100ms\""
+        ));
+        assert!(limited(2 * CALL, world.call()).await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_call_waits_for_a_stream_behind_another_one() {
+    const CALLS: usize = 8;
+    bounded(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let all = Arc::new(tokio::sync::Barrier::new(CALLS));
+        let mut peer = JoinSet::new();
+        peer.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let all = Arc::clone(&all);
+                connections.spawn(async move {
+                    let mut builder = h2::server::Builder::new();
+                    let builder = builder.max_concurrent_streams(2);
+                    let mut connection = builder.handshake::<_, Bytes>(stream).await.unwrap();
+                    let mut answering = JoinSet::new();
+                    while let Some(Ok((_, mut respond))) = connection.accept().await {
+                        let all = Arc::clone(&all);
+                        answering.spawn(async move {
+                            // Nobody is answered before all have asked.
+                            all.wait().await;
+                            let answer = http::Response::new(());
+                            let mut body = respond.send_response(answer, false).unwrap();
+                            let _ = body.send_data(Bytes::from_static(b"{}"), true);
+                        });
+                    }
+                });
+            }
+        });
+        let world = World::to(&url, true);
+        for reply in join_all((0..CALLS).map(|_| world.call())).await {
+            assert_eq!(reply.unwrap().status, 200);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn more_connections_are_warmed_than_are_opened_at_once() {
     bounded(async {

@@ -97,24 +97,26 @@ impl<T: Transport> Downstreams<T> {
         attempts: &mut Vec<AttemptRecord>,
     ) -> Result<Reply, Cause> {
         let mut which = Which::Any;
+        let mut resent = false;
         loop {
             let (attempt, connection) = self.connected(id, which).await?;
             let mut attempt = attempt.recorded(attempts);
-            match self.transport.exchange(connection, request).await {
+            let (cause, again) = match self.transport.exchange(connection, request).await {
                 Ok(reply) => {
                     attempt.answered(reply.status);
                     return Ok(reply);
                 }
-                Err(AttemptError::Unseen(cause)) if which == Which::Any => {
-                    attempt.failed(&cause, Ended::Unreached);
-                    telemetry.counts().retry(id);
-                    which = Which::New;
-                }
-                Err(AttemptError::Unseen(cause) | AttemptError::Failed(cause)) => {
-                    attempt.failed(&cause, Ended::Failed);
-                    return Err(cause);
-                }
-            }
+                Err(AttemptError::Closed(cause)) => (cause, Some(Which::New)),
+                Err(AttemptError::Refused(cause)) => (cause, Some(Which::Any)),
+                Err(AttemptError::Failed(cause)) => (cause, None),
+            };
+            let Some(again) = again.filter(|_| !resent) else {
+                attempt.failed(&cause, Ended::Failed);
+                return Err(cause);
+            };
+            attempt.failed(&cause, Ended::Unreached);
+            telemetry.counts().retry(id);
+            (which, resent) = (again, true);
         }
     }
 

@@ -220,6 +220,9 @@ async fn a_new_connection_leaves_idle_ones_alone() {
     pool.put(line(1), now());
     let new = pool.take_new(now());
     assert_eq!(new.open, 1);
+    // Nor will one do that another call returns.
+    pool.put(line(3), now());
+    assert_eq!(idle(&pool), Some(3));
     pool.opening().succeeded(vec![line(2)], now(), "closed");
     assert_eq!(got(new).await, Ok(2));
     assert_eq!(idle(&pool), Some(1));
