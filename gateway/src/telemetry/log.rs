@@ -1,10 +1,10 @@
 //! Where log lines go: standard output, for people or for machines.
 //!
-//! Lines are written by a thread of their own, from a buffer with a bound ([`lines`]): a
+//! Lines are written by a thread of their own, from a buffer with a bound (`lines`): a
 //! reader of the log that is slow, or gone, costs lines and never a page. Lines that are
 //! lost are counted.
 //!
-//! As JSON, the line of a page is written from its record ([`page`]); all else, and pages
+//! As JSON, the line of a page is written from its record (`page`); all else, and pages
 //! for people, are events of `tracing`.
 
 mod json;
