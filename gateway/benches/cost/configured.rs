@@ -16,7 +16,7 @@ use crate::setup::Setup;
 const KEYS: [(&str, &str); 8] = [
     ("SERVER__LISTEN", "127.0.0.1:0"),
     ("ADMIN__LISTEN", "127.0.0.1:0"),
-    ("ADMISSION__MAX_LAG", "10s"),
+    ("ADMISSION__MAX_LAG", "none"),
     ("CLIENTS__RATE", "none"),
     ("SERVER__HEADER_READ_TIMEOUT", "60s"),
     ("PAGE__PRODUCT_PAGE__DEADLINE", "60s"),
