@@ -23,6 +23,11 @@ use crate::telemetry::events;
 /// again at once would only spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections accepted in one turn of the run queue. With one, new connections wait in the
+/// system's backlog for seconds when the gateway is short of CPU, and their pages are served
+/// long after they were wanted; without a limit they starve what has begun.
+const AT_ONCE: u32 = 16;
+
 /// Accepts connections while there is room.
 #[derive(Debug)]
 pub(super) struct Acceptor {
@@ -31,8 +36,8 @@ pub(super) struct Acceptor {
     limits: Limits,
     room: Arc<Semaphore>,
     backpressure: Backpressure,
-    /// Whether others have had their turn since the last connection.
-    rested: bool,
+    /// Connections accepted since others have had their turn.
+    at_once: u32,
 }
 
 /// A connection, its other end, and its place among those that may be open.
@@ -47,13 +52,13 @@ impl Acceptor {
             limits,
             room: Arc::new(Semaphore::new(most)),
             backpressure: Backpressure::default(),
-            rested: true,
+            at_once: 0,
         }
     }
 
     /// The next connection, once there is room for it. Dropping the future loses none.
     ///
-    /// One for each turn of the run queue. Where there is CPU to spare a turn takes next to no
+    /// [`AT_ONCE`] for each turn of the run queue. Where there is CPU to spare a turn takes next to no
     /// time; where there is not, what has begun goes before what would begin, and a burst of
     /// connections, which cost more than pages that are refused, does not starve them.
     ///
@@ -61,7 +66,8 @@ impl Acceptor {
     /// Those after which there will never be one.
     pub(super) async fn next(&mut self) -> io::Result<Accepted> {
         let place = self.place().await;
-        if !std::mem::replace(&mut self.rested, true) {
+        if self.at_once >= AT_ONCE {
+            self.at_once = 0;
             tokio::task::yield_now().await;
         }
         loop {
@@ -79,7 +85,7 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     // A page is one small write; waiting to fill a segment would only delay it.
                     let _ = stream.set_nodelay(true);
-                    self.rested = false;
+                    self.at_once += 1;
                     return Ok((stream, peer, place));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
