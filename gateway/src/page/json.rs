@@ -112,6 +112,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_opened_is_known_at_every_level() {
+        let objects = |n: usize, ends: &str| {
+            let opened = "{\"a\":".repeat(n);
+            Bytes::from(format!("{opened}1{}{ends}", "}".repeat(n - 1)))
+        };
+        for depth in 1..=MAX_DEPTH {
+            assert!(CheckedJson::new(objects(depth, "}")).is_ok(), "{depth}");
+            let mixed = CheckedJson::new(objects(depth, "]"));
+            assert_eq!(mixed, Err(JsonError::NotJson), "{depth}");
+        }
+    }
+
+    #[test]
     fn half_a_character_is_refused_and_a_whole_one_is_not() {
         for body in [
             r#""\ud83d""#,

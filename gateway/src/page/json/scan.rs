@@ -11,13 +11,15 @@ use super::{JsonError, MAX_DEPTH};
 /// The largest double has 309 digits.
 const DIGITS_OF_A_DOUBLE: usize = 309;
 
+const _: () = assert!(MAX_DEPTH <= u128::BITS as usize, "a bit for each level");
+
 /// A position in a text, and what has been opened before it.
 struct Scan<'a> {
     json: &'a [u8],
     at: usize,
     depth: usize,
     /// By level, the innermost lowest: whether it is an object. [`MAX_DEPTH`] bits are used.
-    objects: u64,
+    objects: u128,
 }
 
 /// Where the value of `json` stands, without the white space around it.
@@ -83,7 +85,7 @@ impl Scan<'_> {
             return Ok(false);
         }
         self.depth += 1;
-        self.objects = self.objects << 1 | u64::from(object);
+        self.objects = self.objects << 1 | u128::from(object);
         if object {
             self.name()?;
         }
