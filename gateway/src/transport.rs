@@ -115,9 +115,9 @@ impl HttpTransport {
     /// Follows names to their new addresses and closes connections that are of no use any more.
     /// Never ends.
     pub async fn run(&self) {
-        let follow = self.targets.iter().enumerate().map(|(index, target)| {
+        let follow = self.targets.iter().map(|target| {
             let sites = target.sites.iter();
-            join_all(sites.map(move |(_, resolving)| self.follow(index, resolving)))
+            join_all(sites.map(|(_, resolving)| self.follow(target, resolving)))
         });
         let sweep = async {
             let mut interval = tokio::time::interval(SWEEP);
@@ -130,10 +130,10 @@ impl HttpTransport {
         tokio::join!(join_all(follow), sweep);
     }
 
-    async fn follow(&self, target: usize, resolving: &Resolving) {
+    async fn follow(&self, target: &Target, resolving: &Resolving) {
         let mut addresses = resolving.addresses.clone();
         while addresses.changed().await.is_ok() {
-            self.targets[target].update(&self.next);
+            target.update(&self.next);
         }
     }
 

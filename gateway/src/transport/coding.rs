@@ -36,9 +36,13 @@ pub(super) enum DecodeError {
 }
 
 impl Coding {
-    /// Takes in one member of a `Content-Encoding`. What names no coding is none: `identity`
-    /// does by its definition, the others are seen in the wild on bodies that are not encoded.
-    pub(super) fn add(&mut self, member: &[u8]) {
+    /// Takes in a `Content-Encoding`. What names no coding is none: `identity` does by its
+    /// definition, the others are seen in the wild on bodies that are not encoded.
+    pub(super) fn add(&mut self, value: &[u8]) {
+        members(value).for_each(|member| self.add_member(member));
+    }
+
+    fn add_member(&mut self, member: &[u8]) {
         let is = |name: &str| member.eq_ignore_ascii_case(name.as_bytes());
         if ["identity", "none", "utf-8", "utf8"].into_iter().any(is) {
             return;
@@ -77,6 +81,14 @@ impl Coding {
     }
 }
 
+/// The members of a comma-separated list; empty ones do not count (RFC 9110 section 5.6.1).
+pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
 /// Reads one byte more than allowed, and no further.
 fn unfold(mut decoder: impl Read, max: usize) -> Result<Bytes, DecodeError> {
     let mut decoded = Vec::new();
@@ -106,9 +118,7 @@ mod tests {
 
     fn of(value: &str) -> Coding {
         let mut coding = Coding::default();
-        for member in value.split(',').map(str::trim).filter(|m| !m.is_empty()) {
-            coding.add(member.as_bytes());
-        }
+        coding.add(value.as_bytes());
         coding
     }
 

@@ -336,12 +336,7 @@ impl Base {
 fn coding(headers: &HeaderMap) -> Coding {
     let mut coding = Coding::default();
     let values = headers.get_all(CONTENT_ENCODING).iter();
-    for member in values.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {
-        let member = member.trim_ascii();
-        if !member.is_empty() {
-            coding.add(member);
-        }
-    }
+    values.for_each(|value| coding.add(value.as_bytes()));
     coding
 }
 

@@ -82,7 +82,7 @@ struct Waiter<C, E> {
 pub(super) enum Taken<C: Pooled, E: Clone> {
     /// An idle connection.
     Now(C),
-    /// A place in the line. If `open` is true the caller has to begin an opening.
+    /// A place in the line; the caller has to begin as many openings as it says.
     Later(Waiting<C, E>),
 }
 

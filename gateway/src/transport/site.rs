@@ -44,13 +44,13 @@ impl Site {
             (host, None) => host.to_owned(),
         };
         let prefix = url.path().trim_end_matches('/').to_owned();
-        let server_name = downstream.tls.server_name.as_deref();
-        let tls = match tls {
-            Some(config) => Some((Arc::clone(config), tls::server_name(url, server_name)?)),
-            None => None,
-        };
         let resolved = url.host_str().unwrap_or_default();
         let resolved = resolved.trim_start_matches('[').trim_end_matches(']');
+        let server_name = downstream.tls.server_name.as_deref().unwrap_or(resolved);
+        let tls = match tls {
+            Some(config) => Some((Arc::clone(config), tls::server_name(server_name)?)),
+            None => None,
+        };
         Ok(Self {
             name: (
                 resolved.to_owned(),

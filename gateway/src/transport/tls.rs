@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use url::Url;
 
 use crate::config::{ClientIdentity, Downstream, Http2};
 
@@ -71,18 +70,13 @@ pub(super) fn config(downstream: &Downstream) -> Result<Option<Arc<ClientConfig>
     Ok(Some(Arc::new(config)))
 }
 
-/// The name that the certificate of the service at `url` must be for.
+/// The name that a service's certificate must be for.
 ///
 /// # Errors
 /// [`TlsError::ServerName`].
-pub(super) fn server_name(
-    url: &Url,
-    configured: Option<&str>,
-) -> Result<ServerName<'static>, TlsError> {
-    let host = url.host_str().unwrap_or_default();
-    let name = configured.unwrap_or(host.trim_start_matches('[').trim_end_matches(']'));
-    let name = ServerName::try_from(name.to_owned());
-    name.map_err(|error| TlsError::ServerName(host.to_owned(), error))
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    let checked = ServerName::try_from(name.to_owned());
+    checked.map_err(|error| TlsError::ServerName(name.to_owned(), error))
 }
 
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {

@@ -1,8 +1,8 @@
 //! The attempts of a call: which endpoint, which beside it, and whether again.
 //!
 //! What always holds: at most one request of a call is under way; a request is sent again only
-//! when the first was never looked at, once, and on a connection that has carried nothing yet;
-//! an endpoint to which no connection can be had costs a call no more than a quarter of
+//! when the first was never looked at, and once: where its connection was closed, on one that has
+//! carried nothing yet, where its stream was refused, on any; an endpoint to which no connection can be had costs a call no more than a quarter of
 //! `connect_timeout` while another one can be reached (RFC 8305 section 5, with its delay scaled
 //! to the timeout). Every attempt is counted at its endpoint until it ends or is dropped.
 
@@ -131,7 +131,7 @@ impl<T: Transport> Downstreams<T> {
             endpoints = self.transport.resolved(id).await?;
         }
         let downstream = &self.each[id.0];
-        let Some((endpoint, attempt)) = downstream.attempt(&endpoints, &[], now()) else {
+        let Some((endpoint, attempt)) = downstream.attempt(&endpoints, &[]) else {
             return Err(Cause::Connect("its name has no address".to_owned()));
         };
         if which == Which::Any
@@ -169,7 +169,7 @@ impl<T: Transport> Downstreams<T> {
                 },
                 () = tokio::time::sleep(downstream.beside_after), if untried => {}
             }
-            if let Some((endpoint, attempt)) = downstream.attempt(endpoints, &tried, now()) {
+            if let Some((endpoint, attempt)) = downstream.attempt(endpoints, &tried) {
                 tried.push(attempt.id);
                 racing.push(self.connect(endpoint, attempt, which));
             } else if racing.is_empty() {
@@ -199,8 +199,8 @@ impl Downstream {
         &'a self,
         endpoints: &'e Endpoints<E>,
         tried: &[EndpointId],
-        began: Instant,
     ) -> Option<(&'e E, Attempt<'a>)> {
+        let began = now();
         let at = self.balancer.lock().pick(endpoints, tried, began)?;
         let endpoint = &endpoints.all[at];
         let attempt = Attempt {

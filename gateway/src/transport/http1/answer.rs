@@ -12,7 +12,7 @@ use bytes::Bytes;
 use httparse::{ParserConfig, Status};
 
 use super::chunked::Dechunker;
-use crate::transport::coding::Coding;
+use crate::transport::coding::{Coding, members};
 
 /// Largest head, interim ones included, in bytes.
 pub(in crate::transport) const MAX_HEAD: usize = 64 * 1024;
@@ -337,7 +337,7 @@ impl Said {
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
         } else if is("content-encoding") {
-            members(value).for_each(|coding| self.coding.add(coding));
+            self.coding.add(value);
         } else if is("keep-alive") {
             let timeout = members(value).find_map(|member| {
                 let (name, value) = member.split_at_checked(b"timeout=".len())?;
@@ -379,14 +379,6 @@ impl Said {
         };
         Ok((head, framing))
     }
-}
-
-/// The members of a comma-separated list; empty ones do not count (RFC 9110 section 5.6.1).
-fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
 }
 
 fn decimal(text: &[u8]) -> Option<u64> {
