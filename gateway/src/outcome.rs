@@ -152,17 +152,19 @@ impl CallOutcome {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashSet;
 
     use super::*;
 
+    /// Asserts that `index` of each value is its place in `all`.
+    pub(crate) fn in_order<T: Copy>(all: &[T], index: impl Fn(T) -> usize) {
+        let places: Vec<_> = all.iter().map(|&value| index(value)).collect();
+        assert_eq!(places, Vec::from_iter(0..all.len()));
+    }
+
     #[test]
     fn what_indexes_a_table_is_its_place_in_all() {
-        fn in_order<T: Copy>(all: &[T], index: impl Fn(T) -> usize) {
-            let places: Vec<_> = all.iter().map(|&value| index(value)).collect();
-            assert_eq!(places, Vec::from_iter(0..all.len()));
-        }
         in_order(&PageOutcome::ALL, |outcome| outcome as usize);
         in_order(&PartStatus::ALL, |status| status as usize);
         in_order(&CallOutcome::ALL, |outcome| outcome as usize);

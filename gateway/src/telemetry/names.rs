@@ -100,13 +100,10 @@ impl BadContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::tests::in_order;
 
     #[test]
     fn what_indexes_a_table_is_its_place_in_all() {
-        fn in_order<T: Copy>(all: &[T], index: impl Fn(T) -> usize) {
-            let places: Vec<_> = all.iter().map(|&value| index(value)).collect();
-            assert_eq!(places, Vec::from_iter(0..all.len()));
-        }
         in_order(&TraceDecision::ALL, |d| d as usize);
         in_order(&Dropped::ALL, |d| d as usize);
         in_order(&BadContext::ALL, |b| b as usize);

@@ -98,23 +98,32 @@ async fn bounded(test: impl Future<Output = ()>) {
         .expect("the test ends in time");
 }
 
-/// Accepts connections and passes them on to `to`, each after [`LATE`]; ends when dropped.
-async fn late(to: std::net::SocketAddr) -> (std::net::SocketAddr, JoinSet<()>) {
+/// A peer that does with each connection what the test says; ends when dropped.
+async fn peer<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, JoinSet<()>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut accepting = JoinSet::new();
     accepting.spawn(async move {
-        let mut passing = JoinSet::new();
+        let mut connections = JoinSet::new();
         loop {
-            let (mut from, _) = listener.accept().await.unwrap();
-            passing.spawn(async move {
-                sleep(LATE).await;
-                let mut to = TcpStream::connect(to).await.unwrap();
-                let _ = copy_bidirectional(&mut from, &mut to).await;
-            });
+            let (stream, _) = listener.accept().await.unwrap();
+            connections.spawn(serve(stream));
         }
     });
     (address, accepting)
+}
+
+/// Passes connections on to `to`, each after [`LATE`].
+async fn late(to: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+    peer(move |mut from| async move {
+        sleep(LATE).await;
+        let mut to = TcpStream::connect(to).await.unwrap();
+        let _ = copy_bidirectional(&mut from, &mut to).await;
+    })
+    .await
 }
 
 /// A fake that speaks HTTP/2, whose first word takes [`LATE`].
@@ -130,27 +139,19 @@ async fn late_fake() -> (Fakes, String, JoinSet<()>) {
 async fn scripted(
     says: impl Fn(u32) -> Option<&'static str> + Copy + Send + 'static,
 ) -> (String, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut accepting = JoinSet::new();
-    accepting.spawn(async move {
-        let mut connections = JoinSet::new();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            connections.spawn(async move {
-                let mut request = [0; 4096];
-                for n in 1.. {
-                    match stream.read(&mut request).await {
-                        Ok(0) | Err(_) => return,
-                        Ok(_) => {}
-                    }
-                    let Some(answer) = says(n) else { return };
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                }
-            });
+    let (address, accepting) = peer(move |mut stream| async move {
+        let mut request = [0; 4096];
+        for n in 1.. {
+            match stream.read(&mut request).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let Some(answer) = says(n) else { return };
+            stream.write_all(answer.as_bytes()).await.unwrap();
         }
-    });
-    (url, accepting)
+    })
+    .await;
+    (format!("http://{address}"), accepting)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
@@ -310,20 +311,20 @@ async fn a_new_connection_that_closes_before_it_answers_is_a_failure_and_not_ret
 async fn a_call_is_sent_again_once_and_no_more() {
     bounded(async {
         // Every connection but the first closes at its first request.
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut peer = JoinSet::new();
-        peer.spawn(async move {
-            for n in 0.. {
-                let (mut stream, _) = listener.accept().await.unwrap();
+        let connections = AtomicU32::new(0);
+        let (address, _peer) = peer(move |mut stream| {
+            let first = connections.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
-                if n == 0 {
+                if first {
                     stream.write_all(OK.as_bytes()).await.unwrap();
                     let _ = stream.read(&mut request).await;
                 }
             }
-        });
+        })
+        .await;
+        let url = format!("http://{address}");
         let world = World::to(&url, false);
         assert_eq!(world.status().await, 200);
         let (reply, attempts) = world.traced().await;
@@ -343,33 +344,33 @@ async fn http2_peer(
     + Send
     + 'static,
 ) -> (String, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut accepting = JoinSet::new();
-    accepting.spawn(async move {
-        let mut connections = JoinSet::new();
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            connections.spawn(async move {
-                let Ok(mut connection) = h2::server::handshake(stream).await else {
-                    return;
-                };
-                let mut n = 0;
-                while let Some(Ok((_, mut respond))) = connection.accept().await {
-                    n += 1;
-                    match answers(n, &mut connection) {
-                        Some(reason) => respond.send_reset(reason),
-                        None => {
-                            let answer = http::Response::new(());
-                            let mut body = respond.send_response(answer, false).unwrap();
-                            body.send_data(Bytes::from_static(b"{}"), true).unwrap();
-                        }
-                    }
-                }
-            });
+    let (address, accepting) = peer(move |stream| async move {
+        let Ok(mut connection) = h2::server::handshake(stream).await else {
+            return;
+        };
+        let mut n = 0;
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            n += 1;
+            match answers(n, &mut connection) {
+                Some(reason) => respond.send_reset(reason),
+                None => ok_http2(respond),
+            }
         }
-    });
-    (url, accepting)
+    })
+    .await;
+    (format!("http://{address}"), accepting)
+}
+
+fn ok_http2(mut respond: h2::server::SendResponse<Bytes>) {
+    let body = respond.send_response(http::Response::new(()), false);
+    let _ = body.unwrap().send_data(Bytes::from_static(b"{}"), true);
+}
+
+/// What HTTP/2 services say when they allow so many streams at once.
+async fn allowing(streams: u32, stream: TcpStream) -> h2::server::Connection<TcpStream, Bytes> {
+    let mut builder = h2::server::Builder::new();
+    let builder = builder.max_concurrent_streams(streams);
+    builder.handshake(stream).await.unwrap()
 }
 
 #[tokio::test]
@@ -416,19 +417,11 @@ async fn a_connection_that_goes_away_costs_no_call() {
 #[tokio::test]
 async fn a_peer_that_allows_no_stream_is_waited_for_and_is_not_unreachable() {
     bounded(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut peer = JoinSet::new();
-        peer.spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut builder = h2::server::Builder::new();
-            let mut connection = builder
-                .max_concurrent_streams(0)
-                .handshake::<_, Bytes>(stream)
-                .await
-                .unwrap();
-            let _ = connection.accept().await;
-        });
+        let (address, _peer) = peer(|stream| async move {
+            let _ = allowing(0, stream).await.accept().await;
+        })
+        .await;
+        let url = format!("http://{address}");
         let world = World::new(&format!(
             "url = \"{url}\"\nhttp2 = true\nconnect_timeout = \"100ms\""
         ));
@@ -441,33 +434,24 @@ async fn a_peer_that_allows_no_stream_is_waited_for_and_is_not_unreachable() {
 async fn no_call_waits_for_a_stream_behind_another_one() {
     const CALLS: usize = 8;
     bounded(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let all = Arc::new(tokio::sync::Barrier::new(CALLS));
-        let mut peer = JoinSet::new();
-        peer.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let all = Arc::clone(&all);
-                connections.spawn(async move {
-                    let mut builder = h2::server::Builder::new();
-                    let builder = builder.max_concurrent_streams(2);
-                    let mut connection = builder.handshake::<_, Bytes>(stream).await.unwrap();
-                    let mut answering = JoinSet::new();
-                    while let Some(Ok((_, mut respond))) = connection.accept().await {
-                        let all = Arc::clone(&all);
-                        answering.spawn(async move {
-                            // Nobody is answered before all have asked.
-                            all.wait().await;
-                            let answer = http::Response::new(());
-                            let mut body = respond.send_response(answer, false).unwrap();
-                            let _ = body.send_data(Bytes::from_static(b"{}"), true);
-                        });
-                    }
-                });
+        let (address, _peer) = peer(move |stream| {
+            let all = Arc::clone(&all);
+            async move {
+                let mut connection = allowing(2, stream).await;
+                let mut answering = JoinSet::new();
+                while let Some(Ok((_, respond))) = connection.accept().await {
+                    let all = Arc::clone(&all);
+                    answering.spawn(async move {
+                        // Nobody is answered before all have asked.
+                        all.wait().await;
+                        ok_http2(respond);
+                    });
+                }
             }
-        });
+        })
+        .await;
+        let url = format!("http://{address}");
         let world = World::to(&url, true);
         for reply in join_all((0..CALLS).map(|_| world.call())).await {
             assert_eq!(reply.unwrap().status, 200);

@@ -71,40 +71,32 @@ impl Pki {
 
 /// A service behind TLS that answers with the HTTP it speaks.
 async fn service(config: ServerConfig) -> (u16, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let mut accepting = JoinSet::new();
-    accepting.spawn(async move {
-        let mut connections = JoinSet::new();
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            connections.spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let answer = service_fn(|request: http::Request<Incoming>| async move {
-                    let version = format!("\"{:?}\"", request.version());
-                    let body = http_body_util::Full::new(Bytes::from(version));
-                    Ok::<_, std::convert::Infallible>(http::Response::new(body))
-                });
-                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let io = TokioIo::new(stream);
-                let _ = match http2 {
-                    true => {
-                        let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                        http.serve_connection(io, answer).await
-                    }
-                    false => {
-                        let http = hyper::server::conn::http1::Builder::new();
-                        http.serve_connection(io, answer).await
-                    }
-                };
-            });
-        }
+    let (address, accepting) = peer(move |stream| answering(acceptor.clone(), stream)).await;
+    (address.port(), accepting)
+}
+
+async fn answering(acceptor: TlsAcceptor, stream: TcpStream) {
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    let answer = service_fn(|request: http::Request<Incoming>| async move {
+        let version = format!("\"{:?}\"", request.version());
+        let body = http_body_util::Full::new(Bytes::from(version));
+        Ok::<_, std::convert::Infallible>(http::Response::new(body))
     });
-    (port, accepting)
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let io = TokioIo::new(stream);
+    let _ = match http2 {
+        true => {
+            let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            http.serve_connection(io, answer).await
+        }
+        false => {
+            let http = hyper::server::conn::http1::Builder::new();
+            http.serve_connection(io, answer).await
+        }
+    };
 }
 
 fn world(pki: &Pki, port: u16, more: &str) -> World {
