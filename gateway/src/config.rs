@@ -23,6 +23,7 @@ mod registry;
 mod report;
 mod rules;
 mod schema;
+mod shown;
 mod syntax;
 pub mod units;
 mod variables;
@@ -44,6 +45,7 @@ pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use report::Report;
 pub use schema::json_schema;
+pub use shown::fit as fit_to_show;
 
 pub use crate::ids::{DownstreamId, PageId};
 
