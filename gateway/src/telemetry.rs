@@ -29,8 +29,8 @@ use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
+use self::traces::TraceExport;
 use self::traces::queue::Queue;
-use self::traces::{TraceExport, TracesError};
 use crate::config::{Config, DownstreamId};
 use crate::outcome::{CallOutcome, PartStatus};
 
@@ -56,14 +56,6 @@ pub struct Exports {
     pub metrics: Option<DogStatsD>,
 }
 
-/// Why telemetry cannot leave.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// Traces.
-    #[error(transparent)]
-    Traces(#[from] TracesError),
-}
-
 impl Telemetry {
     /// Counts and logs; nothing is measured, and nothing leaves.
     pub fn new(config: &Config) -> Self {
@@ -71,19 +63,16 @@ impl Telemetry {
         Self::with_meters(config, Meters::unheard(&names), names)
     }
 
-    /// All of it, to where the config says. It leaves as long as the [`Exports`] run.
-    ///
-    /// # Errors
-    /// [`TelemetryError`] when the system does not give what it takes.
-    pub fn exporting(config: &Config) -> Result<(Self, Exports), TelemetryError> {
+    /// All of it, to where the config says. It leaves as long as the [`Exports`] run; what cannot
+    /// is in the log.
+    pub fn exporting(config: &Config) -> (Self, Exports) {
         let names = Arc::new(Configured::new(config));
         let (meters, metrics) = Meters::new(config, &names);
         let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
         let counts = Arc::clone(telemetry.meters.counts());
-        let traces = traces::export(&config.telemetry, names, counts)?;
-        let (queue, traces) = traces.unzip();
+        let (queue, traces) = traces::export(&config.telemetry, names, counts).unzip();
         telemetry.traces = queue;
-        Ok((telemetry, Exports { traces, metrics }))
+        (telemetry, Exports { traces, metrics })
     }
 
     fn with_meters(config: &Config, meters: Meters, names: Arc<Configured>) -> Self {

@@ -148,17 +148,23 @@ pub fn page_ended(names: &Configured, record: &PageRecord) {
     );
 }
 
+/// There is no way out for traces: pages go on without.
+pub fn traces_cannot_leave(error: &dyn Display) {
+    tracing::warn!(%error, "no traces are exported");
+}
+
 /// Traces began to be lost.
-pub fn traces_dropped(why: &str) {
+pub fn traces_dropped(receiver: &str, why: &str) {
     tracing::warn!(
+        receiver,
         why,
         "traces are dropped; gateway.telemetry.dropped counts them"
     );
 }
 
 /// No more of them are.
-pub fn traces_leave_again(dropped: u64) {
-    tracing::info!(dropped, "traces are received again");
+pub fn traces_leave_again(receiver: &str, dropped: u64) {
+    tracing::info!(receiver, dropped, "traces are received again");
 }
 
 /// The process ends before these could leave.

@@ -352,6 +352,27 @@ async fn nothing_that_a_terminal_would_obey_is_said_of_a_file_or_of_what_was_typ
     }
 }
 
+#[tokio::test]
+async fn a_check_says_what_is_wrong_with_a_secret_and_not_what_it_is() {
+    let text = "[telemetry]\npassword = \"hush\"\ndatadog_agent = \"http://me:hush@agent\"\n\
+        otlp_endpoint = \"ftp://c/?key=hush\"\n[downstream.d]\nurl = \"https://me:hush@d/a\"\n\
+        [page.p]\npath = \"/p\"\n[page.p.part.x]\ndownstream = \"d\"\npath = \"/x?token=hush#\"\n";
+    let (_directory, path) = file(text);
+    let (said, status) = said_to(&["check", "--config", &path]).await;
+    assert_eq!(status, Some(2), "{said}");
+    for key in [
+        "telemetry.password",
+        "telemetry.datadog_agent",
+        "telemetry.otlp_endpoint",
+        "downstream.d.url",
+        "page.p.part.x.path",
+    ] {
+        assert!(said.contains(&format!("`{key}`: ")), "{key}: {said}");
+    }
+    assert!(!said.contains("hush"), "{said}");
+    assert!(said.ends_with(": 3 errors\n"), "{said}");
+}
+
 /// What a line of the transcript prints when it is typed in.
 async fn typed(line: &str) -> String {
     let line = line.to_owned();

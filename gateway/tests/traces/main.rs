@@ -27,6 +27,8 @@ mod payload;
 mod process;
 mod receiver;
 mod refused;
+mod secured;
 mod sound;
 mod spans;
 mod traced;
+mod unix;

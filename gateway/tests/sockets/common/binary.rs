@@ -137,7 +137,8 @@ impl Binary {
 
 fn command(mut command: Command, arguments: &[&str], variables: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars() {
-        if name.starts_with("GATEWAY__") || name.starts_with("DD_") || name == "RUST_LOG" {
+        let prefixes = ["GATEWAY__", "DD_", "OTEL_"];
+        if prefixes.iter().any(|prefix| name.starts_with(prefix)) || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }
