@@ -17,6 +17,7 @@ mod names;
 mod otlp_headers;
 mod path;
 mod problem;
+mod propagation;
 mod raw;
 mod reader;
 pub mod reading;
@@ -45,6 +46,7 @@ pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
+pub use propagation::{Notation, Propagation};
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent, shown as shown_receiver};
 pub use report::Report;
 pub use schema::json_schema;
@@ -182,6 +184,8 @@ pub struct Telemetry {
     pub otlp_endpoint: Option<Url>,
     /// What that receiver wants beside them; values are marked as secrets.
     pub otlp_headers: Vec<(HeaderName, HeaderValue)>,
+    /// In which notations a trace comes in and is passed on.
+    pub propagation: Propagation,
     /// Share of plain traces that are kept, 0.0 to 1.0.
     pub sample: f64,
     /// Pages that took longer are always kept; `None` (written `"none"`): however long they took.

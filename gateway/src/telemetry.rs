@@ -31,7 +31,7 @@ use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::traces::TraceExport;
 use self::traces::queue::Queue;
-use crate::config::{Config, DownstreamId};
+use crate::config::{Config, DownstreamId, Propagation};
 use crate::outcome::{CallOutcome, PartStatus};
 
 /// Where pages and calls are told of.
@@ -40,6 +40,7 @@ pub struct Telemetry {
     names: Arc<Configured>,
     meters: Meters,
     lag: Lag,
+    propagation: Propagation,
     sampling: Sampling,
     traces: Option<Queue>,
     /// Log lines of this process that have been counted as lost.
@@ -80,6 +81,7 @@ impl Telemetry {
             names,
             meters,
             lag: Lag::default(),
+            propagation: config.telemetry.propagation,
             sampling: Sampling::new(&config.telemetry),
             traces: None,
             lines_lost: AtomicU64::new(0),
@@ -99,11 +101,13 @@ impl Telemetry {
     /// The trace that a request belongs to: its own, or a new one where it brings none
     /// that can be read.
     pub fn trace_of(&self, headers: &HeaderMap) -> TraceContext {
-        let (context, unreadable) = TraceContext::from_headers(headers);
-        for header in unreadable {
+        let incoming = TraceContext::from_headers(headers, self.propagation);
+        for &header in &incoming.unreadable {
             self.counts().bad_context(header);
         }
-        context.unwrap_or_else(|| self.sampling.new_trace())
+        let mut context = self.sampling.decided(incoming);
+        context.propagation = self.propagation;
+        context
     }
 
     /// A page ended.

@@ -81,11 +81,13 @@ pub enum BadContext {
     Tracestate,
     /// One of `x-datadog-*`.
     Datadog,
+    /// `b3`, or one of `x-b3-*`.
+    B3,
 }
 
 impl BadContext {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 3] = [Self::Traceparent, Self::Tracestate, Self::Datadog];
+    pub const ALL: [Self; 4] = [Self::Traceparent, Self::Tracestate, Self::Datadog, Self::B3];
 
     /// The tag value.
     pub fn as_str(self) -> &'static str {
@@ -93,6 +95,7 @@ impl BadContext {
             Self::Traceparent => "traceparent",
             Self::Tracestate => "tracestate",
             Self::Datadog => "x-datadog",
+            Self::B3 => "b3",
         }
     }
 }

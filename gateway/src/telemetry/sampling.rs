@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::config::Telemetry;
 use crate::outcome::PageOutcome;
-use crate::telemetry::context::TraceContext;
+use crate::telemetry::context::{Decision, Incoming, TraceContext};
 use crate::telemetry::record::PageRecord;
 
 /// Datadog's tracers keep a trace when its id times this, modulo 2^64, is within the
@@ -54,28 +54,42 @@ impl Sampling {
         }
     }
 
-    /// A trace that begins here, chosen or not.
-    pub fn new_trace(&self) -> TraceContext {
-        let mut context = TraceContext::new();
-        context.priority = i8::from(self.chooses(context.trace_id as u64));
+    /// The trace of a request, chosen or not where nobody has decided: its own, or one that
+    /// begins here.
+    pub fn decided(&self, incoming: Incoming) -> TraceContext {
+        let mut context = incoming.context.unwrap_or_default();
+        match incoming.decision {
+            Decision::Made => {}
+            Decision::Open => context.priority = i8::from(self.chooses(context.trace_id as u64)),
+            Decision::Without(keep) => context.priority = i8::from(keep),
+        }
         context
     }
 
     fn chooses(&self, low: u64) -> bool {
-        // Exact at both ends; in between a rounding error of one in 2^53 traces.
-        low.wrapping_mul(KNUTH) as f64 <= self.share * u64::MAX as f64 && self.share > 0.0
+        within(self.share, low)
+    }
+
+    fn is_slow(&self, record: &PageRecord) -> bool {
+        self.slower_than.is_some_and(|slow| record.total() > slow)
     }
 
     /// Why the page's trace is kept, if it is.
     pub fn keep(&self, record: &PageRecord) -> Option<KeptReason> {
         if went_wrong(record.outcome) {
             Some(KeptReason::Outcome)
-        } else if self.slower_than.is_some_and(|slow| record.total() > slow) {
+        } else if self.is_slow(record) {
             Some(KeptReason::Slow)
         } else {
             (record.origin.trace.priority > 0).then_some(KeptReason::Sampled)
         }
     }
+}
+
+/// Whether a trace's id is within `share` of all. Exact at both ends; in between a rounding error
+/// of one in 2^53 traces.
+fn within(share: f64, low: u64) -> bool {
+    low.wrapping_mul(KNUTH) as f64 <= share * u64::MAX as f64 && share > 0.0
 }
 
 /// A quota that works is nothing to look into, and one busy client would fill the traces.
@@ -101,15 +115,47 @@ mod tests {
         }
     }
 
+    fn incoming(decision: Decision) -> Incoming {
+        Incoming {
+            context: None,
+            decision,
+            unreadable: Vec::new(),
+        }
+    }
+
+    fn chosen(sampling: Sampling) -> bool {
+        sampling.decided(incoming(Decision::Open)).is_kept()
+    }
+
     #[test]
     fn the_share_of_chosen_traces_is_the_one_configured() {
         for share in [0.01, 0.25, 0.9] {
-            let chosen = (0..100_000)
-                .filter(|_| sampling(share).new_trace().priority > 0)
-                .count();
+            let chosen = (0..100_000).filter(|_| chosen(sampling(share))).count();
             let got = chosen as f64 / 100_000.0;
             assert!((got - share).abs() < 0.01, "{got} for {share}");
         }
+    }
+
+    #[test]
+    fn what_was_decided_elsewhere_is_not_decided_again() {
+        let brought = |decision, priority| {
+            let context = TraceContext {
+                priority,
+                ..TraceContext::new()
+            };
+            let context = Some(context);
+            Incoming {
+                context,
+                ..incoming(decision)
+            }
+        };
+        let (none, all) = (sampling(0.0), sampling(1.0));
+        assert!(none.decided(brought(Decision::Made, 2)).is_kept());
+        assert!(!all.decided(brought(Decision::Made, 0)).is_kept());
+        assert!(!none.decided(brought(Decision::Open, 1)).is_kept());
+        assert!(all.decided(brought(Decision::Open, 1)).is_kept());
+        assert!(none.decided(incoming(Decision::Without(true))).is_kept());
+        assert!(!all.decided(incoming(Decision::Without(false))).is_kept());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::super::key::key;
 use super::super::kinds::{DURATION_OR_NONE, EXPORTER, FILE, LOG, SHARE, TEXT};
 use super::super::otlp_headers::{self, OTLP_HEADERS};
 use super::super::problem::Problem;
+use super::super::propagation::PROPAGATION;
 use super::super::reader::Section;
 use super::super::receiver::{OTLP, STATSD_AGENT, TRACE_AGENT, traces_of};
 use super::super::report::Severity;
@@ -37,6 +38,11 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
     );
     let otlp_endpoint = otlp_endpoint(s);
     let otlp_headers = otlp_headers(s);
+    let propagation = s.take(
+        key("propagation", PROPAGATION, "datadog,tracecontext").about(
+            "Trace headers read and written, in this order: \"datadog\", \"tracecontext\", \"b3\", \"b3multi\".",
+        ),
+    );
     let sample = s.take(
         key("sample", SHARE, "1.0").about("Share of plain traces that are kept, 0.0 to 1.0."),
     );
@@ -60,6 +66,7 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         datadog_agent: datadog_agent?,
         otlp_endpoint: otlp_endpoint?,
         otlp_headers: otlp_headers?,
+        propagation: propagation?,
         sample: sample?,
         keep_slower_than: keep_slower_than?,
         dogstatsd: dogstatsd?,
