@@ -176,6 +176,8 @@ pub struct Telemetry {
     pub version: String,
     /// Form of the log.
     pub log: LogFormat,
+    /// Share of complete pages that are logged, 0.0 to 1.0; all others always are.
+    pub log_sample: f64,
     /// In which protocol traces leave.
     pub exporter: Exporter,
     /// The Datadog agent; `None` exports no traces to it.

@@ -15,14 +15,15 @@ pub mod sampling;
 pub mod traces;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 use self::context::TraceContext;
 use self::counts::Counts;
 use self::lag::Lag;
+use self::log::Lost;
 use self::meters::dogstatsd::DogStatsD;
 use self::meters::{Gauges, Meters};
 use self::names::configured::Configured;
@@ -44,7 +45,7 @@ pub struct Telemetry {
     sampling: Sampling,
     traces: Option<Queue>,
     /// Log lines of this process that have been counted as lost.
-    lines_lost: AtomicU64,
+    lines_lost: Mutex<Lost>,
 }
 
 /// What has to run for telemetry to leave the process.
@@ -84,7 +85,7 @@ impl Telemetry {
             propagation: config.telemetry.propagation,
             sampling: Sampling::new(&config.telemetry),
             traces: None,
-            lines_lost: AtomicU64::new(0),
+            lines_lost: Mutex::default(),
         }
     }
 
@@ -113,7 +114,9 @@ impl Telemetry {
     /// A page ended.
     pub fn page_ended(&self, record: &Arc<PageRecord>) {
         self.measure(record);
-        events::page_ended(&self.names, record);
+        if self.sampling.logs(record) {
+            events::page_ended(&self.names, record);
+        }
         let Some(traces) = &self.traces else {
             return;
         };
@@ -162,9 +165,17 @@ impl Telemetry {
     /// Passes counts and `gauges` on to those who collect metrics.
     pub fn publish(&self, gauges: Gauges) {
         let lost = log::lost_lines();
-        let counted = self.lines_lost.swap(lost, Ordering::Relaxed);
-        self.counts()
-            .dropped(Dropped::LogQueueFull, lost.saturating_sub(counted));
+        let counted = std::mem::replace(&mut *self.lines_lost.lock(), lost);
+        for (what, now, before) in [
+            (Dropped::LogQueueFull, lost.too_many, counted.too_many),
+            (
+                Dropped::LogNotWritten,
+                lost.not_written,
+                counted.not_written,
+            ),
+        ] {
+            self.counts().dropped(what, now.saturating_sub(before));
+        }
         self.meters.publish(gauges);
     }
 

@@ -43,22 +43,25 @@ pub enum Dropped {
     TraceAtShutdown,
     /// A log line: too much waited already.
     LogQueueFull,
+    /// A log line: the system did not take it.
+    LogNotWritten,
 }
 
 impl Dropped {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::TraceQueueFull,
         Self::TraceNotReceived,
         Self::TraceAtShutdown,
         Self::LogQueueFull,
+        Self::LogNotWritten,
     ];
 
     /// Tag value: what was lost.
     pub fn signal(self) -> &'static str {
         match self {
             Self::TraceQueueFull | Self::TraceNotReceived | Self::TraceAtShutdown => "traces",
-            Self::LogQueueFull => "logs",
+            Self::LogQueueFull | Self::LogNotWritten => "logs",
         }
     }
 
@@ -68,6 +71,7 @@ impl Dropped {
             Self::TraceQueueFull | Self::LogQueueFull => "queue_full",
             Self::TraceNotReceived => "not_received",
             Self::TraceAtShutdown => "shutdown",
+            Self::LogNotWritten => "not_written",
         }
     }
 }

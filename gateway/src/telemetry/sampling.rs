@@ -20,6 +20,7 @@ const KNUTH: u64 = 1_111_111_111_111_111_111;
 #[derive(Clone, Copy, Debug)]
 pub struct Sampling {
     share: f64,
+    log_share: f64,
     slower_than: Option<Duration>,
 }
 
@@ -50,6 +51,7 @@ impl Sampling {
     pub fn new(config: &Telemetry) -> Self {
         Self {
             share: config.sample,
+            log_share: config.log_sample,
             slower_than: config.keep_slower_than,
         }
     }
@@ -68,6 +70,16 @@ impl Sampling {
 
     fn chooses(&self, low: u64) -> bool {
         within(self.share, low)
+    }
+
+    /// Whether the page's line is written: of complete pages, a share that is chosen as traces
+    /// are, so that where `log_sample` is the smaller every line leads to a trace; of all others,
+    /// and of what was slow, every one.
+    pub fn logs(&self, record: &PageRecord) -> bool {
+        self.log_share >= 1.0
+            || record.outcome != PageOutcome::Complete
+            || self.is_slow(record)
+            || within(self.log_share, record.origin.trace.trace_id as u64)
     }
 
     fn is_slow(&self, record: &PageRecord) -> bool {
@@ -106,11 +118,18 @@ fn went_wrong(outcome: PageOutcome) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::config::PageId;
+    use crate::page::deadline::now;
+    use crate::telemetry::record::Origin;
 
     fn sampling(share: f64) -> Sampling {
         Sampling {
             share,
+            log_share: share,
             slower_than: None,
         }
     }
@@ -156,6 +175,57 @@ mod tests {
         assert!(all.decided(brought(Decision::Open, 1)).is_kept());
         assert!(none.decided(incoming(Decision::Without(true))).is_kept());
         assert!(!all.decided(incoming(Decision::Without(false))).is_kept());
+    }
+
+    #[test]
+    fn of_complete_pages_a_share_is_logged_and_of_all_others_every_one() {
+        let half = Sampling {
+            share: 0.6,
+            log_share: 0.5,
+            slower_than: Some(Duration::from_secs(1)),
+        };
+        let mut logged = 0;
+        for _ in 0..10_000 {
+            let mut record = record(half.decided(incoming(Decision::Open)));
+            let kept = half.keep(&record).is_some();
+            if half.logs(&record) {
+                assert!(kept, "a line that leads to no trace");
+                logged += 1;
+            }
+            for outcome in PageOutcome::ALL {
+                record.outcome = outcome;
+                assert!(outcome == PageOutcome::Complete || half.logs(&record));
+            }
+            record.outcome = PageOutcome::Complete;
+            record.ended += Duration::from_secs(2);
+            assert!(half.logs(&record), "a slow page");
+        }
+        assert!((4_500..5_500).contains(&logged), "{logged}");
+    }
+
+    /// A complete page that took no time.
+    fn record(trace: TraceContext) -> PageRecord {
+        let origin = Origin {
+            arrived: now(),
+            method: "GET",
+            request_id: None,
+            trace,
+        };
+        PageRecord {
+            page: PageId(0),
+            deadline: None,
+            admission: None,
+            parts: Vec::new(),
+            assembly: None,
+            lag: Duration::ZERO,
+            ended: origin.arrived,
+            ended_at: SystemTime::UNIX_EPOCH,
+            outcome: PageOutcome::Complete,
+            status: Some(200),
+            reason: None,
+            scope: None,
+            origin: Arc::new(origin),
+        }
     }
 
     #[test]

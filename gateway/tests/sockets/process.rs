@@ -18,7 +18,7 @@ use crate::common::gateway::{PAGE, shop_changes, variables};
 use crate::common::until;
 
 /// A directory that holds this configuration, and its path.
-fn file(text: &str) -> (TempDir, String) {
+pub(crate) fn file(text: &str) -> (TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     std::fs::write(&path, text).unwrap();

@@ -26,6 +26,10 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
     let env = s.take(key("env", TEXT, "dev").about("Environment name; DD_ENV wins."));
     let log =
         s.take(key("log", LOG, "pretty").about("\"pretty\" for people, \"json\" for machines."));
+    let log_sample = s.take(
+        key("log_sample", SHARE, "1.0")
+            .about("Share of complete pages that are logged, 0.0 to 1.0; all others always are."),
+    );
     let exporter = s.take(
         key("exporter", EXPORTER, "datadog")
             .about("Where traces go: \"datadog\", \"otlp\", \"none\"."),
@@ -62,6 +66,7 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         env: env?,
         version: version?,
         log: log?,
+        log_sample: log_sample?,
         exporter: exporter?,
         datadog_agent: datadog_agent?,
         otlp_endpoint: otlp_endpoint?,
