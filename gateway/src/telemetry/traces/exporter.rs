@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::SpanKind;
 #[expect(
     deprecated,
     reason = "its successor is the other exporter; this one is what the agent is spoken to with"
@@ -21,7 +20,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use url::Url;
 
 use crate::config::{Exporter as Chosen, Telemetry};
-use crate::telemetry::traces::spans::Dialect;
+use crate::telemetry::traces::spans::{Dialect, class};
 
 /// Receives traces.
 pub trait Receiver: Send + 'static {
@@ -96,19 +95,10 @@ fn datadog(config: &Telemetry, agent: &Url, client: Client) -> Result<Exporter, 
         .with_agent_endpoint(agent.as_str())
         .with_api_version(ApiVersion::Version05)
         .with_http_client(client)
-        .with_name_mapping(|span, _| operation(&span.span_kind))
+        .with_name_mapping(|span, _| class(&span.span_kind).operation)
         .build_exporter()
         .map_err(|error| error.to_string())?;
     Ok(Exporter::Datadog(exporter))
-}
-
-/// Datadog's name of the operation; what OpenTelemetry calls a span's name is its resource.
-fn operation(kind: &SpanKind) -> &'static str {
-    match kind {
-        SpanKind::Server => "http.server.request",
-        SpanKind::Client => "http.client.request",
-        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => "gateway.internal",
-    }
 }
 
 fn otlp(config: &Telemetry, endpoint: &Url, client: Client) -> Result<Exporter, String> {
