@@ -256,15 +256,21 @@ async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     }
 }
 
-/// Lets traces and metrics leave until `stop`, and then what is left of them.
+/// Lets traces, statistics and metrics leave until `stop`, and then what is left of them.
 async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: CancellationToken) {
     let traces = async {
         if let Some(traces) = exports.traces {
             traces.run(stop.cancelled()).await;
         }
     };
+    let stats = async {
+        if let Some(stats) = exports.stats {
+            stats.run(stop.cancelled()).await;
+        }
+    };
     tokio::join!(
         traces,
+        stats,
         tell_metrics(&pages, exports.metrics, stop.cancelled())
     );
 }

@@ -169,6 +169,19 @@ pub fn traces_left_behind(count: u64) {
     );
 }
 
+/// Statistics of pages and calls began to be lost.
+pub fn stats_dropped(why: &str) {
+    tracing::warn!(
+        why,
+        "statistics for Datadog's service pages are dropped; gateway.telemetry.dropped counts them"
+    );
+}
+
+/// They are received again, after so many times ten seconds.
+pub fn stats_leave_again(dropped: u64) {
+    tracing::info!(dropped, "statistics for Datadog's service pages are received again");
+}
+
 /// Metrics do not reach the DogStatsD agent.
 pub fn dogstatsd_away(agent: &str, error: &dyn Display) {
     tracing::warn!(agent, %error, "metrics do not reach the agent; they are dropped until they do");

@@ -179,7 +179,7 @@ metrics! {
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
         "Traces of pages, by what was decided at the page's end: kept or unsampled.";
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]
-        "Kept traces and log lines that did not leave: what, and why.";
+        "Kept traces, log lines and statistics (in tens of seconds) that did not leave: what, and why.";
     TELEMETRY_BAD_CONTEXT = Counter "gateway.telemetry.bad_context" Item [Header]
         "Trace headers that could not be read. The page started a trace of its own, or went on without that header.";
 }

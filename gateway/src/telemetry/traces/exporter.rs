@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use opentelemetry::KeyValue;
 #[expect(
     deprecated,
@@ -67,7 +67,7 @@ impl Exporter {
             to: url.clone(),
             why,
         };
-        let client = Client::new().map_err(|e| error(e.to_string()))?;
+        let client = Client::to(url)?;
         let exporter = match dialect {
             Dialect::Datadog => datadog(config, url, client).map_err(error)?,
             Dialect::Otlp => otlp(config, url, client).map_err(error)?,
@@ -94,7 +94,7 @@ fn datadog(config: &Telemetry, agent: &Url, client: Client) -> Result<Exporter, 
         .with_version(&config.version)
         .with_agent_endpoint(agent.as_str())
         .with_api_version(ApiVersion::Version05)
-        .with_http_client(client)
+        .with_http_client(Computed(client))
         .with_name_mapping(|span, _| class(&span.span_kind).operation)
         .build_exporter()
         .map_err(|error| error.to_string())?;
@@ -123,10 +123,15 @@ fn otlp(config: &Telemetry, endpoint: &Url, client: Client) -> Result<Exporter, 
 
 /// reqwest, as the exporters want it. It has no limit of its own: the export_of has one.
 #[derive(Debug)]
-struct Client(reqwest::Client);
+pub(in crate::telemetry) struct Client(reqwest::Client);
 
 impl Client {
-    fn new() -> Result<Self, reqwest::Error> {
+    /// Looks nothing up.
+    pub(in crate::telemetry) fn to(url: &Url) -> Result<Self, TracesError> {
+        let error = |error: reqwest::Error| TracesError {
+            to: url.clone(),
+            why: error.to_string(),
+        };
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Agents are spoken to in clear text, so nobody needs to be trusted.
@@ -134,8 +139,8 @@ impl Client {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .tls_certs_only([])
-            .build()?;
-        Ok(Self(client))
+            .build();
+        client.map(Self).map_err(error)
     }
 }
 
@@ -149,6 +154,23 @@ impl HttpClient for Client {
         // Read to its end, so that the connection can be used again.
         *response.body_mut() = read(answer).await?;
         Ok(response)
+    }
+}
+
+/// Tells the agent that it need not compute [statistics](crate::telemetry::stats): of the
+/// kept traces they would be wrong, and twice.
+#[derive(Debug)]
+struct Computed(Client);
+
+#[async_trait]
+impl HttpClient for Computed {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let headers = request.headers_mut();
+        headers.insert(
+            "Datadog-Client-Computed-Stats",
+            HeaderValue::from_static("yes"),
+        );
+        self.0.send_bytes(request).await
     }
 }
 
