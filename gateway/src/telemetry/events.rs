@@ -179,7 +179,18 @@ pub fn stats_dropped(why: &str) {
 
 /// They are received again, after so many times ten seconds.
 pub fn stats_leave_again(dropped: u64) {
-    tracing::info!(dropped, "statistics for Datadog's service pages are received again");
+    tracing::info!(
+        dropped,
+        "statistics for Datadog's service pages are received again"
+    );
+}
+
+/// The process ends before these, each of ten seconds, could leave.
+pub fn stats_left_behind(count: u64) {
+    tracing::warn!(
+        count,
+        "statistics for Datadog's service pages are lost at the shutdown: they were not received in time"
+    );
 }
 
 /// Metrics do not reach the DogStatsD agent.

@@ -70,7 +70,7 @@ pub struct StatsExport<R = Agent> {
 /// [`TracesError`] when there cannot be an HTTP client.
 pub(super) fn export(
     config: &config::Telemetry,
-    names: &Configured,
+    names: &Arc<Configured>,
     counts: Arc<Counts>,
 ) -> Result<Option<(Arc<Stats>, StatsExport)>, TracesError> {
     let (Exporter::Datadog, Some(url)) = (config.exporter, &config.datadog_agent) else {
@@ -81,13 +81,13 @@ pub(super) fn export(
 
 fn export_to<R>(
     receiver: R,
-    names: &Configured,
+    names: &Arc<Configured>,
     counts: Arc<Counts>,
 ) -> (Arc<Stats>, StatsExport<R>) {
     let stats = Arc::new(Stats::new(names));
     let export = StatsExport {
         stats: Arc::clone(&stats),
-        sender: Sender::new(names),
+        sender: Sender::new(Arc::clone(names)),
         receiver,
         counts,
         missed: 0,
@@ -153,22 +153,18 @@ impl<R: Receiver> StatsExport<R> {
                 () = &mut end => true,
                 () = tokio::time::sleep(until_complete(SystemTime::now())) => false,
             };
-            let (buckets, lost) = {
-                let mut concentrator = self.stats.concentrator.lock();
-                match ended {
-                    true => concentrator.take_all(),
-                    false => concentrator.take(SystemTime::now()),
-                }
-            };
-            self.counts.dropped(Dropped::StatsQueueFull, lost);
-            self.send(buckets).await;
+            let until = if ended { None } else { Some(SystemTime::now()) };
+            self.send(until).await;
             if ended {
                 return;
             }
         }
     }
 
-    async fn send(&mut self, buckets: Vec<Bucket>) {
+    /// What is complete by then, or all there is.
+    async fn send(&mut self, until: Option<SystemTime>) {
+        let (buckets, lost) = self.stats.concentrator.lock().take(until);
+        self.counts.dropped(Dropped::StatsQueueFull, lost);
         if buckets.is_empty() {
             return;
         }
@@ -201,10 +197,9 @@ impl<R: Receiver> StatsExport<R> {
 
 impl<R> Drop for StatsExport<R> {
     fn drop(&mut self) {
-        let (left, lost) = self.stats.concentrator.lock().take_all();
+        let (left, lost) = self.stats.concentrator.lock().take(None);
         self.counts.dropped(Dropped::StatsQueueFull, lost);
-        self.counts
-            .dropped(Dropped::StatsAtShutdown, left.len() as u64);
+        left_behind(&self.counts, left.len());
     }
 }
 
@@ -231,8 +226,14 @@ impl InHand {
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        let left = self.buckets.len() as u64;
-        self.counts.dropped(Dropped::StatsAtShutdown, left);
+        left_behind(&self.counts, self.buckets.len());
+    }
+}
+
+fn left_behind(counts: &Counts, buckets: usize) {
+    if buckets > 0 {
+        counts.dropped(Dropped::StatsAtShutdown, buckets as u64);
+        events::stats_left_behind(buckets as u64);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way to the agent: one `POST` to the address that traces go to.
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, Uri, header};
 use opentelemetry_http::HttpClient as _;
 use url::Url;
 
@@ -24,7 +24,7 @@ pub trait Receiver: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Agent {
     client: Client,
-    url: Url,
+    url: Uri,
 }
 
 impl Agent {
@@ -34,16 +34,18 @@ impl Agent {
     /// [`TracesError`] when there cannot be an HTTP client.
     pub fn new(url: &Url) -> Result<Self, TracesError> {
         let client = Client::to(url)?;
-        let mut url = url.clone();
+        let mut to = url.clone();
         let path = format!("{}{PATH}", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        to.set_path(&path);
+        let to: Result<Uri, _> = to.as_str().parse();
+        let url = to.map_err(|error| TracesError::new(url, &error))?;
         Ok(Self { client, url })
     }
 }
 
 impl Receiver for Agent {
     async fn receive(&self, body: Vec<u8>) -> Result<(), String> {
-        let request = Request::post(self.url.as_str())
+        let request = Request::post(self.url.clone())
             .header(header::CONTENT_TYPE, "application/msgpack")
             .header("Datadog-Meta-Lang", "rust")
             .header("Datadog-Meta-Tracer-Version", env!("CARGO_PKG_VERSION"))

@@ -13,7 +13,7 @@ use super::bucket::{Bucket, Hit};
 pub(super) const BUCKET: Duration = Duration::from_secs(10);
 
 /// Complete buckets that wait: a minute.
-const MOST_COMPLETE: usize = 6;
+pub(super) const MOST_COMPLETE: usize = 6;
 
 /// Buckets that are kept to be filled again.
 const MOST_SPARE: usize = 2;
@@ -50,20 +50,12 @@ impl Concentrator {
         hits.for_each(|hit| self.open.add(hit));
     }
 
-    /// The buckets that are complete by now, the oldest first, and how many were lost.
-    pub(super) fn take(&mut self, now: SystemTime) -> (Vec<Bucket>, u64) {
-        if self.is_over(number(now)) {
+    /// The buckets that are complete by `now`, or all if nothing more will come, the oldest
+    /// first; and how many were lost.
+    pub(super) fn take(&mut self, now: Option<SystemTime>) -> (Vec<Bucket>, u64) {
+        if now.is_none_or(|now| self.is_over(number(now))) {
             self.complete_open();
         }
-        (
-            self.complete.drain(..).collect(),
-            std::mem::take(&mut self.lost),
-        )
-    }
-
-    /// All buckets, as nothing more will come.
-    pub(super) fn take_all(&mut self) -> (Vec<Bucket>, u64) {
-        self.complete_open();
         (
             self.complete.drain(..).collect(),
             std::mem::take(&mut self.lost),

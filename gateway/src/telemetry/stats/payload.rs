@@ -4,7 +4,10 @@
 //! Fields that the agent fills in by itself, and those of protocols the gateway does not
 //! speak, are left out.
 
+use std::sync::Arc;
+
 use rmp::encode as msgpack;
+use uuid::Uuid;
 
 use super::bucket::{Bucket, Group};
 use super::concentrator::BUCKET;
@@ -19,21 +22,17 @@ const FALSE: u64 = 2;
 /// Who tells, and how often so far.
 #[derive(Debug)]
 pub(super) struct Sender {
-    pub(super) env: String,
-    pub(super) version: String,
-    pub(super) service: String,
+    names: Arc<Configured>,
     /// Of this process.
-    pub(super) runtime: String,
+    runtime: Uuid,
     pub(super) sequence: u64,
 }
 
 impl Sender {
-    pub(super) fn new(names: &Configured) -> Self {
+    pub(super) fn new(names: Arc<Configured>) -> Self {
         Self {
-            env: names.env.clone(),
-            version: names.version.clone(),
-            service: names.service.clone(),
-            runtime: uuid::Uuid::now_v7().to_string(),
+            names,
+            runtime: Uuid::now_v7(),
             sequence: 0,
         }
     }
@@ -41,16 +40,17 @@ impl Sender {
 
 /// One request's body.
 pub(super) fn encode(from: &Sender, resources: &Resources, buckets: &[Bucket]) -> Vec<u8> {
+    let names = &from.names;
     let mut to = Vec::new();
     map(&mut to, 9);
     // The agent's own is meant, unless a tracer was told to say otherwise.
     text(&mut to, "Hostname", "");
-    text(&mut to, "Env", &from.env);
-    text(&mut to, "Version", &from.version);
+    text(&mut to, "Env", &names.env);
+    text(&mut to, "Version", &names.version);
     text(&mut to, "Lang", "rust");
     text(&mut to, "TracerVersion", env!("CARGO_PKG_VERSION"));
-    text(&mut to, "RuntimeID", &from.runtime);
-    text(&mut to, "Service", &from.service);
+    text(&mut to, "RuntimeID", &from.runtime.to_string());
+    text(&mut to, "Service", &names.service);
     number(&mut to, "Sequence", from.sequence);
     list(&mut to, "Stats", buckets.len());
     for bucket in buckets {
@@ -60,7 +60,7 @@ pub(super) fn encode(from: &Sender, resources: &Resources, buckets: &[Bucket]) -
         number(&mut to, "Duration", length);
         list(&mut to, "Stats", bucket.groups().count());
         for (id, spans) in bucket.groups() {
-            group(&mut to, &from.service, &resources.all[id], spans);
+            group(&mut to, &names.service, &resources.all[id], spans);
         }
     }
     to

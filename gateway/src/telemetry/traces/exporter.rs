@@ -49,6 +49,15 @@ pub struct TracesError {
     why: String,
 }
 
+impl TracesError {
+    pub(in crate::telemetry) fn new(to: &Url, why: &dyn std::error::Error) -> Self {
+        Self {
+            to: to.clone(),
+            why: why.to_string(),
+        }
+    }
+}
+
 impl Exporter {
     /// The one that `config` chooses, if it chooses one.
     ///
@@ -128,10 +137,6 @@ pub(in crate::telemetry) struct Client(reqwest::Client);
 impl Client {
     /// Looks nothing up.
     pub(in crate::telemetry) fn to(url: &Url) -> Result<Self, TracesError> {
-        let error = |error: reqwest::Error| TracesError {
-            to: url.clone(),
-            why: error.to_string(),
-        };
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Agents are spoken to in clear text, so nobody needs to be trusted.
@@ -140,7 +145,9 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tls_certs_only([])
             .build();
-        client.map(Self).map_err(error)
+        client
+            .map(Self)
+            .map_err(|error| TracesError::new(url, &error))
     }
 }
 
