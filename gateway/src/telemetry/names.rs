@@ -5,6 +5,7 @@
 //! everything that counts knows it.
 
 pub mod configured;
+mod instance;
 pub mod listing;
 pub mod metrics;
 mod series;
