@@ -235,7 +235,10 @@ async fn serve_operators(
 ) {
     let service = |_| {
         let admin = Arc::clone(&admin);
-        service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))
+        // What Prometheus reads is long, and mostly the same words.
+        layers::compressed(service_fn(move |request| {
+            std::future::ready(Ok(admin.answer(&request)))
+        }))
     };
     listener::serve(listener, limits, service, guard).await;
 }

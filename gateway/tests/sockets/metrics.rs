@@ -1,6 +1,7 @@
 //! What those who collect metrics are told, beside what clients and downstreams saw.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
@@ -183,6 +184,26 @@ async fn a_scrape_says_what_runs_since_when_and_what_it_takes() {
     assert_eq!(of("gateway_runtime_workers"), 1.0);
     assert!(of("gateway_runtime_tasks") > 3.0);
     assert!(of("gateway_runtime_queue") < of("gateway_runtime_tasks"));
+}
+
+#[tokio::test]
+async fn a_scraper_that_takes_gzip_gets_the_same_in_a_fraction_of_the_bytes() {
+    let (gateway, _fakes) = shop(&[]).await;
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+    let plain = gateway.look("/metrics").await;
+    assert_eq!(plain.header("content-encoding"), None);
+    let zipped = ask(gateway.admin, get("/metrics", "Accept-Encoding: gzip\r\n")).await;
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    assert!(zipped.body.len() * 4 < plain.body.len());
+    let mut text = String::new();
+    let mut reader = flate2::read::GzDecoder::new(&zipped.body[..]);
+    reader.read_to_string(&mut text).unwrap();
+    let (plain, zipped) = (String::from_utf8(plain.body).unwrap(), text);
+    let pages = "gateway_pages_total{page=\"product-page\",outcome=\"complete\"} 1\n";
+    assert!(plain.contains(pages) && zipped.contains(pages));
+    // Short answers are not worth it.
+    let alive = ask(gateway.admin, get("/livez", "Accept-Encoding: gzip\r\n")).await;
+    assert_eq!(alive.body, b"alive\n");
 }
 
 #[tokio::test]

@@ -355,6 +355,11 @@ fn datadog_kind(kind: &SpanKind, attributes: &mut Vec<KeyValue>) {
     attributes.extend(status.map(|status| KeyValue::new(key::DD_STATUS_CODE, status)));
 }
 
+/// Who decided to keep a trace, and what stands for a rule of the service itself.
+/// <https://docs.datadoghq.com/tracing/trace_pipeline/ingestion_mechanisms/>
+const DECIDED_BY: &str = "_dd.p.dm";
+const BY_RULE: &str = "-3";
+
 /// What belongs to the trace and not to a span stands on its first span here.
 fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     let trace = &record.origin.trace;
@@ -362,8 +367,15 @@ fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     if let upper @ 1.. = trace.trace_id >> 64 {
         attributes.push(KeyValue::new("_dd.p.tid", format!("{upper:016x}")));
     }
+    let mut decided_by = None;
     for (name, value) in trace.datadog_tags() {
+        decided_by = decided_by.or((name == DECIDED_BY).then_some(value));
         attributes.push(KeyValue::new(name.to_owned(), value.to_owned()));
+    }
+    // Not where somebody before decided to keep it, and does not say how.
+    let here = trace.parent_id.is_none() || trace.priority <= 0;
+    if decided_by.is_none() && here {
+        attributes.push(KeyValue::new(DECIDED_BY, BY_RULE));
     }
     if let Some(origin) = trace
         .origin
