@@ -8,7 +8,7 @@
 //!
 //! A page costs one lock, held for some additions, and no memory once what occurs has
 //! occurred before. Nothing waits for the agent: what it does not take is dropped and
-//! counted, and what waits is bounded ([`concentrator`]).
+//! counted, and what waits is bounded (`concentrator`).
 //!
 //! Not here: the gateway's own metrics, which need no agent that knows of traces.
 
@@ -45,7 +45,7 @@ const SEND_LIMIT: Duration = Duration::from_secs(2);
 /// What comes a little late still finds its bucket.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Adds up what pages tell.
+/// Adds up what pages did.
 #[derive(Debug)]
 pub struct Stats {
     resources: Resources,
@@ -60,7 +60,7 @@ pub struct StatsExport<R = Agent> {
     sender: Sender,
     receiver: R,
     counts: Arc<Counts>,
-    /// Since when nothing has been received, in buckets.
+    /// Buckets lost since the last one that was received.
     missed: u64,
 }
 
