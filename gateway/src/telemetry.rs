@@ -3,6 +3,7 @@
 //! Nothing here waits, and nothing here decides what becomes of a page: the layers
 //! above say what happened, this module counts it, logs it, and lets its trace leave.
 
+mod client;
 pub mod context;
 pub mod counts;
 pub mod events;
@@ -12,6 +13,7 @@ pub mod meters;
 pub mod names;
 pub mod record;
 pub mod sampling;
+pub mod stats;
 pub mod traces;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
+use self::stats::{Stats, StatsExport};
 use self::traces::TraceExport;
 use self::traces::queue::Queue;
 use crate::config::{Config, DownstreamId, Propagation};
@@ -44,6 +47,7 @@ pub struct Telemetry {
     propagation: Propagation,
     sampling: Sampling,
     traces: Option<Queue>,
+    stats: Option<Arc<Stats>>,
     /// Log lines of this process that have been counted as lost.
     lines_lost: Mutex<Lost>,
 }
@@ -54,6 +58,8 @@ pub struct Telemetry {
 pub struct Exports {
     /// Carries traces away, if the config has them leave.
     pub traces: Option<TraceExport>,
+    /// Carries statistics of pages and calls away, if traces leave for a Datadog agent.
+    pub stats: Option<StatsExport>,
     /// Tells an agent of metrics, if the config names one.
     pub metrics: Option<DogStatsD>,
 }
@@ -72,9 +78,17 @@ impl Telemetry {
         let (meters, metrics) = Meters::new(config, &names);
         let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
         let counts = Arc::clone(telemetry.meters.counts());
-        let (queue, traces) = traces::export(&config.telemetry, names, counts).unzip();
-        telemetry.traces = queue;
-        (telemetry, Exports { traces, metrics })
+        let stats = stats::export(&config.telemetry, &names, Arc::clone(&counts));
+        let traces = traces::export(&config.telemetry, names, counts);
+        let (queue, traces) = traces.unzip();
+        let (adding_up, stats) = stats.unzip();
+        (telemetry.traces, telemetry.stats) = (queue, adding_up);
+        let exports = Exports {
+            traces,
+            stats,
+            metrics,
+        };
+        (telemetry, exports)
     }
 
     fn with_meters(config: &Config, meters: Meters, names: Arc<Configured>) -> Self {
@@ -85,6 +99,7 @@ impl Telemetry {
             propagation: config.telemetry.propagation,
             sampling: Sampling::new(&config.telemetry),
             traces: None,
+            stats: None,
             lines_lost: Mutex::default(),
         }
     }
@@ -116,6 +131,9 @@ impl Telemetry {
         self.measure(record);
         if self.sampling.logs(record) {
             events::page_ended(&self.names, record);
+        }
+        if let Some(stats) = &self.stats {
+            stats.page(record);
         }
         let Some(traces) = &self.traces else {
             return;

@@ -57,6 +57,16 @@ pub enum SocketKind {
     Stream,
 }
 
+impl TraceAgent {
+    /// What the URL of a request to it begins with: HTTP names a host, whatever carries it.
+    pub fn base(&self) -> &str {
+        match self {
+            Self::Http(url) => url.as_str(),
+            Self::Unix(_) => "http://localhost/",
+        }
+    }
+}
+
 impl fmt::Display for TraceAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,7 +5,6 @@
 //! [`exporter`]. No page waits for any of it: what finds no room, or nobody to receive
 //! it, is dropped and counted, and the log says when that begins and when it is over.
 
-mod client;
 pub mod exporter;
 pub mod queue;
 pub mod spans;

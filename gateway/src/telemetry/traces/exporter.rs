@@ -2,22 +2,26 @@
 //!
 //! `opentelemetry-datadog` is used for its encoding and its agent protocol (v0.5) only:
 //! it brings no HTTP client and no span processor that could be used here (see
-//! `docs/decisions`). The HTTP is [`client`](super::client)'s.
+//! `docs/decisions`). The HTTP is [`client`](crate::telemetry::client)'s.
 
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::SpanKind;
 #[expect(
     deprecated,
     reason = "its successor is the other exporter; this one is what the agent is spoken to with"
 )]
 use opentelemetry_datadog::{ApiVersion, DatadogExporter, new_pipeline};
+use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use url::Url;
 
-use super::client::{Client, Failure};
+use super::spans::class;
 use crate::config::{Exporter as Chosen, Telemetry, TraceAgent, shown_receiver};
+use crate::telemetry::client::{Client, Failure};
 
 /// Receives traces.
 pub trait Receiver: Send + 'static {
@@ -108,21 +112,17 @@ impl Receiver for Exporter {
 }
 
 fn datadog(config: &Telemetry, agent: &TraceAgent, to: &str) -> Result<Exporter, String> {
-    let (client, base) = match agent {
-        TraceAgent::Http(url) => (Client::for_url(url, &[])?, url.as_str()),
-        // HTTP names a host, whatever carries it.
-        TraceAgent::Unix(path) => (Client::for_socket(path)?, "http://localhost"),
-    };
+    let client = Client::for_agent(agent)?;
     let failure = client.failure();
     #[expect(deprecated, reason = "see above")]
     let exporter = new_pipeline()
         .with_service_name(&config.service)
         .with_env(&config.env)
         .with_version(&config.version)
-        .with_agent_endpoint(base)
+        .with_agent_endpoint(agent.base())
         .with_api_version(ApiVersion::Version05)
-        .with_http_client(client)
-        .with_name_mapping(|span, _| operation(&span.span_kind))
+        .with_http_client(Computed(client))
+        .with_name_mapping(|span, _| class(&span.span_kind).operation)
         .build_exporter()
         .map_err(|error| error.to_string())?;
     Ok(Exporter {
@@ -132,12 +132,20 @@ fn datadog(config: &Telemetry, agent: &TraceAgent, to: &str) -> Result<Exporter,
     })
 }
 
-/// Datadog's name of the operation; what OpenTelemetry calls a span's name is its resource.
-fn operation(kind: &SpanKind) -> &'static str {
-    match kind {
-        SpanKind::Server => "http.server.request",
-        SpanKind::Client => "http.client.request",
-        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => "gateway.internal",
+/// Tells the agent that it need not compute [statistics](crate::telemetry::stats): of the
+/// kept traces they would be wrong, and twice.
+#[derive(Debug)]
+struct Computed(Client);
+
+#[async_trait]
+impl HttpClient for Computed {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let headers = request.headers_mut();
+        headers.insert(
+            "Datadog-Client-Computed-Stats",
+            HeaderValue::from_static("yes"),
+        );
+        self.0.send_bytes(request).await
     }
 }
 

@@ -1,9 +1,8 @@
-//! The HTTP that traces leave by: over TCP, TLS, or a socket of the file system.
+//! The HTTP that traces and statistics leave by: over TCP, TLS, or a socket of the file system.
 //!
 //! It has no limit of its own: whoever exports has one. No redirect and no proxy is followed:
 //! the address in the configuration is the one that is spoken to.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,6 +13,8 @@ use parking_lot::Mutex;
 use reqwest::Certificate;
 use reqwest::redirect::Policy;
 use url::Url;
+
+use crate::config::TraceAgent;
 
 /// Most bytes of an answer that are read; nothing in it is used.
 const MOST_READ: usize = 64 * 1024;
@@ -39,6 +40,20 @@ impl Failure {
 }
 
 impl Client {
+    /// A client for a Datadog agent.
+    ///
+    /// # Errors
+    /// As [`Client::for_url`].
+    pub(super) fn for_agent(agent: &TraceAgent) -> Result<Self, String> {
+        match agent {
+            TraceAgent::Http(url) => Self::for_url(url, &[]),
+            TraceAgent::Unix(path) => {
+                let builder = builder().tls_certs_only([]).unix_socket(path.as_path());
+                Self::new(builder, HeaderMap::new())
+            }
+        }
+    }
+
     /// A client for an address over TCP, whose certificate must be signed by whom this machine
     /// trusts.
     ///
@@ -56,15 +71,6 @@ impl Client {
         Self::new(builder, headers.iter().cloned().collect())
     }
 
-    /// A client for an agent that listens on a socket of the file system.
-    ///
-    /// # Errors
-    /// In words: the system gives no client.
-    pub(super) fn for_socket(path: &Path) -> Result<Self, String> {
-        let builder = builder().tls_certs_only([]).unix_socket(path);
-        Self::new(builder, HeaderMap::new())
-    }
-
     fn new(builder: reqwest::ClientBuilder, headers: HeaderMap) -> Result<Self, String> {
         Ok(Self {
             http: builder.build().map_err(|error| root(&error))?,
@@ -77,7 +83,11 @@ impl Client {
         self.failure.clone()
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    /// Sends a request; an answer is one that says that it was received.
+    ///
+    /// # Errors
+    /// In words, why it was not.
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let mut request: reqwest::Request = request.try_into().map_err(|e| root(&e))?;
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
