@@ -29,7 +29,7 @@ use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Guard, Lifecycle, Listener};
 use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
-use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
+use crate::telemetry::{Exports, Telemetry, events};
 use crate::transport::{HttpTransport, TransportError};
 
 /// How often quotas of idle clients are dropped.
@@ -66,9 +66,6 @@ pub enum StartError {
     /// No client for a downstream.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// No way out for telemetry.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
 }
 
 impl App {
@@ -94,7 +91,7 @@ impl App {
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
         let files = Budget::of_process(&config);
-        let (telemetry, exports) = Telemetry::exporting(&config)?;
+        let (telemetry, exports) = Telemetry::exporting(&config);
         let telemetry = Arc::new(telemetry);
         let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));

@@ -37,7 +37,6 @@ use crate::telemetry::events;
 use crate::telemetry::names::Dropped;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::PageRecord;
-use crate::telemetry::traces::TracesError;
 
 /// How long one request may take.
 const SEND_LIMIT: Duration = Duration::from_secs(2);
@@ -64,19 +63,18 @@ pub struct StatsExport<R = Agent> {
     missed: u64,
 }
 
-/// What adds up and what sends, if traces leave for a Datadog agent.
-///
-/// # Errors
-/// [`TracesError`] when there cannot be an HTTP client.
+/// What adds up and what sends, if traces leave for a Datadog agent, and can.
 pub(super) fn export(
     config: &config::Telemetry,
     names: &Arc<Configured>,
     counts: Arc<Counts>,
-) -> Result<Option<(Arc<Stats>, StatsExport)>, TracesError> {
-    let (Exporter::Datadog, Some(url)) = (config.exporter, &config.datadog_agent) else {
-        return Ok(None);
+) -> Option<(Arc<Stats>, StatsExport)> {
+    let (Exporter::Datadog, Some(agent)) = (config.exporter, &config.datadog_agent) else {
+        return None;
     };
-    Ok(Some(export_to(Agent::new(url)?, names, counts)))
+    // Where there is no way to the agent, traces say why.
+    let agent = Agent::new(agent).ok()?;
+    Some(export_to(agent, names, counts))
 }
 
 fn export_to<R>(

@@ -315,8 +315,7 @@ fn nothing_is_added_up_where_nobody_would_take_it() {
         let config = config::load_text("test", config::default_text(), &changes).unwrap();
         let names = Arc::new(Configured::new(&config.config));
         let counts = Arc::new(Counts::new(&names));
-        let exports = export(&config.config.telemetry, &names, counts).unwrap();
-        exports.is_some()
+        export(&config.config.telemetry, &names, counts).is_some()
     };
     assert!(exports(&[]));
     assert!(!exports(&[("DATADOG_AGENT", "")]));
