@@ -56,8 +56,8 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
     let ends = ended(&bodies)?;
     let quiet = ("TELEMETRY__DOGSTATSD", "");
     let metrics = configured(&[quiet, ("TELEMETRY__EXPORTER", "none")])?;
-    let metrics = Told::new(&metrics, PAGE, PARTS)?;
-    let statistics = Told::new(&configured(&[quiet])?, PAGE, PARTS)?;
+    let metrics = Told::new(&metrics, PAGE, PARTS);
+    let statistics = Told::new(&configured(&[quiet])?, PAGE, PARTS);
     let rows = [
         (
             "admit and release a page, one thread",
