@@ -131,6 +131,34 @@ pub struct Clients {
     pub rate: Option<Rate>,
     /// Pages a client that was quiet may ask for at once.
     pub burst: NonZeroU32,
+    /// How many times its rate and burst a client may ask, what the gateway refuses included.
+    pub attempts: NonZeroU32,
+    /// What becomes of a client that is back before its `Retry-After`.
+    pub early_returns: EarlyReturns,
+}
+
+/// What becomes of a client that is back before its `Retry-After`, while pages are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyReturns {
+    /// Refused first if it is known by a header; admitted if by an address, which many may share.
+    Auto,
+    /// Refused before everybody else.
+    Refuse,
+    /// As everybody else.
+    Admit,
+}
+
+impl Clients {
+    /// Whether a client is held to the `Retry-After` it was told; one whose request has the
+    /// header that tells clients apart, or does not.
+    #[must_use]
+    pub fn holds_early(&self, has_header: bool) -> bool {
+        match self.early_returns {
+            EarlyReturns::Auto => has_header && self.identify_by != IdentifyBy::Ip,
+            EarlyReturns::Refuse => true,
+            EarlyReturns::Admit => false,
+        }
+    }
 }
 
 /// What tells one client from another.

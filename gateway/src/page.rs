@@ -18,6 +18,7 @@ pub mod own_load;
 pub mod plan;
 pub mod quota;
 pub mod refusal;
+pub mod retry_after;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
@@ -39,9 +40,11 @@ use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{ClientKey, Quota};
+use self::quota::{Charge, Client, Quota};
 use self::refusal::Refusal;
+use self::retry_after::Refusals;
 use crate::config::{Config, PageId, ShedStatus};
+use crate::outcome::PageOutcome;
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -65,6 +68,7 @@ pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
     quota: Quota,
+    refusals: Refusals,
     downstreams: Downstreams<T>,
     own_load: OwnLoad,
     telemetry: Arc<Telemetry>,
@@ -80,7 +84,7 @@ pub struct PageRequest {
     /// Raw path segments of its parameters, in the order of its path.
     pub params: Vec<String>,
     /// Who asks.
-    pub client: ClientKey,
+    pub client: Client,
     /// The client's `X-Request-Timeout-Ms`, unread.
     pub timeout_ms: Option<HeaderValue>,
     /// The client's headers that every call of the page carries.
@@ -94,6 +98,8 @@ pub struct PageRequest {
 pub struct Answer {
     /// The page, or why there is none.
     pub result: Result<Page, Refusal>,
+    /// Whole seconds after which the client is to come back, if that can help.
+    pub retry_after: Option<u32>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
     /// What the page did.
@@ -117,6 +123,7 @@ impl<T: Transport> Pages<T> {
             plans: Plan::compile(config),
             admission,
             quota: Quota::new(&config.clients),
+            refusals: Refusals::new(config.pages.len()),
             downstreams: Downstreams::new(config, transport),
             own_load: OwnLoad::new(&config.admission),
             telemetry,
@@ -129,6 +136,10 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
+        if let Err(refusal) = &result {
+            let charge = account.charge.take();
+            account.retry_after = self.settle(request.page, refusal, charge);
+        }
         let answer = account.close(result, self.shed);
         if answer.result.is_ok() {
             self.own_load.in_time(answer.record.total());
@@ -144,17 +155,17 @@ impl<T: Transport> Pages<T> {
     ) -> Result<Page, Refusal> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
+        account.charge = Some(self.charge(request)?);
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
         account.record.deadline = deadline.instant();
-        self.quota
-            .take(request.client)
-            .map_err(Refusal::ClientQuota)?;
+        self.refuse_early(request.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
         let permits = account
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
+        self.refusals.admitted(request.page);
         let shared = request.call_headers();
         let call = |part, permit, record| {
             let planned = planned(request, &shared, &params, deadline, part);
@@ -167,6 +178,42 @@ impl<T: Transport> Pages<T> {
     fn open(&self, page: PageId, origin: &Arc<Origin>) -> PageAccount<'_> {
         let promise = self.plans[page.0].promise;
         PageAccount::open(&self.telemetry, page, origin, promise)
+    }
+
+    fn charge(&self, request: &PageRequest) -> Result<Charge, Refusal> {
+        self.quota
+            .take(request.client, request.page)
+            .map_err(Refusal::ClientQuota)
+    }
+
+    /// A client that is back before its `Retry-After` is refused first while others are.
+    fn refuse_early(&self, page: PageId, charge: Option<&Charge>) -> Result<(), Refusal> {
+        match charge.and_then(|charge| charge.early) {
+            Some(limit) if self.refusals.is_refusing(page) => Err(Refusal::Early(limit)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What a refusal means for its client: when it is to come back, which it is then held to,
+    /// and that it does not pay for what the gateway does not serve.
+    fn settle(&self, page: PageId, refusal: &Refusal, charge: Option<Charge>) -> Option<u32> {
+        let row = refusal.row(self.shed);
+        let limit = refusal.load_limit();
+        // Those who came early would keep the gateway refusing by themselves.
+        if limit.is_some() && !matches!(refusal, Refusal::Early(_)) {
+            self.refusals.refused(page);
+        }
+        let retry_after = row.retry_after.map(|least| self.refusals.draw(page, least));
+        match (charge, limit, retry_after) {
+            (Some(charge), Some(limit), Some(seconds)) => {
+                self.quota.refused(charge, page, limit, seconds);
+            }
+            (Some(charge), None, _) if row.outcome == PageOutcome::Shed => {
+                self.quota.give_back(charge);
+            }
+            _ => {}
+        }
+        retry_after
     }
 
     fn ticket(&self) -> Result<Ticket, Refusal> {
@@ -198,10 +245,20 @@ impl<T: Transport> Pages<T> {
         }
     }
 
-    /// Accounts for a request for a page that the edge refused before it could be one.
-    pub fn refused_at_edge(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
-        let account = self.open(page, origin);
-        account.close(Err(refusal.clone()), self.shed);
+    /// Charges a request that the edge refused to its client, and accounts for it if it was
+    /// for a page.
+    pub fn refused_at_edge(
+        &self,
+        page: Option<PageId>,
+        client: Client,
+        origin: &Arc<Origin>,
+        refusal: &Refusal,
+    ) {
+        self.quota.charge(client);
+        if let Some(page) = page {
+            let account = self.open(page, origin);
+            account.close(Err(refusal.clone()), self.shed);
+        }
     }
 
     /// From now on every new page is refused; those in flight go on.

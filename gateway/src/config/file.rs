@@ -17,7 +17,8 @@ use super::address::{ADDRESS, AGENT, DATAGRAMS};
 use super::headers::IDENTIFY_BY;
 use super::key::key;
 use super::kinds::{
-    COUNT, DURATION, DURATION_OR_NONE, EXPORTER, LOG, POSITIVE_DURATION, RATE, SHARE, STATUS, TEXT,
+    COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, EXPORTER, LOG, POSITIVE_DURATION, RATE,
+    SHARE, STATUS, TEXT,
 };
 use super::problem::Problem;
 use super::reader::Section;
@@ -151,10 +152,18 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
         key("burst", COUNT, "1000")
             .about("Pages that a client that was quiet may ask for at once."),
     );
+    let attempts = s.take(key("attempts", COUNT, "4").about(
+        "How many times `rate` and `burst` a client may ask, what the gateway refused included.",
+    ));
+    let early_returns = s.take(key("early_returns", EARLY_RETURNS, "auto").about(
+        "A client back before its Retry-After: \"refuse\" it first, \"admit\" it, or \"auto\".",
+    ));
     Some(Clients {
         identify_by: identify_by?,
         rate: rate?,
         burst: burst?,
+        attempts: attempts?,
+        early_returns: early_returns?,
     })
 }
 
