@@ -10,6 +10,7 @@
 pub mod accounting;
 pub mod admission;
 pub mod assemble;
+mod clients;
 pub mod deadline;
 pub mod downstream;
 pub mod fetch;
@@ -35,16 +36,15 @@ use self::accounting::PageAccount;
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
+use self::clients::Clients;
 use self::deadline::{Deadline, now};
 use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{Charge, Client, Quota};
+use self::quota::{Client, Quota};
 use self::refusal::Refusal;
-use self::retry_after::Refusals;
 use crate::config::{Config, PageId, ShedStatus};
-use crate::outcome::PageOutcome;
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -67,8 +67,7 @@ const OWN_FIELDS: usize = 3;
 pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
-    quota: Quota,
-    refusals: Refusals,
+    clients: Clients,
     downstreams: Downstreams<T>,
     own_load: OwnLoad,
     telemetry: Arc<Telemetry>,
@@ -122,8 +121,7 @@ impl<T: Transport> Pages<T> {
         Self {
             plans: Plan::compile(config),
             admission,
-            quota: Quota::new(&config.clients),
-            refusals: Refusals::new(config.pages.len()),
+            clients: Clients::new(config),
             downstreams: Downstreams::new(config, transport),
             own_load: OwnLoad::new(&config.admission),
             telemetry,
@@ -138,7 +136,9 @@ impl<T: Transport> Pages<T> {
         let result = self.run(&request, &mut account).await;
         if let Err(refusal) = &result {
             let charge = account.charge.take();
-            account.retry_after = self.settle(request.page, refusal, charge);
+            account.retry_after =
+                self.clients
+                    .refused(request.client, request.page, refusal, charge);
         }
         let answer = account.close(result, self.shed);
         if answer.result.is_ok() {
@@ -155,17 +155,18 @@ impl<T: Transport> Pages<T> {
     ) -> Result<Page, Refusal> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
-        account.charge = Some(self.charge(request)?);
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
         account.record.deadline = deadline.instant();
-        self.refuse_early(request.page, account.charge.as_ref())?;
+        account.charge = Some(self.clients.charge(request.client, plan.page)?);
+        self.clients
+            .refuse_early(plan.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
         let permits = account
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
-        self.refusals.admitted(request.page);
+        self.clients.admitted(plan.page);
         let shared = request.call_headers();
         let call = |part, permit, record| {
             let planned = planned(request, &shared, &params, deadline, part);
@@ -178,42 +179,6 @@ impl<T: Transport> Pages<T> {
     fn open(&self, page: PageId, origin: &Arc<Origin>) -> PageAccount<'_> {
         let promise = self.plans[page.0].promise;
         PageAccount::open(&self.telemetry, page, origin, promise)
-    }
-
-    fn charge(&self, request: &PageRequest) -> Result<Charge, Refusal> {
-        self.quota
-            .take(request.client, request.page)
-            .map_err(Refusal::ClientQuota)
-    }
-
-    /// A client that is back before its `Retry-After` is refused first while others are.
-    fn refuse_early(&self, page: PageId, charge: Option<&Charge>) -> Result<(), Refusal> {
-        match charge.and_then(|charge| charge.early) {
-            Some(limit) if self.refusals.is_refusing(page) => Err(Refusal::Early(limit)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// What a refusal means for its client: when it is to come back, which it is then held to,
-    /// and that it does not pay for what the gateway does not serve.
-    fn settle(&self, page: PageId, refusal: &Refusal, charge: Option<Charge>) -> Option<u32> {
-        let row = refusal.row(self.shed);
-        let limit = refusal.load_limit();
-        // Those who came early would keep the gateway refusing by themselves.
-        if limit.is_some() && !matches!(refusal, Refusal::Early(_)) {
-            self.refusals.refused(page);
-        }
-        let retry_after = row.retry_after.map(|least| self.refusals.draw(page, least));
-        match (charge, limit, retry_after) {
-            (Some(charge), Some(limit), Some(seconds)) => {
-                self.quota.refused(charge, page, limit, seconds);
-            }
-            (Some(charge), None, _) if row.outcome == PageOutcome::Shed => {
-                self.quota.give_back(charge);
-            }
-            _ => {}
-        }
-        retry_after
     }
 
     fn ticket(&self) -> Result<Ticket, Refusal> {
@@ -254,7 +219,7 @@ impl<T: Transport> Pages<T> {
         origin: &Arc<Origin>,
         refusal: &Refusal,
     ) {
-        self.quota.charge(client);
+        self.clients.charge_mistake(client);
         if let Some(page) = page {
             let account = self.open(page, origin);
             account.close(Err(refusal.clone()), self.shed);
@@ -273,7 +238,7 @@ impl<T: Transport> Pages<T> {
 
     /// The quotas of clients.
     pub fn quota(&self) -> &Quota {
-        &self.quota
+        self.clients.quota()
     }
 
     /// What records pages and calls.

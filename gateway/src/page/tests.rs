@@ -10,10 +10,11 @@ use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config::{self, DownstreamId};
-use crate::outcome::CallOutcome;
+use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::context::TraceContext;
 
 mod broken;
+mod clients;
 mod dropped;
 mod own_load;
 
