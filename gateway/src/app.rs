@@ -23,12 +23,12 @@ use self::files::Budget;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::edge::Edge;
-use crate::edge::listener::{self};
+use crate::edge::listener;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
-use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
+use crate::telemetry::{Exports, Telemetry, events};
 use crate::transport::{HttpTransport, TransportError};
 
 /// How often quotas of idle clients are dropped.
@@ -65,9 +65,6 @@ pub enum StartError {
     /// No client for a downstream.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// No way out for telemetry.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
 }
 
 impl App {
@@ -93,7 +90,7 @@ impl App {
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
         let files = Budget::of_process(&config);
-        let (telemetry, exports) = Telemetry::exporting(&config)?;
+        let (telemetry, exports) = Telemetry::exporting(&config);
         let telemetry = Arc::new(telemetry);
         let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
@@ -211,15 +208,21 @@ async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     }
 }
 
-/// Lets traces and metrics leave until `stop`, and then what is left of them.
+/// Lets traces, statistics and metrics leave until `stop`, and then what is left of them.
 async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: CancellationToken) {
     let traces = async {
         if let Some(traces) = exports.traces {
             traces.run(stop.cancelled()).await;
         }
     };
+    let stats = async {
+        if let Some(stats) = exports.stats {
+            stats.run(stop.cancelled()).await;
+        }
+    };
     tokio::join!(
         traces,
+        stats,
         tell_metrics(&pages, exports.metrics, stop.cancelled())
     );
 }

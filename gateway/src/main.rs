@@ -86,12 +86,17 @@ fn small_pages() {
 /// Help that was asked for is a success; 2 is for configurations only.
 fn explained(asked: &clap::Error) -> ExitCode {
     // Nobody is left to tell when the terminal is gone.
-    let _ = asked.print();
-    if asked.use_stderr() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    if !asked.use_stderr() {
+        let _ = asked.print();
+        return ExitCode::SUCCESS;
     }
+    // It repeats what was typed.
+    let said = asked.to_string();
+    let _ = match config::fit_to_show(&said) == said {
+        true => asked.print(),
+        false => write!(std::io::stderr(), "{}", config::fit_to_show(&said)),
+    };
+    ExitCode::FAILURE
 }
 
 /// The configuration, or the exit code after everything wrong with it has been said.
@@ -145,7 +150,12 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
+            let error = format!("{error:#}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "gateway: {}",
+                config::fit_to_show(&error)
+            );
             ExitCode::FAILURE
         }
     }

@@ -63,10 +63,11 @@ pub(super) fn serve_operators(
     let hosts: Arc<[String]> = config.admin.hosts.as_slice().into();
     let service = move |connection: Arc<Connection>| {
         let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
-        service_fn(move |request| {
+        // What Prometheus reads is long, and mostly the same words.
+        layers::compressed(service_fn(move |request| {
             connection.begins_answer();
             std::future::ready(Ok(answer_operators(&admin, &hosts, &request)))
-        })
+        }))
     };
     listener::serve(listener, limits, service, guard)
 }

@@ -84,7 +84,7 @@ impl Config {
         root.finish();
         rules::check(&draft, &mut registry);
         let effective = effective(&registry);
-        if registry.faults.is_empty()
+        if !registry.has_errors()
             && let Some(config) = draft.complete()
         {
             warnings::find(&config, &mut registry);

@@ -15,6 +15,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::PageId;
@@ -56,6 +57,7 @@ pub struct Refusals {
     epoch: Instant,
     /// By [`PageId`].
     pages: Vec<Recent>,
+    random: Mutex<fastrand::Rng>,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +78,7 @@ impl Refusals {
         Self {
             epoch: now(),
             pages: (0..pages).map(|_| Recent::default()).collect(),
+            random: Mutex::new(fastrand::Rng::new()),
         }
     }
 
@@ -103,7 +106,7 @@ impl Refusals {
         let (recent, slice) = (&self.pages[page.0], self.slice());
         let most = spread(recent.admitted.sum(slice), recent.refused.sum(slice));
         let least = u32::try_from(least.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-        least.max(1).saturating_add(fastrand::u32(..most))
+        least.max(1).saturating_add(self.random.lock().u32(..most))
     }
 
     fn slice(&self) -> u32 {

@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod cost;
 mod datadog;
 mod files;
 mod layout;

@@ -18,7 +18,7 @@ use crate::common::gateway::{PAGE, shop_changes, variables};
 use crate::common::until;
 
 /// A directory that holds this configuration, and its path.
-fn file(text: &str) -> (TempDir, String) {
+pub(crate) fn file(text: &str) -> (TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     std::fs::write(&path, text).unwrap();
@@ -368,6 +368,68 @@ async fn a_good_configuration_passes_the_check() {
     assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
     let memory = "2.5GiB  bodies of parts";
     assert!(binary.said().contains(memory), "{}", binary.said());
+}
+
+/// What the binary says to these arguments, and its exit status.
+async fn said_to(arguments: &[&str]) -> (String, Option<i32>) {
+    let mut binary = Binary::start(arguments, &[]);
+    let status = binary.ended().await.code();
+    (binary.said(), status)
+}
+
+#[tokio::test]
+async fn nothing_that_a_terminal_would_obey_is_said_of_a_file_or_of_what_was_typed() {
+    const OBEYED: &str = "\u{1b}]0;owned\u{7}\u{202e}";
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = write(&format!("good{OBEYED}"), config::default_text());
+    let bad = format!("[server]\nlisten = \"{OBEYED}\"\n\"a{OBEYED}\" = 1\nb{OBEYED} = true\n");
+    let bad = write(&format!("bad{OBEYED}"), &bad);
+    let escaped = "\"\\u001b[31mkey\" = 1\n[server]\nlisten = \"\\u001b[31m\"\n";
+    let escaped = write("escaped", escaped);
+    let missing = format!("{}/missing{OBEYED}", directory.path().display());
+    let odd = format!("--odd{OBEYED}");
+    for (arguments, status) in [
+        (&["check", "--config", &good][..], 0),
+        (&["check", "--config", &bad], 2),
+        (&["run", "--config", &bad], 2),
+        (&["check", "--config", &escaped], 2),
+        (&["check", "--config", &missing], 2),
+        (&["run", "--config", &missing], 2),
+        (&["check", &odd], 1),
+        (&[OBEYED], 1),
+    ] {
+        let (said, ended) = said_to(arguments).await;
+        assert_eq!(ended, Some(status), "{said}");
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!said.chars().any(obeyed), "{arguments:?}: {said:?}");
+        assert!(said.contains("\\u{"), "{arguments:?}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_says_what_is_wrong_with_a_secret_and_not_what_it_is() {
+    let text = "[telemetry]\npassword = \"hush\"\ndatadog_agent = \"http://me:hush@agent\"\n\
+        otlp_endpoint = \"ftp://c/?key=hush\"\n[downstream.d]\nurl = \"https://me:hush@d/a\"\n\
+        [page.p]\npath = \"/p\"\n[page.p.part.x]\ndownstream = \"d\"\npath = \"/x?token=hush#\"\n";
+    let (_directory, path) = file(text);
+    let (said, status) = said_to(&["check", "--config", &path]).await;
+    assert_eq!(status, Some(2), "{said}");
+    for key in [
+        "telemetry.password",
+        "telemetry.datadog_agent",
+        "telemetry.otlp_endpoint",
+        "downstream.d.url",
+        "page.p.part.x.path",
+    ] {
+        assert!(said.contains(&format!("`{key}`: ")), "{key}: {said}");
+    }
+    assert!(!said.contains("hush"), "{said}");
+    assert!(said.ends_with(": 3 errors\n"), "{said}");
 }
 
 /// What a line of the transcript prints when it is typed in.

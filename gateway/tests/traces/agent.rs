@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -48,11 +49,22 @@ impl Agent {
 
     /// One that takes traces at this address.
     pub(crate) async fn start_at(traces: SocketAddr, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(traces, variables, &[]).await
+    }
+
+    /// One that takes traces on a socket of the file system too.
+    pub(crate) async fn start_on_socket(path: &Path) -> Self {
+        let flag = ["--trace-uds-socket", path.to_str().unwrap()];
+        Self::start_with(kept_port(), &[], &flag).await
+    }
+
+    async fn start_with(traces: SocketAddr, variables: &[(&str, &str)], flags: &[&str]) -> Self {
         let [otlp, grpc] = [(); 2].map(|()| kept_port());
         let said = tempfile::tempfile().unwrap();
         let snapshots_must_exist = std::env::var("SNAPSHOT_CI").unwrap_or("1".to_owned());
         let child = Command::new(python())
             .args(["-c", UNTIL_STDIN_CLOSES])
+            .args(flags)
             .env_clear()
             .envs([
                 ("HOST", "127.0.0.1"),
@@ -112,6 +124,11 @@ impl Agent {
         format!("http://{}", self.otlp)
     }
 
+    /// Where it takes OTLP.
+    pub(crate) fn otlp_address(&self) -> SocketAddr {
+        self.otlp
+    }
+
     /// Where it takes traces, and answers questions about them.
     pub(crate) fn address(&self) -> SocketAddr {
         self.traces
@@ -144,7 +161,7 @@ impl Agent {
     /// How many chunks it was sent, by the headers of the requests, which a check holds
     /// against the payloads.
     pub(crate) async fn chunks(&self) -> usize {
-        let requests = self.read("/test/session/requests").await;
+        let requests = self.requests("/v0.5/traces").await;
         let count = |request: &Value| {
             let headers = request["headers"].as_object().unwrap();
             let count = headers.iter().find_map(|(name, value)| {
@@ -153,7 +170,18 @@ impl Agent {
             });
             count.flatten().unwrap().parse::<usize>().unwrap()
         };
-        requests.as_array().unwrap().iter().map(count).sum()
+        requests.iter().map(count).sum()
+    }
+
+    /// The requests for this path, as it keeps them.
+    pub(crate) async fn requests(&self, path: &str) -> Vec<Value> {
+        let all = self.read("/test/session/requests").await;
+        let all = all.as_array().unwrap().iter();
+        let asked = all.filter(|request| {
+            let url = request["url"].as_str().unwrap();
+            url.ends_with(path)
+        });
+        asked.cloned().collect()
     }
 
     /// That its checks were made, and that no payload failed one.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::config::{Config, DownstreamId, Page, PageId, Part};
 use crate::outcome::Scope;
+use crate::telemetry::names::instance::instance;
 
 /// What the config calls itself, its pages, their parts and its downstreams.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Configured {
     pub env: String,
     /// The gateway's version, or `DD_VERSION`.
     pub version: String,
+    /// Which gateway of all that call themselves so: `shop-7d9f-x2x:9901`.
+    pub instance: String,
     /// By [`PageId`].
     pub pages: Vec<PageNames>,
     /// By [`DownstreamId`].
@@ -38,7 +41,7 @@ pub struct PartNames {
     pub name: String,
     /// Where it comes from.
     pub downstream: DownstreamId,
-    /// Its path at the downstream, as configured.
+    /// Its path at the downstream, as configured, without the query.
     pub template: String,
     /// Whether the page is worth nothing without it.
     pub required: bool,
@@ -69,6 +72,7 @@ impl Configured {
             service: config.telemetry.service.clone(),
             env: config.telemetry.env.clone(),
             version: config.telemetry.version.clone(),
+            instance: instance(config.admin.listen),
             pages: config.pages.iter().map(page).collect(),
             downstreams: config.downstreams.iter().map(downstream).collect(),
         }
@@ -94,7 +98,7 @@ fn page(page: &Page) -> PageNames {
     let part = |part: &Part| PartNames {
         name: part.name.to_string(),
         downstream: part.downstream,
-        template: part.path.text.clone(),
+        template: part.path.route().to_owned(),
         required: part.required,
     };
     PageNames {
