@@ -148,6 +148,34 @@ pub struct Clients {
     pub rate: Option<Rate>,
     /// Pages a client that was quiet may ask for at once.
     pub burst: NonZeroU32,
+    /// How many times its rate and burst a client may ask, what the gateway refuses included.
+    pub attempts: NonZeroU32,
+    /// What becomes of a client that is back before its `Retry-After`.
+    pub early_returns: EarlyReturns,
+}
+
+/// What becomes of a client that is back before its `Retry-After`, while pages are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyReturns {
+    /// Refused first if it is known by a header; admitted if by an address, which many may share.
+    Auto,
+    /// Refused before everybody else.
+    Refuse,
+    /// As everybody else.
+    Admit,
+}
+
+impl Clients {
+    /// Whether a client is held to the `Retry-After` it was told; one whose request has the
+    /// header that tells clients apart, or does not.
+    #[must_use]
+    pub fn holds_early(&self, has_header: bool) -> bool {
+        match self.early_returns {
+            EarlyReturns::Auto => has_header && self.identify_by != IdentifyBy::Ip,
+            EarlyReturns::Refuse => true,
+            EarlyReturns::Admit => false,
+        }
+    }
 }
 
 /// What tells one client from another.
@@ -293,6 +321,9 @@ pub struct Page {
     pub path: PathPattern,
     /// Budget of the whole page; `None` (written `"none"`) is no deadline.
     pub deadline: Option<Duration>,
+    /// A client that waited longer than this and left was owed a page; `None`: none was, as
+    /// with `"auto"` on a page without a deadline.
+    pub abandoned_after: Option<Duration>,
     /// Part of the budget kept for assembling and writing; below `deadline`.
     pub reserve: Duration,
     /// Longest wait for permits, inside the deadline.

@@ -19,7 +19,9 @@ use super::address::ADDRESS;
 use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
-use super::kinds::{COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE, STATUS};
+use super::kinds::{
+    COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, POSITIVE_DURATION, RATE, STATUS,
+};
 use super::problem::Problem;
 use super::reader::Section;
 use super::{
@@ -173,9 +175,17 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
         key("burst", COUNT, "1000")
             .about("Pages that a client that was quiet may ask for at once."),
     );
+    let attempts = s.take(key("attempts", COUNT, "4").about(
+        "How many times `rate` and `burst` a client may ask, what the gateway refused included.",
+    ));
+    let early_returns = s.take(key("early_returns", EARLY_RETURNS, "auto").about(
+        "A client back before its Retry-After: \"refuse\" it first, \"admit\" it, or \"auto\".",
+    ));
     Some(Clients {
         identify_by: identify_by?,
         rate: rate?,
         burst: burst?,
+        attempts: attempts?,
+        early_returns: early_returns?,
     })
 }

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, did_you_mean};
 use super::raw::Raw;
-use super::{Exporter, Http2, LogFormat, Rate, ShedStatus, units};
+use super::{EarlyReturns, Exporter, Http2, LogFormat, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
@@ -80,6 +80,23 @@ pub(super) const EXPORTER: Kind<Exporter> = Kind {
         Exporter::None => json!("none"),
     },
     schema: || json!({"enum": ["datadog", "otlp", "none"]}),
+};
+
+const EARLY: &[(&str, EarlyReturns)] = &[
+    ("auto", EarlyReturns::Auto),
+    ("refuse", EarlyReturns::Refuse),
+    ("admit", EarlyReturns::Admit),
+];
+
+/// `"auto"`, `"refuse"` or `"admit"`.
+pub(super) const EARLY_RETURNS: Kind<EarlyReturns> = Kind {
+    read: |raw| one_of(raw, EARLY),
+    show: |early| match early {
+        EarlyReturns::Auto => json!("auto"),
+        EarlyReturns::Refuse => json!("refuse"),
+        EarlyReturns::Admit => json!("admit"),
+    },
+    schema: || json!({"enum": ["auto", "refuse", "admit"]}),
 };
 
 /// `true`, `false` or `"auto"`.
@@ -236,6 +253,21 @@ pub const DURATION_OR_NONE: Kind<Option<Duration>> = Kind {
     },
     show: |value| value.as_ref().map_or_else(|| json!("none"), show_duration),
     schema: || json!({"type": "string", "pattern": format!("^(none|{DURATION_PATTERN})$")}),
+};
+
+/// A duration that must pass, or `"auto"`, which is `None`.
+pub(super) const DURATION_OR_AUTO: Kind<Option<Duration>> = Kind {
+    read: |raw| match raw.duration()? {
+        "auto" => Ok(None),
+        _ => match duration(raw)? {
+            value if value.is_zero() => {
+                Err(Problem::new("cannot be zero: every client takes longer").write("auto"))
+            }
+            value => Ok(Some(value)),
+        },
+    },
+    show: |value| value.as_ref().map_or_else(|| json!("auto"), show_duration),
+    schema: || json!({"type": "string", "pattern": format!("^(auto|{DURATION_PATTERN})$")}),
 };
 
 /// A size in bytes, at least one.

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{PageId, ShedStatus};
-use crate::outcome::PageOutcome;
+use crate::outcome::{PageOutcome, Promise, Standing};
 use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
 use crate::page::assemble::Page;
 use crate::page::deadline::{now, wall_clock};
+use crate::page::quota::Charge;
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
@@ -24,15 +25,25 @@ use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
 /// One page: its record, and its ticket until the answer takes it over.
 pub(super) struct PageAccount<'a> {
     telemetry: &'a Telemetry,
+    promise: Promise,
+    /// What its client was charged, until it is known whether that stands.
+    pub(super) charge: Option<Charge>,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
     /// What the page did so far.
     pub(super) record: PageRecord,
+    /// Whole seconds after which the client is to come back.
+    pub(super) retry_after: Option<u32>,
     closed: bool,
 }
 
 impl<'a> PageAccount<'a> {
-    pub(super) fn open(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
+    pub(super) fn open(
+        telemetry: &'a Telemetry,
+        page: PageId,
+        origin: &Arc<Origin>,
+        promise: Promise,
+    ) -> Self {
         let record = PageRecord {
             origin: Arc::clone(origin),
             page,
@@ -44,14 +55,18 @@ impl<'a> PageAccount<'a> {
             ended: origin.arrived,
             ended_at: std::time::UNIX_EPOCH,
             outcome: PageOutcome::Cancelled,
+            standing: Standing::default(),
             status: None,
             reason: None,
             scope: None,
         };
         Self {
             telemetry,
+            promise,
+            charge: None,
             ticket: None,
             record,
+            retry_after: None,
             closed: false,
         }
     }
@@ -86,9 +101,11 @@ impl<'a> PageAccount<'a> {
             Err(refusal) => self.refused(refusal, shed),
         }
         let ticket = self.ticket.take().map(Ticket::answered);
+        let retry_after = self.retry_after;
         let record = self.record();
         Answer {
             result,
+            retry_after,
             ticket,
             record,
         }
@@ -116,7 +133,9 @@ impl<'a> PageAccount<'a> {
         self.record.ended_at = wall_clock();
         let (arrived, ended) = (self.record.origin.arrived, self.record.ended);
         let lag = self.telemetry.lag().worst(arrived, ended);
-        self.record.lag = lag.min(self.record.total());
+        let total = self.record.total();
+        self.record.lag = lag.min(total);
+        self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
             parts: std::mem::take(&mut self.record.parts),

@@ -29,7 +29,7 @@ pub struct Sampling {
 pub enum KeptReason {
     /// Chosen when the trace began, here or where it began.
     Sampled,
-    /// The page erred, was partial or was shed.
+    /// The page erred, was partial, shed, abandoned or answered late.
     Outcome,
     /// The page was slow.
     Slow,
@@ -88,7 +88,8 @@ impl Sampling {
 
     /// Why the page's trace is kept, if it is.
     pub fn keep(&self, record: &PageRecord) -> Option<KeptReason> {
-        if went_wrong(record.outcome) {
+        if went_wrong(record.outcome) || record.standing.abandoned || record.standing.answered_late
+        {
             Some(KeptReason::Outcome)
         } else if self.is_slow(record) {
             Some(KeptReason::Slow)
@@ -123,6 +124,7 @@ mod tests {
 
     use super::*;
     use crate::config::PageId;
+    use crate::outcome::Standing;
     use crate::page::deadline::now;
     use crate::telemetry::record::Origin;
 
@@ -221,6 +223,7 @@ mod tests {
             ended: origin.arrived,
             ended_at: SystemTime::UNIX_EPOCH,
             outcome: PageOutcome::Complete,
+            standing: Standing::default(),
             status: Some(200),
             reason: None,
             scope: None,

@@ -21,5 +21,6 @@ mod metrics;
 mod own_load;
 mod pages;
 mod process;
+mod promise;
 mod refusals;
 mod validate;
