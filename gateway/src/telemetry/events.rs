@@ -135,6 +135,9 @@ macro_rules! page_line {
             $level,
             page = page.name,
             outcome = $record.outcome.as_str(),
+            owed = $record.standing.owed,
+            abandoned = $record.standing.abandoned.then_some(true),
+            answered_late = $record.standing.answered_late.then_some(true),
             http.status_code = $record.status,
             reason = $record.reason.map(Reason::as_str),
             scope = scope.as_deref(),
@@ -155,8 +158,11 @@ macro_rules! page_line {
 /// Whether a page's end is a warning: its client was owed something and did not get it. A
 /// refusal, and what is the client's own doing, is none; a defect of the gateway has a line of
 /// its own.
-fn is_incident(outcome: PageOutcome) -> bool {
-    match outcome {
+fn is_incident(record: &PageRecord) -> bool {
+    if record.standing.abandoned || record.standing.answered_late {
+        return true;
+    }
+    match record.outcome {
         PageOutcome::Partial | PageOutcome::Late | PageOutcome::Failed => true,
         PageOutcome::Complete
         | PageOutcome::Shed
@@ -170,7 +176,7 @@ fn is_incident(outcome: PageOutcome) -> bool {
 /// A page ended: one line, whatever became of it.
 pub fn page_ended(names: &Configured, record: &PageRecord) {
     // Levels are constants to `tracing`, and asking costs less than making the fields.
-    match is_incident(record.outcome) {
+    match is_incident(record) {
         true => page_line!(Level::WARN, names, record),
         false => page_line!(Level::INFO, names, record),
     }

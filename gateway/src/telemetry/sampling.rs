@@ -29,7 +29,7 @@ pub struct Sampling {
 pub enum KeptReason {
     /// Chosen when the trace began, here or where it began.
     Sampled,
-    /// The page erred, was partial or was shed.
+    /// The page erred, was partial, shed, abandoned or answered late.
     Outcome,
     /// The page was slow.
     Slow,
@@ -78,6 +78,7 @@ impl Sampling {
     pub fn logs(&self, record: &PageRecord) -> bool {
         self.log_share >= 1.0
             || record.outcome != PageOutcome::Complete
+            || record.standing.answered_late
             || self.is_slow(record)
             || within(self.log_share, record.origin.trace.trace_id as u64)
     }
@@ -88,7 +89,8 @@ impl Sampling {
 
     /// Why the page's trace is kept, if it is.
     pub fn keep(&self, record: &PageRecord) -> Option<KeptReason> {
-        if went_wrong(record.outcome) {
+        if went_wrong(record.outcome) || record.standing.abandoned || record.standing.answered_late
+        {
             Some(KeptReason::Outcome)
         } else if self.is_slow(record) {
             Some(KeptReason::Slow)
@@ -123,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::config::PageId;
+    use crate::outcome::Standing;
     use crate::page::deadline::now;
     use crate::telemetry::record::Origin;
 
@@ -197,6 +200,9 @@ mod tests {
                 assert!(outcome == PageOutcome::Complete || half.logs(&record));
             }
             record.outcome = PageOutcome::Complete;
+            record.standing.answered_late = true;
+            assert!(half.logs(&record), "an answer that came too late");
+            record.standing.answered_late = false;
             record.ended += Duration::from_secs(2);
             assert!(half.logs(&record), "a slow page");
         }
@@ -221,6 +227,7 @@ mod tests {
             ended: origin.arrived,
             ended_at: SystemTime::UNIX_EPOCH,
             outcome: PageOutcome::Complete,
+            standing: Standing::default(),
             status: Some(200),
             reason: None,
             scope: None,

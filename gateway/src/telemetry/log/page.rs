@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use tracing::Level;
 
 use super::Dialect;
+use crate::outcome::Standing;
 use crate::telemetry::names::configured::{Configured, PartNames};
 use crate::telemetry::record::{PageRecord, PartRecord};
 use crate::text::{push_decimal, push_hex, push_seconds, push_short_milliseconds};
@@ -40,6 +41,7 @@ impl PageLine {
         // Names of pages, parts and downstreams need no escaping: see `config::Name`.
         word(&mut line, "page", &page.name);
         word(&mut line, "outcome", record.outcome.as_str());
+        write_standing(&mut line, record.standing);
         if let Some(status) = record.status {
             line.extend_from_slice(match self.dialect {
                 Dialect::Datadog => b",\"http.status_code\":",
@@ -123,6 +125,19 @@ impl PageLine {
             }
         }
         line.push(b'"');
+    }
+}
+
+/// Whether it counts, and what is unusual about it.
+fn write_standing(line: &mut Vec<u8>, standing: Standing) {
+    let owed: &[u8] = if standing.owed { b"true" } else { b"false" };
+    line.extend_from_slice(b",\"owed\":");
+    line.extend_from_slice(owed);
+    if standing.abandoned {
+        line.extend_from_slice(b",\"abandoned\":true");
+    }
+    if standing.answered_late {
+        line.extend_from_slice(b",\"answered_late\":true");
     }
 }
 
@@ -210,6 +225,10 @@ mod tests {
             ended: origin.arrived + 2 * MS,
             ended_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_239_901_596_564),
             outcome: PageOutcome::Shed,
+            standing: Standing {
+                owed: true,
+                ..Standing::default()
+            },
             status: Some(429),
             lag: 310 * MS / 1000,
             reason: Some(Reason::GatewayFull),
@@ -236,7 +255,7 @@ mod tests {
             line(&refused()),
             "{\"timestamp\":\"2026-11-21T05:45:01.596564Z\",\"level\":\"INFO\",\
              \"target\":\"gateway::page\",\"dd.service\":\"s\",\"message\":\"page\",\
-             \"page\":\"product-page\",\"outcome\":\"shed\",\"http.status_code\":429,\
+             \"page\":\"product-page\",\"outcome\":\"shed\",\"owed\":true,\"http.status_code\":429,\
              \"reason\":\"gateway_full\",\"scope\":\"gateway\",\"duration\":2000000,\"lag_ms\":0.31,\"parts\":{},\
              \"trace_id\":\"7e084e269431e734a4516b7a4499ee6c\",\"span_id\":\"00ca6378b8ba128d\",\
              \"dd.trace_id\":\"11840363068214865516\",\"dd.span_id\":\"56967315441980045\"}\n"
@@ -248,7 +267,7 @@ mod tests {
         let line = line_in(Dialect::Otlp, &refused());
         assert!(
             line.contains(
-                "\"outcome\":\"shed\",\"http.response.status_code\":429,\
+                "\"outcome\":\"shed\",\"owed\":true,\"http.response.status_code\":429,\
                  \"reason\":\"gateway_full\",\"scope\":\"gateway\",\
                  \"http.server.request.duration\":0.002,\"lag_ms\":0.31,"
             ),

@@ -145,6 +145,14 @@ macro_rules! metrics {
 metrics! {
     PAGES = Counter "gateway.pages" Page [Page, PageOutcome]
         "Pages, by how they ended. The sum over all outcomes is every request for a page.";
+    PAGES_OWED = Counter "gateway.pages.owed" Page [Page]
+        "Pages whose client was owed one: complete, partial, shed, late, failed, and abandoned. The SLI is good by owed.";
+    PAGES_GOOD = Counter "gateway.pages.good" Page [Page]
+        "Pages owed and served with every required part no later than their deadline.";
+    PAGES_ABANDONED = Counter "gateway.pages.abandoned" Page [Page]
+        "Cancelled pages whose client had waited longer than abandoned_after: owed and not good.";
+    ANSWERS_LATE = Counter "gateway.answers.late" Page [Page]
+        "Answers, refusals too, that left after their page's deadline.";
     PAGE_DURATION = Histogram "gateway.page.duration" Second [Page, PageOutcome]
         "From the request's head to the answer's, or to the client's leaving.";
     PAGE_DEADLINE = Gauge "gateway.page.deadline" Second [Page]
@@ -178,7 +186,7 @@ metrics! {
     RETRIES = Counter "gateway.retries" Call [Downstream]
         "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
-        "A page's time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
+        "Of pages that made calls, the time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
     RUNTIME_WORKERS = Gauge "gateway.runtime.workers" Item []
         "Threads that run pages.";
     RUNTIME_TASKS = Gauge "gateway.runtime.tasks" Item []

@@ -246,6 +246,7 @@ fn page(seconds: u64) -> PageRecord {
         ended: began + TOOK,
         ended_at: at(seconds),
         outcome: PageOutcome::Complete,
+        standing: Default::default(),
         status: Some(200),
         reason: None,
         scope: None,
