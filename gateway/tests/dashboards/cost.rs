@@ -304,6 +304,7 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 ended: origin.arrived,
                 ended_at: wall_clock(),
                 outcome: *outcome,
+                standing: Default::default(),
                 status: None,
                 reason: None,
                 scope: None,
