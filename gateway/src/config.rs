@@ -10,6 +10,8 @@ mod address;
 mod check;
 mod file;
 mod headers;
+mod hosts;
+mod input;
 mod key;
 mod kinds;
 mod load;
@@ -93,7 +95,9 @@ pub struct Server {
     pub max_connections: NonZeroUsize,
     /// A connection that has not sent a whole request head for this long is closed; idle keep-alive connections too. Never zero.
     pub header_read_timeout: Duration,
-    /// How long pages in flight may take to finish after SIGTERM.
+    /// How long pages are served after SIGTERM before new ones are refused.
+    pub drain_delay: Duration,
+    /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
 }
 
@@ -102,6 +106,8 @@ pub struct Server {
 pub struct Admin {
     /// Address of the operators' listener.
     pub listen: SocketAddr,
+    /// Names with a dot, in lower case, that `Host` may be there.
+    pub hosts: Vec<String>,
 }
 
 /// `[admission]`.

@@ -3,15 +3,17 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use gateway::admin;
 use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
 use gateway::config::{self, Config, Loaded, Report};
 use gateway::lifecycle::stop::{Signals, StopSignal};
-use gateway::telemetry::log;
 use gateway::telemetry::names::listing;
+use gateway::telemetry::{events, log};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -198,12 +200,13 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     result
 }
 
-/// Serves until the first signal, drains; a second signal ends it where it stands.
+/// Serves until a signal says to stop, and ends; a second one ends it where it stands.
 async fn serve(app: App) -> anyhow::Result<()> {
-    let signals = Signals::listen().context("cannot listen for SIGTERM and SIGINT")?;
+    let signals = Signals::listen().context("cannot listen for signals")?;
     let stop = StopSignal::default();
+    let pages = Arc::clone(app.pages());
     tokio::select! {
         ended = app.run(stop.clone()) => Ok(ended?),
-        never = signals.forward(&stop) => match never {},
+        never = signals.forward(&stop, || events::state(&admin::limits(&pages))) => match never {},
     }
 }

@@ -17,6 +17,7 @@ use self::page::page;
 use self::telemetry::telemetry;
 use super::address::ADDRESS;
 use super::headers::IDENTIFY_BY;
+use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE, STATUS};
 use super::problem::Problem;
@@ -85,14 +86,19 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     let header_read_timeout = s.take(key("header_read_timeout", POSITIVE_DURATION, "5s").about(
         "A connection without a whole request head for this long is closed, idle ones too.",
     ));
+    let drain_delay =
+        s.take(key("drain_delay", DURATION, "5s").about(
+            "After SIGTERM pages are served for this long while /readyz is 503, then refused.",
+        ));
     let drain_timeout = s.take(
         key("drain_timeout", DURATION, "25s")
-            .about("Time that pages in flight have to finish after SIGTERM."),
+            .about("Time that pages in flight have to finish once new ones are refused."),
     );
     Some(Server {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
         header_read_timeout: header_read_timeout?,
+        drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
     })
 }
@@ -102,7 +108,13 @@ fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
         key("listen", ADDRESS, "127.0.0.1:9901")
             .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
     );
-    Some(Admin { listen: listen? })
+    let hosts = s.take(key("hosts", HOSTS, "").about(
+        "Names besides addresses and names without a dot by which operators may ask for more than health.",
+    ));
+    Some(Admin {
+        listen: listen?,
+        hosts: hosts?,
+    })
 }
 
 fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {

@@ -74,7 +74,33 @@ pub fn tickets_back(most: u32, after: Duration) {
     );
 }
 
-/// A shutdown was asked for.
+/// A shutdown was asked for; pages are served on.
+pub fn turning_away(delay: Duration) {
+    tracing::info!(
+        drain_delay_ms = milliseconds(delay),
+        "told to stop: not ready any more, serving on while load balancers turn away"
+    );
+}
+
+/// Somebody asked for the state: `limits` is what `/limits` shows.
+pub fn state(limits: &dyn Display) {
+    tracing::info!(%limits, "state");
+}
+
+/// SIGHUP.
+pub fn reload_not_possible(signal: &str) {
+    tracing::warn!(
+        signal,
+        "the configuration is read at the start only, nothing has changed: restart to change it"
+    );
+}
+
+/// A signal without a meaning here.
+pub fn signal_ignored(signal: &str) {
+    tracing::info!(signal, "ignored: this signal has no meaning here");
+}
+
+/// New pages are refused from now on.
 pub fn draining(in_flight: u32) {
     tracing::info!(
         in_flight,

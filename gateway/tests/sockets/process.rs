@@ -131,6 +131,65 @@ async fn a_signal_under_load_breaks_no_page() {
     }
 }
 
+/// With a page in flight, after the signal: the page's status.
+async fn page_through(signal: &str, binary: &mut Binary, fakes: &Fakes) -> u16 {
+    let (public, _) = binary.serving().await;
+    let (before, slow) = (
+        fakes.stats(Service::Pricing).received,
+        Duration::from_secs(1),
+    );
+    fakes.set(Service::Pricing, Behaviour::fixed(slow)).unwrap();
+    let mut client = Client::connect(public).await;
+    client.send(get(PAGE, "")).await;
+    until("the call", async || {
+        fakes.stats(Service::Pricing).received > before
+    })
+    .await;
+    binary.signal(signal);
+    client.answer().await.status
+}
+
+#[tokio::test]
+async fn no_signal_but_those_to_stop_ends_the_gateway_and_none_ends_a_page() {
+    let (mut binary, fakes, _directory) = run(&[]).await;
+    let signals = [
+        "HUP", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "PWR", "PIPE",
+    ];
+    for signal in signals {
+        assert_eq!(
+            page_through(signal, &mut binary, &fakes).await,
+            200,
+            "{signal}"
+        );
+    }
+    let (public, _) = binary.serving().await;
+    fakes.heal();
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    let said = binary.said();
+    assert!(said.contains("read at the start only"), "{said}");
+    // The state: as `/limits` shows it.
+    assert!(said.contains("tickets_because"), "{said}");
+    assert_eq!(said.matches("no meaning here").count(), 6, "{said}");
+    assert_eq!(page_through("QUIT", &mut binary, &fakes).await, 200);
+    assert_eq!(binary.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_person_at_a_terminal_waits_for_no_load_balancer_and_a_service_manager_does() {
+    let delay = Duration::from_secs(4);
+    for (signal, waits) in [("INT", false), ("TERM", true)] {
+        let (mut binary, _fakes, _directory) = run(&["server.drain_delay=4s"]).await;
+        binary.serving().await;
+        let began = now();
+        binary.signal(signal);
+        assert_eq!(binary.ended().await.code(), Some(0));
+        let took = now() - began;
+        assert_eq!(took >= delay, waits, "{signal}: {took:?}");
+        let said = binary.said();
+        assert_eq!(said.contains("load balancers turn away"), waits, "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_second_signal_ends_it_where_it_stands() {
     let (mut binary, fakes, _directory) = run(&["page.product-page.deadline=none"]).await;
