@@ -232,6 +232,10 @@ pub struct Telemetry {
     pub keep_slower_than: Option<Duration>,
     /// Where metrics are sent as DogStatsD; `None` sends none.
     pub dogstatsd: Option<StatsdAgent>,
+    /// The pod's id, of `DD_ENTITY_ID`: an agent that is sent metrics over UDP finds the pod's tags by it.
+    pub entity_id: Option<String>,
+    /// What Datadog's admission controller says of the container, of `DD_EXTERNAL_ENV`.
+    pub external_env: Option<String>,
 }
 
 /// In which protocol traces leave.
