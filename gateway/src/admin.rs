@@ -4,6 +4,8 @@
 //! downstream: one slow service must not take the whole gateway out of rotation) ·
 //! `/metrics` for Prometheus · `/config` what is in force · `/limits` how full everything is.
 
+mod cgroup;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -94,6 +96,11 @@ impl<T: Transport> Admin<T> {
             "lag_p50_ms": milliseconds(own.lag_p50),
             "lag_p90_ms": milliseconds(own.lag_p90),
             "max_lag_ms": own.max_lag.map(milliseconds),
+            "pid": std::process::id(),
+            "cpu_limit": cgroup::throttling().map(|cpu| json!({
+                "periods": cpu.periods,
+                "throttled": cpu.throttled,
+            })),
         })
     }
 

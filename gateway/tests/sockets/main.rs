@@ -20,5 +20,6 @@ mod metrics;
 mod own_load;
 mod pages;
 mod process;
+mod readings;
 mod refusals;
 mod validate;

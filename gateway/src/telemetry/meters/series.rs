@@ -102,6 +102,8 @@ impl Series {
             (&names::TICKETS_EFFECTIVE, all(&[now.tickets])),
             (&names::QUEUE_DEPTH, all(&queued)),
             (&names::BULKHEAD_IN_USE, all(&now.in_use)),
+            (&names::ENDPOINTS, all(&now.endpoints)),
+            (&names::ENDPOINTS_EJECTED, all(&now.ejected)),
         ];
         let fixed = self.limits.iter().cloned();
         let gauges = moving.into_iter().chain(fixed);

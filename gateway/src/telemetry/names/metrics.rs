@@ -38,7 +38,7 @@ pub enum Unit {
     Permit,
     /// Seconds.
     Second,
-    /// Traces or log lines.
+    /// Traces, log lines or endpoints.
     Item,
 }
 
@@ -142,6 +142,14 @@ macro_rules! metrics {
 metrics! {
     PAGES = Counter "gateway.pages" Page [Page, PageOutcome]
         "Pages, by how they ended. The sum over all outcomes is every request for a page.";
+    PAGES_OWED = Counter "gateway.pages.owed" Page [Page]
+        "Pages owed to somebody: all but what is the client's own doing and what does not exist.";
+    PAGES_GOOD = Counter "gateway.pages.good" Page [Page]
+        "Of those owed, the ones answered inside the deadline with every required part.";
+    PAGES_ABANDONED = Counter "gateway.pages.abandoned" Page [Page]
+        "Of those owed, the ones whose client left after waiting longer than a healthy page takes.";
+    ANSWERS_LATE = Counter "gateway.answers.late" Page [Page]
+        "Answers whose head was sent after the page's deadline.";
     PAGE_DURATION = Histogram "gateway.page.duration" Second [Page, PageOutcome]
         "From the request's head to the answer's, or to the client's leaving.";
     PAGE_DEADLINE = Gauge "gateway.page.deadline" Second [Page]
@@ -166,6 +174,10 @@ metrics! {
         "Permits in use: calls that are running.";
     BULKHEAD_LIMIT = Gauge "gateway.bulkhead.limit" Permit [Downstream]
         "Permits there are; no series for a downstream without a bulkhead.";
+    ENDPOINTS = Gauge "gateway.endpoints" Item [Downstream]
+        "Addresses that the downstream's name or urls stand for now; 0 while its name has never been resolved.";
+    ENDPOINTS_EJECTED = Gauge "gateway.endpoints.ejected" Item [Downstream]
+        "Endpoints set aside for their failures, those that are being probed among them.";
     PARTS_SHED = Counter "gateway.parts.shed" Call [Downstream]
         "Optional parts left out because no permit was free; no call was made.";
     CALLS = Counter "gateway.calls" Call [Downstream, CallOutcome]
