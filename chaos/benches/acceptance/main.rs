@@ -8,6 +8,7 @@
 //! minutes). Load, gateway and fakes share this machine: the rows "generator late" say when it
 //! was too small for all three.
 
+mod alerts;
 mod binaries;
 mod calm;
 mod config;
@@ -30,7 +31,7 @@ use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 16] = [
     "steady",
     "hang",
     "optional",
@@ -45,6 +46,7 @@ const CHECKS: [&str; 15] = [
     "recycled",
     "slowloris",
     "agent-away",
+    "first-alert",
     "drain",
 ];
 
@@ -105,6 +107,7 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "error" => faults::error(table).await,
         "leave" => hostile::leave(table).await,
         "slowloris" => hostile::slowloris(table).await,
+        "first-alert" => alerts::first_alert(table).await,
         "agent-away" => telemetry::agent_away(table).await,
         "overload" => overload::overload(table, Duration::from_millis(20)).await,
         "overload-80ms" => overload::overload(table, Duration::from_millis(80)).await,
