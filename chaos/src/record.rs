@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway::config::PageId;
-use gateway::outcome::PageOutcome;
+use gateway::outcome::{PageOutcome, Standing};
 use serde::{Serialize, Serializer};
 
 use crate::scenario::Scenario;
@@ -173,11 +173,17 @@ impl PageEnd {
         matches!(self.outcome, PageOutcome::Complete | PageOutcome::Partial)
     }
 
+    /// Whether its client was owed a page, and got it: the gateway's own definition.
+    #[must_use]
+    pub fn standing(&self, scenario: &Scenario) -> Standing {
+        let promise = scenario.promise(self.page);
+        promise.standing(self.outcome, self.took)
+    }
+
     /// Whether it was served with every required part, and in time.
     #[must_use]
     pub fn is_good(&self, scenario: &Scenario) -> bool {
-        let in_time = scenario.in_time(self.page);
-        self.is_served() && in_time.is_none_or(|limit| self.took <= limit)
+        self.standing(scenario).good
     }
 
     /// Whether it was refused for load, drain or quota.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use fixtures::{Behaviour, Rng};
 use gateway::config::{Config, DownstreamId, PageId, Report};
+use gateway::outcome::Promise;
 
 pub use behaviour::Change;
 pub use bound::{Bound, Comparison, Metric, Unit};
@@ -232,8 +233,17 @@ impl Scenario {
     /// What counts as in time for a page; `None` if anything does.
     #[must_use]
     pub fn in_time(&self, page: PageId) -> Option<Duration> {
-        self.good_within
-            .or_else(|| self.config.pages[page.0].deadline)
+        self.promise(page).deadline
+    }
+
+    /// What the endings of a page are judged by: the gateway's own, or the scenario's time.
+    #[must_use]
+    pub fn promise(&self, page: PageId) -> Promise {
+        let promise = gateway::page::plan::promise(&self.config.pages[page.0]);
+        Promise {
+            deadline: self.good_within.or(promise.deadline),
+            ..promise
+        }
     }
 
     /// Every change of a downstream's behaviour, in order of time.

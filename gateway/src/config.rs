@@ -270,6 +270,9 @@ pub struct Page {
     pub path: PathPattern,
     /// Budget of the whole page; `None` (written `"none"`) is no deadline.
     pub deadline: Option<Duration>,
+    /// A client that waited longer than this and left was owed a page; `None`: none was, as
+    /// with `"auto"` on a page without a deadline.
+    pub abandoned_after: Option<Duration>,
     /// Part of the budget kept for assembling and writing; below `deadline`.
     pub reserve: Duration,
     /// Longest wait for permits, inside the deadline.

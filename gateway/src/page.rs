@@ -127,7 +127,7 @@ impl<T: Transport> Pages<T> {
 
     /// Serves one page. Dropping the future ends everything it began.
     pub async fn serve(&self, request: PageRequest) -> Answer {
-        let mut account = PageAccount::open(&self.telemetry, request.page, &request.origin);
+        let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
         let answer = account.close(result, self.shed);
         if answer.result.is_ok() {
@@ -164,6 +164,11 @@ impl<T: Transport> Pages<T> {
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
     }
 
+    fn open(&self, page: PageId, origin: &Arc<Origin>) -> PageAccount<'_> {
+        let promise = self.plans[page.0].promise;
+        PageAccount::open(&self.telemetry, page, origin, promise)
+    }
+
     fn ticket(&self) -> Result<Ticket, Refusal> {
         let ticket = self.admission.ticket();
         if ticket.is_none() {
@@ -195,7 +200,7 @@ impl<T: Transport> Pages<T> {
 
     /// Accounts for a request for a page that the edge refused before it could be one.
     pub fn refused_at_edge(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
-        let account = PageAccount::open(&self.telemetry, page, origin);
+        let account = self.open(page, origin);
         account.close(Err(refusal.clone()), self.shed);
     }
 

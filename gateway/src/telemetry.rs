@@ -136,7 +136,10 @@ impl Telemetry {
     fn measure(&self, record: &PageRecord) {
         self.meters
             .page(record.page, record.outcome, record.total());
-        self.meters.overhead(record.page, record.overhead());
+        self.counts().standing(record.page, record.standing);
+        if let Some(overhead) = record.overhead() {
+            self.meters.overhead(record.page, overhead);
+        }
         if let Some(wait) = record.admission {
             self.meters.wait(record.page, wait.took);
         }

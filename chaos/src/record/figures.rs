@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::outcome::PageOutcome;
+use gateway::outcome::{PageOutcome, Standing};
 
 use super::{DownstreamSlice, PageEnd, Record, SLICE, Slice, World};
 use crate::scenario::{Metric, Scenario, Window};
@@ -66,12 +66,16 @@ impl Figures<'_> {
         match metric {
             Metric::GoodPages => self.share(|page| self.is_good(page)),
             Metric::Goodput => Some(self.good() / self.seconds()),
+            Metric::Owed => self.share(|page| self.standing(page).owed),
+            Metric::Sli => quotient(self.good(), self.owed()),
             Metric::Refused => self.share(PageEnd::is_refused),
+            Metric::OverQuota => self.share(|page| page.outcome == PageOutcome::Quota),
             Metric::Partial => self.share(|page| page.outcome == PageOutcome::Partial),
             Metric::Failed => {
                 self.share(|page| matches!(page.outcome, PageOutcome::Failed | PageOutcome::Late))
             }
             Metric::Cancelled => self.share(|page| page.outcome == PageOutcome::Cancelled),
+            Metric::Abandoned => self.share(|page| self.standing(page).abandoned),
             Metric::P50 => self.quantile(0.5, PageEnd::is_served),
             Metric::P99 => self.quantile(0.99, PageEnd::is_served),
             Metric::P999 => self.quantile(0.999, PageEnd::is_served),
@@ -91,8 +95,17 @@ impl Figures<'_> {
         }
     }
 
+    fn standing(&self, page: &PageEnd) -> Standing {
+        page.standing(self.scenario)
+    }
+
     fn is_good(&self, page: &PageEnd) -> bool {
-        page.is_good(self.scenario)
+        self.standing(page).good
+    }
+
+    fn owed(&self) -> f64 {
+        let owed = self.pages.iter().filter(|page| self.standing(page).owed);
+        owed.count() as f64
     }
 
     fn good(&self) -> f64 {

@@ -50,14 +50,22 @@ metrics! {
     GoodPages = "good_pages", Share;
     /// Good pages per second.
     Goodput = "goodput", PerSecond;
+    /// Share of pages whose client was owed one.
+    Owed = "owed", Share;
+    /// Share of the pages owed that were good.
+    Sli = "sli", Share;
     /// Share of pages refused because of load, drain or quota.
     Refused = "refused", Share;
+    /// Share of pages refused because their client is over its quota.
+    OverQuota = "over_quota", Share;
     /// Share of pages served without some optional part.
     Partial = "partial", Share;
     /// Share of pages lost because a required part failed or was late.
     Failed = "failed", Share;
     /// Share of pages whose client left, or that were cut off.
     Cancelled = "cancelled", Share;
+    /// Share of pages whose client left after waiting longer than a healthy page takes.
+    Abandoned = "abandoned", Share;
     /// Median time to a page that was served.
     P50 = "p50", Time;
     /// 99th percentile of the time to a page that was served.

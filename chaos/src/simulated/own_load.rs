@@ -65,7 +65,7 @@ impl OwnLoad {
     pub(super) fn answered(&self, record: &PageRecord) {
         *self.last.lock() = Last {
             total: record.total(),
-            overhead: record.overhead(),
+            overhead: record.overhead().unwrap_or_default(),
         };
         self.idle[0].fetch_add(1, Ordering::Relaxed);
     }

@@ -238,6 +238,21 @@ pub const DURATION_OR_NONE: Kind<Option<Duration>> = Kind {
     schema: || json!({"type": "string", "pattern": format!("^(none|{DURATION_PATTERN})$")}),
 };
 
+/// A duration that must pass, or `"auto"`, which is `None`.
+pub(super) const DURATION_OR_AUTO: Kind<Option<Duration>> = Kind {
+    read: |raw| match raw.duration()? {
+        "auto" => Ok(None),
+        _ => match duration(raw)? {
+            value if value.is_zero() => {
+                Err(Problem::new("cannot be zero: every client takes longer").write("auto"))
+            }
+            value => Ok(Some(value)),
+        },
+    },
+    show: |value| value.as_ref().map_or_else(|| json!("auto"), show_duration),
+    schema: || json!({"type": "string", "pattern": format!("^(auto|{DURATION_PATTERN})$")}),
+};
+
 /// A size in bytes, at least one.
 pub(super) const SIZE: Kind<NonZeroUsize> = Kind {
     read: |raw| {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{PageId, ShedStatus};
-use crate::outcome::PageOutcome;
+use crate::outcome::{PageOutcome, Promise, Standing};
 use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
@@ -24,6 +24,7 @@ use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
 /// One page: its record, and its ticket until the answer takes it over.
 pub(super) struct PageAccount<'a> {
     telemetry: &'a Telemetry,
+    promise: Promise,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
     /// What the page did so far.
@@ -32,7 +33,12 @@ pub(super) struct PageAccount<'a> {
 }
 
 impl<'a> PageAccount<'a> {
-    pub(super) fn open(telemetry: &'a Telemetry, page: PageId, origin: &Arc<Origin>) -> Self {
+    pub(super) fn open(
+        telemetry: &'a Telemetry,
+        page: PageId,
+        origin: &Arc<Origin>,
+        promise: Promise,
+    ) -> Self {
         let record = PageRecord {
             origin: Arc::clone(origin),
             page,
@@ -44,12 +50,14 @@ impl<'a> PageAccount<'a> {
             ended: origin.arrived,
             ended_at: std::time::UNIX_EPOCH,
             outcome: PageOutcome::Cancelled,
+            standing: Standing::default(),
             status: None,
             reason: None,
             scope: None,
         };
         Self {
             telemetry,
+            promise,
             ticket: None,
             record,
             closed: false,
@@ -116,7 +124,9 @@ impl<'a> PageAccount<'a> {
         self.record.ended_at = wall_clock();
         let (arrived, ended) = (self.record.origin.arrived, self.record.ended);
         let lag = self.telemetry.lag().worst(arrived, ended);
-        self.record.lag = lag.min(self.record.total());
+        let total = self.record.total();
+        self.record.lag = lag.min(total);
+        self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
             parts: std::mem::take(&mut self.record.parts),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
+use crate::outcome::Promise;
 use crate::page::admission::core::{Need, NeedSet};
 use crate::page::refusal::Refusal;
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub budget: Option<Duration>,
     /// Part of the budget kept for answering.
     pub reserve: Duration,
+    /// What its endings are judged by.
+    pub promise: Promise,
     /// In the page's order.
     pub parts: Vec<PlannedPart>,
     /// The permits its parts take, in the same order.
@@ -72,6 +75,7 @@ impl Plan {
             page: PageId(index),
             budget: page.deadline,
             reserve: page.reserve,
+            promise: promise(page),
             parts: page.parts.iter().map(part).collect(),
             needs: NeedSet::new(page.parts.iter().map(need)),
             params: page.path.params.clone(),
@@ -99,6 +103,14 @@ impl Plan {
             .map(check)
             .collect::<Result<_, _>>()
             .map(Params)
+    }
+}
+
+/// What the endings of a page are judged by.
+pub fn promise(page: &config::Page) -> Promise {
+    Promise {
+        deadline: page.deadline,
+        abandoned_after: page.abandoned_after,
     }
 }
 

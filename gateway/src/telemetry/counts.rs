@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::{DownstreamId, PageId};
-use crate::outcome::{CallOutcome, PageOutcome, ShedBy};
+use crate::outcome::{CallOutcome, PageOutcome, ShedBy, Standing};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{self, Metric};
 use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
@@ -15,6 +15,10 @@ use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
 #[derive(Debug)]
 pub struct Counts {
     pages: Vec<AtomicU64>,
+    owed: Vec<AtomicU64>,
+    good: Vec<AtomicU64>,
+    abandoned: Vec<AtomicU64>,
+    answered_late: Vec<AtomicU64>,
     shed: Vec<AtomicU64>,
     parts_shed: Vec<AtomicU64>,
     calls: Vec<AtomicU64>,
@@ -33,6 +37,10 @@ impl Counts {
         };
         Self {
             pages: zeros(&metrics::PAGES),
+            owed: zeros(&metrics::PAGES_OWED),
+            good: zeros(&metrics::PAGES_GOOD),
+            abandoned: zeros(&metrics::PAGES_ABANDONED),
+            answered_late: zeros(&metrics::ANSWERS_LATE),
             shed: zeros(&metrics::SHED),
             parts_shed: zeros(&metrics::PARTS_SHED),
             calls: zeros(&metrics::CALLS),
@@ -44,9 +52,13 @@ impl Counts {
     }
 
     /// Every metric that is counted, with the counters of its series.
-    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 8] {
+    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 12] {
         [
             (&metrics::PAGES, &self.pages),
+            (&metrics::PAGES_OWED, &self.owed),
+            (&metrics::PAGES_GOOD, &self.good),
+            (&metrics::PAGES_ABANDONED, &self.abandoned),
+            (&metrics::ANSWERS_LATE, &self.answered_late),
             (&metrics::SHED, &self.shed),
             (&metrics::PARTS_SHED, &self.parts_shed),
             (&metrics::CALLS, &self.calls),
@@ -60,6 +72,20 @@ impl Counts {
     /// One more page ended so.
     pub fn page(&self, page: PageId, outcome: PageOutcome) {
         add(&self.pages[of_page(page, outcome)], 1);
+    }
+
+    /// One more page counts so. What is good is counted after what is owed, and so never
+    /// more than that to whoever reads it first.
+    pub fn standing(&self, page: PageId, standing: Standing) {
+        let flags = [
+            (standing.owed, &self.owed),
+            (standing.good, &self.good),
+            (standing.abandoned, &self.abandoned),
+            (standing.answered_late, &self.answered_late),
+        ];
+        for (_, counter) in flags.into_iter().filter(|(counts, _)| *counts) {
+            add(&counter[page.0], 1);
+        }
     }
 
     /// One more call ended so.
@@ -100,6 +126,12 @@ impl Counts {
     /// Pages that ended so.
     pub fn pages(&self, page: PageId, outcome: PageOutcome) -> u64 {
         self.pages[of_page(page, outcome)].load(Ordering::Relaxed)
+    }
+
+    /// How many pages were owed, good, abandoned and answered late.
+    pub fn standings(&self, page: PageId) -> [u64; 4] {
+        let all = [&self.owed, &self.good, &self.abandoned, &self.answered_late];
+        all.map(|counters| counters[page.0].load(Ordering::Relaxed))
     }
 
     /// Calls that were asked for again.

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::config::PageId;
-use crate::outcome::{PageOutcome, PartStatus, Reason, Scope, ShedBy};
+use crate::outcome::{PageOutcome, PartStatus, Reason, Scope, ShedBy, Standing};
 use crate::telemetry::context::TraceContext;
 
 /// A request, before it is known what becomes of it.
@@ -50,6 +50,8 @@ pub struct PageRecord {
     pub ended_at: SystemTime,
     /// How it ended.
     pub outcome: PageOutcome,
+    /// Whether its client was owed a page, and got it.
+    pub standing: Standing,
     /// Status of the answer; `None` when there was nobody to answer.
     pub status: Option<u16>,
     /// Why it was refused.
@@ -123,17 +125,15 @@ impl PageRecord {
     }
 
     /// The total, less the wait for permits and the time from the first call's begin to
-    /// the last one's end.
-    pub fn overhead(&self) -> Duration {
+    /// the last one's end; `None` of a page that made no call: refusing costs next to nothing,
+    /// and beside a flood of refusals nothing of what pages cost would be seen.
+    pub fn overhead(&self) -> Option<Duration> {
         let calls = || self.parts.iter().filter_map(|part| part.call.as_ref());
-        let begun = calls().map(|call| call.span.began).min();
-        let ended = calls().map(|call| call.span.end()).max();
-        let called = match (begun, ended) {
-            (Some(begun), Some(ended)) => ended.saturating_duration_since(begun),
-            _ => Duration::ZERO,
-        };
+        let begun = calls().map(|call| call.span.began).min()?;
+        let ended = calls().map(|call| call.span.end()).max()?;
+        let called = ended.saturating_duration_since(begun);
         let waited = self.admission.map_or(Duration::ZERO, |wait| wait.took);
-        self.total().saturating_sub(waited).saturating_sub(called)
+        Some(self.total().saturating_sub(waited).saturating_sub(called))
     }
 
     /// What it was shed by, if it was.

@@ -28,7 +28,7 @@ pub struct Sampling {
 pub enum KeptReason {
     /// Chosen when the trace began, here or where it began.
     Sampled,
-    /// The page erred, was partial or was shed.
+    /// The page erred, was partial, shed, abandoned or answered late.
     Outcome,
     /// The page was slow.
     Slow,
@@ -68,7 +68,8 @@ impl Sampling {
 
     /// Why the page's trace is kept, if it is.
     pub fn keep(&self, record: &PageRecord) -> Option<KeptReason> {
-        if went_wrong(record.outcome) {
+        if went_wrong(record.outcome) || record.standing.abandoned || record.standing.answered_late
+        {
             Some(KeptReason::Outcome)
         } else if self.slower_than.is_some_and(|slow| record.total() > slow) {
             Some(KeptReason::Slow)

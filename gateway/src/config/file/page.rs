@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::headers::HEADERS;
 use crate::config::key::{key, required};
-use crate::config::kinds::{BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_NONE};
+use crate::config::kinds::{BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE};
 use crate::config::names::{PATTERN, REFERENCE};
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
@@ -26,6 +26,9 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         key("deadline", DURATION_OR_NONE, "300ms")
             .about("Budget of the whole page. \"none\": none."),
     );
+    let abandoned_after = s.take(key("abandoned_after", DURATION_OR_AUTO, "auto").about(
+        "A client that waited longer and left was owed a page. \"auto\": half of the deadline.",
+    ));
     let reserve = s.take(
         key("reserve", DURATION, "5ms")
             .about("Part of the budget kept for assembling and writing."),
@@ -53,6 +56,8 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
             "all of the budget",
         );
     }
+    // What a healthy page takes is well below its deadline, or the deadline would be missed.
+    let half = deadline?.map(|deadline| deadline / 2);
     Some(Page {
         name,
         path: PathPattern {
@@ -60,6 +65,7 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
             params: params?,
         },
         deadline: deadline?,
+        abandoned_after: abandoned_after?.or(half),
         reserve: reserve?,
         max_wait: max_wait?,
         queue: queue?.map_or(0, |pages| pages.get() as usize),

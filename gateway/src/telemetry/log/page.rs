@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::time::SystemTime;
 
+use crate::outcome::Standing;
 use crate::telemetry::names::configured::{Configured, PartNames};
 use crate::telemetry::record::{PageRecord, PartRecord};
 use crate::text::{push_decimal, push_hex, push_short_milliseconds};
@@ -36,6 +37,7 @@ impl PageLine {
         // Names of pages, parts and downstreams need no escaping: see `config::Name`.
         word(&mut line, "page", &page.name);
         word(&mut line, "outcome", record.outcome.as_str());
+        write_standing(&mut line, record.standing);
         if let Some(status) = record.status {
             line.extend_from_slice(b",\"status\":");
             push_decimal(&mut line, status.into());
@@ -77,6 +79,19 @@ impl PageLine {
         let shown = ended_at.max(SystemTime::UNIX_EPOCH);
         let _ = write!(line, "{}", humantime::format_rfc3339_micros(shown));
         line.extend_from_slice(self.same.as_bytes());
+    }
+}
+
+/// Whether it counts, and what is unusual about it.
+fn write_standing(line: &mut Vec<u8>, standing: Standing) {
+    let owed: &[u8] = if standing.owed { b"true" } else { b"false" };
+    line.extend_from_slice(b",\"owed\":");
+    line.extend_from_slice(owed);
+    if standing.abandoned {
+        line.extend_from_slice(b",\"abandoned\":true");
+    }
+    if standing.answered_late {
+        line.extend_from_slice(b",\"answered_late\":true");
     }
 }
 
@@ -174,6 +189,10 @@ mod tests {
             ended: origin.arrived + 2 * MS,
             ended_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_239_901_596_564),
             outcome: PageOutcome::Shed,
+            standing: Standing {
+                owed: true,
+                ..Standing::default()
+            },
             status: Some(429),
             lag: 310 * MS / 1000,
             reason: Some(Reason::GatewayFull),
@@ -200,7 +219,7 @@ mod tests {
             line(&refused()),
             "{\"timestamp\":\"2026-11-21T05:45:01.596564Z\",\"level\":\"INFO\",\
              \"target\":\"gateway::page\",\"dd.service\":\"s\",\"message\":\"page\",\
-             \"page\":\"product-page\",\"outcome\":\"shed\",\"status\":429,\
+             \"page\":\"product-page\",\"outcome\":\"shed\",\"owed\":true,\"status\":429,\
              \"reason\":\"gateway_full\",\"scope\":\"gateway\",\"total_ms\":2,\"lag_ms\":0.31,\"parts\":{},\
              \"trace_id\":\"7e084e269431e734a4516b7a4499ee6c\",\"span_id\":\"00ca6378b8ba128d\",\
              \"dd.trace_id\":\"11840363068214865516\",\"dd.span_id\":\"56967315441980045\"}\n"

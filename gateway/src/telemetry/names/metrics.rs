@@ -143,13 +143,13 @@ metrics! {
     PAGES = Counter "gateway.pages" Page [Page, PageOutcome]
         "Pages, by how they ended. The sum over all outcomes is every request for a page.";
     PAGES_OWED = Counter "gateway.pages.owed" Page [Page]
-        "Pages owed to somebody: all but what is the client's own doing and what does not exist.";
+        "Pages whose client was owed one: complete, partial, shed, late, failed, and abandoned. The SLI is good by owed.";
     PAGES_GOOD = Counter "gateway.pages.good" Page [Page]
-        "Of those owed, the ones answered inside the deadline with every required part.";
+        "Pages owed and served with every required part no later than their deadline.";
     PAGES_ABANDONED = Counter "gateway.pages.abandoned" Page [Page]
-        "Of those owed, the ones whose client left after waiting longer than a healthy page takes.";
+        "Cancelled pages whose client had waited longer than abandoned_after: owed and not good.";
     ANSWERS_LATE = Counter "gateway.answers.late" Page [Page]
-        "Answers whose head was sent after the page's deadline.";
+        "Answers, refusals too, that left after their page's deadline.";
     PAGE_DURATION = Histogram "gateway.page.duration" Second [Page, PageOutcome]
         "From the request's head to the answer's, or to the client's leaving.";
     PAGE_DEADLINE = Gauge "gateway.page.deadline" Second [Page]
@@ -187,7 +187,7 @@ metrics! {
     RETRIES = Counter "gateway.retries" Call [Downstream]
         "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
-        "A page's time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
+        "Of pages that made calls, the time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
         "Traces of pages, by what was decided at the page's end: kept or unsampled.";
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]

@@ -39,6 +39,9 @@ fields! {
     REQUEST_ID = "gateway.request_id" "X-Request-Id of the request, its own or made for it.";
     PAGE = "gateway.page" "The page's name.";
     OUTCOME = "gateway.outcome" "How the page or the call ended; of admission: admitted, shed or cancelled.";
+    OWED = "gateway.owed" "Whether the page's client was owed one: the SLI counts it.";
+    ABANDONED = "gateway.abandoned" "true on a page whose client left after waiting longer than abandoned_after.";
+    ANSWERED_LATE = "gateway.answered_late" "true on a page whose answer left after its deadline.";
     COMPLETE = "gateway.complete" "Whether the answer had every part.";
     PART = "gateway.part" "The part's name.";
     REQUIRED = "gateway.part.required" "Whether the page is worth nothing without the part.";

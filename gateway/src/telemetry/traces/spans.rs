@@ -109,6 +109,13 @@ impl Spans {
         add(key::PAGE, page.name.clone().into());
         add(key::OUTCOME, record.outcome.as_str().into());
         add(key::KEPT_BECAUSE, kept.as_str().into());
+        add(key::OWED, record.standing.owed.into());
+        if record.standing.abandoned {
+            add(key::ABANDONED, true.into());
+        }
+        if record.standing.answered_late {
+            add(key::ANSWERED_LATE, true.into());
+        }
         if let Some(status) = record.status {
             add(key::STATUS_CODE, i64::from(status).into());
         }

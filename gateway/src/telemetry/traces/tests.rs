@@ -13,7 +13,7 @@ use super::queue::{MOST_WAITING, Queue};
 use super::spans::{Dialect, Spans};
 use super::*;
 use crate::config::{self, Config, PageId};
-use crate::outcome::PageOutcome;
+use crate::outcome::{PageOutcome, Standing};
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{Origin, PageRecord};
@@ -140,6 +140,7 @@ fn record() -> Arc<PageRecord> {
         ended: now(),
         ended_at: std::time::SystemTime::now(),
         outcome: PageOutcome::Complete,
+        standing: Standing::default(),
         status: Some(200),
         reason: None,
         scope: None,
