@@ -7,6 +7,9 @@ use crate::outcome::{CallOutcome, PageOutcome};
 /// Fewer events are not a share of anything.
 const FEWEST: f64 = 20.0;
 
+/// A share of which fewer happened may be chance.
+const FEWEST_BAD: f64 = 5.0;
+
 /// A share from which on something stands out, unless said otherwise.
 const STANDS_OUT: f64 = 0.05;
 
@@ -56,7 +59,7 @@ fn late(facts: &Facts) -> Option<Finding> {
     let page = facts
         .pages
         .iter()
-        .find(|page| page.owed >= FEWEST && share(page.late_answers, page.owed) > 0.01)?;
+        .find(|page| exceeds(page.late_answers, page.owed, 0.01))?;
     Some(Finding {
         text: format!(
             "{}: {} were answered after the deadline: the gateway or its machine is slow, not a service",
@@ -69,8 +72,7 @@ fn late(facts: &Facts) -> Option<Finding> {
 
 fn quota(facts: &Facts) -> Option<Finding> {
     let clients = &facts.clients;
-    let stands_out =
-        clients.requests >= FEWEST && share(clients.quota, clients.requests) > STANDS_OUT;
+    let stands_out = exceeds(clients.quota, clients.requests, STANDS_OUT);
     stands_out.then(|| Finding {
         text: format!(
             "clients are over their quota: {} of all requests; {} clients are known, {} were before",
@@ -103,7 +105,7 @@ impl Downstream {
         let ended = self.all() - self.ended(CallOutcome::Cancelled);
         let bad = |outcome| {
             let bad = self.ended(outcome);
-            (ended >= FEWEST && share(bad, ended) > STANDS_OUT).then(|| percent(bad, ended))
+            exceeds(bad, ended, STANDS_OUT).then(|| percent(bad, ended))
         };
         if let Some(share) = bad(CallOutcome::Failed) {
             add(format!("{share} of its calls failed"), "call-errors");
@@ -135,10 +137,10 @@ impl Downstream {
 
 /// Clients that left, and what they waited for: among the required parts, the one that answered least.
 fn left(page: &Page, facts: &Facts) -> Option<Finding> {
-    let gave_up = page.owed >= FEWEST && share(page.abandoned, page.owed) > 0.02;
+    let gave_up = exceeds(page.abandoned, page.owed, 0.02);
     let all: f64 = page.outcomes.iter().map(|(_, pages)| pages).sum();
     let cancelled = page.ended(PageOutcome::Cancelled);
-    let leave = all >= FEWEST && share(cancelled - page.abandoned, all) > 0.2;
+    let leave = exceeds(cancelled - page.abandoned, all, 0.2);
     if !gave_up && !leave {
         return None;
     }
@@ -176,7 +178,7 @@ fn refused(facts: &Facts) -> Option<Finding> {
     let owed: f64 = facts.pages.iter().map(|page| page.owed).sum();
     let mut refused = facts.refused.iter();
     let (reason, scope, pages) = refused.find(|(_, scope, _)| scope != "client")?;
-    (owed >= FEWEST && share(*pages, owed) > 0.02).then(|| Finding {
+    exceeds(*pages, owed, 0.02).then(|| Finding {
         text: format!(
             "{} of what was owed was refused: {reason}, by the limit of {scope}",
             percent(*pages, owed)
@@ -189,12 +191,17 @@ fn telemetry(facts: &Facts) -> Option<Finding> {
     let telemetry = &facts.telemetry;
     let lost: f64 = telemetry.dropped.iter().map(|(_, _, lost)| lost).sum();
     let (signal, cause, _) = telemetry.dropped.first()?;
-    (lost >= FEWEST && share(lost, telemetry.kept) > 0.1).then(|| Finding {
+    exceeds(lost, telemetry.kept, 0.1).then(|| Finding {
         text: format!(
             "{lost:.0} traces and log lines did not leave, most of them {signal} ({cause})"
         ),
         entry: "telemetry-dropped",
     })
+}
+
+/// Whether so many of so many are worth a word.
+fn exceeds(part: f64, whole: f64, limit: f64) -> bool {
+    whole >= FEWEST && part >= FEWEST_BAD && share(part, whole) > limit
 }
 
 fn share(part: f64, whole: f64) -> f64 {

@@ -130,7 +130,7 @@ pub(super) const FAULTS: [Fault; 10] = [
         kind: "fleet",
         seen_at: 1,
         ..service(
-            "a restart with a bad config",
+            "a bad config",
             What::BadConfig,
             "GatewayDown",
             &["Connection refused", "permit"],
@@ -139,7 +139,7 @@ pub(super) const FAULTS: [Fault; 10] = [
     Fault {
         seen_at: 1,
         ..service(
-            "a service's name gone",
+            "a name gone",
             What::NameGone,
             "GatewayCallErrors",
             &["1. pricing (required by product-page): its name stands for no address"],
@@ -176,25 +176,45 @@ impl Fault {
         alert.severity == "page" && (self.ticket || alert.fault != self.kind)
     }
 
-    /// Does it, until dropped.
-    pub(super) async fn hold(&self, fleet: &mut Fleet) -> Result<Infallible> {
+    /// Does it. What takes longer than it would in stretched time, a restart, is over by then.
+    pub(super) async fn begin(&self, fleet: &mut Fleet) -> Result<()> {
         match self.what {
-            What::Slow | What::ClientsLeave => fleet.fakes.behave(SERVICE, &fixed(SLOW)).await?,
-            What::Failing => fail(fleet).await?,
+            What::Slow | What::ClientsLeave => fleet.fakes.behave(SERVICE, &fixed(SLOW)).await,
+            What::Failing => fail(fleet).await,
+            What::EndpointDead => fleet.fakes.enable(SERVICE, false).await,
+            What::BadConfig => fleet.restart_with_bad_config(1).await,
+            What::NameGone => fleet.restart_without_name(1).await,
+            What::GreedyClient => {
+                fleet.greedy = Some(fleet.greedy_load());
+                Ok(())
+            }
+            What::AgentDead => {
+                fleet.agent = None;
+                Ok(())
+            }
+            What::Flapping | What::ShortOfCpu => Ok(()),
+        }
+    }
+
+    /// Keeps doing it, until dropped.
+    pub(super) async fn hold(&self, fleet: &Fleet) -> Result<Infallible> {
+        match self.what {
             What::Flapping => loop {
                 fail(fleet).await?;
                 sleep(700 * MS).await;
                 fleet.fakes.heal(SERVICE, "fail").await?;
                 sleep(700 * MS).await;
             },
-            What::EndpointDead => fleet.fakes.enable(SERVICE, false).await?,
-            What::GreedyClient => fleet.greedy = Some(fleet.greedy_load()),
-            What::ShortOfCpu => return throttle(fleet.process(0)).await,
-            What::AgentDead => fleet.agent = None,
-            What::BadConfig => fleet.restart_with_bad_config(1).await?,
-            What::NameGone => fleet.restart_without_name(1).await?,
+            What::ShortOfCpu => throttle(fleet.process(0)).await,
+            What::Slow
+            | What::Failing
+            | What::EndpointDead
+            | What::ClientsLeave
+            | What::GreedyClient
+            | What::AgentDead
+            | What::BadConfig
+            | What::NameGone => std::future::pending().await,
         }
-        std::future::pending().await
     }
 }
 
