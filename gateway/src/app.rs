@@ -235,7 +235,10 @@ async fn serve_operators(
 ) {
     let service = |_| {
         let admin = Arc::clone(&admin);
-        service_fn(move |request| std::future::ready(Ok(admin.answer(&request))))
+        // What Prometheus reads is long, and mostly the same words.
+        layers::compressed(service_fn(move |request| {
+            std::future::ready(Ok(admin.answer(&request)))
+        }))
     };
     listener::serve(listener, limits, service, guard).await;
 }
@@ -256,15 +259,21 @@ async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
     }
 }
 
-/// Lets traces and metrics leave until `stop`, and then what is left of them.
+/// Lets traces, statistics and metrics leave until `stop`, and then what is left of them.
 async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: CancellationToken) {
     let traces = async {
         if let Some(traces) = exports.traces {
             traces.run(stop.cancelled()).await;
         }
     };
+    let stats = async {
+        if let Some(stats) = exports.stats {
+            stats.run(stop.cancelled()).await;
+        }
+    };
     tokio::join!(
         traces,
+        stats,
         tell_metrics(&pages, exports.metrics, stop.cancelled())
     );
 }

@@ -12,6 +12,7 @@ pub mod meters;
 pub mod names;
 pub mod record;
 pub mod sampling;
+pub mod stats;
 pub mod traces;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
+use self::stats::{Stats, StatsExport};
 use self::traces::queue::Queue;
 use self::traces::{TraceExport, TracesError};
 use crate::config::{Config, DownstreamId};
@@ -42,6 +44,7 @@ pub struct Telemetry {
     lag: Lag,
     sampling: Sampling,
     traces: Option<Queue>,
+    stats: Option<Arc<Stats>>,
     /// Log lines of this process that have been counted as lost.
     lines_lost: AtomicU64,
 }
@@ -52,6 +55,8 @@ pub struct Telemetry {
 pub struct Exports {
     /// Carries traces away, if the config has them leave.
     pub traces: Option<TraceExport>,
+    /// Carries statistics of pages and calls away, if traces leave for a Datadog agent.
+    pub stats: Option<StatsExport>,
     /// Tells an agent of metrics, if the config names one.
     pub metrics: Option<DogStatsD>,
 }
@@ -80,10 +85,17 @@ impl Telemetry {
         let (meters, metrics) = Meters::new(config, &names);
         let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
         let counts = Arc::clone(telemetry.meters.counts());
+        let stats = stats::export(&config.telemetry, &names, Arc::clone(&counts))?;
         let traces = traces::export(&config.telemetry, names, counts)?;
         let (queue, traces) = traces.unzip();
-        telemetry.traces = queue;
-        Ok((telemetry, Exports { traces, metrics }))
+        let (adding_up, stats) = stats.unzip();
+        (telemetry.traces, telemetry.stats) = (queue, adding_up);
+        let exports = Exports {
+            traces,
+            stats,
+            metrics,
+        };
+        Ok((telemetry, exports))
     }
 
     fn with_meters(config: &Config, meters: Meters, names: Arc<Configured>) -> Self {
@@ -93,6 +105,7 @@ impl Telemetry {
             lag: Lag::default(),
             sampling: Sampling::new(&config.telemetry),
             traces: None,
+            stats: None,
             lines_lost: AtomicU64::new(0),
         }
     }
@@ -121,6 +134,9 @@ impl Telemetry {
     pub fn page_ended(&self, record: &Arc<PageRecord>) {
         self.measure(record);
         events::page_ended(&self.names, record);
+        if let Some(stats) = &self.stats {
+            stats.page(record);
+        }
         let Some(traces) = &self.traces else {
             return;
         };

@@ -69,7 +69,11 @@ const HOMES: &[(&str, &[&str])] = &[
             "transport/resolve",
         ],
     ),
-    ("StatusCode", &["page/refusal", "edge/", "admin"]),
+    // The last has a field of Datadog's that is named so.
+    (
+        "StatusCode",
+        &["page/refusal", "edge/", "admin", "telemetry/stats/payload"],
+    ),
     ("config::file", &["config", "config/"]),
     (".listen(BACKLOG", &["edge/listener"]),
     ("\"bulkhead_full\"", &["outcome/reason"]),

@@ -41,19 +41,39 @@ where
     B: Send + 'static,
 {
     ServiceBuilder::new()
-        .layer(MapRequestLayer::new(tidied))
+        .layer(MapRequestLayer::new(drop_bad_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .service(compressed(service))
+}
+
+/// Large answers are compressed for clients that ask for it.
+pub fn compressed<S, B, R>(
+    service: S,
+) -> impl Service<
+    Request<B>,
+    Response = Response<
+        impl Body<Data = bytes::Bytes, Error: Into<tower::BoxError>> + Send + 'static,
+    >,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+    R: Body<Data = bytes::Bytes, Error: Into<tower::BoxError> + Send> + Send + 'static,
+{
+    ServiceBuilder::new()
+        .layer(MapRequestLayer::new(gzip_or_nothing))
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)
                 .compress_when(SizeAbove::new(COMPRESS_ABOVE)),
         )
         .service(service)
-}
-
-fn tidied<B>(request: Request<B>) -> Request<B> {
-    gzip_or_nothing(drop_bad_id(request))
 }
 
 /// The compression layer would turn an answer that a client's `Accept-Encoding` leaves no

@@ -73,6 +73,12 @@ impl TraceContext {
         }
     }
 
+    /// Whether it began with one of Datadog's own probes.
+    pub fn is_synthetic(&self) -> bool {
+        let origin = self.origin.as_ref();
+        origin.is_some_and(|origin| origin.as_bytes().starts_with(b"synthetics"))
+    }
+
     /// The trace id as 32 hex digits.
     pub fn trace_id_hex(&self) -> String {
         format!("{:032x}", self.trace_id)

@@ -172,6 +172,30 @@ pub fn traces_left_behind(count: u64) {
     );
 }
 
+/// Statistics of pages and calls began to be lost.
+pub fn stats_dropped(why: &str) {
+    tracing::warn!(
+        why,
+        "statistics for Datadog's service pages are dropped; gateway.telemetry.dropped counts them"
+    );
+}
+
+/// They are received again, after so many times ten seconds.
+pub fn stats_leave_again(dropped: u64) {
+    tracing::info!(
+        dropped,
+        "statistics for Datadog's service pages are received again"
+    );
+}
+
+/// The process ends before these, each of ten seconds, could leave.
+pub fn stats_left_behind(count: u64) {
+    tracing::warn!(
+        count,
+        "statistics for Datadog's service pages are lost at the shutdown: they were not received in time"
+    );
+}
+
 /// Metrics do not reach the DogStatsD agent.
 pub fn dogstatsd_away(agent: &str, error: &dyn Display) {
     tracing::warn!(agent, %error, "metrics do not reach the agent; they are dropped until they do");

@@ -14,7 +14,9 @@ mod agent;
 mod datagrams;
 pub mod dogstatsd;
 mod histogram;
+pub mod process;
 mod prometheus;
+mod runtime;
 mod series;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! everything that counts knows it.
 
 pub mod configured;
+mod instance;
 pub mod listing;
 pub mod metrics;
 mod series;
@@ -43,15 +44,24 @@ pub enum Dropped {
     TraceAtShutdown,
     /// A log line: too much waited already.
     LogQueueFull,
+    /// Ten seconds of statistics: a minute of them waited already.
+    StatsQueueFull,
+    /// Ten seconds of statistics: the agent does not answer, or refused them.
+    StatsNotReceived,
+    /// Ten seconds of statistics: the process ended before they could leave.
+    StatsAtShutdown,
 }
 
 impl Dropped {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::TraceQueueFull,
         Self::TraceNotReceived,
         Self::TraceAtShutdown,
         Self::LogQueueFull,
+        Self::StatsQueueFull,
+        Self::StatsNotReceived,
+        Self::StatsAtShutdown,
     ];
 
     /// Tag value: what was lost.
@@ -59,15 +69,16 @@ impl Dropped {
         match self {
             Self::TraceQueueFull | Self::TraceNotReceived | Self::TraceAtShutdown => "traces",
             Self::LogQueueFull => "logs",
+            Self::StatsQueueFull | Self::StatsNotReceived | Self::StatsAtShutdown => "stats",
         }
     }
 
     /// Tag value: why.
     pub fn cause(self) -> &'static str {
         match self {
-            Self::TraceQueueFull | Self::LogQueueFull => "queue_full",
-            Self::TraceNotReceived => "not_received",
-            Self::TraceAtShutdown => "shutdown",
+            Self::TraceQueueFull | Self::LogQueueFull | Self::StatsQueueFull => "queue_full",
+            Self::TraceNotReceived | Self::StatsNotReceived => "not_received",
+            Self::TraceAtShutdown | Self::StatsAtShutdown => "shutdown",
         }
     }
 }

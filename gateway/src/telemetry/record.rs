@@ -118,7 +118,36 @@ impl AttemptRecord {
     }
 }
 
+/// Why a call is an error to whoever made it. A call that was ended on purpose is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// 4xx is one on a client's span.
+    NotFound,
+    /// Out of time.
+    Timeout,
+    /// No usable answer.
+    Failed,
+}
+
+impl PartRecord {
+    /// Why its call is an error, if it is one.
+    pub fn error(&self) -> Option<CallError> {
+        match self.status {
+            PartStatus::Ok | PartStatus::Shed | PartStatus::Cancelled => None,
+            PartStatus::NotFound => Some(CallError::NotFound),
+            PartStatus::Late => Some(CallError::Timeout),
+            PartStatus::Failed => Some(CallError::Failed),
+        }
+    }
+}
+
 impl PageRecord {
+    /// Whether the page is an error: of a server only what is its own fault is one, a
+    /// status of 5xx.
+    pub fn is_error(&self) -> bool {
+        self.status.is_some_and(|status| status >= 500)
+    }
+
     /// From arrival to the end.
     pub fn total(&self) -> Duration {
         self.ended.saturating_duration_since(self.origin.arrived)

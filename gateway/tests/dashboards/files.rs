@@ -14,6 +14,11 @@ pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Puts `text` in place of it.
+pub(crate) fn write(path: &str, text: &str) {
+    fs::write(root().join(path), text).unwrap();
+}
+
 /// A file's JSON.
 pub(crate) fn json(path: &str) -> Value {
     serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod cost;
 mod datadog;
 mod files;
 mod layout;
@@ -22,7 +23,6 @@ use std::collections::BTreeSet;
 
 use files::{all_texts, datadog_files, grafana, read};
 use gateway::telemetry::names::metrics::{self, Kind};
-use regex::Regex;
 
 /// Fails with all problems at once.
 #[track_caller]
@@ -242,27 +242,4 @@ fn nothing_lies_on_top_of_anything() {
     }
     seen += layout::panels("grafana", grafana()["panels"].as_array().unwrap());
     assert!(seen > 70, "only {seen} were found");
-}
-
-#[test]
-fn percentiles_are_switched_on_for_every_histogram_and_its_tags() {
-    let terraform = read("dashboards/terraform/percentiles.tf");
-    let line = Regex::new(r#"(?m)^    "([a-z._]+)" += \[([^]]*)\]$"#).unwrap();
-    let written: Vec<(String, Vec<String>)> = line
-        .captures_iter(&terraform)
-        .map(|found| {
-            let tags = found[2].split(", ").filter(|tag| !tag.is_empty());
-            let tags = tags.map(|tag| tag.trim_matches('"').into());
-            (found[1].into(), tags.collect())
-        })
-        .collect();
-    let of_table: Vec<(String, Vec<String>)> = metrics::ALL
-        .iter()
-        .filter(|metric| metric.kind == Kind::Histogram)
-        .map(|metric| {
-            let tags = metric.tags.iter().map(|tag| tag.as_str().to_owned());
-            (metric.name.to_owned(), tags.collect())
-        })
-        .collect();
-    assert_eq!(written, of_table);
 }

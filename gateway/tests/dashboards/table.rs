@@ -34,7 +34,8 @@ pub(crate) fn wrong_tag(
     value: Option<&str>,
     everywhere: &[&str],
 ) -> Option<String> {
-    if everywhere.contains(&key) {
+    let of_one_gateway = key == "instance" && metric.kind == Kind::Gauge;
+    if everywhere.contains(&key) || of_one_gateway {
         return None;
     }
     let Some(tag) = metric.tags.iter().find(|tag| tag.as_str() == key) else {
@@ -56,6 +57,8 @@ fn can_be(tag: Tag, value: &str) -> bool {
         Tag::Cause => Dropped::ALL.iter().any(|d| d.cause() == value),
         Tag::Decision => TraceDecision::ALL.iter().any(|d| d.as_str() == value),
         Tag::Header => BadContext::ALL.iter().any(|b| b.as_str() == value),
+        // Whatever DD_VERSION says.
+        Tag::Version => !value.is_empty(),
     }
 }
 
@@ -76,4 +79,6 @@ fn what_does_not_exist_is_noticed() {
     assert!(wrong_tag(pages, "outcome", Some("late"), &[]).is_none());
     assert!(wrong_tag(&metrics::SHED, "reason", Some("deadline"), &[]).is_some());
     assert!(wrong_tag(&metrics::SHED, "scope", Some("pricing"), &[]).is_some());
+    assert!(wrong_tag(&metrics::IN_FLIGHT, "instance", None, &[]).is_none());
+    assert!(wrong_tag(pages, "instance", None, &[]).is_some());
 }

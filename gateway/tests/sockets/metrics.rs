@@ -1,10 +1,13 @@
 //! What those who collect metrics are told, beside what clients and downstreams saw.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::io::Read as _;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
 use gateway::outcome::{CallOutcome, PageOutcome};
+use gateway::page::deadline::wall_clock;
+use gateway::telemetry::meters::process::FIGURES;
 use gateway::telemetry::names::metrics::{self, Kind, Metric};
 
 use crate::common::agent::{Agent, Line};
@@ -123,7 +126,7 @@ async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
                 ("downstream", service.name()),
                 ("outcome", outcome.as_str()),
             ];
-            let timed = seen.sum("gateway_call_duration_seconds_count", &labels);
+            let timed = seen.sum_so_far("gateway_call_duration_seconds_count", &labels);
             assert_eq!(
                 timed,
                 seen.sum("gateway_calls_total", &labels),
@@ -150,11 +153,57 @@ async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
 async fn a_scrape_has_every_metric_of_the_table_and_no_other() {
     let (gateway, _fakes) = shop(&[]).await;
     let seen = scrape(&gateway).await;
-    let expected: Vec<_> = metrics::ALL
+    let own = metrics::ALL
         .iter()
-        .map(|metric| (metric.prometheus(), metric.kind.as_str().to_owned()))
-        .collect();
-    assert_eq!(*seen.kinds(), expected.into_iter().collect());
+        .map(|metric| (metric.prometheus(), metric.kind.as_str().to_owned()));
+    let every = FIGURES
+        .iter()
+        .map(|figure| (figure.name.to_owned(), figure.kind.to_owned()));
+    assert_eq!(*seen.kinds(), own.chain(every).collect());
+}
+
+#[tokio::test]
+async fn a_scrape_says_what_runs_since_when_and_what_it_takes() {
+    let began = wall_clock().duration_since(UNIX_EPOCH).unwrap();
+    let (gateway, _fakes) = shop(&["telemetry.env=test"]).await;
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+    let seen = scrape(&gateway).await;
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(seen.sum("gateway_build_info", &version), 1.0);
+    let of = |name| seen.sum(name, &[]);
+    let age = of("gateway_config_loaded_seconds") - began.as_secs_f64();
+    assert!((-1.0..30.0).contains(&age), "{age}");
+    // The process of all these tests, which began before.
+    let since = began.as_secs_f64() - of("process_start_time_seconds");
+    assert!((-0.1..3600.0).contains(&since), "{since}");
+    assert!(of("process_cpu_seconds_total") > 0.0);
+    assert!(of("process_resident_memory_bytes") > 1e6);
+    let files = of("process_open_fds");
+    assert!(files > 2.0 && files < of("process_max_fds"), "{files}");
+    assert!(of("process_threads") >= 1.0);
+    assert_eq!(of("gateway_runtime_workers"), 1.0);
+    assert!(of("gateway_runtime_tasks") > 3.0);
+    assert!(of("gateway_runtime_queue") < of("gateway_runtime_tasks"));
+}
+
+#[tokio::test]
+async fn a_scraper_that_takes_gzip_gets_the_same_in_a_fraction_of_the_bytes() {
+    let (gateway, _fakes) = shop(&[]).await;
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+    let plain = gateway.look("/metrics").await;
+    assert_eq!(plain.header("content-encoding"), None);
+    let zipped = ask(gateway.admin, get("/metrics", "Accept-Encoding: gzip\r\n")).await;
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    assert!(zipped.body.len() * 4 < plain.body.len());
+    let mut text = String::new();
+    let mut reader = flate2::read::GzDecoder::new(&zipped.body[..]);
+    reader.read_to_string(&mut text).unwrap();
+    let (plain, zipped) = (String::from_utf8(plain.body).unwrap(), text);
+    let pages = "gateway_pages_total{page=\"product-page\",outcome=\"complete\"} 1\n";
+    assert!(plain.contains(pages) && zipped.contains(pages));
+    // Short answers are not worth it.
+    let alive = ask(gateway.admin, get("/livez", "Accept-Encoding: gzip\r\n")).await;
+    assert_eq!(alive.body, b"alive\n");
 }
 
 #[tokio::test]
@@ -240,7 +289,13 @@ async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
         };
         assert_eq!(line.kind, kind, "{line:?}");
         let own = metric.tags.iter().map(|tag| tag.as_str());
-        let expected: BTreeSet<_> = own.chain(["service", "env", "version"]).collect();
+        let mut expected: BTreeSet<_> = own.chain(["service", "env", "version"]).collect();
+        // An agent keeps one value of a gauge's series: two gateways must not share one.
+        if metric.kind == Kind::Gauge {
+            expected.insert("instance");
+            let instance = &gateway.telemetry.names().instance;
+            assert!(line.tags.contains(&format!("instance:{instance}")));
+        }
         let tags = line.tags.iter().map(|tag| tag.split_once(':').unwrap().0);
         assert_eq!(tags.collect::<BTreeSet<_>>(), expected, "{line:?}");
         assert!(line.tags.contains("service:shop_a_b") && line.tags.contains("env:test"));

@@ -144,7 +144,7 @@ impl Agent {
     /// How many chunks it was sent, by the headers of the requests, which a check holds
     /// against the payloads.
     pub(crate) async fn chunks(&self) -> usize {
-        let requests = self.read("/test/session/requests").await;
+        let requests = self.requests("/v0.5/traces").await;
         let count = |request: &Value| {
             let headers = request["headers"].as_object().unwrap();
             let count = headers.iter().find_map(|(name, value)| {
@@ -153,7 +153,18 @@ impl Agent {
             });
             count.flatten().unwrap().parse::<usize>().unwrap()
         };
-        requests.as_array().unwrap().iter().map(count).sum()
+        requests.iter().map(count).sum()
+    }
+
+    /// The requests for this path, as it keeps them.
+    pub(crate) async fn requests(&self, path: &str) -> Vec<Value> {
+        let all = self.read("/test/session/requests").await;
+        let all = all.as_array().unwrap().iter();
+        let asked = all.filter(|request| {
+            let url = request["url"].as_str().unwrap();
+            url.ends_with(path)
+        });
+        asked.cloned().collect()
     }
 
     /// That its checks were made, and that no payload failed one.

@@ -97,12 +97,18 @@ async fn a_trace_that_begins_here_is_told_to_everybody() {
     assert_eq!(seen.sent("x-datadog-sampling-priority"), Some("1"));
     assert_eq!(seen.sent("x-datadog-origin"), None);
     assert_eq!(seen.trace.root().get("_dd.origin"), None);
+    // Kept by a rule of this service.
+    let decided_by = seen.trace.root().get("_dd.p.dm");
+    assert_eq!(decided_by.as_deref(), Some("-3"));
+    assert_eq!(seen.call().get("_dd.p.dm"), None);
 }
 
 #[tokio::test]
 async fn a_w3c_trace_goes_on_with_its_tracestate() {
     let seen = page_with(&format!("{W3C}tracestate: vendor=x,other=y\r\n")).await;
     seen.assert_consistent(ID, PARENT, "01");
+    // Kept by whoever began it.
+    assert_eq!(seen.trace.root().get("_dd.p.dm"), None);
     let state = seen.sent("tracestate").unwrap();
     assert!(state.ends_with("vendor=x,other=y"), "{state}");
     assert_eq!(seen.sent("x-datadog-sampling-priority"), Some("1"));
@@ -142,6 +148,7 @@ async fn a_datadog_trace_goes_on_with_128_bits_origin_priority_and_its_other_tag
     }
     let root = seen.trace.root();
     assert_eq!(root.get("_dd.origin").as_deref(), Some("rum"));
+    assert_eq!(root.get("_dd.p.dm").as_deref(), Some("-4"));
 }
 
 #[tokio::test]

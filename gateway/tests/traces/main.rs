@@ -27,6 +27,8 @@ mod payload;
 mod process;
 mod receiver;
 mod refused;
+mod sketches;
 mod sound;
 mod spans;
+mod stats;
 mod traced;

@@ -1,9 +1,12 @@
 //! Tells a DogStatsD agent, some times a second, what has happened since.
 //!
 //! Counters are told by what was added, gauges as they stand, and of histograms the values
-//! themselves, as distributions: so percentiles of all gateways together are right. What
-//! has been told is forgotten, whether anybody was there or not.
+//! themselves, as distributions: so percentiles of all gateways together are right. Gauges
+//! say whose they are, as an agent keeps one value of each series and would keep that of
+//! another gateway; what adds up need not, for what each further series costs. What has
+//! been told is forgotten, whether anybody was there or not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,7 +17,7 @@ use super::histogram::Histogram;
 use super::series::{Series, Values};
 use crate::config::Telemetry;
 use crate::telemetry::names::configured::Configured;
-use crate::telemetry::names::metrics::Metric;
+use crate::telemetry::names::metrics::{Kind, Metric};
 
 /// How often datagrams are sent.
 pub(super) const FLUSH: Duration = Duration::from_millis(300);
@@ -42,8 +45,9 @@ pub struct DogStatsD {
 #[derive(Debug)]
 struct Lines {
     name: &'static str,
-    /// By series: `|#page:product-page,…,version:1.0.0` and a line break.
-    tags: Vec<String>,
+    /// By series: `|#page:product-page,…,version:1.0.0` and a line break; nothing for one
+    /// that cannot occur.
+    tags: Vec<Option<String>>,
     /// By series, what of a counter has been told.
     told: Vec<u64>,
 }
@@ -61,13 +65,20 @@ impl DogStatsD {
             ("version", &config.version),
         ];
         let identity = identity.map(|(tag, value)| format!("{tag}:{}", as_tag_value(value)));
+        let instance = format!("instance:{}", as_tag_value(&names.instance));
         let lines = |(metric, _): (&'static Metric, _)| {
-            let series = names.series(metric);
-            let tags = series.iter().map(|values| tags(metric, values, &identity));
+            let series = names.occurring(metric);
+            let one_of_many = (metric.kind == Kind::Gauge).then(|| instance.clone());
+            let identity = identity.iter().cloned().chain(one_of_many);
+            let identity: Vec<_> = identity.collect();
+            let tags = |values: &Vec<String>| tags(metric, values, &identity);
             Lines {
                 name: metric.name,
                 told: vec![0; series.len()],
-                tags: tags.collect(),
+                tags: series
+                    .iter()
+                    .map(|values| values.as_ref().map(tags))
+                    .collect(),
             }
         };
         let lines = series.all().into_iter().map(lines).collect();
@@ -114,7 +125,9 @@ impl DogStatsD {
         for ((counter, told), tags) in counters.iter().zip(told).zip(tags) {
             let now = counter.load(Ordering::Relaxed);
             let added = now - std::mem::replace(told, now);
-            if added > 0 {
+            if added > 0
+                && let Some(tags) = tags
+            {
                 self.datagrams.counter(name, added, tags);
             }
         }
@@ -123,7 +136,7 @@ impl DogStatsD {
     fn gauges(&mut self, metric: usize, gauges: &[Option<f64>]) {
         let Lines { name, tags, .. } = &self.lines[metric];
         for (gauge, tags) in gauges.iter().zip(tags) {
-            if let Some(value) = gauge {
+            if let (Some(value), Some(tags)) = (gauge, tags) {
                 self.datagrams.gauge(name, *value, tags);
             }
         }
@@ -132,8 +145,9 @@ impl DogStatsD {
     fn histogram(&mut self, metric: usize, nth: usize, histogram: &Histogram) {
         let Lines { name, tags, .. } = &self.lines[metric];
         let all = histogram.take(&mut self.values);
-        self.datagrams
-            .distribution(name, &self.values, all, &tags[nth]);
+        if let Some(tags) = &tags[nth] {
+            self.datagrams.distribution(name, &self.values, all, tags);
+        }
     }
 
     async fn send(&mut self) {
@@ -146,8 +160,11 @@ impl DogStatsD {
 
 fn tags(metric: &Metric, values: &[String], identity: &[String]) -> String {
     let own = metric.tags.iter().zip(values);
-    let own = own.map(|(tag, value)| format!("{}:{value}", tag.as_str()));
-    let all: Vec<_> = own.chain(identity.iter().cloned()).collect();
+    let own = own.map(|(tag, value)| format!("{}:{}", tag.as_str(), as_tag_value(value)));
+    let mut all: Vec<_> = own.chain(identity.iter().cloned()).collect();
+    // The version is who speaks and, of the build, also what is said.
+    let mut said = HashSet::new();
+    all.retain(|tag| said.insert(tag.clone()));
     format!("|#{}\n", all.join(","))
 }
 

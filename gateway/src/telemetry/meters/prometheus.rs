@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
 use super::histogram::Histogram;
+use super::process;
 use super::series::{Series, Values};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::Metric;
@@ -16,8 +17,8 @@ pub(super) struct Prometheus(Vec<Named>);
 #[derive(Debug)]
 struct Named {
     name: String,
-    /// By series: `page="product-page",outcome="late"`.
-    labels: Vec<String>,
+    /// By series: `page="product-page",outcome="late"`; nothing for one that cannot occur.
+    labels: Vec<Option<String>>,
 }
 
 impl Prometheus {
@@ -25,9 +26,9 @@ impl Prometheus {
         let named = |(metric, _): (&Metric, _)| Named {
             name: metric.prometheus(),
             labels: names
-                .series(metric)
+                .occurring(metric)
                 .iter()
-                .map(|values| labels(metric, values))
+                .map(|values| values.as_ref().map(|values| labels(metric, values)))
                 .collect(),
         };
         Self(series.all().into_iter().map(named).collect())
@@ -43,32 +44,44 @@ impl Prometheus {
             let _ = writeln!(text, "# TYPE {name} {}", metric.kind.as_str());
             match values {
                 Values::Counters(counters) => {
-                    for (labels, counter) in labels.iter().zip(counters) {
+                    for (labels, counter) in those(labels, counters) {
                         sample(&mut text, name, labels, counter.load(Ordering::Relaxed));
                     }
                 }
                 Values::Gauges(gauges) => {
-                    for (labels, gauge) in labels.iter().zip(gauges) {
+                    for (labels, gauge) in those(labels, &gauges) {
                         if let Some(gauge) = gauge {
                             sample(&mut text, name, labels, gauge);
                         }
                     }
                 }
                 Values::Histograms(histograms) => {
-                    for (labels, histogram) in labels.iter().zip(histograms) {
+                    for (labels, histogram) in those(labels, histograms) {
                         distribution(&mut text, name, labels, histogram);
                     }
                 }
             }
         }
+        process::write(&mut text);
         text
     }
 }
 
-/// Values are names of the configuration or of the table: nothing in them needs escaping.
+/// Those series that can occur, with their values.
+fn those<'a, V>(
+    labels: &'a [Option<String>],
+    values: &'a [V],
+) -> impl Iterator<Item = (&'a str, &'a V)> {
+    let all = labels.iter().zip(values);
+    all.filter_map(|(labels, value)| Some((labels.as_deref()?, value)))
+}
+
+/// Names of the configuration and of the table need no escaping; a version may: it is
+/// any text without control characters.
 fn labels(metric: &Metric, values: &[String]) -> String {
+    let escaped = |value: &String| value.replace('\\', r"\\").replace('"', "\\\"");
     let pairs = metric.tags.iter().zip(values);
-    let pairs = pairs.map(|(tag, value)| format!("{}=\"{value}\"", tag.as_str()));
+    let pairs = pairs.map(|(tag, value)| format!("{}=\"{}\"", tag.as_str(), escaped(value)));
     pairs.collect::<Vec<_>>().join(",")
 }
 
@@ -79,9 +92,13 @@ fn sample(text: &mut String, name: &str, labels: &str, value: impl Display) {
     };
 }
 
-/// Buckets add up, each with all below it.
+/// Buckets add up, each with all below it. Nothing of what never had a value: percentiles of
+/// it there are none, and most pages end in few of all outcomes.
 fn distribution(text: &mut String, name: &str, labels: &str, histogram: &Histogram) {
     let (buckets, sum) = histogram.read();
+    if buckets.iter().all(|count| *count == 0) {
+        return;
+    }
     let and = if labels.is_empty() { "" } else { "," };
     let mut count = 0;
     let edges = histogram.edges().iter().map(|edge| Some(seconds(*edge)));

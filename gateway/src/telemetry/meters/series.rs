@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
 use super::Gauges;
 use super::histogram::Histogram;
+use super::runtime::Runtime;
 use crate::config::Config;
 use crate::telemetry::counts::Counts;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{self as names, Metric};
 
-/// Pages and calls, in microseconds: fine where deadlines are, 0.3 s above all.
+/// Pages and calls, in microseconds: fine where deadlines are, 0.3 s above all. The same for
+/// every page and every gateway, whatever its deadline: buckets of some only cannot be added up.
 const WHOLE: &[u64] = &[
     5_000, 10_000, 20_000, 50_000, 100_000, 150_000, 200_000, 250_000, 300_000, 400_000, 500_000,
     750_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000,
@@ -35,6 +37,7 @@ pub(super) struct Series {
     pub(super) call_duration: Vec<Histogram>,
     /// As they were told last.
     gauges: Mutex<Gauges>,
+    runtime: Runtime,
     /// Gauges that stay as the configuration says.
     limits: Vec<(&'static Metric, Vec<Option<f64>>)>,
 }
@@ -62,18 +65,20 @@ impl Series {
         };
         Self {
             counts,
-            page_duration: histograms(&names::PAGE_DURATION, &with_deadlines(config)),
+            page_duration: histograms(&names::PAGE_DURATION, WHOLE),
             wait: histograms(&names::ADMISSION_WAIT, SLIGHT),
             overhead: histograms(&names::OVERHEAD, SLIGHT),
             lag: histograms(&names::LAG, SLIGHT),
             call_duration: histograms(&names::CALL_DURATION, WHOLE),
             gauges: Mutex::new(Gauges::of_nothing(config)),
+            runtime: Runtime::default(),
             limits: limits(config),
         }
     }
 
     /// How everything stands.
     pub(super) fn stands(&self, gauges: Gauges) {
+        self.runtime.look();
         *self.gauges.lock() = gauges;
     }
 
@@ -105,21 +110,12 @@ impl Series {
             (&names::ENDPOINTS, all(&now.endpoints)),
             (&names::ENDPOINTS_EJECTED, all(&now.ejected)),
         ];
+        let runtime = self.runtime.gauges();
+        let runtime = runtime.map(|(metric, value)| (metric, vec![Some(value)]));
         let fixed = self.limits.iter().cloned();
-        let gauges = moving.into_iter().chain(fixed);
+        let gauges = moving.into_iter().chain(runtime).chain(fixed);
         gauges.map(|(metric, values)| (metric, Values::Gauges(values)))
     }
-}
-
-/// The deadlines of the pages are edges too, so that a percentile beside one does not have
-/// to be guessed.
-fn with_deadlines(config: &Config) -> Vec<u64> {
-    let deadlines = config.pages.iter().filter_map(|page| page.deadline);
-    let micros = |deadline: Duration| deadline.as_micros() as u64;
-    let mut edges: Vec<u64> = WHOLE.iter().copied().chain(deadlines.map(micros)).collect();
-    edges.sort_unstable();
-    edges.dedup();
-    edges
 }
 
 fn limits(config: &Config) -> Vec<(&'static Metric, Vec<Option<f64>>)> {
@@ -127,7 +123,11 @@ fn limits(config: &Config) -> Vec<(&'static Metric, Vec<Option<f64>>)> {
     let deadlines = config.pages.iter().map(|page| page.deadline);
     let queues = config.pages.iter().map(|page| Some(page.queue as f64));
     let permits = config.downstreams.iter().map(|d| d.permits);
+    let loaded = SystemTime::now().duration_since(UNIX_EPOCH);
+    let loaded = loaded.unwrap_or_default().as_secs();
     vec![
+        (&names::BUILD_INFO, vec![Some(1.0)]),
+        (&names::CONFIG_LOADED, vec![Some(loaded as f64)]),
         (
             &names::IN_FLIGHT_LIMIT,
             vec![Some(f64::from(tickets.get()))],

@@ -46,6 +46,7 @@ fn every_metric_is_there_from_the_start_with_its_type_and_its_meaning() {
         assert_line(&text, &format!("# HELP {name} {}", metric.meaning));
         expected.insert(name);
     }
+    expected.extend(process::FIGURES.iter().map(|figure| figure.name.to_owned()));
     let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let found: BTreeSet<_> = typed
         .map(|line| line.split(' ').next().unwrap().to_owned())
@@ -167,6 +168,71 @@ fn what_has_no_limit_has_no_series_of_one() {
     assert!(!text.contains("gateway_bulkhead_limit{downstream=\"reviews\"}"));
     assert!(text.contains("gateway_bulkhead_in_use{downstream=\"reviews\"}"));
     assert!(!text.contains("gateway_page_deadline_seconds{"));
+}
+
+#[test]
+fn a_histogram_has_no_series_before_its_first_value_and_a_counter_has() {
+    let meters = meters();
+    let of = |outcome: &str| format!("page=\"product-page\",outcome=\"{outcome}\"");
+    meters.page(PageId(0), PageOutcome::Complete, Duration::from_millis(1));
+    let text = scraped(&meters, Gauges::default());
+    let late = of("late");
+    assert_line(&text, &format!("gateway_pages_total{{{late}}} 0"));
+    assert!(!text.contains(&format!("gateway_page_duration_seconds_count{{{late}}}")));
+    let complete = of("complete");
+    let count = format!("gateway_page_duration_seconds_count{{{complete}}} 1");
+    assert_line(&text, &count);
+}
+
+#[test]
+fn every_page_has_the_same_buckets_whatever_its_deadline() {
+    let edges = |deadline: &str| {
+        let changes = [
+            ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new()),
+            (
+                "GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE".to_owned(),
+                deadline.to_owned(),
+            ),
+        ];
+        let config = config::load_text("test.toml", config::default_text(), &changes);
+        let config = config.unwrap().config;
+        let (meters, _) = Meters::new(&config, &Configured::new(&config));
+        meters.page(PageId(0), PageOutcome::Late, Duration::from_millis(1));
+        let text = meters.prometheus();
+        let buckets = text
+            .lines()
+            .filter(|line| line.contains("page_duration_seconds_bucket{"));
+        let buckets: Vec<_> = buckets.map(str::to_owned).collect();
+        assert_eq!(buckets.len(), 17);
+        buckets
+    };
+    assert_eq!(edges("300ms"), edges("777ms"));
+}
+
+#[test]
+fn a_downstream_that_no_page_uses_has_no_series() {
+    let text = format!(
+        "{}\n[downstream.idler]\nurl = \"http://127.0.0.1:9\"\n",
+        config::default_text()
+    );
+    let none = [("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new())];
+    let config = config::load_text("test.toml", &text, &none).unwrap().config;
+    let (meters, _) = Meters::new(&config, &Configured::new(&config));
+    let text = meters.prometheus();
+    assert!(!text.contains("idler"), "{text}");
+    assert!(text.contains("gateway_calls_total{downstream=\"reviews\",outcome=\"ok\"} 0"));
+    assert!(text.contains("scope=\"downstream:reviews\"} 0"));
+}
+
+#[test]
+fn a_version_can_be_any_text() {
+    let version = ("DD_VERSION".to_owned(), "1 \"b\\c".to_owned());
+    let none = ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new());
+    let config = config::load_text("test.toml", config::default_text(), &[version, none]);
+    let config = config.unwrap().config;
+    let (meters, _) = Meters::new(&config, &Configured::new(&config));
+    let line = r#"gateway_build_info{version="1 \"b\\c"} 1"#;
+    assert_line(&meters.prometheus(), line);
 }
 
 #[test]

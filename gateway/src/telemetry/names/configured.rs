@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::config::{Config, DownstreamId, Page, PageId, Part};
 use crate::outcome::Scope;
+use crate::telemetry::names::instance::instance;
 
 /// What the config calls itself, its pages, their parts and its downstreams.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Configured {
     pub env: String,
     /// The gateway's version, or `DD_VERSION`.
     pub version: String,
+    /// Which gateway of all that call themselves so: `shop-7d9f-x2x:9901`.
+    pub instance: String,
     /// By [`PageId`].
     pub pages: Vec<PageNames>,
     /// By [`DownstreamId`].
@@ -69,6 +72,7 @@ impl Configured {
             service: config.telemetry.service.clone(),
             env: config.telemetry.env.clone(),
             version: config.telemetry.version.clone(),
+            instance: instance(config.admin.listen),
             pages: config.pages.iter().map(page).collect(),
             downstreams: config.downstreams.iter().map(downstream).collect(),
         }

@@ -38,7 +38,7 @@ pub enum Unit {
     Permit,
     /// Seconds.
     Second,
-    /// Traces, log lines or endpoints.
+    /// Traces, log lines, or whatever else there is a number of.
     Item,
 }
 
@@ -65,6 +65,8 @@ pub enum Tag {
     Decision,
     /// Which of the request's headers.
     Header,
+    /// What runs: `telemetry.version`.
+    Version,
 }
 
 impl Kind {
@@ -104,6 +106,7 @@ impl Tag {
             Self::Cause => "cause",
             Self::Decision => "decision",
             Self::Header => "header",
+            Self::Version => "version",
         }
     }
 }
@@ -188,10 +191,20 @@ metrics! {
         "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
         "Of pages that made calls, the time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
+    RUNTIME_WORKERS = Gauge "gateway.runtime.workers" Item []
+        "Threads that run pages.";
+    RUNTIME_TASKS = Gauge "gateway.runtime.tasks" Item []
+        "Tasks there are, those that wait for something among them: some for each connection.";
+    RUNTIME_QUEUE = Gauge "gateway.runtime.queue" Item []
+        "Tasks that could run and that no thread has taken to itself yet. gateway.lag says what that costs.";
+    BUILD_INFO = Gauge "gateway.build_info" Item [Version]
+        "Always 1; its label is the version that runs: DD_VERSION, or the gateway's own.";
+    CONFIG_LOADED = Gauge "gateway.config.loaded" Second []
+        "When the configuration in force was loaded, in seconds since 1970.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
         "Traces of pages, by what was decided at the page's end: kept or unsampled.";
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]
-        "Kept traces and log lines that did not leave: what, and why.";
+        "Kept traces, log lines and statistics (in tens of seconds) that did not leave: what, and why.";
     TELEMETRY_BAD_CONTEXT = Counter "gateway.telemetry.bad_context" Item [Header]
         "Trace headers that could not be read. The page started a trace of its own, or went on without that header.";
 }

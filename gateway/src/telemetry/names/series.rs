@@ -1,6 +1,7 @@
 //! The series of each metric: all of them are known when the configuration is.
 
-use crate::outcome::{CallOutcome, PageOutcome, ShedBy};
+use crate::config::DownstreamId;
+use crate::outcome::{CallOutcome, PageOutcome, Scope, ShedBy};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{Metric, Tag};
 use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
@@ -28,6 +29,33 @@ impl Configured {
         }
     }
 
+    /// The same, but for series that can have no value: those of a downstream that no page
+    /// has a part from. All others are there from the start, so that a rate sees their first
+    /// event.
+    pub(crate) fn occurring(&self, metric: &Metric) -> Vec<Option<Vec<String>>> {
+        let unused: Vec<_> = (0..self.downstreams.len())
+            .map(DownstreamId)
+            .filter(|id| !self.is_used(*id))
+            .flat_map(|id| {
+                [
+                    self.downstream(id).name.clone(),
+                    self.scope(Scope::Downstream(id)).into(),
+                ]
+            })
+            .collect();
+        let about = |(tag, value): (&Tag, &String)| {
+            matches!(tag, Tag::Downstream | Tag::Scope) && unused.contains(value)
+        };
+        let occurs = |values: &Vec<String>| !metric.tags.iter().zip(values).any(about);
+        let all = self.series(metric).into_iter();
+        all.map(|values| Some(values).filter(occurs)).collect()
+    }
+
+    fn is_used(&self, downstream: DownstreamId) -> bool {
+        let mut parts = self.pages.iter().flat_map(|page| &page.parts);
+        parts.any(|part| part.downstream == downstream)
+    }
+
     fn values(&self, tag: Tag) -> Vec<String> {
         match tag {
             Tag::Page => self.pages.iter().map(|page| page.name.clone()).collect(),
@@ -35,6 +63,7 @@ impl Configured {
             Tag::PageOutcome => PageOutcome::ALL.map(|o| o.as_str().into()).to_vec(),
             Tag::CallOutcome => CallOutcome::ALL.map(|o| o.as_str().into()).to_vec(),
             Tag::Decision => TraceDecision::ALL.map(|d| d.as_str().into()).to_vec(),
+            Tag::Version => vec![self.version.clone()],
             Tag::Header => BadContext::ALL.map(|b| b.as_str().into()).to_vec(),
             Tag::Reason => ShedBy::all(self.downstreams.len())
                 .map(|by| by.reason().as_str().into())

@@ -12,6 +12,51 @@ pub struct Field {
     pub meaning: &'static str,
 }
 
+/// What Datadog calls a span, by what it stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Datadog's name of the operation; what OpenTelemetry calls a span's name is its resource.
+    pub operation: &'static str,
+    /// Its `span.kind`.
+    pub kind: &'static str,
+    /// Its `span.type`, if it has one.
+    pub of_type: Option<&'static str>,
+}
+
+/// A page: what clients are served.
+pub const SERVER: Class = Class {
+    operation: "http.server.request",
+    kind: "server",
+    of_type: Some("web"),
+};
+
+/// A call.
+pub const CLIENT: Class = Class {
+    operation: "http.client.request",
+    kind: "client",
+    of_type: Some("http"),
+};
+
+/// A step of a page inside the gateway.
+pub const INTERNAL: Class = Class {
+    operation: "gateway.internal",
+    kind: "internal",
+    of_type: None,
+};
+
+/// The methods that spans of pages have; the last is any that no page answers.
+pub const METHODS: [&str; 3] = ["GET", "HEAD", "_OTHER"];
+
+/// The resource of a page's span.
+pub fn page_resource(method: &str, route: &str) -> String {
+    format!("{method} {route}")
+}
+
+/// Datadog's resource of a call's span.
+pub fn call_resource(downstream: &str, template: &str) -> String {
+    format!("GET {downstream} {template}")
+}
+
 macro_rules! fields {
     ($($id:ident = $key:literal $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $id: &str = $key;)*

@@ -6,9 +6,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::SpanKind;
 #[expect(
     deprecated,
     reason = "its successor is the other exporter; this one is what the agent is spoken to with"
@@ -21,7 +20,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use url::Url;
 
 use crate::config::{Exporter as Chosen, Telemetry};
-use crate::telemetry::traces::spans::Dialect;
+use crate::telemetry::traces::spans::{Dialect, class};
 
 /// Receives traces.
 pub trait Receiver: Send + 'static {
@@ -50,6 +49,15 @@ pub struct TracesError {
     why: String,
 }
 
+impl TracesError {
+    pub(in crate::telemetry) fn new(to: &Url, why: &dyn std::error::Error) -> Self {
+        Self {
+            to: to.clone(),
+            why: why.to_string(),
+        }
+    }
+}
+
 impl Exporter {
     /// The one that `config` chooses, if it chooses one.
     ///
@@ -68,7 +76,7 @@ impl Exporter {
             to: url.clone(),
             why,
         };
-        let client = Client::new().map_err(|e| error(e.to_string()))?;
+        let client = Client::to(url)?;
         let exporter = match dialect {
             Dialect::Datadog => datadog(config, url, client).map_err(error)?,
             Dialect::Otlp => otlp(config, url, client).map_err(error)?,
@@ -95,20 +103,11 @@ fn datadog(config: &Telemetry, agent: &Url, client: Client) -> Result<Exporter, 
         .with_version(&config.version)
         .with_agent_endpoint(agent.as_str())
         .with_api_version(ApiVersion::Version05)
-        .with_http_client(client)
-        .with_name_mapping(|span, _| operation(&span.span_kind))
+        .with_http_client(Computed(client))
+        .with_name_mapping(|span, _| class(&span.span_kind).operation)
         .build_exporter()
         .map_err(|error| error.to_string())?;
     Ok(Exporter::Datadog(exporter))
-}
-
-/// Datadog's name of the operation; what OpenTelemetry calls a span's name is its resource.
-fn operation(kind: &SpanKind) -> &'static str {
-    match kind {
-        SpanKind::Server => "http.server.request",
-        SpanKind::Client => "http.client.request",
-        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => "gateway.internal",
-    }
 }
 
 fn otlp(config: &Telemetry, endpoint: &Url, client: Client) -> Result<Exporter, String> {
@@ -133,10 +132,11 @@ fn otlp(config: &Telemetry, endpoint: &Url, client: Client) -> Result<Exporter, 
 
 /// reqwest, as the exporters want it. It has no limit of its own: the export_of has one.
 #[derive(Debug)]
-struct Client(reqwest::Client);
+pub(in crate::telemetry) struct Client(reqwest::Client);
 
 impl Client {
-    fn new() -> Result<Self, reqwest::Error> {
+    /// Looks nothing up.
+    pub(in crate::telemetry) fn to(url: &Url) -> Result<Self, TracesError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Agents are spoken to in clear text, so nobody needs to be trusted.
@@ -144,8 +144,10 @@ impl Client {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .tls_certs_only([])
-            .build()?;
-        Ok(Self(client))
+            .build();
+        client
+            .map(Self)
+            .map_err(|error| TracesError::new(url, &error))
     }
 }
 
@@ -159,6 +161,23 @@ impl HttpClient for Client {
         // Read to its end, so that the connection can be used again.
         *response.body_mut() = read(answer).await?;
         Ok(response)
+    }
+}
+
+/// Tells the agent that it need not compute [statistics](crate::telemetry::stats): of the
+/// kept traces they would be wrong, and twice.
+#[derive(Debug)]
+struct Computed(Client);
+
+#[async_trait]
+impl HttpClient for Computed {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let headers = request.headers_mut();
+        headers.insert(
+            "Datadog-Client-Computed-Stats",
+            HeaderValue::from_static("yes"),
+        );
+        self.0.send_bytes(request).await
     }
 }
 

@@ -13,11 +13,13 @@ use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 
-use crate::outcome::{PageOutcome, PartStatus, Reason};
+use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::context::new_id;
 use crate::telemetry::names::configured::{Configured, PageNames};
-use crate::telemetry::names::spans as key;
-use crate::telemetry::record::{CallRecord, PageRecord, PartRecord, TimeSpan, milliseconds};
+use crate::telemetry::names::spans::{self as key, Class};
+use crate::telemetry::record::{
+    CallError, CallRecord, PageRecord, PartRecord, TimeSpan, milliseconds,
+};
 use crate::telemetry::sampling::KeptReason;
 
 /// Whose conventions the spans follow where they differ.
@@ -136,7 +138,7 @@ impl Spans {
             add(key::REQUEST_ID, id.to_owned().into());
         }
         let error = self.page_error(record);
-        let name = format!("{} {}", origin.method, page.route.as_str());
+        let name = key::page_resource(origin.method, page.route.as_str());
         let whole = TimeSpan {
             began: origin.arrived,
             took: record.total(),
@@ -210,7 +212,7 @@ impl Spans {
         if let Some(left) = call.budget_left {
             add(key::BUDGET_LEFT_MS, milliseconds(left).into());
         }
-        let error = call_error(part.status, call);
+        let error = call_error(part, call);
         let name = texts.span.clone();
         let own = Own {
             id: call.span_id,
@@ -272,9 +274,8 @@ impl Spans {
         Status::error(error.message)
     }
 
-    /// On a server's span only what is the server's fault is an error: a status of 5xx.
     fn page_error(&self, record: &PageRecord) -> Option<SpanError> {
-        let status = record.status.filter(|status| *status >= 500)?;
+        let status = record.status.filter(|_| record.is_error())?;
         let kind = if record.outcome == PageOutcome::Late {
             "timeout".into()
         } else {
@@ -317,37 +318,42 @@ fn context(record: &PageRecord, span: u64) -> SpanContext {
     )
 }
 
-/// On a client's span 4xx is an error too. A call that was ended on purpose is none.
-fn call_error(status: PartStatus, call: &CallRecord) -> Option<SpanError> {
-    match status {
-        PartStatus::Ok | PartStatus::Shed | PartStatus::Cancelled => None,
-        PartStatus::NotFound => Some(SpanError {
+fn call_error(part: &PartRecord, call: &CallRecord) -> Option<SpanError> {
+    let error = match part.error()? {
+        CallError::NotFound => SpanError {
             kind: "404".into(),
             message: "answered 404".into(),
-        }),
-        PartStatus::Late => Some(SpanError {
+        },
+        CallError::Timeout => SpanError {
             kind: "timeout".into(),
             message: format!("not answered within {:.0} ms", milliseconds(call.span.took)),
-        }),
-        PartStatus::Failed => {
+        },
+        CallError::Failed => {
             let (kind, message) = call.failure.clone().unwrap_or_default();
             let kind = match (kind, call.http_status) {
                 ("status", Some(status)) => status.to_string().into(),
                 (kind, _) => kind.into(),
             };
-            Some(SpanError { kind, message })
+            SpanError { kind, message }
         }
+    };
+    Some(error)
+}
+
+/// What Datadog calls spans of this kind.
+pub(super) fn class(kind: &SpanKind) -> &'static Class {
+    match kind {
+        SpanKind::Server => &key::SERVER,
+        SpanKind::Client => &key::CLIENT,
+        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => &key::INTERNAL,
     }
 }
 
 /// What Datadog reads from attributes because the agent's protocol has no field for it.
 fn datadog_kind(kind: &SpanKind, attributes: &mut Vec<KeyValue>) {
-    let (kind, of_type) = match kind {
-        SpanKind::Server => ("server", Some("web")),
-        SpanKind::Client => ("client", Some("http")),
-        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => ("internal", None),
-    };
-    attributes.push(KeyValue::new(key::SPAN_KIND, kind));
+    let class = class(kind);
+    attributes.push(KeyValue::new(key::SPAN_KIND, class.kind));
+    let of_type = class.of_type;
     attributes.extend(of_type.map(|of_type| KeyValue::new(key::SPAN_TYPE, of_type)));
     let status = attributes
         .iter()
@@ -356,6 +362,11 @@ fn datadog_kind(kind: &SpanKind, attributes: &mut Vec<KeyValue>) {
     attributes.extend(status.map(|status| KeyValue::new(key::DD_STATUS_CODE, status)));
 }
 
+/// Who decided to keep a trace, and what stands for a rule of the service itself.
+/// <https://docs.datadoghq.com/tracing/trace_pipeline/ingestion_mechanisms/>
+const DECIDED_BY: &str = "_dd.p.dm";
+const BY_RULE: &str = "-3";
+
 /// What belongs to the trace and not to a span stands on its first span here.
 fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     let trace = &record.origin.trace;
@@ -363,8 +374,15 @@ fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     if let upper @ 1.. = trace.trace_id >> 64 {
         attributes.push(KeyValue::new("_dd.p.tid", format!("{upper:016x}")));
     }
+    let mut decided_by = None;
     for (name, value) in trace.datadog_tags() {
+        decided_by = decided_by.or((name == DECIDED_BY).then_some(value));
         attributes.push(KeyValue::new(name.to_owned(), value.to_owned()));
+    }
+    // Not where somebody before decided to keep it, and does not say how.
+    let here = trace.parent_id.is_none() || trace.priority <= 0;
+    if decided_by.is_none() && here {
+        attributes.push(KeyValue::new(DECIDED_BY, BY_RULE));
     }
     if let Some(origin) = trace
         .origin
@@ -380,7 +398,7 @@ fn texts(page: &PageNames, names: &Configured, dialect: Dialect) -> PageTexts {
         let downstream = &names.downstream(part.downstream);
         PartTexts {
             span: match dialect {
-                Dialect::Datadog => format!("GET {} {}", downstream.name, part.template),
+                Dialect::Datadog => key::call_resource(&downstream.name, &part.template),
                 Dialect::Otlp => format!("GET {}", downstream.name),
             },
             name: shared(&part.name),

@@ -52,8 +52,19 @@ impl Exposition {
         read
     }
 
-    /// The sum of all samples of this name that have these labels.
+    /// The sum of all samples of this name that have these labels, of which there is one.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let values = self.values(name, labels);
+        assert!(!values.is_empty(), "no {name} with {labels:?}");
+        values.iter().sum()
+    }
+
+    /// The same of what begins with its first value: a histogram's series.
+    pub(crate) fn sum_so_far(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.values(name, labels).iter().sum()
+    }
+
+    fn values(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
         let has = |sample: &Labels| {
             labels
                 .iter()
@@ -63,9 +74,7 @@ impl Exposition {
             .samples
             .iter()
             .filter(|(n, sample, _)| n == name && has(sample));
-        let values: Vec<f64> = found.map(|(_, _, value)| *value).collect();
-        assert!(!values.is_empty(), "no {name} with {labels:?}");
-        values.iter().sum()
+        found.map(|(_, _, value)| *value).collect()
     }
 
     /// Names and types of all families.
