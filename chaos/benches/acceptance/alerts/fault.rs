@@ -32,9 +32,9 @@ pub(super) struct Fault {
     alert: &'static str,
     /// Whether it is nobody's night: no alert of severity `page` may fire.
     ticket: bool,
-    /// Which gateway the runbook's command is run at.
+    /// Which gateway the runbook's commands are typed for.
     pub(super) seen_at: usize,
-    /// All of these stand in what it says.
+    /// All of these stand in what they say.
     pub(super) says: &'static [&'static str],
 }
 
@@ -165,6 +165,18 @@ const fn service(
 }
 
 impl Fault {
+    /// Its entry in the runbook: `GatewayCallErrors` is `call-errors`.
+    pub(super) fn entry(&self) -> String {
+        let mut entry = String::new();
+        for letter in self.alert.trim_start_matches("Gateway").chars() {
+            if letter.is_ascii_uppercase() && !entry.is_empty() {
+                entry.push('-');
+            }
+            entry.push(letter.to_ascii_lowercase());
+        }
+        entry
+    }
+
     /// Whether this alert says what it is, and of which service.
     pub(super) fn is_named_by(&self, alert: &Firing) -> bool {
         let of = alert.downstream.as_deref().is_none_or(|of| of == SERVICE);

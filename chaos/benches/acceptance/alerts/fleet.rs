@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::config::Setup;
 use crate::fakes::Fakes;
 use crate::telemetry::Agent;
 use crate::world::{START, free_port};
+
+/// What the runbook's commands call it.
+const CONFIG: &str = "config.toml";
 
 /// Pages per second at each gateway, and of the greedy client besides.
 const RATE: f64 = 40.0;
@@ -41,7 +44,8 @@ pub(super) type Clients = JoinSet<()>;
 pub(super) struct Target {
     pub(super) name: &'static str,
     pub(super) admin: Origin,
-    file: PathBuf,
+    /// Where its config.toml is.
+    pub(super) directory: PathBuf,
 }
 
 pub(super) struct Fleet {
@@ -58,7 +62,7 @@ struct Gateway {
     name: &'static str,
     page: Origin,
     admin: Origin,
-    file: PathBuf,
+    directory: PathBuf,
     process: Process,
 }
 
@@ -89,9 +93,10 @@ impl Fleet {
             let text = setup
                 .to_toml(page, admin, at)
                 .replace("clients.rate = \"none\"", QUOTA);
-            let file = files.path().join(format!("{name}.toml"));
-            fs::write(&file, text)?;
-            gateways.push(Gateway::start(name, page.into(), admin.into(), file).await?);
+            let directory = files.path().join(name);
+            fs::create_dir(&directory)?;
+            fs::write(directory.join(CONFIG), text)?;
+            gateways.push(Gateway::start(name, page.into(), admin.into(), directory).await?);
         }
         Ok(Self {
             fakes,
@@ -108,7 +113,7 @@ impl Fleet {
         let target = |gateway: &Gateway| Target {
             name: gateway.name,
             admin: gateway.admin,
-            file: gateway.file.clone(),
+            directory: gateway.directory.clone(),
         };
         self.gateways.iter().map(target).collect()
     }
@@ -167,61 +172,40 @@ impl Fleet {
 }
 
 impl Gateway {
-    async fn start(name: &'static str, page: Origin, admin: Origin, file: PathBuf) -> Result<Self> {
-        let mut process = Process::start(run(&file)?)?;
+    async fn start(
+        name: &'static str,
+        page: Origin,
+        admin: Origin,
+        directory: PathBuf,
+    ) -> Result<Self> {
+        let mut process = Process::start(run(&directory)?)?;
         process.ready(admin, "/readyz", START).await?;
         Ok(Self {
             name,
             page,
             admin,
-            file,
+            directory,
             process,
         })
     }
 
     fn run(&self) -> Result<Command> {
-        run(&self.file)
+        run(&self.directory)
     }
 
     fn edit(&self, change: impl Fn(String) -> String) -> Result<()> {
-        let before = fs::read_to_string(&self.file)?;
+        let file = self.directory.join(CONFIG);
+        let before = fs::read_to_string(&file)?;
         let after = change(before.clone());
-        ensure!(
-            before != after,
-            "nothing of {} was changed",
-            self.file.display()
-        );
-        Ok(fs::write(&self.file, after)?)
+        ensure!(before != after, "nothing of {} was changed", file.display());
+        Ok(fs::write(&file, after)?)
     }
 }
 
-/// What the runbook has one type: the readings and, where nobody answers, the check of the file.
-///
-/// # Errors
-/// The commands cannot be run, or do not end.
-pub(super) async fn readings(target: &Target) -> Result<String> {
+/// With the file of that directory, which is the default.
+fn run(directory: &Path) -> Result<Command> {
     let mut command = Command::new(binary("gateway")?);
-    command.args([
-        "readings",
-        "--admin",
-        &target.admin.addr().to_string(),
-        "--for",
-        "2s",
-    ]);
-    let mut process = Process::start(command)?;
-    if process.exit(START).await?.success() {
-        return Ok(process.last_words().await);
-    }
-    let mut command = Command::new(binary("gateway")?);
-    command.arg("check").arg("--config").arg(&target.file);
-    let mut check = Process::start(command)?;
-    check.exit(START).await?;
-    Ok(process.last_words().await + &check.last_words().await)
-}
-
-fn run(file: &std::path::Path) -> Result<Command> {
-    let mut command = Command::new(binary("gateway")?);
-    command.arg("run").arg("--config").arg(file);
+    command.arg("run").current_dir(directory);
     // A line per page would be read by this program, which has a load to offer.
     command.env("RUST_LOG", "info,gateway::page=warn");
     Ok(command)
