@@ -26,7 +26,7 @@ RULES = ROOT / "dashboards/prometheus/alerts.yml"
 # Tests in which Datadog says more, what, and why.
 MORE = {
     "a gateway that is short of CPU blames no service": (
-        {"ErrorRate", "CallErrors"},
+        {"ErrorRate", "CallErrors", "Abandoned"},
         "a metric monitor cannot leave out groups of another one: its message says that own-lag comes first",
     ),
 }
