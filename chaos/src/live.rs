@@ -128,9 +128,10 @@ fn split(scenario: &Scenario) -> (Timed<Arrival>, Timed<Happening>, Vec<Duration
     for (n, (at, happening)) in (0_u64..).zip(timeline(scenario)) {
         match happening {
             Happening::Arrival(load) => arrivals.push((at, (load, n))),
-            Happening::Change(_) | Happening::Drain => acts.push((at, happening)),
+            Happening::Change(_) | Happening::Stop => acts.push((at, happening)),
             // The gateway knows its drain timeout itself.
-            Happening::CutOff => {}
+            // The gateway does that by itself.
+            Happening::Drain | Happening::CutOff => {}
             Happening::Slice(_) => slices.push(at),
         }
     }

@@ -137,7 +137,19 @@ impl Process {
     /// # Errors
     /// The child has ended already.
     pub fn terminate(&self) -> Result<()> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
+        self.signal(Signal::TERM)
+    }
+
+    /// Sends SIGINT: to end as soon as that can be done well.
+    ///
+    /// # Errors
+    /// The child has ended already.
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal)
             .with_context(|| format!("could not signal {}", self.name))
     }
 

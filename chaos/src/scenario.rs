@@ -48,7 +48,7 @@ pub struct Scenario {
     pub good_within: Option<Duration>,
     /// Which admission the gateway has.
     pub admission: Arm,
-    /// When the gateway is told to drain, as SIGTERM does.
+    /// When the gateway is told to stop, as SIGTERM does.
     pub drain_at: Option<Duration>,
     /// Who asks for what; in the order of the file.
     pub loads: Vec<Load>,
@@ -228,6 +228,13 @@ impl Scenario {
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// When new pages are refused because the gateway drains: `drain_delay` after it was told.
+    #[must_use]
+    pub fn refuses_from(&self) -> Option<Duration> {
+        self.drain_at
+            .map(|told| told + self.config.server.drain_delay)
     }
 
     /// What counts as in time for a page; `None` if anything does.

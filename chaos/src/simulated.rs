@@ -156,6 +156,8 @@ impl<'a> World<'a> {
                 self.visits.spawn(Arc::clone(&self.clients).visit(load, n));
             }
             Happening::Change(index) => self.clients.pages.transport().answers().change(index),
+            // Pages are served as before.
+            Happening::Stop => {}
             Happening::Drain => self.clients.pages.drain(),
             Happening::CutOff => self.visits.abort_all(),
             Happening::Slice(number) => {

@@ -16,7 +16,9 @@ pub(crate) enum Happening {
     Arrival(usize),
     /// A downstream changes; an index into [`Scenario::changes`].
     Change(usize),
-    /// The gateway is told to drain.
+    /// The gateway is told to stop.
+    Stop,
+    /// It begins to drain.
     Drain,
     /// What is in flight when the drain timeout is over is cut off.
     CutOff,
@@ -39,7 +41,10 @@ pub(crate) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
         let schedule = Schedule::new(load.arrivals, load.rate, load.until - load.from, seed);
         all.extend(schedule.map(|at| (whole(load.from + at), Happening::Arrival(index))));
     }
-    if let Some(at) = scenario.drain_at {
+    if let Some(told) = scenario.drain_at {
+        all.push((told, Happening::Stop));
+    }
+    if let Some(at) = scenario.refuses_from() {
         all.push((at, Happening::Drain));
         all.push((at + scenario.config.server.drain_timeout, Happening::CutOff));
     }

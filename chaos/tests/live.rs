@@ -59,7 +59,7 @@ live.slowest = "none"
 /// SIGTERM under load, with clients that leave, read slowly and have names.
 const DEPLOY: &str = r#"
 title = "deploy"
-length = "4s"
+length = "9s"
 drain_at = "2s"
 [[load]]
 rate = "30/s"
@@ -68,12 +68,13 @@ patience = "30s"
 [[load]]
 rate = "5/s"
 reads_for = "100ms"
+# Five seconds are the default of server.drain_delay.
 [[expect]]
-until = "1800ms"
+until = "6800ms"
 cancelled = "== 0%"
 good_pages = ">= 80%"
 [[expect]]
-from = "2300ms"
+from = "7300ms"
 refused = "== 100%"
 "#;
 

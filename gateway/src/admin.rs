@@ -6,6 +6,7 @@
 
 mod cgroup;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +29,8 @@ use crate::telemetry::record::milliseconds;
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+const PLAIN: &str = "text/plain; charset=utf-8";
+
 /// Answers operators.
 #[derive(Debug)]
 pub struct Admin<T> {
@@ -48,8 +51,9 @@ impl<T> Admin<T> {
 }
 
 impl<T: Transport> Admin<T> {
-    /// Answers one request. Never waits.
-    pub fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    /// Answers one request. Never waits. `is_own` says whether the request is for a host that
+    /// only this gateway has: a page of a stranger's that a browser shows must read nothing.
+    pub fn answer<B>(&self, request: &Request<B>, is_own: bool) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only: GET or HEAD\n");
             response
@@ -60,9 +64,13 @@ impl<T: Transport> Admin<T> {
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" => self.ready(),
+            _ if !is_own => text(
+                StatusCode::MISDIRECTED_REQUEST,
+                "not for this host: ask by an address, or list the name in admin.hosts\n",
+            ),
             "/metrics" => self.metrics(),
             "/config" => view(&self.effective),
-            "/limits" => view(&self.limits()),
+            "/limits" => view(&limits(&self.pages)),
             _ => text(
                 StatusCode::NOT_FOUND,
                 "/livez /readyz /metrics /config /limits\n",
@@ -70,12 +78,18 @@ impl<T: Transport> Admin<T> {
         }
     }
 
+    /// Answers a request that is none, saying what is `wrong` with it.
+    pub fn refuse(wrong: &dyn Display) -> Response<Full<Bytes>> {
+        let words = format!("{wrong}\n");
+        answer(StatusCode::BAD_REQUEST, PLAIN, words.into())
+    }
+
     fn ready(&self) -> Response<Full<Bytes>> {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self.phase.get() {
             Phase::Starting => text(unavailable, "starting\n"),
             Phase::Ready => text(StatusCode::OK, "ready\n"),
-            Phase::Draining => text(unavailable, "draining\n"),
+            Phase::LameDuck | Phase::Draining => text(unavailable, "draining\n"),
         }
     }
 
@@ -84,100 +98,94 @@ impl<T: Transport> Admin<T> {
         let text = self.pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
+}
 
-    /// The cap on pages, and why it is what it is now.
-    fn gateway(&self, max_in_flight: u32, in_flight: u32) -> Value {
-        let own = self.pages.own_load().view();
-        json!({
-            "max_in_flight": max_in_flight,
-            "tickets": own.tickets,
-            "tickets_because": own.reason.as_str(),
-            "in_flight": in_flight,
-            "lag_p50_ms": milliseconds(own.lag_p50),
-            "lag_p90_ms": milliseconds(own.lag_p90),
-            "max_lag_ms": own.max_lag.map(milliseconds),
-            "pid": std::process::id(),
-            "cpu_limit": cgroup::throttling().map(|cpu| json!({
-                "periods": cpu.periods,
-                "throttled": cpu.throttled,
-            })),
+/// The cap on pages, and why it is what it is now.
+fn gateway<T: Transport>(pages: &Pages<T>, max_in_flight: u32, in_flight: u32) -> Value {
+    let own = pages.own_load().view();
+    json!({
+        "max_in_flight": max_in_flight,
+        "tickets": own.tickets,
+        "tickets_because": own.reason.as_str(),
+        "in_flight": in_flight,
+        "lag_p50_ms": milliseconds(own.lag_p50),
+        "lag_p90_ms": milliseconds(own.lag_p90),
+        "max_lag_ms": own.max_lag.map(milliseconds),
+        "pid": std::process::id(),
+        "cpu_limit": cgroup::throttling().map(|cpu| json!({
+            "periods": cpu.periods,
+            "throttled": cpu.throttled,
+        })),
+    })
+}
+
+/// How full everything is, as `/limits` shows it.
+pub fn limits<T: Transport>(pages: &Pages<T>) -> Value {
+    let now = pages.admission().view();
+    let (names, counts) = (pages.telemetry().names(), pages.telemetry().counts());
+    let downstreams = names.downstreams.iter().zip(&now.bulkheads).enumerate();
+    let downstreams: Map<_, _> = downstreams
+        .map(|(index, (names, bulkhead))| {
+            let calls = CallOutcome::ALL.map(|outcome| {
+                (
+                    outcome.as_str().into(),
+                    counts.calls(DownstreamId(index), outcome).into(),
+                )
+            });
+            let value = json!({
+                "permits": bulkhead.limit,
+                "in_use": bulkhead.in_use,
+                "queued": bulkhead.queued,
+                "calls": Map::from_iter(calls),
+                "endpoints": endpoints(pages, DownstreamId(index)),
+            });
+            (names.name.clone(), value)
         })
-    }
-
-    fn limits(&self) -> Value {
-        let now = self.pages.admission().view();
-        let (names, counts) = (
-            self.pages.telemetry().names(),
-            self.pages.telemetry().counts(),
-        );
-        let downstreams = names.downstreams.iter().zip(&now.bulkheads).enumerate();
-        let downstreams: Map<_, _> = downstreams
-            .map(|(index, (names, bulkhead))| {
-                let calls = CallOutcome::ALL.map(|outcome| {
-                    (
-                        outcome.as_str().into(),
-                        counts.calls(DownstreamId(index), outcome).into(),
-                    )
-                });
-                let value = json!({
-                    "permits": bulkhead.limit,
-                    "in_use": bulkhead.in_use,
-                    "queued": bulkhead.queued,
-                    "calls": Map::from_iter(calls),
-                    "endpoints": self.endpoints(DownstreamId(index)),
-                });
-                (names.name.clone(), value)
-            })
-            .collect();
-        let pages: Map<_, _> = names
-            .pages
-            .iter()
-            .zip(&now.queues)
-            .enumerate()
-            .map(|(index, (names, queue))| {
-                let outcomes = PageOutcome::ALL.map(|outcome| {
-                    (
-                        outcome.as_str().into(),
-                        counts.pages(PageId(index), outcome).into(),
-                    )
-                });
-                let value = json!({
-                    "queue": queue.limit,
-                    "queued": queue.depth,
-                    "outcomes": Map::from_iter(outcomes),
-                });
-                (names.name.clone(), value)
-            })
-            .collect();
-        json!({
-            "gateway": self.gateway(now.max_in_flight, now.in_flight),
-            "clients": { "known": self.pages.quota().clients(), "max_known": MAX_CLIENTS },
-            "downstreams": downstreams,
-            "pages": pages,
+        .collect();
+    let by_page: Map<_, _> = names
+        .pages
+        .iter()
+        .zip(&now.queues)
+        .enumerate()
+        .map(|(index, (names, queue))| {
+            let outcomes = PageOutcome::ALL.map(|outcome| {
+                (
+                    outcome.as_str().into(),
+                    counts.pages(PageId(index), outcome).into(),
+                )
+            });
+            let value = json!({
+                "queue": queue.limit,
+                "queued": queue.depth,
+                "outcomes": Map::from_iter(outcomes),
+            });
+            (names.name.clone(), value)
         })
-    }
+        .collect();
+    json!({
+        "gateway": gateway(pages, now.max_in_flight, now.in_flight),
+        "clients": { "known": pages.quota().clients(), "max_known": MAX_CLIENTS },
+        "downstreams": downstreams,
+        "pages": by_page,
+    })
+}
 
-    fn endpoints(&self, downstream: DownstreamId) -> Map<String, Value> {
-        let endpoints = self.pages.downstreams().endpoints(downstream);
-        let one = |endpoint: EndpointView| {
-            let state = match endpoint.health {
-                Health::InUse { .. } => "in use",
-                Health::Ejected { .. } => "ejected",
-                Health::Probing { .. } => "probing",
-            };
-            let value = json!({ "state": state, "in_flight": endpoint.in_flight });
-            (endpoint.address.to_string(), value)
+fn endpoints<T: Transport>(pages: &Pages<T>, downstream: DownstreamId) -> Map<String, Value> {
+    let endpoints = pages.downstreams().endpoints(downstream);
+    let one = |endpoint: EndpointView| {
+        let state = match endpoint.health {
+            Health::InUse { .. } => "in use",
+            Health::Ejected { .. } => "ejected",
+            Health::Probing { .. } => "probing",
         };
-        endpoints.into_iter().map(one).collect()
-    }
+        let value = json!({ "state": state, "in_flight": endpoint.in_flight });
+        (endpoint.address.to_string(), value)
+    };
+    endpoints.into_iter().map(one).collect()
 }
 
 fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
-    answer(
-        status,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(words.as_bytes()),
-    )
+    answer(status, PLAIN, Bytes::from_static(words.as_bytes()))
 }
 
 fn view(value: &Value) -> Response<Full<Bytes>> {

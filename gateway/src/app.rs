@@ -6,6 +6,7 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+mod listeners;
 pub mod memory;
 
 use std::io;
@@ -14,22 +15,20 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tower::service_fn;
 
 use self::files::Budget;
 use crate::admin::Admin;
 use crate::config::Config;
-use crate::edge::listener::{self, Limits};
-use crate::edge::{Connection, Edge, layers};
+use crate::edge::Edge;
+use crate::edge::listener;
 use crate::lifecycle::stop::StopSignal;
-use crate::lifecycle::{Failure, Guard, Lifecycle, Listener};
+use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
-use crate::telemetry::{Exports, Telemetry, TelemetryError, events};
+use crate::telemetry::{Exports, Telemetry, events};
 use crate::transport::{HttpTransport, TransportError};
 
 /// How often quotas of idle clients are dropped.
@@ -66,9 +65,6 @@ pub enum StartError {
     /// No client for a downstream.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// No way out for telemetry.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
 }
 
 impl App {
@@ -94,7 +90,7 @@ impl App {
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
         let files = Budget::of_process(&config);
-        let (telemetry, exports) = Telemetry::exporting(&config)?;
+        let (telemetry, exports) = Telemetry::exporting(&config);
         let telemetry = Arc::new(telemetry);
         let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
@@ -130,9 +126,9 @@ impl App {
         &self.pages
     }
 
-    /// Serves until `stop` is requested, then drains: new pages are refused at once,
-    /// pages in flight finish within `drain_timeout`, and what telemetry holds leaves within
-    /// two seconds more. Dropping the future ends everything at once.
+    /// Serves until `stop` is requested, and `drain_delay` more; then drains: new pages are
+    /// refused, pages in flight finish within `drain_timeout`, and what telemetry holds leaves
+    /// within two seconds more. Dropping the future ends everything at once.
     ///
     /// # Errors
     /// [`Failure`] when something else ended it.
@@ -150,7 +146,7 @@ impl App {
         let mut lifecycle = Lifecycle::new(stop);
         let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
         lifecycle.listen(Listener::Operators, |guard| {
-            serve_operators(operators, operators_limits(&config, files), admin, guard)
+            listeners::serve_operators(operators, &config, files, admin, guard)
         });
         lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
         let warm = async {
@@ -163,7 +159,7 @@ impl App {
             return end;
         }
 
-        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
+        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages), lifecycle.phase()));
         lifecycle.background("drops idle clients", drop_idle_clients(Arc::clone(&pages)));
         lifecycle.background(
             "watches the gateway's own load",
@@ -174,13 +170,17 @@ impl App {
             keep_transport(Arc::clone(&pages)),
         );
         lifecycle.listen(Listener::Public, |guard| {
-            serve_public(public, public_limits(&config, files), edge, guard)
+            listeners::serve_public(public, &config, files, edge, guard)
         });
         lifecycle.ready();
         if let (Ok(public), Ok(operators)) = addresses {
             events::serving(public, operators);
         }
-        lifecycle.serve(&pages, config.server.drain_timeout).await
+        let times = Times {
+            drain_delay: config.server.drain_delay,
+            drain_timeout: config.server.drain_timeout,
+        };
+        lifecycle.serve(&pages, times).await
     }
 }
 
@@ -190,57 +190,6 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartErro
         address,
         source,
     })
-}
-
-fn public_limits(config: &Config, files: Budget) -> Limits {
-    Limits {
-        max_connections: files.public,
-        limited_by: if files.public < config.server.max_connections.get() {
-            "open files (ulimit -n)"
-        } else {
-            "server.max_connections"
-        },
-        header_read_timeout: config.server.header_read_timeout,
-    }
-}
-
-fn operators_limits(config: &Config, files: Budget) -> Limits {
-    Limits {
-        max_connections: files.admin,
-        limited_by: "what is kept for operators",
-        header_read_timeout: config.server.header_read_timeout,
-    }
-}
-
-async fn serve_public(
-    listener: TcpListener,
-    limits: Limits,
-    edge: Arc<Edge<HttpTransport>>,
-    guard: Guard,
-) {
-    let service = |connection: Arc<Connection>| {
-        let edge = Arc::clone(&edge);
-        layers::layered(service_fn(move |request| {
-            edge.handle(&connection, request).map(Ok)
-        }))
-    };
-    listener::serve(listener, limits, service, guard).await;
-}
-
-async fn serve_operators(
-    listener: TcpListener,
-    limits: Limits,
-    admin: Arc<Admin<HttpTransport>>,
-    guard: Guard,
-) {
-    let service = |_| {
-        let admin = Arc::clone(&admin);
-        // What Prometheus reads is long, and mostly the same words.
-        layers::compressed(service_fn(move |request| {
-            std::future::ready(Ok(admin.answer(&request)))
-        }))
-    };
-    listener::serve(listener, limits, service, guard).await;
 }
 
 async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {

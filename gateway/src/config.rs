@@ -10,19 +10,25 @@ mod address;
 mod check;
 mod file;
 mod headers;
+mod hosts;
+mod input;
 mod key;
 mod kinds;
 mod load;
 mod names;
+mod otlp_headers;
 mod path;
 mod problem;
+mod propagation;
 mod raw;
 mod reader;
 pub mod reading;
+mod receiver;
 mod registry;
 mod report;
 mod rules;
 mod schema;
+mod shown;
 mod syntax;
 pub mod units;
 mod variables;
@@ -34,7 +40,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use check::check;
@@ -42,8 +48,11 @@ pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
+pub use propagation::{Notation, Propagation};
+pub use receiver::{SocketKind, StatsdAgent, TraceAgent, shown as shown_receiver};
 pub use report::Report;
 pub use schema::json_schema;
+pub use shown::fit as fit_to_show;
 
 pub use crate::ids::{DownstreamId, PageId};
 
@@ -86,7 +95,9 @@ pub struct Server {
     pub max_connections: NonZeroUsize,
     /// A connection that has not sent a whole request head for this long is closed; idle keep-alive connections too. Never zero.
     pub header_read_timeout: Duration,
-    /// How long pages in flight may take to finish after SIGTERM.
+    /// How long pages are served after SIGTERM before new ones are refused.
+    pub drain_delay: Duration,
+    /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
 }
 
@@ -95,6 +106,8 @@ pub struct Server {
 pub struct Admin {
     /// Address of the operators' listener.
     pub listen: SocketAddr,
+    /// Names with a dot, in lower case, that `Host` may be there.
+    pub hosts: Vec<String>,
 }
 
 /// `[admission]`.
@@ -169,18 +182,24 @@ pub struct Telemetry {
     pub version: String,
     /// Form of the log.
     pub log: LogFormat,
+    /// Share of complete pages that are logged, 0.0 to 1.0; all others always are.
+    pub log_sample: f64,
     /// In which protocol traces leave.
     pub exporter: Exporter,
     /// The Datadog agent; `None` exports no traces to it.
-    pub datadog_agent: Option<Url>,
-    /// Base URL of an OTLP receiver over HTTP; `None` exports no traces to it.
+    pub datadog_agent: Option<TraceAgent>,
+    /// Where an OTLP receiver takes traces over HTTP; `None` exports no traces to it.
     pub otlp_endpoint: Option<Url>,
+    /// What that receiver wants beside them; values are marked as secrets.
+    pub otlp_headers: Vec<(HeaderName, HeaderValue)>,
+    /// In which notations a trace comes in and is passed on.
+    pub propagation: Propagation,
     /// Share of plain traces that are kept, 0.0 to 1.0.
     pub sample: f64,
     /// Pages that took longer are always kept; `None` (written `"none"`): however long they took.
     pub keep_slower_than: Option<Duration>,
-    /// `HOST:PORT` that metrics are sent to as DogStatsD datagrams; `None` sends none.
-    pub dogstatsd: Option<String>,
+    /// Where metrics are sent as DogStatsD; `None` sends none.
+    pub dogstatsd: Option<StatsdAgent>,
 }
 
 /// In which protocol traces leave.

@@ -13,7 +13,9 @@ pub mod body;
 pub mod client;
 mod connection;
 pub mod heads;
+pub mod host;
 pub mod layers;
+mod least_used;
 pub mod listener;
 pub mod respond;
 pub mod route;
@@ -34,6 +36,7 @@ pub use self::connection::Connection;
 use self::respond::Respond;
 use self::route::Routes;
 use crate::config::{Config, PageId};
+use crate::lifecycle::phase::CurrentPhase;
 pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
@@ -51,17 +54,19 @@ pub struct Edge<T> {
     routes: Routes,
     clients: ClientNames,
     respond: Respond,
+    phase: CurrentPhase,
 }
 
 impl<T: Transport> Edge<T> {
-    /// Ready to serve `config`'s pages.
-    pub fn new(config: &Config, pages: Arc<Pages<T>>) -> Self {
+    /// Ready to serve `config`'s pages. Answers tell clients to turn away when `phase` does.
+    pub fn new(config: &Config, pages: Arc<Pages<T>>, phase: CurrentPhase) -> Self {
         let telemetry = Arc::clone(pages.telemetry());
         Self {
             pages,
             routes: Routes::new(config),
             clients: ClientNames::new(&config.clients),
             respond: Respond::new(config, telemetry),
+            phase,
         }
     }
 
@@ -95,7 +100,7 @@ impl<T: Transport> Edge<T> {
                 events::panicked(words(panic.as_ref()));
                 edge.respond.refuse(&Refusal::Internal, &origin)
             });
-            validate::with_close(closes, answered)
+            validate::with_close(closes || edge.phase.turns_away(), answered)
         })
     }
 
@@ -225,7 +230,8 @@ mod tests {
         let telemetry = Arc::new(Telemetry::new(&config));
         let transport = Only::new(Broken, config.downstreams.len());
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
-        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages)));
+        let phase = CurrentPhase::default();
+        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages), phase));
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Arc::new(Connection::new(peer, &Arc::default()));
         let request = Request::get("/product-page/1")

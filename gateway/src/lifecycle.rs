@@ -2,8 +2,8 @@
 //! it ends with.
 //!
 //! What always holds: phases only go forward. Every listener and every export is a task
-//! of a group here, and nobody else stops one. A drain has one order: new pages are
-//! refused, those in flight finish, then public connections end, then those of operators,
+//! of a group here, and nobody else stops one. An end has one order: whoever sends pages is
+//! told to turn away, and what he still sends is served; new pages are refused, those in flight finish, then public connections end, then those of operators,
 //! then the exports, which have something to say of all before. A listener or a background
 //! task that ends without having been told to is a failure: the gateway drains as it does
 //! for a signal, and ends with [`Failure`], which is exit status 1. Exports are no reason to
@@ -35,10 +35,9 @@ use crate::page::deadline::{Deadline, now};
 use crate::page::downstream::Transport;
 use crate::telemetry::events;
 
-/// Least time between a shutdown's announcement and its end: load balancers that look
-/// at `/readyz`, or see a 503 with `Connection: close`, can turn away meanwhile. Never
-/// more than half of `drain_timeout`.
-pub const LAME_DUCK: Duration = Duration::from_secs(1);
+/// Least time for which pages are refused before listeners close: who sends them still, whatever
+/// `/readyz` said, gets an answer he can act on. Never more than half of `drain_timeout`.
+pub const REFUSING: Duration = Duration::from_secs(1);
 
 /// Time for connections to end that are in no page: an answer of some hundred bytes.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -82,6 +81,15 @@ pub enum Failure {
     /// It was asked to stop while it was stopping.
     #[error("told twice to stop: pages in flight were cut off")]
     ToldTwice,
+}
+
+/// How long the end may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Pages are served for so long before new ones are refused.
+    pub drain_delay: Duration,
+    /// Pages in flight may take so long then.
+    pub drain_timeout: Duration,
 }
 
 /// Owns the tasks of one gateway from its start to its end. Dropped, it ends them at once.
@@ -178,7 +186,7 @@ impl Lifecycle {
     /// the gateway: nothing has been served yet, so there is nothing to finish.
     pub async fn start(&self, work: impl Future<Output = ()>) -> ControlFlow<Result<(), Failure>> {
         tokio::select! {
-            () = self.stop.drain.cancelled() => ControlFlow::Break(Ok(())),
+            () = self.stop.asked.cancelled() => ControlFlow::Break(Ok(())),
             () = self.failed.token.cancelled() => ControlFlow::Break(self.failed.result()),
             () = work => ControlFlow::Continue(()),
         }
@@ -189,35 +197,57 @@ impl Lifecycle {
         self.phase.enter(Phase::Ready);
     }
 
-    /// Waits for a reason to stop, and drains: pages in flight have `drain_timeout` to
-    /// finish, and what telemetry holds leaves within two seconds more.
+    /// Waits for a reason to stop, and ends as `times` allow; what telemetry holds leaves
+    /// within two seconds more.
     ///
     /// # Errors
     /// [`Failure`], when it was not a signal that ended it, or a second one.
     pub async fn serve<T: Transport>(
         mut self,
         pages: &Pages<T>,
-        drain_timeout: Duration,
+        times: Times,
     ) -> Result<(), Failure> {
         tokio::select! {
-            () = self.stop.drain.cancelled() => {}
+            () = self.stop.asked.cancelled() => {}
             () = self.failed.token.cancelled() => {}
         }
-        self.phase.enter(Phase::Draining);
+        self.phase.enter(Phase::LameDuck);
         let at_once = self.stop.at_once.clone();
+        let end = async {
+            self.be_lame_duck(times.drain_delay).await;
+            self.drain(pages, times.drain_timeout).await;
+        };
         tokio::select! {
             () = at_once.cancelled() => Err(Failure::ToldTwice),
-            () = self.drain(pages, drain_timeout) => self.failed.result(),
+            () = end => self.failed.result(),
+        }
+    }
+
+    /// Serves on, so that load balancers can turn away: they learn of it from `/readyz` or from
+    /// `Connection: close`, seconds later. A gateway that failed cannot be relied on for it.
+    async fn be_lame_duck(&self, delay: Duration) {
+        let failed = self.failed.token.is_cancelled();
+        if delay.is_zero() || failed || self.stop.without_delay.is_cancelled() {
+            return;
+        }
+        events::turning_away(delay);
+        let over = Deadline::after(now(), delay);
+        tokio::select! {
+            biased;
+            () = self.failed.token.cancelled() => {}
+            () = self.stop.without_delay.cancelled() => {}
+            _ = over.limit(std::future::pending::<()>()) => {}
         }
     }
 
     async fn drain<T: Transport>(&mut self, pages: &Pages<T>, timeout: Duration) {
         let began = now();
+        self.phase.enter(Phase::Draining);
         let deadline = Deadline::after(began, timeout);
         pages.drain();
         events::draining(pages.admission().view().in_flight);
-        let lame_duck = Deadline::after(began, LAME_DUCK.min(timeout / 2));
-        let _ = lame_duck.limit(std::future::pending::<()>()).await;
+        let refusing = Deadline::after(began, REFUSING.min(timeout / 2));
+        let _ = refusing.limit(std::future::pending::<()>()).await;
         let _ = deadline.limit(pages.admission().until_empty()).await;
         // Connections that are not in a page have a refusal to write, or half a head to
         // send: that much time, and no more.

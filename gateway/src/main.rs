@@ -3,18 +3,20 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use gateway::admin;
 use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
 use gateway::config::{self, Config, Loaded, Report};
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::page::deadline::now;
 use gateway::readings;
-use gateway::telemetry::log;
 use gateway::telemetry::names::listing;
+use gateway::telemetry::{events, log};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -97,12 +99,17 @@ fn small_pages() {
 /// Help that was asked for is a success; 2 is for configurations only.
 fn explained(asked: &clap::Error) -> ExitCode {
     // Nobody is left to tell when the terminal is gone.
-    let _ = asked.print();
-    if asked.use_stderr() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    if !asked.use_stderr() {
+        let _ = asked.print();
+        return ExitCode::SUCCESS;
     }
+    // It repeats what was typed.
+    let said = asked.to_string();
+    let _ = match config::fit_to_show(&said) == said {
+        true => asked.print(),
+        false => write!(std::io::stderr(), "{}", config::fit_to_show(&said)),
+    };
+    ExitCode::FAILURE
 }
 
 /// The configuration, or the exit code after everything wrong with it has been said.
@@ -171,7 +178,12 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "gateway: {error:#}");
+            let error = format!("{error:#}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "gateway: {}",
+                config::fit_to_show(&error)
+            );
             ExitCode::FAILURE
         }
     }
@@ -216,12 +228,13 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     result
 }
 
-/// Serves until the first signal, drains; a second signal ends it where it stands.
+/// Serves until a signal says to stop, and ends; a second one ends it where it stands.
 async fn serve(app: App) -> anyhow::Result<()> {
-    let signals = Signals::listen().context("cannot listen for SIGTERM and SIGINT")?;
+    let signals = Signals::listen().context("cannot listen for signals")?;
     let stop = StopSignal::default();
+    let pages = Arc::clone(app.pages());
     tokio::select! {
         ended = app.run(stop.clone()) => Ok(ended?),
-        never = signals.forward(&stop) => match never {},
+        never = signals.forward(&stop, || events::state(&admin::limits(&pages))) => match never {},
     }
 }

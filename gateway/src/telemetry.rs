@@ -3,6 +3,7 @@
 //! Nothing here waits, and nothing here decides what becomes of a page: the layers
 //! above say what happened, this module counts it, logs it, and lets its trace leave.
 
+mod client;
 pub mod context;
 pub mod counts;
 pub mod events;
@@ -16,14 +17,15 @@ pub mod stats;
 pub mod traces;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 use self::context::TraceContext;
 use self::counts::Counts;
 use self::lag::Lag;
+use self::log::Lost;
 use self::meters::dogstatsd::DogStatsD;
 use self::meters::{Gauges, Meters};
 use self::names::configured::Configured;
@@ -31,9 +33,9 @@ use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::stats::{Stats, StatsExport};
+use self::traces::TraceExport;
 use self::traces::queue::Queue;
-use self::traces::{TraceExport, TracesError};
-use crate::config::{Config, DownstreamId};
+use crate::config::{Config, DownstreamId, Propagation};
 use crate::outcome::{CallOutcome, PartStatus};
 
 /// Where pages and calls are told of.
@@ -42,11 +44,12 @@ pub struct Telemetry {
     names: Arc<Configured>,
     meters: Meters,
     lag: Lag,
+    propagation: Propagation,
     sampling: Sampling,
     traces: Option<Queue>,
     stats: Option<Arc<Stats>>,
     /// Log lines of this process that have been counted as lost.
-    lines_lost: AtomicU64,
+    lines_lost: Mutex<Lost>,
 }
 
 /// What has to run for telemetry to leave the process.
@@ -61,14 +64,6 @@ pub struct Exports {
     pub metrics: Option<DogStatsD>,
 }
 
-/// Why telemetry cannot leave.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// Traces.
-    #[error(transparent)]
-    Traces(#[from] TracesError),
-}
-
 impl Telemetry {
     /// Counts and logs; nothing is measured, and nothing leaves.
     pub fn new(config: &Config) -> Self {
@@ -76,17 +71,15 @@ impl Telemetry {
         Self::with_meters(config, Meters::unheard(&names), names)
     }
 
-    /// All of it, to where the config says. It leaves as long as the [`Exports`] run.
-    ///
-    /// # Errors
-    /// [`TelemetryError`] when the system does not give what it takes.
-    pub fn exporting(config: &Config) -> Result<(Self, Exports), TelemetryError> {
+    /// All of it, to where the config says. It leaves as long as the [`Exports`] run; what cannot
+    /// is in the log.
+    pub fn exporting(config: &Config) -> (Self, Exports) {
         let names = Arc::new(Configured::new(config));
         let (meters, metrics) = Meters::new(config, &names);
         let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
         let counts = Arc::clone(telemetry.meters.counts());
-        let stats = stats::export(&config.telemetry, &names, Arc::clone(&counts))?;
-        let traces = traces::export(&config.telemetry, names, counts)?;
+        let stats = stats::export(&config.telemetry, &names, Arc::clone(&counts));
+        let traces = traces::export(&config.telemetry, names, counts);
         let (queue, traces) = traces.unzip();
         let (adding_up, stats) = stats.unzip();
         (telemetry.traces, telemetry.stats) = (queue, adding_up);
@@ -95,7 +88,7 @@ impl Telemetry {
             stats,
             metrics,
         };
-        Ok((telemetry, exports))
+        (telemetry, exports)
     }
 
     fn with_meters(config: &Config, meters: Meters, names: Arc<Configured>) -> Self {
@@ -103,10 +96,11 @@ impl Telemetry {
             names,
             meters,
             lag: Lag::default(),
+            propagation: config.telemetry.propagation,
             sampling: Sampling::new(&config.telemetry),
             traces: None,
             stats: None,
-            lines_lost: AtomicU64::new(0),
+            lines_lost: Mutex::default(),
         }
     }
 
@@ -123,17 +117,21 @@ impl Telemetry {
     /// The trace that a request belongs to: its own, or a new one where it brings none
     /// that can be read.
     pub fn trace_of(&self, headers: &HeaderMap) -> TraceContext {
-        let (context, unreadable) = TraceContext::from_headers(headers);
-        for header in unreadable {
+        let incoming = TraceContext::from_headers(headers, self.propagation);
+        for &header in &incoming.unreadable {
             self.counts().bad_context(header);
         }
-        context.unwrap_or_else(|| self.sampling.new_trace())
+        let mut context = self.sampling.decided(incoming);
+        context.propagation = self.propagation;
+        context
     }
 
     /// A page ended.
     pub fn page_ended(&self, record: &Arc<PageRecord>) {
         self.measure(record);
-        events::page_ended(&self.names, record);
+        if self.sampling.logs(record) {
+            events::page_ended(&self.names, record);
+        }
         if let Some(stats) = &self.stats {
             stats.page(record);
         }
@@ -188,9 +186,17 @@ impl Telemetry {
     /// Passes counts and `gauges` on to those who collect metrics.
     pub fn publish(&self, gauges: Gauges) {
         let lost = log::lost_lines();
-        let counted = self.lines_lost.swap(lost, Ordering::Relaxed);
-        self.counts()
-            .dropped(Dropped::LogQueueFull, lost.saturating_sub(counted));
+        let counted = std::mem::replace(&mut *self.lines_lost.lock(), lost);
+        for (what, now, before) in [
+            (Dropped::LogQueueFull, lost.too_many, counted.too_many),
+            (
+                Dropped::LogNotWritten,
+                lost.not_written,
+                counted.not_written,
+            ),
+        ] {
+            self.counts().dropped(what, now.saturating_sub(before));
+        }
         self.meters.publish(gauges);
     }
 

@@ -96,10 +96,7 @@ fn datadogs_variables_win_over_the_file_and_over_ours() {
     assert_eq!(telemetry.service, "shop");
     assert_eq!(telemetry.env, "prod");
     assert_eq!(telemetry.version, "1.2.3");
-    assert_eq!(
-        telemetry.datadog_agent.unwrap().as_str(),
-        "http://agent:8126/"
-    );
+    assert_eq!(agent_of(&telemetry), "http://agent:8126");
 }
 
 #[test]
@@ -146,9 +143,184 @@ fn a_bad_value_names_the_variable_and_what_to_write_there() {
         text.contains("write `GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE=300ms`"),
         "{text}"
     );
-    let text = error(&[("DD_TRACE_AGENT_URL", "unix:///var/run/datadog/apm.socket")]);
-    assert!(text.contains("DD_TRACE_AGENT_URL"), "{text}");
-    assert!(text.contains("not supported"), "{text}");
+}
+
+#[test]
+fn an_agent_may_be_a_socket_or_a_host_and_a_port() {
+    for (env, agent, dogstatsd) in [
+        (
+            &[
+                ("DD_TRACE_AGENT_URL", "unix:///var/run/datadog/apm.socket"),
+                ("DD_DOGSTATSD_URL", "unix:///var/run/datadog/dsd.socket"),
+                ("DD_AGENT_HOST", "10.0.0.5"),
+            ][..],
+            "unix:/var/run/datadog/apm.socket",
+            "unix:/var/run/datadog/dsd.socket",
+        ),
+        (
+            &[("DD_AGENT_HOST", "10.0.0.5")],
+            "http://10.0.0.5:8126",
+            "10.0.0.5:8125",
+        ),
+        (
+            &[
+                ("DD_AGENT_HOST", "fd00::5"),
+                ("DD_TRACE_AGENT_PORT", "9126"),
+                ("DD_DOGSTATSD_PORT", "9125"),
+            ],
+            "http://[fd00::5]:9126",
+            "[fd00::5]:9125",
+        ),
+        (
+            &[
+                ("DD_AGENT_HOST", ""),
+                ("DD_DOGSTATSD_PORT", "9125"),
+                ("GATEWAY__TELEMETRY__DATADOG_AGENT", "http://ours:1"),
+            ],
+            "http://ours:1",
+            "localhost:9125",
+        ),
+    ] {
+        let telemetry = load(env).unwrap().config.telemetry;
+        assert_eq!(agent_of(&telemetry), agent, "{env:?}");
+        assert_eq!(
+            telemetry.dogstatsd.unwrap().to_string(),
+            dogstatsd,
+            "{env:?}"
+        );
+    }
+}
+
+fn agent_of(telemetry: &config::Telemetry) -> String {
+    telemetry.datadog_agent.as_ref().unwrap().to_string()
+}
+
+#[test]
+fn an_address_of_a_receiver_that_cannot_be_used_is_a_warning_that_names_it_and_the_remedy() {
+    for (env, named, remedy) in [
+        (
+            ("DD_TRACE_AGENT_URL", "unix://run/apm.socket"),
+            "DD_TRACE_AGENT_URL=\"unix://run/apm.socket\"",
+            "write `DD_TRACE_AGENT_URL=unix:///run/apm.socket`",
+        ),
+        (
+            ("DD_TRACE_AGENT_PORT", "eight"),
+            "DD_TRACE_AGENT_PORT=\"eight\"",
+            "write scheme, host and port",
+        ),
+        (
+            ("DD_DOGSTATSD_URL", "http://agent:8125"),
+            "DD_DOGSTATSD_URL=\"http://agent:8125\"",
+            "write `DD_DOGSTATSD_URL=127.0.0.1:8125`",
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT=\"collector:4318\"",
+            "write `OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318`",
+        ),
+        (
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "http://me:hush@c:4318",
+            ),
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=\"http://***@c:4318\"",
+            "write `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c:4318`",
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_HEADERS", "hush"),
+            "OTEL_EXPORTER_OTLP_HEADERS=***",
+            "write a name and a value",
+        ),
+    ] {
+        let loaded = load(&[env]).unwrap();
+        let text = loaded.warnings.to_string();
+        assert_eq!(loaded.warnings.len(), 1, "{text}");
+        assert!(text.starts_with("warning: `telemetry."), "{text}");
+        assert!(text.contains(named) && text.contains(remedy), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+        let telemetry = loaded.config.telemetry;
+        let sent = match env.0 {
+            "DD_DOGSTATSD_URL" => telemetry.dogstatsd.is_some(),
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => telemetry.otlp_endpoint.is_some(),
+            "OTEL_EXPORTER_OTLP_HEADERS" => !telemetry.otlp_headers.is_empty(),
+            name if name.starts_with("OTEL") => continue,
+            _ => telemetry.datadog_agent.is_some(),
+        };
+        assert!(!sent, "{env:?}");
+    }
+}
+
+#[test]
+fn the_variables_of_opentelemetry_say_where_traces_go_and_with_which_headers() {
+    let endpoint = |env: &[(&str, &str)]| {
+        let telemetry = load(env).unwrap().config.telemetry;
+        telemetry.otlp_endpoint.unwrap().to_string()
+    };
+    let (base, own) = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    );
+    for (env, traces) in [
+        (&[(base, "http://c:4318")][..], "http://c:4318/v1/traces"),
+        (&[(base, "https://c/otlp")], "https://c/otlp/v1/traces"),
+        (
+            &[(base, "http://c:4318/v1/traces")],
+            "http://c:4318/v1/traces",
+        ),
+        (&[(own, "https://c/at/all")], "https://c/at/all"),
+        (&[(own, "http://c:4318")], "http://c:4318/"),
+        (
+            &[(base, "http://b"), (own, "http://c/v1/traces")],
+            "http://c/v1/traces",
+        ),
+        (&[(base, "http://b"), (own, "")], "http://b/v1/traces"),
+        (
+            &[
+                ("GATEWAY__TELEMETRY__OTLP_ENDPOINT", "http://a"),
+                (base, "http://b"),
+            ],
+            "http://b/v1/traces",
+        ),
+    ] {
+        assert_eq!(endpoint(env), traces, "{env:?}");
+    }
+    let headers = |env: &[(&str, &str)]| {
+        let telemetry = load(env).unwrap().config.telemetry;
+        let headers = telemetry.otlp_headers;
+        let shown = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+            format!("{name}={}", value.to_str().unwrap())
+        };
+        headers.iter().map(shown).collect::<Vec<_>>().join(",")
+    };
+    let (all, own) = (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    );
+    assert_eq!(headers(&[(all, "a=1,b=x%20y")]), "a=1,b=x y");
+    assert_eq!(headers(&[(all, "a=1"), (own, "b=2")]), "b=2");
+}
+
+#[test]
+fn headers_come_from_a_file_and_none_of_them_is_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "api-key = hush\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let loaded = load(&[("GATEWAY__TELEMETRY__OTLP_HEADERS_FILE", path)]).unwrap();
+    let [(name, value)] = &loaded.config.telemetry.otlp_headers[..] else {
+        panic!("{:?}", loaded.config.telemetry.otlp_headers);
+    };
+    assert_eq!(
+        (name.as_str(), value.to_str().unwrap()),
+        ("api-key", "hush")
+    );
+    assert_eq!(loaded.effective["telemetry"]["otlp_headers_file"], path);
+    assert!(!format!("{:?}", loaded.config).contains("hush"));
+    let loaded = load(&[("GATEWAY__TELEMETRY__OTLP_HEADERS_FILE", "/nowhere")]).unwrap();
+    let text = loaded.warnings.to_string();
+    assert!(
+        text.contains("`telemetry.otlp_headers_file`: cannot read /nowhere"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -194,6 +366,7 @@ fn other_programs_variables_are_none_of_our_business() {
     let env = [
         ("GATEWAY_PORT", "x"),
         ("DD_SITE", "y"),
+        ("OTEL_SERVICE_NAME", "o"),
         ("GATEWAY", "z"),
         ("PATH", "/bin"),
     ];

@@ -7,6 +7,8 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use gateway::config::{self, default_text, load_file, load_text};
 use proptest::prelude::*;
@@ -170,10 +172,50 @@ fn a_directory_a_device_and_a_huge_file_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = |path: &std::path::Path| load_file(path).map(|_| ()).unwrap_err().to_string();
     assert!(error(folder.path()).contains("is a directory"));
-    assert!(error("/dev/zero".as_ref()).contains("not a regular file"));
+    assert!(error("/dev/zero".as_ref()).contains("neither a file nor a pipe"));
     let huge = folder.path().join("huge.toml");
     fs::write(&huge, "#".repeat((1 << 20) + 1)).unwrap();
     assert!(error(&huge).contains("larger than 1 MiB"));
+}
+
+#[test]
+fn a_pipe_is_as_good_as_a_file_and_one_that_is_silent_is_an_error() {
+    let text = gateway::config::default_text();
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let mkfifo = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(mkfifo.success());
+    // Its writer writes in pieces, and more than a pipe holds at once.
+    let text_in_pieces = text.to_owned() + &"#".repeat(100_000);
+    let written = fifo.clone();
+    let writer = std::thread::spawn(move || {
+        let mut pipe = fs::OpenOptions::new().write(true).open(written).unwrap();
+        for piece in text_in_pieces.as_bytes().chunks(7_001) {
+            pipe.write_all(piece).unwrap();
+        }
+    });
+    let loaded = load_file(&fifo).unwrap();
+    writer.join().unwrap();
+    assert_eq!(loaded.config.pages.len(), 1);
+
+    let error = load_file(&fifo).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("nobody writes to this pipe"), "{error}");
+}
+
+#[test]
+fn a_dash_stands_for_standard_input() {
+    let mut check = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["check", "--config", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = check.stdin.take().unwrap();
+    stdin
+        .write_all(gateway::config::default_text().as_bytes())
+        .unwrap();
+    drop(stdin);
+    assert!(check.wait_with_output().unwrap().status.success());
 }
 
 #[test]

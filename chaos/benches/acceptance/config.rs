@@ -61,6 +61,7 @@ impl Setup {
         let mut toml = format!(
             "server.listen = \"{page}\"\n\
              server.header_read_timeout = \"{header}ms\"\n\
+             server.drain_delay = \"0s\"\n\
              server.drain_timeout = \"5s\"\n\
              admin.listen = \"{admin}\"\n\
              clients.rate = \"none\"\n\

@@ -65,7 +65,7 @@ impl World {
         let mut command = Command::new(binary("gateway")?);
         command.arg("run").arg("--config").arg(&file);
         // A line per page would be read by this program, which has a load to offer.
-        command.env("RUST_LOG", "info,gateway::page=warn");
+        command.env("RUST_LOG", "info,gateway::page=off");
         let command = match place.cpu {
             Some(share) => share.confine(command),
             None => command,

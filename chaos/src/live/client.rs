@@ -37,7 +37,7 @@ pub(super) struct Clients {
     paths: Vec<PathAndQuery>,
     host: HeaderValue,
     key: HeaderName,
-    drain_at: Option<Duration>,
+    refuses_from: Option<Duration>,
     seed: u64,
 }
 
@@ -58,7 +58,7 @@ impl Clients {
             paths: paths.collect::<Result<_>>()?,
             host: HeaderValue::try_from(server.to_string())?,
             key: client_header(&scenario.config),
-            drain_at: scenario.drain_at,
+            refuses_from: scenario.refuses_from(),
             seed: scenario.seed,
         })
     }
@@ -100,7 +100,7 @@ impl Clients {
             Ok(Err(failure)) => answer.ending = failure.ending,
             Err(_elapsed) => {}
         }
-        let draining = self.drain_at.is_some_and(|drain| drain <= at);
+        let draining = self.refuses_from.is_some_and(|from| from <= at);
         let outcome = outcome_of(&answer, draining);
         asked.answered(outcome);
         if let Some(unread) = unread {

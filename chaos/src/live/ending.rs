@@ -17,14 +17,15 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Longest time beyond `drain_timeout` that the gateway may take to end.
+/// Longest time beyond `drain_delay` and `drain_timeout` that the gateway may take to end.
 const END: Duration = Duration::from_secs(5);
 
 /// Checks what must hold, and ends both processes. What does not hold is in the record.
 pub(super) async fn end(mut world: World, recorder: &Recorder, scenario: &Scenario) {
     let told_already = scenario.drain_at.is_some();
     let checked = check(&world, recorder, told_already).await;
-    let bound = scenario.config.server.drain_timeout + END;
+    let server = &scenario.config.server;
+    let bound = server.drain_delay + server.drain_timeout + END;
     let ended = end_gateway(&mut world, told_already, bound).await;
     for error in [checked, ended].into_iter().filter_map(Result::err) {
         recorder.broken(format!("{error:#}"));
@@ -37,7 +38,7 @@ pub(super) async fn end(mut world: World, recorder: &Recorder, scenario: &Scenar
 
 async fn end_gateway(world: &mut World, told_already: bool, bound: Duration) -> Result<()> {
     if !told_already {
-        world.drain()?;
+        world.stop_without_delay()?;
     }
     let status = world.gateway.exit(bound).await?;
     let output = world.gateway.output();

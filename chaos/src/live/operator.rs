@@ -42,8 +42,11 @@ impl<'a> Operator<'a> {
                     let name = self.scenario.config.downstreams[id.0].name.as_str();
                     self.world.behave(name, behaviour).await?;
                 }
-                Happening::Drain => self.world.drain()?,
-                Happening::Arrival(_) | Happening::CutOff | Happening::Slice(_) => {}
+                Happening::Stop => self.world.stop()?,
+                Happening::Arrival(_)
+                | Happening::Drain
+                | Happening::CutOff
+                | Happening::Slice(_) => {}
             }
         }
         Ok(())
@@ -84,7 +87,7 @@ impl<'a> Watching<'a> {
 
     async fn look(&mut self, at: Duration) -> Vec<DownstreamSlice> {
         let (limits, stats) = tokio::join!(self.world.limits(), self.world.stats());
-        let stopping = self.scenario.drain_at.is_some_and(|drain| drain <= at);
+        let stopping = self.scenario.refuses_from().is_some_and(|from| from <= at);
         let limits = match limits {
             Ok(limits) => Some(limits),
             // It may have ended by now, as it was told.

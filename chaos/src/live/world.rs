@@ -97,8 +97,13 @@ impl World {
     }
 
     /// The gateway is told to stop: SIGTERM.
-    pub(super) fn drain(&self) -> Result<()> {
+    pub(super) fn stop(&self) -> Result<()> {
         self.gateway.terminate()
+    }
+
+    /// The same, but nobody has to turn away first: SIGINT.
+    pub(super) fn stop_without_delay(&self) -> Result<()> {
+        self.gateway.interrupt()
     }
 
     pub(super) async fn limits(&self) -> Result<Limits> {

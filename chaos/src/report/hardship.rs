@@ -78,7 +78,7 @@ fn of_fault(scenario: &Scenario, fault: &Fault) -> Span {
 }
 
 fn drain(scenario: &Scenario) -> Option<Span> {
-    let from = scenario.drain_at?;
+    let from = scenario.refuses_from()?;
     let until = (from + scenario.config.server.drain_timeout).min(scenario.length);
     Some(Span {
         label: "the gateway drains, as after SIGTERM".to_owned(),

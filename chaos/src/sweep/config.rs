@@ -28,7 +28,9 @@ pub(super) fn draw(seed: u64) -> Shape {
         .map(|_| parts(draw, downstreams.len()))
         .collect();
     let mut text = String::new();
-    gateway_wide(draw, &mut text);
+    // Of its own, like every kind of thing that is drawn.
+    let drain_delay = Draw::new(seed, "drain").ms(0, 2000);
+    gateway_wide(draw, drain_delay, &mut text);
     for (index, name) in downstreams.iter().enumerate() {
         downstream(draw, name, most_required(&parts, index), &mut text);
     }
@@ -68,9 +70,10 @@ macro_rules! line {
 }
 pub(super) use line;
 
-fn gateway_wide(draw: &mut Draw, text: &mut String) {
+fn gateway_wide(draw: &mut Draw, drain_delay: u64, text: &mut String) {
     let tickets = draw.one_of(&[1, 30, 200, 1024, 1024, 100_000]);
     line!(text, "[server]\ndrain_timeout = \"{}ms\"", draw.ms(0, 3000));
+    line!(text, "drain_delay = \"{drain_delay}ms\"");
     line!(text, "[admission]\nmax_in_flight = {tickets}");
     line!(text, "[shed]\nstatus = {}", draw.one_of(&[429, 503]));
     let rate = if draw.chance(0.75) {

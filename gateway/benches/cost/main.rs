@@ -30,6 +30,7 @@ mod process;
 mod roles;
 mod samples;
 mod setup;
+mod told;
 
 use std::io::Write;
 use std::process::ExitCode;

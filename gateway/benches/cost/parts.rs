@@ -20,6 +20,7 @@ use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
 use crate::samples::Samples;
+use crate::told::Told;
 
 /// Batches of which the median is shown.
 const BATCHES: usize = 9;
@@ -53,6 +54,10 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
 
     let bodies = bodies("p-1001")?;
     let ends = ended(&bodies)?;
+    let quiet = ("TELEMETRY__DOGSTATSD", "");
+    let metrics = configured(&[quiet, ("TELEMETRY__EXPORTER", "none")])?;
+    let metrics = Told::new(&metrics, PAGE, PARTS);
+    let statistics = Told::new(&configured(&[quiet])?, PAGE, PARTS);
     let rows = [
         (
             "admit and release a page, one thread",
@@ -73,6 +78,18 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
         (
             "assemble it",
             batches(1, steps / 20, || assemble(&plan.parts, &ends)),
+        ),
+        (
+            "measure it when it has ended",
+            batches(1, steps, || metrics.page_ended()),
+        ),
+        (
+            "the same, with Datadog's statistics",
+            batches(1, steps, || statistics.page_ended()),
+        ),
+        (
+            "the same, two threads at once",
+            batches(2, steps, || statistics.page_ended()),
         ),
     ];
     drop(held);

@@ -61,27 +61,8 @@ pub(super) const URLS: Kind<Vec<Url>> = Kind {
 /// Endpoints written out: each has a pool of its own.
 const MAX_URLS: usize = 64;
 
-/// Where the agent is; `""` is nowhere.
-pub(super) const AGENT: Kind<Option<Url>> = Kind {
-    read: |raw| match raw.text("a URL")? {
-        "" => Ok(None),
-        text => read(text, &["http"]).map(Some),
-    },
-    show: |value| json!(value.as_ref().map_or(String::new(), show)),
-    schema: || json!({"type": "string", "pattern": "^(http://.+)?$"}),
-};
-
-/// Where datagrams go: a host and a port; `""` is nowhere.
-pub(super) const DATAGRAMS: Kind<Option<String>> = Kind {
-    read: |raw| match raw.text("a host and a port")? {
-        "" => Ok(None),
-        text => host_and_port(text).map(Some),
-    },
-    show: |value| json!(value.as_deref().unwrap_or_default()),
-    schema: || json!({"type": "string", "pattern": "^(.+:[0-9]{1,5})?$"}),
-};
-
-fn host_and_port(text: &str) -> Result<String, Problem> {
+/// A host and a port, in the one spelling we use.
+pub(super) fn host_and_port(text: &str) -> Result<String, Problem> {
     let wrong = || Problem::new("is not a host and a port").write("127.0.0.1:8125");
     let url = read(&format!("http://{text}"), &["http"]).map_err(|_| wrong())?;
     let port = url.port_or_known_default().unwrap_or_default();
@@ -94,6 +75,16 @@ fn host_and_port(text: &str) -> Result<String, Problem> {
 
 /// Checks a base URL: one of `schemes`, a host, and nothing after the path.
 pub(super) fn read(text: &str, schemes: &[&str]) -> Result<Url, Problem> {
+    let url = read_with_query(text, schemes)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        let what = "a base URL has no query and no fragment: the paths of the parts follow it";
+        return Err(Problem::new(what).write(show(&url)));
+    }
+    Ok(url)
+}
+
+/// Checks a URL: one of `schemes`, a host, and no credentials.
+pub(super) fn read_with_query(text: &str, schemes: &[&str]) -> Result<Url, Problem> {
     if text.is_empty() {
         return Err(Problem::new("a URL cannot be empty").write("http://127.0.0.1:7102"));
     }
@@ -128,10 +119,6 @@ pub(super) fn read(text: &str, schemes: &[&str]) -> Result<Url, Problem> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         let what = "a URL with credentials would end up in logs";
-        return Err(Problem::new(what).write(show(&url)));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        let what = "a base URL has no query and no fragment: the paths of the parts follow it";
         return Err(Problem::new(what).write(show(&url)));
     }
     if url.port() == Some(0) {

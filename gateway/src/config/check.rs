@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::load::load_file;
+use super::shown::fit;
 use super::units::{show_duration, show_rate, show_size};
 use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
 
@@ -26,10 +27,12 @@ pub fn check(
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
     };
+    let name = path.display().to_string();
+    let name = fit(&name);
     match load_file(path) {
         Err(report) => {
             writeln!(out, "{}\n", report.render(colours))?;
-            writeln!(out, "{}: {}", path.display(), count(report.len(), "error"))?;
+            writeln!(out, "{name}: {}", count(report.errors(), "error"))?;
             Ok(false)
         }
         Ok(loaded) => {
@@ -37,7 +40,7 @@ pub fn check(
                 writeln!(out, "{}\n", loaded.warnings.render(colours))?;
             }
             let warnings = count(loaded.warnings.len(), "warning");
-            writeln!(out, "{}: no errors, {warnings}\n", path.display())?;
+            writeln!(out, "{name}: no errors, {warnings}\n")?;
             summary(&loaded.config, out)?;
             more(&loaded.config, out)?;
             Ok(true)
@@ -131,7 +134,7 @@ fn part_summary(config: &Config, part: &Part) -> String {
     let timeout = part.timeout.map_or(String::new(), |timeout| {
         format!(", given up after {}", show_duration(timeout))
     });
-    format!("{need}, {from} {}{timeout}", part.path.text)
+    format!("{need}, {from} {}{timeout}", part.path.shown())
 }
 
 fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> String {

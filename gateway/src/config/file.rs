@@ -8,17 +8,18 @@
 
 mod downstream;
 mod page;
+mod telemetry;
 
 use std::time::Duration;
 
 use self::downstream::downstream;
 use self::page::page;
-use super::address::{ADDRESS, AGENT, DATAGRAMS};
+use self::telemetry::telemetry;
+use super::address::ADDRESS;
 use super::headers::IDENTIFY_BY;
+use super::hosts::HOSTS;
 use super::key::key;
-use super::kinds::{
-    COUNT, DURATION, DURATION_OR_NONE, EXPORTER, LOG, POSITIVE_DURATION, RATE, SHARE, STATUS, TEXT,
-};
+use super::kinds::{COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE, STATUS};
 use super::problem::Problem;
 use super::reader::Section;
 use super::{
@@ -85,14 +86,19 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     let header_read_timeout = s.take(key("header_read_timeout", POSITIVE_DURATION, "5s").about(
         "A connection without a whole request head for this long is closed, idle ones too.",
     ));
+    let drain_delay =
+        s.take(key("drain_delay", DURATION, "5s").about(
+            "After SIGTERM pages are served for this long while /readyz is 503, then refused.",
+        ));
     let drain_timeout = s.take(
         key("drain_timeout", DURATION, "25s")
-            .about("Time that pages in flight have to finish after SIGTERM."),
+            .about("Time that pages in flight have to finish once new ones are refused."),
     );
     Some(Server {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
         header_read_timeout: header_read_timeout?,
+        drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
     })
 }
@@ -102,7 +108,13 @@ fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
         key("listen", ADDRESS, "127.0.0.1:9901")
             .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
     );
-    Some(Admin { listen: listen? })
+    let hosts = s.take(key("hosts", HOSTS, "").about(
+        "Names besides addresses and names without a dot by which operators may ask for more than health.",
+    ));
+    Some(Admin {
+        listen: listen?,
+        hosts: hosts?,
+    })
 }
 
 fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
@@ -155,49 +167,5 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
         identify_by: identify_by?,
         rate: rate?,
         burst: burst?,
-    })
-}
-
-fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
-    let service =
-        s.take(key("service", TEXT, "product-gateway").about("Service name; DD_SERVICE wins."));
-    let env = s.take(key("env", TEXT, "dev").about("Environment name; DD_ENV wins."));
-    let log =
-        s.take(key("log", LOG, "pretty").about("\"pretty\" for people, \"json\" for machines."));
-    let exporter = s.take(
-        key("exporter", EXPORTER, "datadog")
-            .about("Where traces go: \"datadog\", \"otlp\", \"none\"."),
-    );
-    let datadog_agent = s.take(
-        key("datadog_agent", AGENT, "http://127.0.0.1:8126")
-            .about("The Datadog agent; \"\" exports no traces. DD_TRACE_AGENT_URL wins."),
-    );
-    let otlp_endpoint = s.take(
-        key("otlp_endpoint", AGENT, "http://127.0.0.1:4318")
-            .about("The OTLP receiver (HTTP), without /v1/traces; \"\" exports no traces."),
-    );
-    let sample = s.take(
-        key("sample", SHARE, "1.0").about("Share of plain traces that are kept, 0.0 to 1.0."),
-    );
-    let keep_slower_than =
-        s.take(key("keep_slower_than", DURATION_OR_NONE, "250ms").about(
-            "Traces of pages that took longer are kept whatever `sample` says; or \"none\".",
-        ));
-    let dogstatsd =
-        s.take(key("dogstatsd", DATAGRAMS, "127.0.0.1:8125").about(
-            "Host and port that metrics are sent to as DogStatsD datagrams; \"\" sends none.",
-        ));
-    let version = s.take_datadog("version", TEXT, env!("CARGO_PKG_VERSION"));
-    Some(Telemetry {
-        service: service?,
-        env: env?,
-        version: version?,
-        log: log?,
-        exporter: exporter?,
-        datadog_agent: datadog_agent?,
-        otlp_endpoint: otlp_endpoint?,
-        sample: sample?,
-        keep_slower_than: keep_slower_than?,
-        dogstatsd: dogstatsd?,
     })
 }

@@ -31,9 +31,12 @@ pub fn is_reserved_header(name: &HeaderName) -> bool {
         "x-request-timeout-ms",
         "traceparent",
         "tracestate",
+        "b3",
         "x-envoy-expected-rq-timeout-ms",
     ];
-    RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-datadog-")
+    let name = name.as_str();
+    let traces = ["x-datadog-", "x-b3-"];
+    RESERVED.contains(&name) || traces.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn header(text: &str) -> Result<HeaderName, Problem> {
@@ -77,7 +80,13 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
             let name = header(&text)?;
             if is_reserved_header(&name) {
                 let what = format!("`{name}` is not the client's to send on: calls have their own");
-                return Err(Problem::new(what).help("remove it from the list"));
+                let help = match name.as_str() == "b3" || name.as_str().starts_with("x-b3-") {
+                    true => {
+                        "remove it from the list, and name b3 or b3multi in `telemetry.propagation`"
+                    }
+                    false => "remove it from the list",
+                };
+                return Err(Problem::new(what).help(help));
             }
             if all.contains(&name) {
                 let what = format!("`{name}` stands here twice");

@@ -1,7 +1,5 @@
 //! From text and variables to a checked [`Config`], or to all that is wrong with them.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -10,7 +8,7 @@ use super::reader::Section;
 use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Report};
 use super::variables::{self, Variables};
-use super::{Config, file, rules, syntax, warnings};
+use super::{Config, file, input, rules, syntax, warnings};
 
 /// Largest file that is read. The shipped one has some kilobytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -86,7 +84,7 @@ impl Config {
         root.finish();
         rules::check(&draft, &mut registry);
         let effective = effective(&registry);
-        if registry.faults.is_empty()
+        if !registry.has_errors()
             && let Some(config) = draft.complete()
         {
             warnings::find(&config, &mut registry);
@@ -196,23 +194,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
         };
         Fault::of_the_whole(format!("cannot read {name}: {error}"), help)
     };
-    let about = std::fs::metadata(path).map_err(cannot)?;
-    if !about.is_file() {
-        let what = if about.is_dir() {
-            "a directory"
-        } else {
-            "not a regular file"
-        };
-        return Err(Fault::of_the_whole(
-            format!("{name} is {what}"),
-            "name a file with `--config PATH`",
-        ));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(cannot)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    let bytes = input::read(path, MAX_FILE + 1).map_err(cannot)?;
     if bytes.len() as u64 > MAX_FILE {
         let what = format!("{name} is larger than 1 MiB");
         return Err(Fault::of_the_whole(

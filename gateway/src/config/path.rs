@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::kinds::Kind;
 use super::problem::{Problem, did_you_mean};
+use super::shown::is_parameter;
 
 /// A page's path: `/product-page/{id}`. A parameter is one whole segment.
 #[derive(Clone, Debug)]
@@ -45,6 +46,31 @@ pub enum Piece {
     Literal(String),
     /// Index into [`PathPattern::params`] of the page; the value is percent-encoded when sent.
     Param(usize),
+}
+
+impl PathTemplate {
+    /// The path alone: a query may hold what is nobody's business.
+    pub fn route(&self) -> &str {
+        self.text.split('?').next().unwrap_or_default()
+    }
+
+    /// As written, but for the values of its query.
+    pub(super) fn shown(&self) -> String {
+        without_values(&self.text)
+    }
+}
+
+/// A path and query with stars for each value that is not a parameter.
+fn without_values(text: &str) -> String {
+    let Some((path, query)) = text.split_once('?') else {
+        return text.to_owned();
+    };
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if !is_parameter(value) => format!("{name}=***"),
+        Some(_) | None => pair.to_owned(),
+    };
+    let pairs: Vec<String> = query.split('&').map(pair).collect();
+    format!("{path}?{}", pairs.join("&"))
 }
 
 impl PathPattern {
@@ -96,7 +122,7 @@ enum Named {
 /// What a part asks its downstream for.
 pub(super) const FETCHED: Kind<Fetched> = Kind {
     read: |raw| fetched(raw.text("a path")?),
-    show: |path| json!(path.text),
+    show: |path| json!(without_values(&path.text)),
     schema: || json!({"type": "string", "pattern": "^/[^#]*$"}),
 };
 

@@ -62,6 +62,16 @@ impl<'r, 't> Section<'r, 't> {
     ///
     /// `None` means that a fault has been recorded.
     pub fn take<T>(&mut self, key: Key<'_, T>) -> Option<T> {
+        self.take_as(key, None)
+    }
+
+    /// Takes a key whose value may be of no use: then a warning is recorded, with what that
+    /// costs, and it is as if nothing stood between its quotes.
+    pub(super) fn take_or<T>(&mut self, key: Key<'_, T>, costs: &str) -> Option<T> {
+        self.take_as(key, Some(costs))
+    }
+
+    fn take_as<T>(&mut self, key: Key<'_, T>, costs: Option<&str>) -> Option<T> {
         let Key {
             name,
             kind,
@@ -71,16 +81,14 @@ impl<'r, 't> Section<'r, 't> {
         self.asked.push(name.to_owned());
         let dotted = self.dotted(name);
         let (origin, read) = self.find(name, &dotted, &kind, fallback);
-        let read = read.map_err(|mut problem| {
-            if problem.remedy == Remedy::Default {
-                let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
-                let value = value.map(|value| Remedy::Write((kind.show)(&value)));
-                problem.remedy = value.unwrap_or(Remedy::None);
+        let value = match read {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                let problem = with_default(problem, &kind, fallback);
+                self.refuse(&dotted, &origin, problem, costs);
+                costs.and_then(|_| (kind.read)(&Raw::Plain("")).ok())
             }
-            let registry = &mut self.registry;
-            registry.fault_at(Severity::Error, &dotted, &origin, problem);
-        });
-        let value = read.ok();
+        };
         let path = self.path_of(name);
         let required = matches!(fallback, Fallback::Required(_));
         let (shown, schema) = (value.as_ref().map(kind.show), kind.schema);
@@ -99,6 +107,17 @@ impl<'r, 't> Section<'r, 't> {
             },
         );
         value
+    }
+
+    fn refuse(&mut self, dotted: &str, origin: &Source, mut problem: Problem, costs: Option<&str>) {
+        let severity = match costs {
+            Some(costs) => {
+                problem.what = format!("{}; {costs}", problem.what);
+                Severity::Warning
+            }
+            None => Severity::Error,
+        };
+        self.registry.fault_at(severity, dotted, origin, problem);
     }
 
     /// What the key is: from a variable, the file, or its default.
@@ -137,21 +156,28 @@ impl<'r, 't> Section<'r, 't> {
             .help(format!("add `{name} = {example}` below `[{header}]`"))
     }
 
-    /// Takes what only Datadog's own variables can say; it is no key of the file.
-    pub(super) fn take_datadog<T>(
+    /// Takes what only a standard variable can say; it is no key of the file. With `costs`, what
+    /// cannot be read is a warning, as in [`Section::take_or`].
+    pub(super) fn take_standard<T>(
         &mut self,
         name: &str,
         kind: Kind<T>,
         default: &str,
+        costs: Option<&str>,
     ) -> Option<T> {
         let dotted = self.dotted(name);
-        let Some(variable) = self.registry.variables.take_datadog(&dotted) else {
+        let Some(variable) = self.registry.variables.take_standard(&dotted) else {
             return (kind.read)(&Raw::Plain(default)).ok();
         };
         let read = (kind.read)(&Raw::Plain(&variable.value));
         let origin = Source::Variable(variable);
-        read.map_err(|p| self.registry.fault_at(Severity::Error, &dotted, &origin, p))
-            .ok()
+        match read {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.refuse(&dotted, &origin, problem, costs);
+                costs.and_then(|_| (kind.read)(&Raw::Plain(default)).ok())
+            }
+        }
     }
 
     /// Whether the key, or one below it, is written in this section or in a variable.
@@ -391,6 +417,16 @@ impl<'r, 't> Section<'r, 't> {
                 .fault_at(Severity::Error, &dotted, &origin, problem);
         }
     }
+}
+
+/// The problem, with the default in its remedy where that is what it asks for.
+fn with_default<T>(mut problem: Problem, kind: &Kind<T>, fallback: Fallback) -> Problem {
+    if problem.remedy == Remedy::Default {
+        let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
+        let value = value.map(|value| Remedy::Write((kind.show)(&value)));
+        problem.remedy = value.unwrap_or(Remedy::None);
+    }
+    problem
 }
 
 /// The span of `[a.section]`, or of its name if it is written in another way.

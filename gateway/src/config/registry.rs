@@ -66,6 +66,12 @@ impl KeyRegistry {
         }
     }
 
+    /// Whether the configuration cannot be used.
+    pub(super) fn has_errors(&self) -> bool {
+        let is_error = |fault: &Fault| fault.severity == Severity::Error;
+        self.faults.iter().any(is_error)
+    }
+
     /// All keys and sections in the order they were taken.
     pub(super) fn taken(&self) -> &[Taken] {
         &self.taken

@@ -1,12 +1,15 @@
 //! All that is wrong with a configuration, each fault shown where it stands.
 //!
 //! What always holds: a report shows at most [`MOST_SHOWN`] faults and says how
-//! many more there are, so that a hostile file cannot make it endless.
+//! many more there are, so that a hostile file cannot make it endless. What it shows, of the
+//! file too, is fit to be shown (see [`shown`](super::shown)).
 
 use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::shown::{fit, fit_with_places};
 
 /// Faults of one report that are shown in full.
 pub(super) const MOST_SHOWN: usize = 64;
@@ -72,6 +75,12 @@ impl Report {
         self.faults.len()
     }
 
+    /// Number of errors.
+    pub(super) fn errors(&self) -> usize {
+        let errors = |fault: &&Fault| fault.severity == Severity::Error;
+        self.faults.iter().filter(errors).count()
+    }
+
     /// The title of each error or warning on one line, for a log.
     pub fn titles(&self) -> impl Iterator<Item = &str> {
         self.faults.iter().map(|fault| fault.title.as_str())
@@ -104,15 +113,16 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(fault.title.as_str()));
+        let mut group = Group::with_title(level.primary_title(fit(&fault.title)));
         if let Some((first, others)) = fault.marks.split_first() {
             let (start, line, source) = self.excerpt(&fault.marks);
+            let source = fit_with_places(source);
             let mark = |kind: AnnotationKind, mark: &'a Mark| {
                 let span = mark.span.start - start..mark.span.end - start;
-                kind.span(span).label(mark.label.as_str())
+                kind.span(source.span(span)).label(fit(&mark.label))
             };
-            let snippet = Snippet::source(source)
-                .path(self.name.as_str())
+            let snippet = Snippet::source(source.text.clone())
+                .path(fit(&self.name))
                 .line_start(line)
                 .annotation(mark(AnnotationKind::Primary, first))
                 .annotations(
@@ -122,18 +132,8 @@ impl Report {
                 );
             group = group.element(snippet);
         }
-        group = group.elements(
-            fault
-                .note
-                .iter()
-                .map(|note| Level::NOTE.message(note.as_str())),
-        );
-        group.elements(
-            fault
-                .help
-                .iter()
-                .map(|help| Level::HELP.message(help.as_str())),
-        )
+        group = group.elements(fault.note.iter().map(|note| Level::NOTE.message(fit(note))));
+        group.elements(fault.help.iter().map(|help| Level::HELP.message(fit(help))))
     }
 
     /// The lines the marks touch: their first byte, the number of the first line, and the text.

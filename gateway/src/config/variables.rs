@@ -1,18 +1,61 @@
 //! Environment variables that override keys.
 //!
 //! `GATEWAY__SERVER__LISTEN` stands for `server.listen`: a double underscore for
-//! a dot, a single one for itself or a dash, case does not matter. The four
-//! `DD_*` variables stand for keys of `[telemetry]` and win over the others.
+//! a dot, a single one for itself or a dash, case does not matter. Names that Datadog and
+//! OpenTelemetry have fixed stand for keys of `[telemetry]` and win over the others.
+
+use std::net::Ipv6Addr;
 
 /// Before every variable that stands for a key.
 const PREFIX: &str = "GATEWAY__";
 
-/// Datadog's own names and the keys they stand for. An empty one counts as unset.
-const DATADOG: &[(&str, &str)] = &[
+/// Names that Datadog and OpenTelemetry have fixed, and the keys they stand for; of two for one
+/// key the first counts. An empty one counts as unset.
+/// <https://docs.datadoghq.com/tracing/trace_collection/library_config/>
+/// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
+const STANDARD: &[(&str, &str)] = &[
     ("DD_SERVICE", "telemetry.service"),
     ("DD_ENV", "telemetry.env"),
     ("DD_VERSION", "telemetry.version"),
     ("DD_TRACE_AGENT_URL", "telemetry.datadog_agent"),
+    ("DD_DOGSTATSD_URL", "telemetry.dogstatsd"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "telemetry.otlp_traces_endpoint",
+    ),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "telemetry.otlp_headers",
+    ),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "telemetry.otlp_headers"),
+];
+
+/// Where the agent is, in two variables: they count where the one with the URL is not set.
+struct HostAndPort {
+    /// Whose place they take.
+    url: &'static str,
+    scheme: &'static str,
+    port: &'static str,
+    default_port: &'static str,
+}
+
+/// The host of either: every Datadog tracer knows it, and the admission controller sets it.
+const AGENT_HOST: &str = "DD_AGENT_HOST";
+
+const HOSTS_AND_PORTS: &[HostAndPort] = &[
+    HostAndPort {
+        url: "DD_TRACE_AGENT_URL",
+        scheme: "http://",
+        port: "DD_TRACE_AGENT_PORT",
+        default_port: "8126",
+    },
+    HostAndPort {
+        url: "DD_DOGSTATSD_URL",
+        scheme: "",
+        port: "DD_DOGSTATSD_PORT",
+        default_port: "8125",
+    },
 ];
 
 /// The variables that concern the gateway, and which of them found their key.
@@ -26,6 +69,10 @@ pub(super) struct Variables {
 pub(super) struct Variable {
     pub(super) name: String,
     pub(super) value: String,
+    /// As it is written, where that is not `name` and `value`.
+    written: Option<String>,
+    /// Its place in [`STANDARD`], if it has one.
+    standard: Option<usize>,
     /// The key it stands for, as [`normal`] writes it.
     target: String,
     /// Keys that took it, dotted.
@@ -33,29 +80,37 @@ pub(super) struct Variable {
 }
 
 impl Variable {
-    /// `NAME="value"`, on one line, not endless, and without the credentials of a URL:
-    /// variables are where people put secrets, and errors end up in logs.
+    /// `NAME="value"`, on one line and not endless; no value of one that holds headers. What
+    /// else looks like a secret is starred out where it is shown.
     pub(super) fn shown(&self) -> String {
-        let masked = match self.value.split_once("://") {
-            Some((scheme, rest)) if rest.contains('@') => {
-                let host = rest.rsplit('@').next().unwrap_or("");
-                format!("{scheme}://***@{host}")
-            }
-            Some(_) | None => self.value.clone(),
-        };
-        let short: String = masked.chars().take(200).collect();
-        let more = if short.len() < masked.len() {
-            " (and more)"
-        } else {
-            ""
-        };
-        format!("{}={short:?}{more}", self.name)
+        if let Some(written) = &self.written {
+            return written.clone();
+        }
+        if self.name.ends_with("_HEADERS") {
+            return format!("{}=***", self.name);
+        }
+        shown(&self.name, &self.value)
     }
+}
+
+fn shown(name: &str, value: &str) -> String {
+    let short: String = value.chars().take(200).collect();
+    let more = match short.len() < value.len() {
+        true => " (and more)",
+        false => "",
+    };
+    format!("{name}={short:?}{more}")
 }
 
 /// Whether a variable of this name concerns the gateway.
 pub(super) fn concerns_us(name: &str) -> bool {
-    name.to_ascii_uppercase().starts_with(PREFIX) || DATADOG.iter().any(|(dd, _)| *dd == name)
+    let of_agent = HOSTS_AND_PORTS.iter().any(|pair| pair.port == name) || name == AGENT_HOST;
+    name.to_ascii_uppercase().starts_with(PREFIX) || standard(name).is_some() || of_agent
+}
+
+/// The place in [`STANDARD`] of a variable.
+fn standard(name: &str) -> Option<usize> {
+    STANDARD.iter().position(|(known, _)| *known == name)
 }
 
 /// The variable that stands for a key.
@@ -70,28 +125,64 @@ fn normal(path: &str) -> String {
         .to_ascii_uppercase()
 }
 
+impl HostAndPort {
+    /// The variable whose place they take, as they would have it.
+    fn variable(&self, env: &[(String, String)]) -> Option<Variable> {
+        let set = |name: &str| {
+            let mut all = env.iter();
+            let found = all.find(|(known, value)| known == name && !value.is_empty());
+            found.map(|(_, value)| value.as_str())
+        };
+        let (host, port) = (set(AGENT_HOST), set(self.port));
+        if set(self.url).is_some() || (host.is_none() && port.is_none()) {
+            return None;
+        }
+        let written = [(AGENT_HOST, host), (self.port, port)];
+        let written = written.map(|(name, value)| value.map(|value| shown(name, value)));
+        let host = match host.unwrap_or("localhost") {
+            // Of a node with IPv6: the brackets are the URL's.
+            ip if ip.parse::<Ipv6Addr>().is_ok() => format!("[{ip}]"),
+            host => host.to_owned(),
+        };
+        let standard = standard(self.url)?;
+        Some(Variable {
+            name: self.url.to_owned(),
+            value: format!(
+                "{}{host}:{}",
+                self.scheme,
+                port.unwrap_or(self.default_port)
+            ),
+            written: Some(written.into_iter().flatten().collect::<Vec<_>>().join(", ")),
+            standard: Some(standard),
+            target: normal(STANDARD[standard].1),
+            taken_by: Vec::new(),
+        })
+    }
+}
+
 impl Variables {
     /// Keeps those of the environment that concern the gateway.
     pub(super) fn new(env: &[(String, String)]) -> Self {
-        let target = |name: &str, value: &str| match DATADOG.iter().find(|(dd, _)| *dd == name) {
-            Some((_, key)) => (!value.is_empty()).then(|| normal(key)),
-            None => name
-                .to_ascii_uppercase()
-                .strip_prefix(PREFIX)
-                .map(str::to_owned),
-        };
         let variable = |(name, value): &(String, String)| {
-            let target = target(name, value)?;
+            let standard = standard(name);
+            let target = match standard {
+                Some(at) => (!value.is_empty()).then(|| normal(STANDARD[at].1))?,
+                None => name.to_ascii_uppercase().strip_prefix(PREFIX)?.to_owned(),
+            };
             Some(Variable {
                 name: name.clone(),
                 value: value.clone(),
+                written: None,
+                standard,
                 target,
                 taken_by: Vec::new(),
             })
         };
         let mut all: Vec<Variable> = env.iter().filter_map(variable).collect();
-        // Datadog's first: the first match of a key is the one that counts.
-        all.sort_by_key(|variable| !variable.name.starts_with("DD_"));
+        let of_agents = HOSTS_AND_PORTS.iter().filter_map(|pair| pair.variable(env));
+        all.extend(of_agents);
+        // The first match of a key is the one that counts: standard ones, in their order.
+        all.sort_by_key(|variable| variable.standard.unwrap_or(usize::MAX));
         Self { all }
     }
 
@@ -118,13 +209,16 @@ impl Variables {
         found
     }
 
-    /// The same for a key that only Datadog's variables can set.
-    pub(super) fn take_datadog(&mut self, path: &str) -> Option<Variable> {
+    /// The same for a key that only standard variables can set.
+    pub(super) fn take_standard(&mut self, path: &str) -> Option<Variable> {
         let target = normal(path);
-        let mut all = self.all.iter_mut();
-        let variable = all.find(|v| v.target == target && v.name.starts_with("DD_"))?;
-        variable.taken_by.push(path.to_owned());
-        Some(variable.clone())
+        let standard = |v: &&mut Variable| v.target == target && v.standard.is_some();
+        let mut found = None;
+        for variable in self.all.iter_mut().filter(standard) {
+            variable.taken_by.push(path.to_owned());
+            found = found.or_else(|| Some(variable.clone()));
+        }
+        found
     }
 
     /// Those that stand for no key.
@@ -145,7 +239,7 @@ impl Variables {
 
     /// Pairs of variables whose names differ only in case.
     pub(super) fn twins(&self) -> impl Iterator<Item = (&Variable, &Variable)> {
-        let ours = |variable: &&Variable| !variable.name.starts_with("DD_");
+        let ours = |variable: &&Variable| variable.standard.is_none();
         self.all.iter().enumerate().filter_map(move |(i, a)| {
             let mut later = self.all[i + 1..].iter().filter(ours);
             let twin = later.find(|b| ours(&a) && a.target == b.target)?;

@@ -7,7 +7,12 @@ use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
 use super::units::{show_duration, show_rate};
-use super::{Config, Downstream, Page};
+use super::{Config, Downstream, Exporter, Page};
+
+/// The port that receivers give to OTLP over gRPC, and the one for OTLP over HTTP.
+/// <https://opentelemetry.io/docs/specs/otlp/>
+const GRPC: u16 = 4317;
+const HTTP: u16 = 4318;
 
 /// Finds all of them.
 pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
@@ -22,6 +27,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
         found.downstream(id, downstream);
     }
     found.drain();
+    found.otlp();
 }
 
 struct Warnings<'a> {
@@ -195,6 +201,25 @@ impl Warnings<'_> {
             );
             self.registry
                 .explain(&page.key("deadline"), "the deadline of that page");
+        }
+    }
+
+    /// The two ports of a receiver look alike, and only one of them speaks HTTP.
+    fn otlp(&mut self) {
+        let telemetry = &self.config.telemetry;
+        let endpoint = telemetry.otlp_endpoint.as_ref();
+        let Some(endpoint) = endpoint.filter(|_| telemetry.exporter == Exporter::Otlp) else {
+            return;
+        };
+        if endpoint.port() == Some(GRPC) {
+            let what =
+                format!("port {GRPC} is that of OTLP over gRPC, and traces are sent over HTTP");
+            let help = format!("write port {HTTP}, or the one that takes OTLP over HTTP");
+            self.warn("telemetry.otlp_endpoint", Problem::new(what).help(help));
+        } else if endpoint.path() == "/" {
+            let what = "traces are sent to `/`: the address of traces alone is used as it is";
+            let help = "add `/v1/traces` to OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or set OTEL_EXPORTER_OTLP_ENDPOINT";
+            self.warn("telemetry.otlp_endpoint", Problem::new(what).help(help));
         }
     }
 

@@ -119,7 +119,8 @@ impl Acceptor {
     }
 }
 
-async fn until(instant: Option<Instant>) {
+/// Never, if there is no instant.
+pub(super) async fn until(instant: Option<Instant>) {
     if let Some(instant) = instant {
         tokio::time::sleep_until(instant).await;
     }

@@ -5,9 +5,23 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::edge::body::Unflushed;
 use crate::edge::heads::{PartialHead, SharedHeads};
+use crate::page::deadline::now;
+
+/// What a connection is used for.
+#[derive(Debug, Default)]
+enum Usage {
+    /// A request may lie in its socket.
+    #[default]
+    NotRead,
+    /// There was none, or the last one has been answered.
+    Silent(Instant),
+    /// A request is being answered.
+    Answering,
+}
 
 /// One connection of a client.
 #[derive(Debug)]
@@ -16,6 +30,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     pub(super) unflushed: Unflushed,
     pub(super) head: PartialHead,
+    /// Where nobody looks at it, nothing is noted.
+    usage: Option<Mutex<Usage>>,
     refused: Mutex<Option<TcpStream>>,
 }
 
@@ -26,7 +42,48 @@ impl Connection {
             peer,
             unflushed: Unflushed::default(),
             head: PartialHead::new(heads),
+            usage: None,
             refused: Mutex::default(),
+        }
+    }
+
+    /// Notes how it is used, for [`unused_since`](Self::unused_since).
+    pub(super) fn with_usage(mut self) -> Self {
+        self.usage = Some(Mutex::default());
+        self
+    }
+
+    /// A request is going to be answered.
+    pub fn begins_answer(&self) {
+        if let Some(usage) = &self.usage {
+            *usage.lock() = Usage::Answering;
+        }
+    }
+
+    /// Everything written has reached the system.
+    pub(super) fn ends_answer(&self) {
+        self.falls_silent(|usage| matches!(usage, Usage::Answering));
+    }
+
+    /// It was read from, and there was nothing.
+    pub(super) fn is_silent(&self) {
+        self.falls_silent(|usage| matches!(usage, Usage::NotRead));
+    }
+
+    fn falls_silent(&self, after: impl Fn(&Usage) -> bool) {
+        if let Some(usage) = &self.usage
+            && let usage = &mut *usage.lock()
+            && after(usage)
+        {
+            *usage = Usage::Silent(now());
+        }
+    }
+
+    /// Since when nothing seems to be asked for; `None` while something may be.
+    pub(super) fn unused_since(&self) -> Option<Instant> {
+        match *self.usage.as_ref()?.lock() {
+            Usage::Silent(since) => Some(since),
+            Usage::NotRead | Usage::Answering => None,
         }
     }
 

@@ -16,12 +16,14 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::edge::accept::Acceptor;
+use crate::edge::accept::{Acceptor, until};
 use crate::edge::connection::Connection;
 use crate::edge::heads::{self, SharedHeads};
+use crate::edge::least_used::LeastUsed;
 use crate::edge::socket::Socket;
 use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
+use crate::page::deadline::now;
 use crate::telemetry::events;
 
 /// Connections the system completes before they are accepted. With tokio's 128, half of 200
@@ -32,12 +34,24 @@ pub const BACKLOG: u32 = 4096;
 /// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections open at once; further ones wait in the system's backlog.
+    /// Connections open at once.
     pub max_connections: usize,
     /// What makes them no more, for the log: a key, or the system's limit.
     pub limited_by: &'static str,
+    /// What becomes of further ones.
+    pub when_full: WhenFull,
     /// Time for a whole request head, and for an idle connection.
     pub header_read_timeout: Duration,
+}
+
+/// What becomes of a connection when as many are open as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It waits in the system's backlog until one has ended.
+    Wait,
+    /// It is accepted soon, as the least used one is closed: idle connections, of a scanner or of
+    /// a scraper that leaks them, must not keep out a probe.
+    CloseLeastUsed,
 }
 
 /// Listens on `address`, also right after a process that listened there has ended.
@@ -73,7 +87,7 @@ pub async fn serve<S, B>(
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let acceptor = Acceptor::new(guard.listener(), listener, limits);
-    let accept = accept_all(acceptor, http(limits), service, &graceful, &mut connections);
+    let accept = accept_all(acceptor, limits, service, &graceful, &mut connections);
     guard.accept(accept).await;
     graceful.shutdown().await;
 }
@@ -82,7 +96,7 @@ pub async fn serve<S, B>(
 /// when the system will never give a connection again.
 async fn accept_all<S, B>(
     mut acceptor: Acceptor,
-    http: http1::Builder,
+    limits: Limits,
     service: impl Fn(Arc<Connection>) -> S,
     graceful: &GracefulShutdown,
     connections: &mut JoinSet<()>,
@@ -96,23 +110,35 @@ where
     B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
 {
     let heads = Arc::new(SharedHeads::default());
+    let http = http(limits);
+    let mut open = match limits.when_full {
+        WhenFull::Wait => None,
+        WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.max_connections)),
+    };
     loop {
+        let again = open.as_mut().and_then(|open| open.make_room(now()));
         let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
+            () = until(again), if again.is_some() => continue,
             accepted = acceptor.next() => accepted,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let connection = Arc::new(Connection::new(peer, &heads));
+        let connection = match limits.when_full {
+            WhenFull::Wait => Connection::new(peer, &heads),
+            WhenFull::CloseLeastUsed => Connection::new(peer, &heads).with_usage(),
+        };
+        let connection = Arc::new(connection);
         let served = Served {
             service: service(Arc::clone(&connection)),
             connection: Arc::clone(&connection),
         };
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
         let serving = graceful.watch(http.serve_connection(socket, served));
-        connections.spawn(async move {
+        let used = Arc::clone(&connection);
+        let task = connections.spawn(async move {
             if let Err(error) = serving.await {
                 events::connection_ended(peer, &error);
             }
@@ -122,6 +148,9 @@ where
             }
             drop(place);
         });
+        if let Some(open) = &mut open {
+            open.add(used, task);
+        }
     }
 }
 

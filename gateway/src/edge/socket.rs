@@ -105,7 +105,13 @@ impl AsyncRead for Socket {
         };
         reader.set_limit(READ as u64);
         let before = buf.filled().len();
-        ready!(Pin::new(reader).poll_read(cx, buf))?;
+        match Pin::new(reader).poll_read(cx, buf) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                connection.is_silent();
+                return Poll::Pending;
+            }
+        }
         if connection
             .head
             .received(buf.filled().len() - before)
@@ -150,6 +156,7 @@ impl AsyncWrite for Socket {
         ready!(Pin::new(self.writer()?).poll_flush(cx))?;
         self.patience = Deadline::NEVER;
         self.connection.unflushed.release();
+        self.connection.ends_answer();
         Poll::Ready(Ok(()))
     }
 

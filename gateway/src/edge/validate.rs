@@ -4,10 +4,10 @@
 //! differently (RFC 9112 sections 3.2 and 6.1). None of that gets further than here.
 
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 
+use crate::edge::host::Host;
 use crate::page::refusal::Refusal;
 use crate::telemetry::context::carries_traces;
 
@@ -56,48 +56,10 @@ pub fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     if headers.len() > MAX_HEADERS || counted.map(field).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
     }
-    check_host(headers)
-}
-
-fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let refuse = |what: &str| Err(Refusal::BadRequest(what.to_owned()));
-    let Some(host) = hosts.next() else {
-        return refuse("The request has no Host header. Send exactly one.");
-    };
-    if hosts.next().is_some() {
-        return refuse("The request has more than one Host header. Send exactly one.");
+    match Host::of(headers) {
+        Ok(_) => Ok(()),
+        Err(wrong) => Err(Refusal::BadRequest(wrong.to_string())),
     }
-    if !is_host(host) {
-        return refuse("The Host header is not a host with an optional port.");
-    }
-    Ok(())
-}
-
-fn is_host(value: &HeaderValue) -> bool {
-    let Ok(authority) = Authority::try_from(value.as_bytes()) else {
-        return false;
-    };
-    let text = authority.as_str();
-    let port = text.strip_prefix(authority.host()).unwrap_or(text);
-    let port_is_fine = match port.strip_prefix(':') {
-        Some(digits) => digits.is_empty() || digits.parse::<u16>().is_ok(),
-        None => port.is_empty(),
-    };
-    is_name(authority.host()) && port_is_fine
-}
-
-/// A name or an address as servers have them. RFC 3986 allows more, a comma for one: but
-/// that is what two Host headers become where somebody joins them.
-fn is_name(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    !host.is_empty() && host.bytes().all(allowed)
 }
 
 /// Checks that a page is only asked for, and that nothing is sent along.

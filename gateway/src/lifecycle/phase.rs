@@ -11,6 +11,8 @@ pub enum Phase {
     Starting,
     /// Pages are taken.
     Ready,
+    /// Pages are taken, and whoever sends them is told to send the next ones elsewhere.
+    LameDuck,
     /// No new page is taken; those in flight finish.
     Draining,
 }
@@ -25,8 +27,14 @@ impl CurrentPhase {
         match self.0.load(Ordering::Acquire) {
             0 => Phase::Starting,
             1 => Phase::Ready,
+            2 => Phase::LameDuck,
             _ => Phase::Draining,
         }
+    }
+
+    /// Whether clients are told to turn away.
+    pub fn turns_away(&self) -> bool {
+        self.get() >= Phase::LameDuck
     }
 
     /// Goes forward to `phase`, never back.

@@ -9,7 +9,10 @@ use crate::telemetry::Telemetry;
 use crate::transport::HttpTransport;
 
 const MS: Duration = Duration::from_millis(1);
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMES: Times = Times {
+    drain_delay: Duration::ZERO,
+    drain_timeout: Duration::from_secs(10),
+};
 
 fn pages() -> Arc<Pages<HttpTransport>> {
     let loaded = config::load_text("test.toml", config::default_text(), &[]).unwrap();
@@ -73,7 +76,7 @@ async fn serve_with_a_page(lifecycle: Lifecycle, page: Duration, log: &Log) -> R
         log.say("page answered");
         drop(ticket);
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, DRAIN_TIMEOUT), in_flight);
+    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), in_flight);
     log.say("ended");
     ended
 }
@@ -127,7 +130,7 @@ async fn what_does_not_end_when_told_to_has_its_time_and_no_more() {
     stop.request();
     let ended = serve_with_a_page(lifecycle, Duration::ZERO, &log).await;
     assert_eq!(ended, Ok(()));
-    let clients = LAME_DUCK;
+    let clients = REFUSING;
     let operators = clients + LAST_WORDS;
     let end = operators + LAST_WORDS + LAST_EXPORTS;
     assert_eq!(
@@ -139,6 +142,82 @@ async fn what_does_not_end_when_told_to_has_its_time_and_no_more() {
             ("ended", end),
         ]
     );
+}
+
+/// When phases changed, and the end: how long after the start.
+async fn phases(
+    stop: StopSignal,
+    failed: Option<Duration>,
+    ask: impl Future<Output = ()>,
+) -> Vec<(Phase, Duration)> {
+    let began = now();
+    let mut lifecycle = Lifecycle::new(stop);
+    if let Some(after) = failed {
+        lifecycle.background("is tested", sleep(after));
+    }
+    let phase = lifecycle.phase();
+    let pages = pages();
+    lifecycle.ready();
+    let delayed = Times {
+        drain_delay: Duration::from_secs(5),
+        ..TIMES
+    };
+    let mut seen = Vec::new();
+    // Between the instants at which something happens.
+    let watch = async {
+        sleep(5 * MS).await;
+        loop {
+            let at = phase.get();
+            if seen.last().is_none_or(|(last, _)| *last != at) {
+                seen.push((at, now() - began - 5 * MS));
+            }
+            sleep(10 * MS).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        (_, ()) = async { tokio::join!(lifecycle.serve(&pages, delayed), ask) } => {}
+        () = watch => {}
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_are_served_for_the_delay_after_a_request_to_stop_unless_nobody_has_to_turn_away() {
+    let second = Duration::from_secs(1);
+    let stop = StopSignal::default();
+    let ask = async {
+        sleep(second).await;
+        stop.request();
+    };
+    let (ready, told) = ((Phase::Ready, Duration::ZERO), (Phase::LameDuck, second));
+    let seen = phases(stop.clone(), None, ask).await;
+    assert_eq!(seen, [ready, told, (Phase::Draining, 6 * second)]);
+
+    let stop = StopSignal::default();
+    let ask = async {
+        sleep(second).await;
+        stop.request_without_delay();
+    };
+    let seen = phases(stop.clone(), None, ask).await;
+    assert_eq!(seen, [ready, (Phase::Draining, second)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_fails_waits_for_nobody_to_turn_away() {
+    let second = Duration::from_secs(1);
+    let (ready, drains) = ((Phase::Ready, Duration::ZERO), Phase::Draining);
+    let seen = phases(StopSignal::default(), Some(second), async {}).await;
+    assert_eq!(seen, [ready, (drains, second)]);
+    // Also while it waits.
+    let stop = StopSignal::default();
+    let ask = async {
+        sleep(second).await;
+        stop.request();
+    };
+    let seen = phases(stop.clone(), Some(3 * second), ask).await;
+    let told = (Phase::LameDuck, second);
+    assert_eq!(seen, [ready, told, (drains, 3 * second)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +232,7 @@ async fn a_second_request_to_stop_ends_it_where_it_stands() {
         sleep(1_300 * MS).await;
         stop.request();
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, DRAIN_TIMEOUT), twice);
+    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), twice);
     assert_eq!(ended, Err(Failure::ToldTwice));
     assert_eq!(now() - log.began, 1_300 * MS);
     assert_eq!(log.lines(), []);

@@ -1,11 +1,16 @@
 //! The trace a page belongs to: taken from the request, passed on to calls.
 //!
-//! Understood: W3C Trace Context (`w3c`) and Datadog's `x-datadog-*` set (`datadog`).
-//! When both come and agree, `traceparent` carries the whole 128-bit trace id, and
-//! priority, origin and tags are Datadog's; when they contradict each other,
-//! `traceparent` wins alone. Headers that cannot be read start a new trace; they are
+//! Understood, as the config's `propagation` lists them: Datadog's `x-datadog-*` set
+//! (`datadog`), W3C Trace Context (`w3c`) and B3 in one header or several (`b3`). The first
+//! that names a trace decides which. Where Datadog's set and `traceparent` name the same one,
+//! `traceparent` carries the whole 128-bit trace id, and priority, origin and tags are
+//! Datadog's.
+//!
+//! What always holds: a part that cannot be read costs that part, not the trace and its
+//! decision; without a trace id that can be read a trace begins here. What could not be read is
 //! counted, and never an error.
 
+mod b3;
 mod datadog;
 #[cfg(test)]
 mod tests;
@@ -14,6 +19,7 @@ mod w3c;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::config::{Notation, Propagation};
 use crate::telemetry::names::BadContext;
 use crate::text::push_hex;
 
@@ -34,30 +40,72 @@ pub struct TraceContext {
     pub tags: String,
     /// The W3C vendor list, with Datadog's own member brought up to date.
     pub tracestate: Option<HeaderValue>,
+    /// How it is passed on.
+    pub propagation: Propagation,
+}
+
+/// What a request's headers say.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The trace that it belongs to, if it brings one that can be read.
+    pub context: Option<TraceContext>,
+    /// What was decided about a trace that is still to begin, or that nobody decided on.
+    pub decision: Decision,
+    /// What could not be read.
+    pub unreadable: Vec<BadContext>,
+}
+
+/// Whether a trace is to be kept, as far as the request says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// As the context's priority says.
+    Made,
+    /// Nobody has decided: it is up to this service.
+    Open,
+    /// Kept or not, for a trace that the request does not name.
+    Without(bool),
+}
+
+/// A trace as one notation names it.
+struct Named {
+    context: TraceContext,
+    decided: bool,
 }
 
 impl TraceContext {
-    /// The context a request brings, if it brings one that can be read, and what could not be.
-    pub fn from_headers(headers: &HeaderMap) -> (Option<Self>, Vec<BadContext>) {
-        let mut bad = Vec::new();
-        let datadog = datadog::read(headers, &mut bad);
-        let context = match (w3c::read(headers, &mut bad), datadog) {
-            (Some(w3c), Some(datadog)) if w3c.trace_id as u64 == datadog.trace_id as u64 => {
-                Some(Self {
-                    priority: datadog.priority,
-                    origin: datadog.origin.or(w3c.origin),
-                    tags: if datadog.tags.is_empty() {
-                        w3c.tags
-                    } else {
-                        datadog.tags
-                    },
-                    ..w3c
-                })
+    /// What a request brings, in the notations of `propagation`.
+    pub fn from_headers(headers: &HeaderMap, propagation: Propagation) -> Incoming {
+        let mut unreadable = Vec::new();
+        let mut decision = Decision::Open;
+        let mut first: Option<(Notation, Named)> = None;
+        for notation in propagation.notations() {
+            let (named, without) = match notation {
+                Notation::Datadog => (datadog::read(headers, &mut unreadable), None),
+                Notation::TraceContext => (w3c::read(headers, &mut unreadable), None),
+                Notation::B3 => b3::read_single(headers, &mut unreadable),
+                Notation::B3Multi => b3::read_several(headers, &mut unreadable),
+            };
+            if let (Decision::Open, Some(keep)) = (decision, without) {
+                decision = Decision::Without(keep);
             }
-            (Some(w3c), _) => Some(w3c),
-            (None, datadog) => datadog,
-        };
-        (context.map(w3c::with_current_state), bad)
+            first = match (first, named) {
+                (None, named) => named.map(|named| (notation, named)),
+                (Some(first), None) => Some(first),
+                (Some((had, one)), Some(other)) => Some((had, both(had, one, notation, other))),
+            };
+        }
+        let context = first.map(|(_, named)| {
+            decision = match named.decided {
+                true => Decision::Made,
+                false => Decision::Open,
+            };
+            w3c::with_current_state(named.context)
+        });
+        Incoming {
+            context,
+            decision,
+            unreadable,
+        }
     }
 
     /// A trace that begins here.
@@ -70,6 +118,7 @@ impl TraceContext {
             origin: None,
             tags: String::new(),
             tracestate: None,
+            propagation: Propagation::default(),
         }
     }
 
@@ -97,8 +146,13 @@ impl TraceContext {
         self.push_trace_id(&mut text);
         text.push(b'-');
         push_hex(&mut text, span);
-        text.extend_from_slice(if self.priority > 0 { b"-01" } else { b"-00" });
+        text.extend_from_slice(if self.is_kept() { b"-01" } else { b"-00" });
         header(text)
+    }
+
+    /// Whether it was decided that the trace is kept.
+    pub fn is_kept(&self) -> bool {
+        self.priority > 0
     }
 
     /// Datadog's tags of the trace, by name.
@@ -108,23 +162,68 @@ impl TraceContext {
 
     /// Writes the headers that are the same for all calls of a page.
     pub fn write_shared(&self, headers: &mut HeaderMap) {
-        if let Some(state) = &self.tracestate {
-            headers.insert(w3c::TRACESTATE, state.clone());
+        for notation in self.propagation.notations() {
+            match notation {
+                Notation::Datadog => datadog::write_shared(self, headers),
+                Notation::TraceContext => {
+                    if let Some(state) = &self.tracestate {
+                        headers.insert(w3c::TRACESTATE, state.clone());
+                    }
+                }
+                Notation::B3 => {}
+                Notation::B3Multi => b3::write_shared(self, headers),
+            }
         }
-        datadog::write_shared(self, headers);
     }
 
     /// Writes the headers of a call whose client span is `span`; the rest is
     /// [`TraceContext::write_shared`]'s.
     pub fn write_call(&self, span: u64, fields: &mut Vec<(HeaderName, HeaderValue)>) {
-        fields.push((w3c::TRACEPARENT, self.traceparent(span)));
-        fields.push((datadog::PARENT_ID, HeaderValue::from(span)));
+        for notation in self.propagation.notations() {
+            match notation {
+                Notation::Datadog => fields.push((datadog::PARENT_ID, HeaderValue::from(span))),
+                Notation::TraceContext => {
+                    fields.push((w3c::TRACEPARENT, self.traceparent(span)));
+                }
+                Notation::B3 => fields.push((b3::SINGLE, b3::single(self, span))),
+                Notation::B3Multi => b3::write_call(span, fields),
+            }
+        }
     }
 }
 
 impl Default for TraceContext {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The trace that two notations name, where the second may add to what the first says: of
+/// Datadog's set and `traceparent` each has what the other cannot say.
+fn both(had: Notation, one: Named, notation: Notation, other: Named) -> Named {
+    if one.context.trace_id as u64 != other.context.trace_id as u64 {
+        return one;
+    }
+    match (had, notation) {
+        (Notation::Datadog, Notation::TraceContext) => of_both(other.context, one.context),
+        (Notation::TraceContext, Notation::Datadog) => of_both(one.context, other.context),
+        _ => one,
+    }
+}
+
+fn of_both(w3c: TraceContext, datadog: TraceContext) -> Named {
+    let context = TraceContext {
+        priority: datadog.priority,
+        origin: datadog.origin.or(w3c.origin),
+        tags: match datadog.tags.is_empty() {
+            true => w3c.tags,
+            false => datadog.tags,
+        },
+        ..w3c
+    };
+    Named {
+        context,
+        decided: true,
     }
 }
 
@@ -136,7 +235,9 @@ pub fn new_id() -> u64 {
 /// Whether a header is one of those that carry traces: they may be as long as their
 /// senders make them, and are read here with limits of their own.
 pub fn carries_traces(name: &HeaderName) -> bool {
-    [w3c::TRACEPARENT, w3c::TRACESTATE].contains(name) || name.as_str().starts_with("x-datadog-")
+    let (name, prefixes) = (name.as_str(), ["x-datadog-", "x-b3-"]);
+    ["traceparent", "tracestate", "b3"].contains(&name)
+        || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The header's value, if it comes exactly once and is text.
@@ -146,7 +247,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     value.and_then(|value| value.to_str().ok())
 }
 
-/// Lower-case hex only, as both specifications demand.
+/// Lower-case hex only, as W3C and Datadog demand.
 fn hex(text: &str) -> Option<u128> {
     let digits = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     digits.then(|| u128::from_str_radix(text, 16).ok())?

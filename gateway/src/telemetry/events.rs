@@ -4,7 +4,9 @@ use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::outcome::Reason;
+use tracing::Level;
+
+use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::log;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
@@ -24,12 +26,12 @@ pub fn not_warmed(downstream: &str, error: &dyn Display) {
 
 /// A downstream's name could not be resolved; said once until it can.
 pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
-    tracing::warn!(downstream, host, %error, "the name cannot be resolved; its last addresses are used, if there are any");
+    tracing::warn!(downstream, name = host, %error, "the name cannot be resolved; its last addresses are used, if there are any");
 }
 
 /// It can be again.
 pub fn resolved_again(downstream: &str, host: &str) {
-    tracing::info!(downstream, host, "the name is resolved again");
+    tracing::info!(downstream, name = host, "the name is resolved again");
 }
 
 /// A listener stopped accepting connections, and nobody had told it to.
@@ -72,7 +74,33 @@ pub fn tickets_back(most: u32, after: Duration) {
     );
 }
 
-/// A shutdown was asked for.
+/// A shutdown was asked for; pages are served on.
+pub fn turning_away(delay: Duration) {
+    tracing::info!(
+        drain_delay_ms = milliseconds(delay),
+        "told to stop: not ready any more, serving on while load balancers turn away"
+    );
+}
+
+/// Somebody asked for the state: `limits` is what `/limits` shows.
+pub fn state(limits: &dyn Display) {
+    tracing::info!(%limits, "state");
+}
+
+/// SIGHUP.
+pub fn reload_not_possible(signal: &str) {
+    tracing::warn!(
+        signal,
+        "the configuration is read at the start only, nothing has changed: restart to change it"
+    );
+}
+
+/// A signal without a meaning here.
+pub fn signal_ignored(signal: &str) {
+    tracing::info!(signal, "ignored: this signal has no meaning here");
+}
+
+/// New pages are refused from now on.
 pub fn draining(in_flight: u32) {
     tracing::info!(
         in_flight,
@@ -118,50 +146,82 @@ pub fn connection_ended(peer: SocketAddr, error: &dyn Display) {
     tracing::debug!(%peer, %error, "connection ended");
 }
 
+/// The line of a page at a level, if anybody wants it.
+macro_rules! page_line {
+    ($level:expr, $names:ident, $record:ident) => {{
+        if !tracing::enabled!(target: PAGE, $level) || log::page_ended($names, $record, $level) {
+            return;
+        }
+        let origin = &$record.origin;
+        let page = $names.page($record.page);
+        let scope = $record.scope.map(|scope| $names.scope(scope));
+        let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
+        tracing::event!(
+            target: PAGE,
+            $level,
+            page = page.name,
+            outcome = $record.outcome.as_str(),
+            owed = $record.standing.owed,
+            abandoned = $record.standing.abandoned.then_some(true),
+            answered_late = $record.standing.answered_late.then_some(true),
+            http.status_code = $record.status,
+            reason = $record.reason.map(Reason::as_str),
+            scope = scope.as_deref(),
+            request_id,
+            total_ms = milliseconds($record.total()),
+            wait_ms = $record.admission.map(|wait| milliseconds(wait.took)),
+            lag_ms = milliseconds($record.lag),
+            parts = %Parts { page, record: $record },
+            trace_id = %format_args!("{:032x}", origin.trace.trace_id),
+            span_id = %format_args!("{:016x}", origin.trace.span_id),
+            dd.trace_id = %(origin.trace.trace_id as u64),
+            dd.span_id = %origin.trace.span_id,
+            "page"
+        )
+    }};
+}
+
+/// Whether a page's end is a warning: its client was owed something and did not get it. A
+/// refusal, and what is the client's own doing, is none; a defect of the gateway has a line of
+/// its own.
+fn is_incident(outcome: PageOutcome) -> bool {
+    match outcome {
+        PageOutcome::Partial | PageOutcome::Late | PageOutcome::Failed => true,
+        PageOutcome::Complete
+        | PageOutcome::Shed
+        | PageOutcome::Quota
+        | PageOutcome::NotFound
+        | PageOutcome::BadRequest
+        | PageOutcome::Cancelled => false,
+    }
+}
+
 /// A page ended: one line, whatever became of it.
 pub fn page_ended(names: &Configured, record: &PageRecord) {
-    // Making the fields costs more than asking.
-    if !tracing::enabled!(target: PAGE, tracing::Level::INFO) || log::page_ended(names, record) {
-        return;
+    // Levels are constants to `tracing`, and asking costs less than making the fields.
+    match is_incident(record.outcome) {
+        true => page_line!(Level::WARN, names, record),
+        false => page_line!(Level::INFO, names, record),
     }
-    let origin = &record.origin;
-    let page = names.page(record.page);
-    let scope = record.scope.map(|scope| names.scope(scope));
-    let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
-    tracing::info!(
-        target: PAGE,
-        page = page.name,
-        outcome = record.outcome.as_str(),
-        owed = record.standing.owed,
-        abandoned = record.standing.abandoned.then_some(true),
-        answered_late = record.standing.answered_late.then_some(true),
-        status = record.status,
-        reason = record.reason.map(Reason::as_str),
-        scope = scope.as_deref(),
-        request_id,
-        total_ms = milliseconds(record.total()),
-        wait_ms = record.admission.map(|wait| milliseconds(wait.took)),
-        lag_ms = milliseconds(record.lag),
-        parts = %Parts { page, record },
-        trace_id = %format_args!("{:032x}", origin.trace.trace_id),
-        span_id = %format_args!("{:016x}", origin.trace.span_id),
-        dd.trace_id = %(origin.trace.trace_id as u64),
-        dd.span_id = %origin.trace.span_id,
-        "page"
-    );
+}
+
+/// There is no way out for traces: pages go on without.
+pub fn traces_cannot_leave(error: &dyn Display) {
+    tracing::warn!(%error, "no traces are exported");
 }
 
 /// Traces began to be lost.
-pub fn traces_dropped(why: &str) {
+pub fn traces_dropped(receiver: &str, why: &str) {
     tracing::warn!(
+        receiver,
         why,
         "traces are dropped; gateway.telemetry.dropped counts them"
     );
 }
 
 /// No more of them are.
-pub fn traces_leave_again(dropped: u64) {
-    tracing::info!(dropped, "traces are received again");
+pub fn traces_leave_again(receiver: &str, dropped: u64) {
+    tracing::info!(receiver, dropped, "traces are received again");
 }
 
 /// The process ends before these could leave.

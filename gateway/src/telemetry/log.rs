@@ -2,28 +2,35 @@
 //!
 //! Lines are written by a thread of their own, from a buffer with a bound (`lines`): a
 //! reader of the log that is slow, or gone, costs lines and never a page. Lines that are
-//! lost are counted.
+//! lost are counted, and standard error says so once (`output`).
 //!
 //! As JSON, the line of a page is written from its record (`page`); all else, and pages
-//! for people, are events of `tracing`.
+//! for people, are events of `tracing`. Fields have the names of those who get the traces:
+//! OpenTelemetry's with `exporter = "otlp"`, else Datadog's.
 
 mod json;
 mod lines;
+mod output;
 mod page;
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::json::Json;
+pub(super) use self::lines::Lost;
 use self::lines::{Lines, Writer};
 use self::page::PageLine;
 use crate::config::{LogFormat, Telemetry};
 use crate::telemetry::events;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::PageRecord;
+use crate::telemetry::traces::spans::Dialect;
 
 /// Libraries that would log what is counted and told of here.
 const QUIET: &[&str] = &["opentelemetry=off"];
@@ -46,8 +53,11 @@ struct Started {
 static STARTED: OnceLock<Started> = OnceLock::new();
 
 /// Lines of this process's log that were lost so far.
-pub fn lost_lines() -> u64 {
-    STARTED.get().map_or(0, |log| log.lines.lost())
+pub(super) fn lost_lines() -> Lost {
+    STARTED
+        .get()
+        .map(|log| log.lines.lost())
+        .unwrap_or_default()
 }
 
 /// Starts the log of this process. `RUST_LOG` says what is logged; `info` without it.
@@ -60,7 +70,10 @@ pub fn start(config: &Telemetry) -> io::Result<Log> {
     for directive in QUIET.iter().filter_map(|quiet| quiet.parse().ok()) {
         filter = filter.add_directive(directive);
     }
-    let (lines, writer) = Lines::written_to(io::stdout())?;
+    // The file itself: the standard library's own buffer would hide which lines were written.
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let (lines, writer) = Lines::written_to(stdout, io::stderr())?;
+    let dialect = Dialect::of(config.exporter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stdout().is_terminal())
@@ -72,8 +85,8 @@ pub fn start(config: &Telemetry) -> io::Result<Log> {
             (log.finish().try_init(), None)
         }
         LogFormat::Json => {
-            let json = Json::new(&config.service, &config.env, &config.version);
-            let page = PageLine::new(events::PAGE, &json.identity);
+            let json = Json::new(dialect, &config.service, &config.env, &config.version);
+            let page = PageLine::new(dialect, events::PAGE, &json.identity);
             let log = log.with_writer(lines.clone()).event_format(json);
             (log.finish().try_init(), Some(page))
         }
@@ -86,7 +99,7 @@ pub fn start(config: &Telemetry) -> io::Result<Log> {
 }
 
 /// Adds the line of a page, if the log of this process is one for machines.
-pub(super) fn page_ended(names: &Configured, record: &PageRecord) -> bool {
+pub(super) fn page_ended(names: &Configured, record: &PageRecord, level: Level) -> bool {
     let Some(Started {
         lines,
         page: Some(page),
@@ -94,6 +107,6 @@ pub(super) fn page_ended(names: &Configured, record: &PageRecord) -> bool {
     else {
         return false;
     };
-    lines.add(&page.write(names, record));
+    lines.add(&page.write(names, record, level));
     true
 }

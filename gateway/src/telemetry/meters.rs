@@ -84,7 +84,7 @@ impl Meters {
     /// Meters for Prometheus and, where the configuration names an agent, for DogStatsD:
     /// then somebody has to run the [`DogStatsD`]. Waits for nobody.
     pub fn new(config: &Config, names: &Configured) -> (Self, Option<DogStatsD>) {
-        let agent = config.telemetry.dogstatsd.as_deref();
+        let agent = config.telemetry.dogstatsd.as_ref();
         let counts = Arc::new(Counts::new(names));
         let series = Series::new(config, names, Arc::clone(&counts), agent.is_some());
         let series = Arc::new(series);

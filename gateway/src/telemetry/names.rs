@@ -44,6 +44,8 @@ pub enum Dropped {
     TraceAtShutdown,
     /// A log line: too much waited already.
     LogQueueFull,
+    /// A log line: the system did not take it.
+    LogNotWritten,
     /// Ten seconds of statistics: a minute of them waited already.
     StatsQueueFull,
     /// Ten seconds of statistics: the agent does not answer, or refused them.
@@ -54,11 +56,12 @@ pub enum Dropped {
 
 impl Dropped {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TraceQueueFull,
         Self::TraceNotReceived,
         Self::TraceAtShutdown,
         Self::LogQueueFull,
+        Self::LogNotWritten,
         Self::StatsQueueFull,
         Self::StatsNotReceived,
         Self::StatsAtShutdown,
@@ -68,7 +71,7 @@ impl Dropped {
     pub fn signal(self) -> &'static str {
         match self {
             Self::TraceQueueFull | Self::TraceNotReceived | Self::TraceAtShutdown => "traces",
-            Self::LogQueueFull => "logs",
+            Self::LogQueueFull | Self::LogNotWritten => "logs",
             Self::StatsQueueFull | Self::StatsNotReceived | Self::StatsAtShutdown => "stats",
         }
     }
@@ -79,6 +82,7 @@ impl Dropped {
             Self::TraceQueueFull | Self::LogQueueFull | Self::StatsQueueFull => "queue_full",
             Self::TraceNotReceived | Self::StatsNotReceived => "not_received",
             Self::TraceAtShutdown | Self::StatsAtShutdown => "shutdown",
+            Self::LogNotWritten => "not_written",
         }
     }
 }
@@ -92,11 +96,13 @@ pub enum BadContext {
     Tracestate,
     /// One of `x-datadog-*`.
     Datadog,
+    /// `b3`, or one of `x-b3-*`.
+    B3,
 }
 
 impl BadContext {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 3] = [Self::Traceparent, Self::Tracestate, Self::Datadog];
+    pub const ALL: [Self; 4] = [Self::Traceparent, Self::Tracestate, Self::Datadog, Self::B3];
 
     /// The tag value.
     pub fn as_str(self) -> &'static str {
@@ -104,6 +110,7 @@ impl BadContext {
             Self::Traceparent => "traceparent",
             Self::Tracestate => "tracestate",
             Self::Datadog => "x-datadog",
+            Self::B3 => "b3",
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::config::Telemetry;
 use crate::outcome::PageOutcome;
-use crate::telemetry::context::TraceContext;
+use crate::telemetry::context::{Decision, Incoming, TraceContext};
 use crate::telemetry::record::PageRecord;
 
 /// Datadog's tracers keep a trace when its id times this, modulo 2^64, is within the
@@ -20,6 +20,7 @@ const KNUTH: u64 = 1_111_111_111_111_111_111;
 #[derive(Clone, Copy, Debug)]
 pub struct Sampling {
     share: f64,
+    log_share: f64,
     slower_than: Option<Duration>,
 }
 
@@ -50,20 +51,39 @@ impl Sampling {
     pub fn new(config: &Telemetry) -> Self {
         Self {
             share: config.sample,
+            log_share: config.log_sample,
             slower_than: config.keep_slower_than,
         }
     }
 
-    /// A trace that begins here, chosen or not.
-    pub fn new_trace(&self) -> TraceContext {
-        let mut context = TraceContext::new();
-        context.priority = i8::from(self.chooses(context.trace_id as u64));
+    /// The trace of a request, chosen or not where nobody has decided: its own, or one that
+    /// begins here.
+    pub fn decided(&self, incoming: Incoming) -> TraceContext {
+        let mut context = incoming.context.unwrap_or_default();
+        match incoming.decision {
+            Decision::Made => {}
+            Decision::Open => context.priority = i8::from(self.chooses(context.trace_id as u64)),
+            Decision::Without(keep) => context.priority = i8::from(keep),
+        }
         context
     }
 
     fn chooses(&self, low: u64) -> bool {
-        // Exact at both ends; in between a rounding error of one in 2^53 traces.
-        low.wrapping_mul(KNUTH) as f64 <= self.share * u64::MAX as f64 && self.share > 0.0
+        within(self.share, low)
+    }
+
+    /// Whether the page's line is written: of complete pages, a share that is chosen as traces
+    /// are, so that where `log_sample` is the smaller every line leads to a trace; of all others,
+    /// and of what was slow, every one.
+    pub fn logs(&self, record: &PageRecord) -> bool {
+        self.log_share >= 1.0
+            || record.outcome != PageOutcome::Complete
+            || self.is_slow(record)
+            || within(self.log_share, record.origin.trace.trace_id as u64)
+    }
+
+    fn is_slow(&self, record: &PageRecord) -> bool {
+        self.slower_than.is_some_and(|slow| record.total() > slow)
     }
 
     /// Why the page's trace is kept, if it is.
@@ -71,12 +91,18 @@ impl Sampling {
         if went_wrong(record.outcome) || record.standing.abandoned || record.standing.answered_late
         {
             Some(KeptReason::Outcome)
-        } else if self.slower_than.is_some_and(|slow| record.total() > slow) {
+        } else if self.is_slow(record) {
             Some(KeptReason::Slow)
         } else {
             (record.origin.trace.priority > 0).then_some(KeptReason::Sampled)
         }
     }
+}
+
+/// Whether a trace's id is within `share` of all. Exact at both ends; in between a rounding error
+/// of one in 2^53 traces.
+fn within(share: f64, low: u64) -> bool {
+    low.wrapping_mul(KNUTH) as f64 <= share * u64::MAX as f64 && share > 0.0
 }
 
 /// A quota that works is nothing to look into, and one busy client would fill the traces.
@@ -93,23 +119,114 @@ fn went_wrong(outcome: PageOutcome) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::config::PageId;
+    use crate::page::deadline::now;
+    use crate::telemetry::record::Origin;
 
     fn sampling(share: f64) -> Sampling {
         Sampling {
             share,
+            log_share: share,
             slower_than: None,
         }
+    }
+
+    fn incoming(decision: Decision) -> Incoming {
+        Incoming {
+            context: None,
+            decision,
+            unreadable: Vec::new(),
+        }
+    }
+
+    fn chosen(sampling: Sampling) -> bool {
+        sampling.decided(incoming(Decision::Open)).is_kept()
     }
 
     #[test]
     fn the_share_of_chosen_traces_is_the_one_configured() {
         for share in [0.01, 0.25, 0.9] {
-            let chosen = (0..100_000)
-                .filter(|_| sampling(share).new_trace().priority > 0)
-                .count();
+            let chosen = (0..100_000).filter(|_| chosen(sampling(share))).count();
             let got = chosen as f64 / 100_000.0;
             assert!((got - share).abs() < 0.01, "{got} for {share}");
+        }
+    }
+
+    #[test]
+    fn what_was_decided_elsewhere_is_not_decided_again() {
+        let brought = |decision, priority| {
+            let context = TraceContext {
+                priority,
+                ..TraceContext::new()
+            };
+            let context = Some(context);
+            Incoming {
+                context,
+                ..incoming(decision)
+            }
+        };
+        let (none, all) = (sampling(0.0), sampling(1.0));
+        assert!(none.decided(brought(Decision::Made, 2)).is_kept());
+        assert!(!all.decided(brought(Decision::Made, 0)).is_kept());
+        assert!(!none.decided(brought(Decision::Open, 1)).is_kept());
+        assert!(all.decided(brought(Decision::Open, 1)).is_kept());
+        assert!(none.decided(incoming(Decision::Without(true))).is_kept());
+        assert!(!all.decided(incoming(Decision::Without(false))).is_kept());
+    }
+
+    #[test]
+    fn of_complete_pages_a_share_is_logged_and_of_all_others_every_one() {
+        let half = Sampling {
+            share: 0.6,
+            log_share: 0.5,
+            slower_than: Some(Duration::from_secs(1)),
+        };
+        let mut logged = 0;
+        for _ in 0..10_000 {
+            let mut record = record(half.decided(incoming(Decision::Open)));
+            let kept = half.keep(&record).is_some();
+            if half.logs(&record) {
+                assert!(kept, "a line that leads to no trace");
+                logged += 1;
+            }
+            for outcome in PageOutcome::ALL {
+                record.outcome = outcome;
+                assert!(outcome == PageOutcome::Complete || half.logs(&record));
+            }
+            record.outcome = PageOutcome::Complete;
+            record.ended += Duration::from_secs(2);
+            assert!(half.logs(&record), "a slow page");
+        }
+        assert!((4_500..5_500).contains(&logged), "{logged}");
+    }
+
+    /// A complete page that took no time.
+    fn record(trace: TraceContext) -> PageRecord {
+        let origin = Origin {
+            arrived: now(),
+            method: "GET",
+            request_id: None,
+            trace,
+        };
+        PageRecord {
+            page: PageId(0),
+            deadline: None,
+            admission: None,
+            parts: Vec::new(),
+            assembly: None,
+            lag: Duration::ZERO,
+            ended: origin.arrived,
+            ended_at: SystemTime::UNIX_EPOCH,
+            outcome: PageOutcome::Complete,
+            standing: crate::outcome::Standing::default(),
+            status: Some(200),
+            reason: None,
+            scope: None,
+            origin: Arc::new(origin),
         }
     }
 

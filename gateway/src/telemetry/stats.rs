@@ -8,7 +8,7 @@
 //!
 //! A page costs one lock, held for some additions, and no memory once what occurs has
 //! occurred before. Nothing waits for the agent: what it does not take is dropped and
-//! counted, and what waits is bounded ([`concentrator`]).
+//! counted, and what waits is bounded (`concentrator`).
 //!
 //! Not here: the gateway's own metrics, which need no agent that knows of traces.
 
@@ -37,7 +37,6 @@ use crate::telemetry::events;
 use crate::telemetry::names::Dropped;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::PageRecord;
-use crate::telemetry::traces::TracesError;
 
 /// How long one request may take.
 const SEND_LIMIT: Duration = Duration::from_secs(2);
@@ -45,7 +44,7 @@ const SEND_LIMIT: Duration = Duration::from_secs(2);
 /// What comes a little late still finds its bucket.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Adds up what pages tell.
+/// Adds up what pages did.
 #[derive(Debug)]
 pub struct Stats {
     resources: Resources,
@@ -60,23 +59,22 @@ pub struct StatsExport<R = Agent> {
     sender: Sender,
     receiver: R,
     counts: Arc<Counts>,
-    /// Since when nothing has been received, in buckets.
+    /// Buckets lost since the last one that was received.
     missed: u64,
 }
 
-/// What adds up and what sends, if traces leave for a Datadog agent.
-///
-/// # Errors
-/// [`TracesError`] when there cannot be an HTTP client.
+/// What adds up and what sends, if traces leave for a Datadog agent, and can.
 pub(super) fn export(
     config: &config::Telemetry,
     names: &Arc<Configured>,
     counts: Arc<Counts>,
-) -> Result<Option<(Arc<Stats>, StatsExport)>, TracesError> {
-    let (Exporter::Datadog, Some(url)) = (config.exporter, &config.datadog_agent) else {
-        return Ok(None);
+) -> Option<(Arc<Stats>, StatsExport)> {
+    let (Exporter::Datadog, Some(agent)) = (config.exporter, &config.datadog_agent) else {
+        return None;
     };
-    Ok(Some(export_to(Agent::new(url)?, names, counts)))
+    // Where there is no way to the agent, traces say why.
+    let agent = Agent::new(agent).ok()?;
+    Some(export_to(agent, names, counts))
 }
 
 fn export_to<R>(

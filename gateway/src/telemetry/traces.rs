@@ -17,10 +17,9 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-pub use self::exporter::TracesError;
 use self::exporter::{Exporter, Receiver};
 use self::queue::{Item, Queue};
-use self::spans::Spans;
+use self::spans::{Dialect, Spans};
 use crate::config;
 use crate::telemetry::counts::Counts;
 use crate::telemetry::events;
@@ -58,23 +57,18 @@ pub struct TraceExport<R = Exporter> {
     losses: Losses,
 }
 
-/// A queue for records and what empties it, if the config has traces leave at all.
-///
-/// # Errors
-/// [`TracesError`] when there cannot be an exporter.
+/// A queue for records and what empties it, if the config has traces leave at all, and they can.
 pub(super) fn export(
     config: &config::Telemetry,
     names: Arc<Configured>,
     counts: Arc<Counts>,
-) -> Result<Option<(Queue, TraceExport)>, TracesError> {
-    let Some((exporter, dialect)) = Exporter::new(config)? else {
-        return Ok(None);
-    };
-    Ok(Some(export_of(
-        Spans::new(names, dialect),
-        exporter,
-        counts,
-    )))
+) -> Option<(Queue, TraceExport)> {
+    let exporter = Exporter::new(config).unwrap_or_else(|error| {
+        events::traces_cannot_leave(&error);
+        None
+    })?;
+    let spans = Spans::new(names, Dialect::of(config.exporter));
+    Some(export_of(spans, exporter, counts))
 }
 
 fn export_of<R>(spans: Spans, receiver: R, counts: Arc<Counts>) -> (Queue, TraceExport<R>) {
@@ -102,7 +96,7 @@ impl<R: Receiver> TraceExport<R> {
                 () = tokio::time::sleep(pause) => false,
             };
             let sent = self.send_all().await;
-            self.losses.tell(&sent);
+            self.losses.tell(self.receiver.address(), &sent);
             if ended {
                 return;
             }
@@ -192,7 +186,7 @@ impl Losses {
     }
 
     /// To be called once a round, with what came of it.
-    fn tell(&mut self, sent: &Result<usize, String>) {
+    fn tell(&mut self, receiver: &str, sent: &Result<usize, String>) {
         let lost =
             self.counts.lost(Dropped::TraceQueueFull) + self.counts.lost(Dropped::TraceNotReceived);
         let before = std::mem::replace(&mut self.seen, lost);
@@ -200,7 +194,7 @@ impl Losses {
         if lost > before {
             let why = sent.as_ref().err().map(String::as_str);
             let spell = self.spell.get_or_insert_with(|| {
-                events::traces_dropped(why.unwrap_or("more than can leave"));
+                events::traces_dropped(receiver, why.unwrap_or("more than can leave"));
                 Spell {
                     before,
                     received,
@@ -212,7 +206,7 @@ impl Losses {
             spell.received |= received;
             spell.quiet += u32::from(spell.received);
             if spell.quiet >= QUIET_ROUNDS {
-                events::traces_leave_again(lost - spell.before);
+                events::traces_leave_again(receiver, lost - spell.before);
                 self.spell = None;
             }
         }

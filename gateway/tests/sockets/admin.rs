@@ -1,9 +1,12 @@
 //! What operators see.
 
+use std::time::Duration;
+
 use gateway::config;
+use gateway::page::deadline::now;
 use serde_json::{Value, json};
 
-use crate::common::client::{ask, get};
+use crate::common::client::{Client, ask, get};
 use crate::common::gateway::{PAGE, shop, variables};
 
 #[tokio::test]
@@ -40,6 +43,69 @@ async fn operators_can_only_look() {
         }
     }
     assert_eq!(gateway.look("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn health_is_answered_however_many_idle_connections_there_are() {
+    let (gateway, _fakes) = shop(&["server.header_read_timeout=1h"]).await;
+    let mut scraper = Client::connect(gateway.admin).await;
+    let mut idle = Vec::new();
+    for round in 0..6 {
+        for _ in 0..50 {
+            idle.push(Client::connect(gateway.admin).await);
+        }
+        for path in ["/livez", "/readyz"] {
+            let began = now();
+            assert_eq!(gateway.look(path).await.status, 200, "{round}");
+            assert!(now() - began < Duration::from_secs(3), "{round}: {path}");
+        }
+        // One that is used now and then is not the least used.
+        scraper.send(get("/metrics", "")).await;
+        assert_eq!(scraper.answer().await.status, 200, "{round}");
+    }
+}
+
+#[tokio::test]
+async fn operators_requests_are_for_one_host_that_only_this_gateway_has() {
+    let (gateway, _fakes) = shop(&["admin.hosts=gateway.internal.example"]).await;
+    let status = async |path: &str, hosts: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\n{hosts}\r\n");
+        ask(gateway.admin, request).await.status
+    };
+    for path in ["/config", "/limits", "/metrics"] {
+        for (hosts, expected) in [
+            ("Host: 127.0.0.1:9901\r\n", 200),
+            ("Host: [::1]\r\n", 200),
+            ("Host: localhost\r\n", 200),
+            ("Host: Gateway.internal.example:9901\r\n", 200),
+            ("Host: evil.example\r\n", 421),
+            ("Host: 127.0.0.1.evil.example\r\n", 421),
+            ("", 400),
+            ("Host: a\r\nHost: a\r\n", 400),
+            ("Host: a b,c\r\n", 400),
+        ] {
+            assert_eq!(status(path, hosts).await, expected, "{path} {hosts:?}");
+        }
+    }
+    // A probe tells nothing to whoever reads it.
+    assert_eq!(status("/livez", "Host: evil.example\r\n").await, 200);
+    assert_eq!(status("/readyz", "Host: evil.example\r\n").await, 200);
+    assert_eq!(status("/livez", "").await, 400);
+}
+
+#[tokio::test]
+async fn after_a_request_with_a_body_operators_connections_carry_no_other() {
+    let (gateway, _fakes) = shop(&[]).await;
+    let second = get("/config", "");
+    for framing in [
+        format!("Content-Length: {}\r\n", second.len()),
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n".to_owned(),
+    ] {
+        let mut client = Client::connect(gateway.admin).await;
+        client.send(get("/livez", &framing) + &second).await;
+        assert!(client.answer().await.status < 500);
+        assert!(client.is_closed().await, "{framing}");
+    }
 }
 
 #[tokio::test]

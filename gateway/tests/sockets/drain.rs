@@ -128,6 +128,41 @@ async fn while_draining_pages_in_flight_end_and_new_ones_are_refused() {
 }
 
 #[tokio::test]
+async fn while_load_balancers_turn_away_pages_are_served_and_then_refused() {
+    let (mut gateway, _fakes) = shop(&["server.drain_delay=3s"]).await;
+    let mut kept = Client::connect(gateway.public).await;
+    let mut idle = Client::connect(gateway.public).await;
+    for client in [&mut kept, &mut idle] {
+        client.send(get(PAGE, "")).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
+    }
+    gateway.stop();
+    until("not ready", async || {
+        gateway.look("/readyz").await.status == 503
+    })
+    .await;
+    for mut client in [kept, Client::connect(gateway.public).await] {
+        client.send(get(PAGE, "")).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.is_closed().await);
+    }
+    until("refusals", async || {
+        let mut client = Client::connect(gateway.public).await;
+        client.send(get(PAGE, "")).await;
+        client.answer().await.status == 503
+    })
+    .await;
+    // One that was silent all the time is told as well.
+    idle.send(get(PAGE, "")).await;
+    let answer = idle.answer().await;
+    answer.assert_refused(503, "draining", Some("gateway"));
+    gateway.ended().await;
+}
+
+#[tokio::test]
 async fn a_drain_waits_no_longer_than_its_timeout_for_a_reader_that_stopped() {
     let (mut gateway, fakes) = shop_with_a_large_page(&["server.drain_timeout=3s"]).await;
     let reader = stuck_reader(&gateway, &fakes).await;

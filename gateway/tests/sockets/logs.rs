@@ -1,12 +1,18 @@
 //! One JSON line per page, and nothing in it that does not belong there.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Options, Service};
+use gateway::config;
 use serde_json::Value;
 
+use crate::common::binary::Binary;
 use crate::common::client::{ask, get};
-use crate::common::gateway::PAGE;
-use crate::process::run;
+use crate::common::gateway::{PAGE, shop_changes, variables};
+use crate::common::scripted::{Script, Scripted, ok, with_length};
+use crate::common::until;
+use crate::process::{file, run};
 
 const SECRETS: &str = "Cookie: secret=1\r\nAuthorization: Bearer secret\r\nX-Api-Key: secret\r\n\
     Accept-Language: secret\r\nUser-Agent: secret\r\n";
@@ -49,11 +55,11 @@ async fn a_page_is_one_json_line_that_leads_to_its_trace() {
     ] {
         assert_eq!(line[key], value, "{line}");
     }
-    assert_eq!(line["status"], 200);
-    assert!(line["total_ms"].as_f64().unwrap() >= 0.0, "{line}");
+    assert_eq!(line["http.status_code"], 200);
+    assert!(line["duration"].as_u64().unwrap() > 0, "{line}");
     assert!(line["wait_ms"].as_f64().unwrap() >= 0.0, "{line}");
     assert!(
-        line["lag_ms"].as_f64() <= line["total_ms"].as_f64(),
+        line["lag_ms"].as_f64().unwrap() * 1e6 <= line["duration"].as_f64().unwrap(),
         "{line}"
     );
     assert!(line["lag_ms"].is_number(), "{line}");
@@ -85,13 +91,14 @@ async fn a_page_is_one_json_line_that_leads_to_its_trace() {
 
     let line = &pages["lost"];
     let problem: Value = serde_json::from_slice(&lost.body).unwrap();
-    assert_eq!(line["status"], u64::from(lost.status));
+    assert_eq!(line["http.status_code"], u64::from(lost.status));
     assert_eq!(
         (&line["reason"], &line["scope"]),
         (&problem["reason"], &problem["scope"])
     );
     assert_eq!(line["trace_id"], problem["trace_id"]);
     let line = &pages["bad"];
+    assert_eq!(line["level"], "INFO", "{line}");
     assert_eq!(
         (&line["outcome"], &line["reason"]),
         (&"bad_request".into(), &"bad_request".into())
@@ -116,4 +123,140 @@ async fn what_a_client_keeps_to_itself_is_in_no_log() {
         );
         assert!(!said.contains("secret"), "{said}");
     }
+}
+
+/// What a gateway logs of three pages: complete, late, and refused for its client's doing.
+async fn logged(changes: &[&str]) -> HashMap<String, Value> {
+    let changes = [&["telemetry.log=json"], changes].concat();
+    let (mut gateway, fakes, _folder) = run(&changes).await;
+    let (public, _) = gateway.serving().await;
+    let whole = get(PAGE, "X-Request-Id: whole\r\n");
+    assert_eq!(ask(public, whole).await.status, 200);
+    let bad = get("/product-page/not%20allowed", "X-Request-Id: bad\r\n");
+    assert_eq!(ask(public, bad).await.status, 400);
+    let slow = Behaviour::fixed(Duration::from_secs(20));
+    fakes.set(Service::Pricing, slow).unwrap();
+    let late = "X-Request-Id: late\r\nX-Request-Timeout-Ms: 100\r\n";
+    assert_eq!(ask(public, get(PAGE, late)).await.status, 504);
+    gateway.signal("TERM");
+    assert!(gateway.ended().await.success());
+    pages(&gateway.said())
+}
+
+fn ids(pages: &HashMap<String, Value>) -> Vec<&str> {
+    let mut ids: Vec<_> = pages.keys().map(String::as_str).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test]
+async fn of_complete_pages_none_is_logged_if_so_asked_and_all_others_are() {
+    let all = logged(&[]).await;
+    assert_eq!(ids(&all), ["bad", "late", "whole"]);
+    let levels = ["whole", "bad", "late"].map(|id| all[id]["level"].clone());
+    assert_eq!(levels, ["INFO", "INFO", "WARN"]);
+    let without = ["telemetry.log_sample=0", "telemetry.keep_slower_than=none"];
+    assert_eq!(ids(&logged(&without).await), ["bad", "late"]);
+}
+
+#[tokio::test]
+async fn a_log_of_warnings_keeps_what_went_wrong_in_either_form() {
+    for format in ["json", "pretty"] {
+        let fakes = Fakes::start(Options::default()).await.unwrap();
+        let format = format!("telemetry.log={format}");
+        let mut variables = variables(&shop_changes(&fakes, &[&format]));
+        variables.push(("RUST_LOG".into(), "info,gateway::page=warn".into()));
+        let (_folder, path) = file(config::default_text());
+        let mut gateway = Binary::start(&["run", "--config", &path], &variables);
+        let (public, _) = gateway.serving().await;
+        let whole = get(PAGE, "X-Request-Id: whole\r\n");
+        assert_eq!(ask(public, whole).await.status, 200);
+        let broken = Behaviour {
+            errors: vec![ErrorShare {
+                share: 1.0,
+                kind: Fault::Status(500),
+            }],
+            ..Behaviour::default()
+        };
+        fakes.set(Service::Pricing, broken).unwrap();
+        let failed = get(PAGE, "X-Request-Id: failed\r\n");
+        assert_eq!(ask(public, failed).await.status, 502);
+        gateway.signal("TERM");
+        assert!(gateway.ended().await.success());
+        let said = gateway.said();
+        assert!(!said.contains("whole"), "{said}");
+        let line = said.lines().find(|line| line.contains("failed")).unwrap();
+        assert!(line.contains("WARN") && line.contains("502"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn where_traces_go_to_opentelemetry_its_names_are_in_the_log() {
+    let otlp = ["telemetry.exporter=otlp", "telemetry.otlp_endpoint="];
+    let pages = logged(&otlp).await;
+    let line = &pages["whole"];
+    assert_eq!(line["http.response.status_code"], 200);
+    assert_eq!(line["service.name"], "product-gateway");
+    assert_eq!(line["trace_flags"], "01");
+    let seconds = line["http.server.request.duration"].as_f64().unwrap();
+    assert!(seconds > 0.0 && seconds < 20.0, "{line}");
+    let datadogs = ["http.status_code", "duration", "dd.trace_id", "dd.service"];
+    assert!(
+        datadogs.iter().all(|name| line.get(name).is_none()),
+        "{line}"
+    );
+}
+
+/// A query in a part's path and a file of headers: neither is anybody's business.
+const WITH_SECRETS: &str = "\
+    [downstream.d]\nurl = \"URL\"\n[page.p]\npath = \"/p/{id}\"\n\
+    [page.p.part.x]\ndownstream = \"d\"\npath = \"/x/{id}?token=hush&k={id}\"\n";
+
+#[tokio::test]
+async fn what_a_query_or_a_header_of_the_configuration_holds_is_sent_and_shown_nowhere() {
+    let downstream = Scripted::start(ok("not json")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let headers = folder.path().join("headers");
+    std::fs::write(&headers, "api-key=hush\n").unwrap();
+    let (_folder, path) = file(&WITH_SECRETS.replace("URL", &downstream.url));
+    let receiver = Scripted::start(Script::Say(with_length("403 No", "", b"hush"))).await;
+    let changes = [
+        "telemetry.log=json".to_owned(),
+        "telemetry.exporter=otlp".to_owned(),
+        format!("telemetry.otlp_endpoint={}/otlp?key=hush", receiver.url),
+        format!("telemetry.otlp_headers_file={}", headers.display()),
+    ];
+    let mut variables = variables(&changes);
+    variables.push(("RUST_LOG".into(), "trace".into()));
+    let mut gateway = Binary::start(&["run", "--config", &path], &variables);
+    let (public, admin) = gateway.serving().await;
+    let answer = ask(public, get("/p/1", "")).await;
+    assert_eq!(answer.status, 502);
+    until("the traces to be refused", async || {
+        gateway.said().contains("traces are dropped")
+    })
+    .await;
+    let mut shown = format!("{answer:?}");
+    for view in ["/config", "/limits", "/metrics"] {
+        let body = ask(admin, get(view, "")).await.body;
+        shown.push_str(&String::from_utf8(body).unwrap());
+    }
+    gateway.signal("TERM");
+    assert!(gateway.ended().await.success());
+    shown.push_str(&gateway.said());
+    assert!(!shown.contains("hush"), "{shown}");
+    assert!(shown.contains("/x/{id}?token=***&k={id}"), "{shown}");
+    let sent = [downstream.heads(), receiver.heads()].concat().concat();
+    assert!(sent.contains("GET /x/1?token=hush&k=1 "), "{sent}");
+    assert!(sent.contains("POST /otlp/v1/traces?key=hush "), "{sent}");
+    assert!(sent.contains("api-key: hush\r\n"), "{sent}");
+    let dropped = shown
+        .lines()
+        .find(|line| line.contains("traces are dropped"));
+    let address = format!("{}/otlp/v1/traces", receiver.url);
+    let dropped = dropped.unwrap();
+    assert!(
+        dropped.contains(&address) && dropped.contains("answered 403"),
+        "{dropped}"
+    );
 }

@@ -15,6 +15,7 @@ mod connections;
 mod downstream;
 mod drain;
 mod forwarding;
+mod log_lost;
 mod logs;
 mod metrics;
 mod own_load;

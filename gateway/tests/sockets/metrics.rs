@@ -324,11 +324,33 @@ async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
 }
 
 #[tokio::test]
+async fn an_agent_on_a_socket_is_told_everything_by_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::start_on(&folder.path().join("dsd.socket"));
+    let to = format!("telemetry.dogstatsd={}", agent.address);
+    let (mut gateway, _fakes) = shop(&[&to]).await;
+    for _ in 0..10 {
+        assert_eq!(gateway.page(PAGE).await.status, 200);
+    }
+    gateway.stop();
+    gateway.ended().await;
+    let lines = agent.lines().await;
+    let pages = of(&lines, &metrics::PAGES, "outcome:complete");
+    assert_eq!(pages.flat_map(|line| &line.values).sum::<f64>(), 10.0);
+    let timed = of(&lines, &metrics::PAGE_DURATION, "outcome:complete");
+    assert_eq!(timed.flat_map(|line| &line.values).count(), 10);
+}
+
+#[tokio::test]
 async fn an_agent_that_is_not_there_costs_one_line_of_the_log() {
     let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = gone.local_addr().unwrap().to_string();
     drop(gone);
-    for agent in [address.as_str(), "no-such-host.invalid:8125"] {
+    for agent in [
+        address.as_str(),
+        "no-such-host.invalid:8125",
+        "unix:///no/such/dsd.socket",
+    ] {
         let (_directory, fakes, mut binary) = started(agent).await;
         let (public, admin) = binary.serving().await;
         let complaint = "metrics do not reach the agent";

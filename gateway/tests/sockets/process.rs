@@ -18,7 +18,7 @@ use crate::common::gateway::{PAGE, shop_changes, variables};
 use crate::common::until;
 
 /// A directory that holds this configuration, and its path.
-fn file(text: &str) -> (TempDir, String) {
+pub(crate) fn file(text: &str) -> (TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     std::fs::write(&path, text).unwrap();
@@ -128,6 +128,65 @@ async fn a_signal_under_load_breaks_no_page() {
         assert_eq!(status.code(), Some(0), "{signal}: {}", binary.said());
         assert!(now() - began < Duration::from_secs(20));
         assert!(binary.said().contains("drained"), "{}", binary.said());
+    }
+}
+
+/// With a page in flight, after the signal: the page's status.
+async fn page_through(signal: &str, binary: &mut Binary, fakes: &Fakes) -> u16 {
+    let (public, _) = binary.serving().await;
+    let (before, slow) = (
+        fakes.stats(Service::Pricing).received,
+        Duration::from_secs(1),
+    );
+    fakes.set(Service::Pricing, Behaviour::fixed(slow)).unwrap();
+    let mut client = Client::connect(public).await;
+    client.send(get(PAGE, "")).await;
+    until("the call", async || {
+        fakes.stats(Service::Pricing).received > before
+    })
+    .await;
+    binary.signal(signal);
+    client.answer().await.status
+}
+
+#[tokio::test]
+async fn no_signal_but_those_to_stop_ends_the_gateway_and_none_ends_a_page() {
+    let (mut binary, fakes, _directory) = run(&[]).await;
+    let signals = [
+        "HUP", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "PWR", "PIPE",
+    ];
+    for signal in signals {
+        assert_eq!(
+            page_through(signal, &mut binary, &fakes).await,
+            200,
+            "{signal}"
+        );
+    }
+    let (public, _) = binary.serving().await;
+    fakes.heal();
+    assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
+    let said = binary.said();
+    assert!(said.contains("read at the start only"), "{said}");
+    // The state: as `/limits` shows it.
+    assert!(said.contains("tickets_because"), "{said}");
+    assert_eq!(said.matches("no meaning here").count(), 6, "{said}");
+    assert_eq!(page_through("QUIT", &mut binary, &fakes).await, 200);
+    assert_eq!(binary.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_person_at_a_terminal_waits_for_no_load_balancer_and_a_service_manager_does() {
+    let delay = Duration::from_secs(4);
+    for (signal, waits) in [("INT", false), ("TERM", true)] {
+        let (mut binary, _fakes, _directory) = run(&["server.drain_delay=4s"]).await;
+        binary.serving().await;
+        let began = now();
+        binary.signal(signal);
+        assert_eq!(binary.ended().await.code(), Some(0));
+        let took = now() - began;
+        assert_eq!(took >= delay, waits, "{signal}: {took:?}");
+        let said = binary.said();
+        assert_eq!(said.contains("load balancers turn away"), waits, "{said}");
     }
 }
 
@@ -309,6 +368,68 @@ async fn a_good_configuration_passes_the_check() {
     assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());
     let memory = "2.5GiB  bodies of parts";
     assert!(binary.said().contains(memory), "{}", binary.said());
+}
+
+/// What the binary says to these arguments, and its exit status.
+async fn said_to(arguments: &[&str]) -> (String, Option<i32>) {
+    let mut binary = Binary::start(arguments, &[]);
+    let status = binary.ended().await.code();
+    (binary.said(), status)
+}
+
+#[tokio::test]
+async fn nothing_that_a_terminal_would_obey_is_said_of_a_file_or_of_what_was_typed() {
+    const OBEYED: &str = "\u{1b}]0;owned\u{7}\u{202e}";
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = write(&format!("good{OBEYED}"), config::default_text());
+    let bad = format!("[server]\nlisten = \"{OBEYED}\"\n\"a{OBEYED}\" = 1\nb{OBEYED} = true\n");
+    let bad = write(&format!("bad{OBEYED}"), &bad);
+    let escaped = "\"\\u001b[31mkey\" = 1\n[server]\nlisten = \"\\u001b[31m\"\n";
+    let escaped = write("escaped", escaped);
+    let missing = format!("{}/missing{OBEYED}", directory.path().display());
+    let odd = format!("--odd{OBEYED}");
+    for (arguments, status) in [
+        (&["check", "--config", &good][..], 0),
+        (&["check", "--config", &bad], 2),
+        (&["run", "--config", &bad], 2),
+        (&["check", "--config", &escaped], 2),
+        (&["check", "--config", &missing], 2),
+        (&["run", "--config", &missing], 2),
+        (&["check", &odd], 1),
+        (&[OBEYED], 1),
+    ] {
+        let (said, ended) = said_to(arguments).await;
+        assert_eq!(ended, Some(status), "{said}");
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!said.chars().any(obeyed), "{arguments:?}: {said:?}");
+        assert!(said.contains("\\u{"), "{arguments:?}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_says_what_is_wrong_with_a_secret_and_not_what_it_is() {
+    let text = "[telemetry]\npassword = \"hush\"\ndatadog_agent = \"http://me:hush@agent\"\n\
+        otlp_endpoint = \"ftp://c/?key=hush\"\n[downstream.d]\nurl = \"https://me:hush@d/a\"\n\
+        [page.p]\npath = \"/p\"\n[page.p.part.x]\ndownstream = \"d\"\npath = \"/x?token=hush#\"\n";
+    let (_directory, path) = file(text);
+    let (said, status) = said_to(&["check", "--config", &path]).await;
+    assert_eq!(status, Some(2), "{said}");
+    for key in [
+        "telemetry.password",
+        "telemetry.datadog_agent",
+        "telemetry.otlp_endpoint",
+        "downstream.d.url",
+        "page.p.part.x.path",
+    ] {
+        assert!(said.contains(&format!("`{key}`: ")), "{key}: {said}");
+    }
+    assert!(!said.contains("hush"), "{said}");
+    assert!(said.ends_with(": 3 errors\n"), "{said}");
 }
 
 /// What a line of the transcript prints when it is typed in.

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -48,11 +49,22 @@ impl Agent {
 
     /// One that takes traces at this address.
     pub(crate) async fn start_at(traces: SocketAddr, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(traces, variables, &[]).await
+    }
+
+    /// One that takes traces on a socket of the file system too.
+    pub(crate) async fn start_on_socket(path: &Path) -> Self {
+        let flag = ["--trace-uds-socket", path.to_str().unwrap()];
+        Self::start_with(kept_port(), &[], &flag).await
+    }
+
+    async fn start_with(traces: SocketAddr, variables: &[(&str, &str)], flags: &[&str]) -> Self {
         let [otlp, grpc] = [(); 2].map(|()| kept_port());
         let said = tempfile::tempfile().unwrap();
         let snapshots_must_exist = std::env::var("SNAPSHOT_CI").unwrap_or("1".to_owned());
         let child = Command::new(python())
             .args(["-c", UNTIL_STDIN_CLOSES])
+            .args(flags)
             .env_clear()
             .envs([
                 ("HOST", "127.0.0.1"),
@@ -110,6 +122,11 @@ impl Agent {
     /// For `telemetry.otlp_endpoint`.
     pub(crate) fn otlp_url(&self) -> String {
         format!("http://{}", self.otlp)
+    }
+
+    /// Where it takes OTLP.
+    pub(crate) fn otlp_address(&self) -> SocketAddr {
+        self.otlp
     }
 
     /// Where it takes traces, and answers questions about them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fixtures::{Fakes, Options};
 use futures_util::future::join_all;
 use gateway::config;
-use gateway::lifecycle::LAME_DUCK;
+use gateway::lifecycle::REFUSING;
 use gateway::page::deadline::now;
 use gateway::telemetry::Telemetry;
 use gateway::telemetry::names::Dropped;
@@ -70,7 +70,7 @@ async fn assert_only_traces_are_lost(agent: &str, via: Via) {
     gateway.stop();
     gateway.ended().await;
     let took = now() - began;
-    assert!(took < LAME_DUCK + AT_THE_END + SLACK, "{took:?} to end");
+    assert!(took < REFUSING + AT_THE_END + SLACK, "{took:?} to end");
     assert_eq!(lost(&gateway.telemetry), (PAGES + MORE) as u64);
 }
 

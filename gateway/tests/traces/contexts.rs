@@ -24,8 +24,13 @@ struct Seen {
 }
 
 async fn page_with(headers: &str) -> Seen {
+    page_of(headers, &[]).await
+}
+
+/// The same, with changes to the configuration.
+async fn page_of(headers: &str, changes: &[&str]) -> Seen {
     let downstream = Scripted::start(ok("{}")).await;
-    let traced = before(&downstream, &[]).await;
+    let traced = before(&downstream, changes).await;
     let answer = page(&traced, headers).await;
     let trace = traced.trace().await;
     let mut heads = downstream.heads();
@@ -186,9 +191,10 @@ async fn when_both_come_and_datadogs_has_no_upper_half_the_other_gives_it() {
 }
 
 #[tokio::test]
-async fn when_both_come_and_contradict_each_other_only_the_w3c_one_counts() {
+async fn when_both_come_and_contradict_each_other_only_the_first_in_the_order_counts() {
     let other = DATADOG.replace("11803532876627986230", "42");
-    let seen = page_with(&format!("{other}{W3C}")).await;
+    let w3c_first = ["telemetry.propagation=tracecontext,datadog"];
+    let seen = page_of(&format!("{other}{W3C}"), &w3c_first).await;
     seen.assert_consistent(ID, PARENT, "01");
     // Of another trace: neither its origin nor its priority belongs to this one.
     assert_eq!(seen.sent("x-datadog-origin"), None);
@@ -199,6 +205,34 @@ async fn when_both_come_and_contradict_each_other_only_the_w3c_one_counts() {
         .iter()
         .any(|tag| tag.starts_with("_dd.p.usr.id"));
     assert!(!foreign, "{:?}", seen.tags());
+    let seen = page_with(&format!("{other}{W3C}tracestate: vendor=x\r\n")).await;
+    seen.assert_consistent(0x4bf9_2f35_77b3_4da6 << 64 | 42, PARENT, "01");
+    assert_eq!(seen.sent("x-datadog-origin"), Some("rum"));
+    let state = seen.sent("tracestate").unwrap();
+    assert!(!state.contains("vendor"), "{state}");
+}
+
+#[tokio::test]
+async fn a_b3_trace_goes_on_in_the_notations_of_the_configuration() {
+    const SINGLE: &str = "b3: 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1\r\n";
+    const MULTI: &str = "X-B3-TraceId: 4bf92f3577b34da6a3ce929d0e0e4736\r\n\
+        X-B3-SpanId: 00f067aa0ba902b7\r\nX-B3-Sampled: 1\r\n";
+    let both = ["telemetry.propagation=b3,b3multi"];
+    for headers in [SINGLE, MULTI] {
+        let seen = page_of(headers, &both).await;
+        let (root, call) = (seen.trace.root(), seen.call());
+        assert_eq!((seen.trace.id(), root.parent_id), (ID, PARENT));
+        let (root, call) = (root.span_id, call.span_id);
+        let single = format!("{ID:032x}-{call:016x}-1-{root:016x}");
+        assert_eq!(seen.sent("b3"), Some(single.as_str()));
+        let [span, parent] = [call, root].map(|id| format!("{id:016x}"));
+        assert_eq!(seen.sent("x-b3-spanid"), Some(span.as_str()));
+        assert_eq!(seen.sent("x-b3-parentspanid"), Some(parent.as_str()));
+        assert_eq!(seen.sent("x-b3-sampled"), Some("1"));
+        for absent in ["traceparent", "tracestate", "x-datadog-trace-id"] {
+            assert_eq!(seen.sent(absent), None);
+        }
+    }
 }
 
 #[tokio::test]

@@ -126,16 +126,35 @@ async fn a_traceparent_of_a_later_version_is_read_as_far_as_it_is_known() {
     assert_eq!(trace.id(), 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
 }
 
-#[tokio::test]
-async fn a_tracestate_of_100_kb_begins_a_new_trace_and_is_counted() {
-    let list = "vendor=x,".repeat(100_000 / 9);
-    let one = format!("vendor={}", "x".repeat(100_000));
-    let line = |state| format!("traceparent: {GOOD}\r\ntracestate: {state}\r\n");
-    assert_all_begin_anew(&[line(list), line(one)], BadContext::Tracestate).await;
+/// Asks for a page with each of these header lines; every one must go on with the trace that
+/// it names, whatever else of it cannot be read.
+async fn assert_all_go_on(all: &[String], counted_as: BadContext, times: usize) {
+    let downstream = Scripted::start(ok("{}")).await;
+    let traced = before(&downstream, &[]).await;
+    for headers in all {
+        page(&traced, headers).await;
+    }
+    assert_eq!(counted(&traced, counted_as), times as u64);
+    let low: u64 = LOW.parse().unwrap();
+    for head in downstream.heads() {
+        assert!(head.len() < 2_000, "{head}");
+        let id = format!("x-datadog-trace-id: {low}\r\n");
+        assert!(head.to_ascii_lowercase().contains(&id), "{head}");
+    }
 }
 
 #[tokio::test]
-async fn of_a_tracestate_too_long_to_carry_goes_on_what_fits() {
+async fn a_tracestate_of_100_kb_costs_itself_and_not_the_trace() {
+    let line = |state| format!("traceparent: {GOOD}\r\ntracestate: {state}\r\n");
+    let list = "vendor=x,".repeat(100_000 / 9);
+    let one = format!("vendor={}", "x".repeat(100_000));
+    assert_all_go_on(&[line(list), line(one)], BadContext::Tracestate, 0).await;
+    let nonsense = "vendor,".repeat(100_000 / 7);
+    assert_all_go_on(&[line(nonsense)], BadContext::Tracestate, 1).await;
+}
+
+#[tokio::test]
+async fn of_a_tracestate_too_long_to_carry_goes_on_what_fits_long_members_first() {
     let downstream = Scripted::start(ok("{}")).await;
     let traced = before(&downstream, &[]).await;
     let state = format!("first=1,long={},last=2", "x".repeat(1_000));
@@ -145,12 +164,15 @@ async fn of_a_tracestate_too_long_to_carry_goes_on_what_fits() {
     )
     .await;
     let head = downstream.heads().remove(0).to_ascii_lowercase();
-    assert!(head.contains("\r\ntracestate: first=1\r\n"), "{head}");
+    assert!(
+        head.contains("\r\ntracestate: first=1,last=2\r\n"),
+        "{head}"
+    );
     assert_eq!(traced.trace().await.root().parent_id, 0x00f0_67aa_0ba9_02b7);
 }
 
 #[tokio::test]
-async fn what_datadog_sends_beside_a_trace_id_must_be_readable_too() {
+async fn what_datadog_sends_beside_a_trace_id_costs_itself_when_it_cannot_be_read() {
     let long = "x".repeat(8_000);
     let bad = [
         "x-datadog-sampling-priority: 99",
@@ -163,7 +185,27 @@ async fn what_datadog_sends_beside_a_trace_id_must_be_readable_too() {
         &format!("x-datadog-tags: _dd.p.x={long}"),
     ];
     let lines = bad.map(|line| format!("x-datadog-trace-id: {LOW}\r\n{line}\r\n"));
-    assert_all_begin_anew(&lines, BadContext::Datadog).await;
+    assert_all_go_on(&lines, BadContext::Datadog, lines.len()).await;
+}
+
+#[tokio::test]
+async fn a_b3_that_cannot_be_read_begins_a_new_trace_and_is_counted() {
+    let downstream = Scripted::start(ok("{}")).await;
+    let traced = before(&downstream, &["telemetry.propagation=b3,b3multi"]).await;
+    let (id, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let bad = [
+        "b3: nonsense\r\n".to_owned(),
+        format!("b3: {}-{span}-1\r\n", "9".repeat(8_000)),
+        format!("b3: {id}-{span}-1\r\nb3: {id}-{span}-1\r\n"),
+        format!("x-b3-traceid: {id}\r\nx-b3-sampled: 1\r\n"),
+    ];
+    for headers in &bad {
+        page(&traced, headers).await;
+    }
+    assert_eq!(counted(&traced, BadContext::B3), bad.len() as u64);
+    for trace in traced.traces(bad.len()).await {
+        assert_eq!(trace.root().parent_id, 0, "{trace:#?}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fixtures::{Behaviour, Fault, Service};
-use gateway::lifecycle::LAME_DUCK;
+use gateway::lifecycle::REFUSING;
 use gateway::telemetry::names::TraceDecision;
 
 use crate::common::client::{Client, get};
@@ -134,7 +134,7 @@ async fn a_share_of_plain_pages_is_kept_and_every_page_is_counted_as_one_or_the_
 async fn a_page_that_the_drain_waits_for_still_leaves_its_trace() {
     both_ways(async |via| {
         let (traced, fakes) = shop(via, &[]).await;
-        let slow = LAME_DUCK + Duration::from_millis(600);
+        let slow = REFUSING + Duration::from_millis(600);
         set(&fakes, &[Service::Pricing], &Behaviour::fixed(slow));
         let mut client = Client::connect(traced.gateway.public).await;
         client.send(get(PAGE, "")).await;

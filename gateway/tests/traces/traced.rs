@@ -22,7 +22,8 @@ pub(crate) enum Via {
 
 /// Does the same with either.
 pub(crate) async fn both_ways(check: impl AsyncFn(Via)) {
-    tokio::join!(check(Via::Datadog), check(Via::Otlp));
+    // On the heap: together they are more than a stack should hold.
+    tokio::join!(Box::pin(check(Via::Datadog)), Box::pin(check(Via::Otlp)));
 }
 
 /// A gateway and the receiver of its traces.

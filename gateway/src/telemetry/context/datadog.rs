@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{TraceContext, header, hex, only};
+use super::{Named, TraceContext, header, hex, only};
 use crate::telemetry::names::BadContext;
 
 pub(super) const PARENT_ID: HeaderName = HeaderName::from_static("x-datadog-parent-id");
@@ -21,70 +21,108 @@ const MAX_ORIGIN: usize = 64;
 const PROPAGATED: &str = "_dd.p.";
 const UPPER_HALF: &str = "_dd.p.tid";
 
-/// The context in `x-datadog-*`, if there is a trace id.
-pub(super) fn read(headers: &HeaderMap, bad: &mut Vec<BadContext>) -> Option<TraceContext> {
+/// The trace that `x-datadog-*` names, if there is an id that can be read. Any other part that
+/// cannot be read is left out.
+pub(super) fn read(headers: &HeaderMap, bad: &mut Vec<BadContext>) -> Option<Named> {
     if !headers.contains_key(TRACE_ID) {
         return None;
     }
-    let context = parse(headers);
-    if context.is_none() {
+    let low = only(headers, &TRACE_ID).and_then(decimal);
+    let Some(low) = low.filter(|&id| id != 0) else {
+        bad.push(BadContext::Datadog);
+        return None;
+    };
+    let mut parts = Parts {
+        headers,
+        all_read: true,
+    };
+    let context = context(low, &mut parts);
+    if !parts.all_read {
         bad.push(BadContext::Datadog);
     }
-    context
+    Some(Named {
+        context,
+        decided: true,
+    })
 }
 
-/// All of them, or nothing: who sends one that is broken is not believed in the others.
-fn parse(headers: &HeaderMap) -> Option<TraceContext> {
-    let low = decimal(only(headers, &TRACE_ID)?).filter(|&id| id != 0)?;
-    let tags = optional(headers, &TAGS, |tags| {
-        (tags.len() <= MAX_TAGS).then_some(tags)
-    })?;
-    let tags = || pairs(tags.unwrap_or_default());
-    let high = match tags().find(|(name, _)| *name == UPPER_HALF) {
-        Some((_, tid)) => Some(tid).filter(|tid| tid.len() == 16).and_then(hex)?,
-        None => 0,
-    };
-    let parent_id = optional(headers, &PARENT_ID, decimal)?.filter(|&id| id != 0);
-    let priority = optional(headers, &PRIORITY, |text| {
+/// The headers beside the trace id, and whether all that were looked at could be read.
+struct Parts<'h> {
+    headers: &'h HeaderMap,
+    all_read: bool,
+}
+
+impl<'h> Parts<'h> {
+    /// One of them, if it is there and can be read.
+    fn get<T>(&mut self, name: &HeaderName, read: impl FnOnce(&'h str) -> Option<T>) -> Option<T> {
+        if !self.headers.contains_key(name) {
+            return None;
+        }
+        let value = only(self.headers, name).and_then(read);
+        self.all_read &= value.is_some();
+        value
+    }
+}
+
+fn context(low: u64, parts: &mut Parts<'_>) -> TraceContext {
+    let parent_id = parts.get(&PARENT_ID, decimal).filter(|&id| id != 0);
+    let priority = parts.get(&PRIORITY, |text| {
         text.parse::<i8>().ok().filter(|p| (-1..=2).contains(p))
-    })?;
-    let origin = optional(headers, &ORIGIN, |text| {
-        (text.len() <= MAX_ORIGIN).then(|| HeaderValue::from_str(text).ok())?
-    })?;
-    let kept = tags().filter(|(name, _)| name.starts_with(PROPAGATED) && *name != UPPER_HALF);
-    Some(TraceContext {
+    });
+    let origin = parts.get(&ORIGIN, origin);
+    let all = parts.get(&TAGS, Some).unwrap_or_default();
+    let (mut high, mut tags) = (0, String::new());
+    for tag in all.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+        let read = match tag.split_once('=') {
+            Some((UPPER_HALF, tid)) => upper_half(tid).map(|half| high = half),
+            Some((name, value)) => match name.strip_prefix(PROPAGATED) {
+                Some(name) => add_tag(&mut tags, name, value),
+                // Not one of those that go on.
+                None => Some(()),
+            },
+            None => None,
+        };
+        parts.all_read &= read.is_some();
+    }
+    TraceContext {
         trace_id: (high << 64) | u128::from(low),
         parent_id,
         priority: priority.unwrap_or(1),
         origin,
-        tags: kept
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(","),
+        tags,
         ..TraceContext::new()
-    })
+    }
 }
 
-/// `Some(None)` for a header that is not there, `None` for one that cannot be read.
-fn optional<'a, T>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-    read: impl FnOnce(&'a str) -> Option<T>,
-) -> Option<Option<T>> {
-    if !headers.contains_key(name) {
-        return Some(None);
+fn upper_half(tid: &str) -> Option<u128> {
+    Some(tid).filter(|tid| tid.len() == 16).and_then(hex)
+}
+
+/// An origin, if it is not too long to be one.
+pub(super) fn origin(text: &str) -> Option<HeaderValue> {
+    let short = text.len() <= MAX_ORIGIN;
+    short.then(|| HeaderValue::from_str(text).ok())?
+}
+
+/// Adds `_dd.p.{name}={value}`, if it fits beside the upper half of the id.
+pub(super) fn add_tag(tags: &mut String, name: &str, value: &str) -> Option<()> {
+    const BESIDE: usize = UPPER_HALF.len() + "=0123456789abcdef,,=".len() + PROPAGATED.len();
+    if tags.len() + name.len() + value.len() + BESIDE > MAX_TAGS {
+        return None;
     }
-    only(headers, name).and_then(read).map(Some)
+    if !tags.is_empty() {
+        tags.push(',');
+    }
+    for text in [PROPAGATED, name, "=", value] {
+        tags.push_str(text);
+    }
+    Some(())
 }
 
 /// Digits only: a sign would parse, and is none of Datadog's.
 fn decimal(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok())?
-}
-
-fn pairs(tags: &str) -> impl Iterator<Item = (&str, &str)> {
-    tags.split(',').filter_map(|tag| tag.trim().split_once('='))
 }
 
 /// Writes what is the same for all calls of a page.

@@ -3,23 +3,27 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{TraceContext, header, hex, only};
+use super::{Named, TraceContext, datadog, header, hex, only};
 use crate::telemetry::names::BadContext;
 
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Longest `tracestate` passed on, in bytes: the size the W3C asks everybody to carry.
-/// Of a longer one, the first members that fit.
 const MAX_TRACESTATE: usize = 512;
 
-/// A `tracestate` longer than this is not a vendor list but an attack: whoever sent it is
-/// not believed in `traceparent` either.
-const HOSTILE_TRACESTATE: usize = 8 * 1024;
+/// Members that are longer go first when the list is too long (section 3.3.1.5).
+const LONG_MEMBER: usize = 128;
 
-/// The context in `traceparent` and `tracestate`.
-pub(super) fn read(headers: &HeaderMap, bad: &mut Vec<BadContext>) -> Option<TraceContext> {
-    let state = state(headers, bad);
+/// Longest member of Datadog's, as its tracers have it.
+const MAX_OURS: usize = 256;
+
+/// The trace that `traceparent` names, with what of `tracestate` can be read.
+pub(super) fn read(headers: &HeaderMap, bad: &mut Vec<BadContext>) -> Option<Named> {
+    let (members, all_read) = members(headers);
+    if !all_read {
+        bad.push(BadContext::Tracestate);
+    }
     if !headers.contains_key(TRACEPARENT) {
         return None;
     }
@@ -27,14 +31,16 @@ pub(super) fn read(headers: &HeaderMap, bad: &mut Vec<BadContext>) -> Option<Tra
         bad.push(BadContext::Traceparent);
         return None;
     };
-    let members = state?;
     let (ours, others): (Vec<&str>, Vec<&str>) =
         members.iter().partition(|member| member.starts_with("dd="));
-    context.tracestate = fitting(others.into_iter());
+    context.tracestate = list("", &others);
     if let Some(ours) = ours.first() {
         read_ours(&mut context, &ours["dd=".len()..]);
     }
-    Some(context)
+    Some(Named {
+        context,
+        decided: true,
+    })
 }
 
 /// `version-traceid-parentid-flags`, section 3.2.2. Later versions may add more at the end.
@@ -57,36 +63,46 @@ fn parent(text: &str) -> Option<TraceContext> {
     })
 }
 
-/// The members of the vendor list, which may come in several headers; `None` for a hostile one.
-fn state<'a>(headers: &'a HeaderMap, bad: &mut Vec<BadContext>) -> Option<Vec<&'a str>> {
-    let values = || headers.get_all(TRACESTATE).iter();
-    if values().map(HeaderValue::len).sum::<usize>() > HOSTILE_TRACESTATE {
-        bad.push(BadContext::Tracestate);
-        return None;
+/// The members of the vendor list, which may come in several headers, and whether all of them
+/// could be read: section 3.3, a list that cannot be does not touch `traceparent`.
+fn members(headers: &HeaderMap) -> (Vec<&str>, bool) {
+    let (mut members, mut all_read) = (Vec::new(), true);
+    for value in headers.get_all(TRACESTATE) {
+        let list = value.to_str();
+        all_read &= list.is_ok();
+        let in_list = list.unwrap_or_default().split(',').map(str::trim);
+        for member in in_list.filter(|member| !member.is_empty()) {
+            match member.contains('=') {
+                true => members.push(member),
+                false => all_read = false,
+            }
+        }
     }
-    let lists: Option<Vec<&str>> = values().map(|value| value.to_str().ok()).collect();
-    let members: Vec<&str> = lists
-        .iter()
-        .flatten()
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .filter(|member| !member.is_empty())
-        .collect();
-    let fine = lists.is_some() && members.iter().all(|member| member.contains('='));
-    if !fine {
-        // Section 3.3: the list is discarded, the trace goes on.
-        bad.push(BadContext::Tracestate);
-        return Some(Vec::new());
-    }
-    Some(members)
+    (members, all_read)
 }
 
-/// As many members as fit, in their order.
-fn fitting<'a>(members: impl Iterator<Item = &'a str>) -> Option<HeaderValue> {
-    let mut list = String::new();
-    for member in members {
-        if list.len() + member.len() + 1 > MAX_TRACESTATE {
-            break;
+/// `first` and then the members, in their order, as far as they fit: long ones are left out
+/// first, the last of them before others, and then those at the end.
+fn list(first: &str, members: &[&str]) -> Option<HeaderValue> {
+    let with_comma = |member: &str| member.len() + 1;
+    let mut length = first.len() + members.iter().map(|m| with_comma(m)).sum::<usize>();
+    let most = MAX_TRACESTATE + usize::from(first.is_empty());
+    let mut left_out = Vec::new();
+    if length > most {
+        left_out = vec![false; members.len()];
+        for least in [LONG_MEMBER, 0] {
+            for (member, left_out) in members.iter().zip(&mut left_out).rev() {
+                if length > most && !*left_out && member.len() > least {
+                    *left_out = true;
+                    length -= with_comma(member);
+                }
+            }
+        }
+    }
+    let mut list = first.to_owned();
+    for (at, member) in members.iter().enumerate() {
+        if left_out.get(at) == Some(&true) {
+            continue;
         }
         if !list.is_empty() {
             list.push(',');
@@ -108,12 +124,10 @@ fn read_ours(context: &mut TraceContext, member: &str) {
             let agrees = priority.filter(|p| (*p > 0) == (context.priority > 0));
             context.priority = agrees.unwrap_or(context.priority);
         } else if name == "o" {
-            context.origin = HeaderValue::from_str(&value).ok();
+            context.origin = datadog::origin(&value);
         } else if let Some(tag) = name.strip_prefix("t.").filter(|tag| *tag != "tid") {
-            if !context.tags.is_empty() {
-                context.tags.push(',');
-            }
-            context.tags.push_str(&format!("_dd.p.{tag}={value}"));
+            // One that does not fit is left out.
+            let _ = datadog::add_tag(&mut context.tags, tag, &value);
         }
     }
 }
@@ -128,18 +142,30 @@ pub(super) fn with_current_state(mut context: TraceContext) -> TraceContext {
     let mut ours = format!("dd=s:{}", context.priority);
     let origin = context.origin.as_ref().and_then(|o| o.to_str().ok());
     if let Some(origin) = origin.filter(|origin| may_stand_in_a_member(origin)) {
-        ours.push_str(&format!(";o:{}", origin.replace('=', "~")));
+        add(&mut ours, ";o", "", origin);
     }
     for (name, value) in context.datadog_tags() {
         let tag = name.trim_start_matches("_dd.p.");
         if may_stand_in_a_member(value) {
-            ours.push_str(&format!(";t.{tag}:{}", value.replace('=', "~")));
+            add(&mut ours, ";t.", tag, value);
         }
     }
     let others = context.tracestate.as_ref().and_then(|s| s.to_str().ok());
-    let others = others.iter().flat_map(|list| list.split(','));
-    context.tracestate = fitting(std::iter::once(ours.as_str()).chain(others));
+    let others: Vec<&str> = others.iter().flat_map(|list| list.split(',')).collect();
+    context.tracestate = list(&ours, &others);
     context
+}
+
+/// Adds `{kind}{name}:{value}` to Datadog's member, if it still fits.
+fn add(ours: &mut String, kind: &str, name: &str, value: &str) {
+    if ours.len() + kind.len() + name.len() + ":".len() + value.len() > MAX_OURS {
+        return;
+    }
+    for text in [kind, name, ":"] {
+        ours.push_str(text);
+    }
+    // "=" may not stand in a member's value, so "~" stands for it.
+    ours.extend(value.chars().map(|c| if c == '=' { '~' } else { c }));
 }
 
 fn may_stand_in_a_member(value: &str) -> bool {

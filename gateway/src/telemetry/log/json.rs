@@ -14,21 +14,35 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::telemetry::traces::spans::Dialect;
+
 /// The format, with the fields that every line has: whose line it is.
 #[derive(Debug)]
 pub(super) struct Json {
-    /// `"dd.service":…,"dd.env":…,"dd.version":…`.
+    /// `,"dd.service":…,"dd.env":…,"dd.version":…`, or the same as a resource's attributes.
     pub(super) identity: String,
 }
 
+/// Names that Datadog takes from any line for its own, whatever they say there: a severity, a
+/// host, a service. `timestamp`, `level` and `message` are meant so.
+/// <https://docs.datadoghq.com/logs/log_configuration/attributes_naming_convention/>
+const RESERVED: &[&str] = &[
+    "date", "ddsource", "ddtags", "dd", "host", "hostname", "service", "severity", "source",
+    "status", "syslog",
+];
+
 impl Json {
-    pub(super) fn new(service: &str, env: &str, version: &str) -> Self {
+    pub(super) fn new(dialect: Dialect, service: &str, env: &str, version: &str) -> Self {
+        let names = match dialect {
+            Dialect::Datadog => ["dd.service", "dd.env", "dd.version"],
+            Dialect::Otlp => [
+                "service.name",
+                "deployment.environment.name",
+                "service.version",
+            ],
+        };
         let mut identity = String::new();
-        for (name, value) in [
-            ("dd.service", service),
-            ("dd.env", env),
-            ("dd.version", version),
-        ] {
+        for (name, value) in names.into_iter().zip([service, env, version]) {
             let _ = write!(identity, ",\"{name}\":{}", Text(value));
         }
         Self { identity }
@@ -73,7 +87,12 @@ struct Fields<'a, 'w> {
 
 impl Fields<'_, '_> {
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        let written = write!(self.writer, ",\"{}\":{value}", field.name());
+        let name = field.name();
+        let prefix = match RESERVED.contains(&name) {
+            true => "field.",
+            false => "",
+        };
+        let written = write!(self.writer, ",\"{prefix}{name}\":{value}");
         self.result = self.result.and(written);
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! What always holds: nobody who adds a line waits for the reader of the log; at most
 //! [`MOST_WAITING`] bytes wait, those that are being written included; every line is
-//! written whole or counted as lost.
+//! written whole or counted as lost, by cause (see [`output`](super::output)).
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -18,10 +18,13 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::output::Output;
+
 /// Bytes of lines that may wait; a line that finds no room is dropped. Some 25 000 pages.
 pub(super) const MOST_WAITING: usize = 16 * 1024 * 1024;
 
-/// How long lines gather before they are written together.
+/// How long lines gather before they are written together; an output that has no room for more
+/// is tried again as often.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// Room that stays with a buffer when a burst of lines is over.
@@ -43,7 +46,19 @@ struct Shared {
     ended: Condvar,
     /// Told when the writer has written the last of them.
     finished: Condvar,
-    lost: AtomicU64,
+    /// Without room to wait.
+    too_many: AtomicU64,
+    /// Not taken by the system.
+    not_written: AtomicU64,
+}
+
+/// Lines that were lost, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::telemetry) struct Lost {
+    /// There was no room for them to wait.
+    pub(in crate::telemetry) too_many: u64,
+    /// The system did not take them.
+    pub(in crate::telemetry) not_written: u64,
 }
 
 #[derive(Debug, Default)]
@@ -61,17 +76,20 @@ struct State {
 pub(super) struct Writer(Arc<Shared>);
 
 impl Lines {
-    /// Starts a thread that writes to `out`.
+    /// Starts a thread that writes to `out`, and says on `complaints` when that cannot be done.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(super) fn written_to(out: impl Write + Send + 'static) -> io::Result<(Self, Writer)> {
+    pub(super) fn written_to(
+        out: impl Write + Send + 'static,
+        complaints: impl Write + Send + 'static,
+    ) -> io::Result<(Self, Writer)> {
         let lines = Self::default();
         let shared = Arc::clone(&lines.0);
         // Ends with the writer; a reader that takes nothing holds it until the process ends.
         thread::Builder::new()
             .name("log".into())
-            .spawn(move || shared.write_to(out))?;
+            .spawn(move || shared.write_to(Output::new(out, complaints)))?;
         let writer = Writer(Arc::clone(&lines.0));
         Ok((lines, writer))
     }
@@ -83,7 +101,7 @@ impl Lines {
         let waiting = state.waiting.len();
         if waiting + state.in_hand + line.len() > MOST_WAITING {
             drop(state);
-            self.0.lost.fetch_add(1, Ordering::Relaxed);
+            self.0.too_many.fetch_add(1, Ordering::Relaxed);
             return;
         }
         state.waiting.extend_from_slice(line);
@@ -93,9 +111,12 @@ impl Lines {
         }
     }
 
-    /// Lines that were dropped so far.
-    pub(super) fn lost(&self) -> u64 {
-        self.0.lost.load(Ordering::Relaxed)
+    /// Lines that were lost so far.
+    pub(super) fn lost(&self) -> Lost {
+        Lost {
+            too_many: self.0.too_many.load(Ordering::Relaxed),
+            not_written: self.0.not_written.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -120,14 +141,31 @@ impl Write for &Lines {
 }
 
 impl Shared {
-    fn write_to(&self, mut out: impl Write) {
+    fn write_to(&self, mut output: Output<impl Write, impl Write>) {
         let mut taken = Vec::new();
+        let mut last_tries = LAST_LINES.as_millis() / GATHER.as_millis();
         while self.take(&mut taken) {
-            // Nobody is left to tell when the log cannot be written.
-            let _ = out.write_all(&taken).and_then(|()| out.flush());
+            let lost = output.write(&taken, || {
+                // A process that ends waits for nobody.
+                let ended = self.pause();
+                last_tries = last_tries.saturating_sub(u128::from(ended));
+                last_tries > 0
+            });
+            self.not_written.fetch_add(lost, Ordering::Relaxed);
+            output.complain();
             taken.clear();
             taken.shrink_to(KEPT_ROOM);
         }
+    }
+
+    /// Waits for the output to have room; returns whether the log has ended.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, that nothing else runs on"
+    )]
+    fn pause(&self) -> bool {
+        thread::sleep(GATHER);
+        self.state.lock().ended
     }
 
     /// Waits for lines, and takes all there are; false when there will be no more.
@@ -200,7 +238,7 @@ mod tests {
             written: Arc::clone(&written),
             turns,
         };
-        let (lines, writer) = Lines::written_to(reader).unwrap();
+        let (lines, writer) = Lines::written_to(reader, io::sink()).unwrap();
         Log {
             lines,
             writer,
@@ -228,7 +266,7 @@ mod tests {
             }
         });
         drop(log.writer);
-        assert_eq!(log.lines.lost(), 0);
+        assert_eq!(log.lines.lost(), Lost::default());
         let text = text(&log.written);
         for thread in 0..4 {
             let own = text.lines().filter_map(|line| {
@@ -248,7 +286,8 @@ mod tests {
             log.lines.add(&line);
         }
         // Room there is only for whole lines, whatever the writer has taken of them.
-        assert_eq!(log.lines.lost(), 100);
+        let lost = log.lines.lost();
+        assert_eq!((lost.too_many, lost.not_written), (100, 0));
         drop(log.turns);
         drop(log.writer);
         assert_eq!(text(&log.written).lines().count(), fit);
@@ -270,7 +309,7 @@ mod tests {
                 std::thread::yield_now();
             }
         }
-        assert_eq!(log.lines.lost(), 0);
+        assert_eq!(log.lines.lost(), Lost::default());
         drop(log.writer);
     }
 

@@ -1,15 +1,19 @@
 //! The line of a page as JSON, written from its record in one pass.
 //!
 //! What always holds: one line, one object, the fields of `docs/observability.md` in their
-//! order, those that do not apply left out.
+//! order, those that do not apply left out. What both worlds have a name for has the name of the
+//! one that the traces go to (see [`Dialect`]).
 
 use std::io::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use tracing::Level;
+
+use super::Dialect;
 use crate::outcome::Standing;
 use crate::telemetry::names::configured::{Configured, PartNames};
 use crate::telemetry::record::{PageRecord, PartRecord};
-use crate::text::{push_decimal, push_hex, push_short_milliseconds};
+use crate::text::{push_decimal, push_hex, push_seconds, push_short_milliseconds};
 
 /// A line is shorter, unless parts failed at length.
 const USUAL: usize = 1024;
@@ -17,29 +21,32 @@ const USUAL: usize = 1024;
 /// Writes lines of pages.
 #[derive(Debug)]
 pub(super) struct PageLine {
-    /// What comes after the timestamp: `","level":"INFO",…,"message":"page"`.
+    dialect: Dialect,
+    /// What comes after the level: `","target":…,"message":"page"`.
     same: String,
 }
 
 impl PageLine {
     /// `identity` are the members that say whose line it is.
-    pub(super) fn new(target: &str, identity: &str) -> Self {
-        let same =
-            format!("\",\"level\":\"INFO\",\"target\":\"{target}\"{identity},\"message\":\"page\"");
-        Self { same }
+    pub(super) fn new(dialect: Dialect, target: &str, identity: &str) -> Self {
+        let same = format!("\",\"target\":\"{target}\"{identity},\"message\":\"page\"");
+        Self { dialect, same }
     }
 
     /// The line of `record`, with its line break.
-    pub(super) fn write(&self, names: &Configured, record: &PageRecord) -> Vec<u8> {
+    pub(super) fn write(&self, names: &Configured, record: &PageRecord, level: Level) -> Vec<u8> {
         let mut line = Vec::with_capacity(USUAL);
-        self.begin(&mut line, record.ended_at);
+        self.begin(&mut line, record.ended_at, level);
         let (origin, page) = (&record.origin, names.page(record.page));
         // Names of pages, parts and downstreams need no escaping: see `config::Name`.
         word(&mut line, "page", &page.name);
         word(&mut line, "outcome", record.outcome.as_str());
         write_standing(&mut line, record.standing);
         if let Some(status) = record.status {
-            line.extend_from_slice(b",\"status\":");
+            line.extend_from_slice(match self.dialect {
+                Dialect::Datadog => b",\"http.status_code\":",
+                Dialect::Otlp => b",\"http.response.status_code\":",
+            });
             push_decimal(&mut line, status.into());
         }
         if let Some(reason) = record.reason {
@@ -52,8 +59,7 @@ impl PageLine {
             line.extend_from_slice(b",\"request_id\":");
             text(&mut line, id);
         }
-        line.extend_from_slice(b",\"total_ms\":");
-        push_short_milliseconds(&mut line, record.total());
+        self.write_duration(&mut line, record.total());
         if let Some(wait) = record.admission {
             line.extend_from_slice(b",\"wait_ms\":");
             push_short_milliseconds(&mut line, wait.took);
@@ -68,17 +74,57 @@ impl PageLine {
             write_part(&mut line, names, part);
         }
         line.push(b'}');
-        write_trace(&mut line, record);
+        self.write_trace(&mut line, record);
         line.extend_from_slice(b"}\n");
         line
     }
 
-    fn begin(&self, line: &mut Vec<u8>, ended_at: SystemTime) {
+    fn begin(&self, line: &mut Vec<u8>, ended_at: SystemTime, level: Level) {
         line.extend_from_slice(b"{\"timestamp\":\"");
         // A clock before 1970 has no such time. Writing to a vector cannot fail.
         let shown = ended_at.max(SystemTime::UNIX_EPOCH);
         let _ = write!(line, "{}", humantime::format_rfc3339_micros(shown));
+        line.extend_from_slice(b"\",\"level\":\"");
+        line.extend_from_slice(level.as_str().as_bytes());
         line.extend_from_slice(self.same.as_bytes());
+    }
+
+    /// Datadog's standard attribute is in nanoseconds. OpenTelemetry has none for logs: it has
+    /// the name and the unit of its metric.
+    fn write_duration(&self, line: &mut Vec<u8>, total: Duration) {
+        match self.dialect {
+            Dialect::Datadog => {
+                line.extend_from_slice(b",\"duration\":");
+                push_decimal(line, u64::try_from(total.as_nanos()).unwrap_or(u64::MAX));
+            }
+            Dialect::Otlp => {
+                line.extend_from_slice(b",\"http.server.request.duration\":");
+                push_seconds(line, u32::try_from(total.as_micros()).unwrap_or(u32::MAX));
+            }
+        }
+    }
+
+    /// The page's span: in W3C's notation, and for Datadog in its own, which are decimal strings.
+    /// <https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>
+    fn write_trace(&self, line: &mut Vec<u8>, record: &PageRecord) {
+        let trace = &record.origin.trace;
+        line.extend_from_slice(b",\"trace_id\":\"");
+        trace.push_trace_id(line);
+        line.extend_from_slice(b"\",\"span_id\":\"");
+        push_hex(line, trace.span_id);
+        match self.dialect {
+            Dialect::Datadog => {
+                line.extend_from_slice(b"\",\"dd.trace_id\":\"");
+                push_decimal(line, trace.trace_id as u64);
+                line.extend_from_slice(b"\",\"dd.span_id\":\"");
+                push_decimal(line, trace.span_id);
+            }
+            Dialect::Otlp => {
+                line.extend_from_slice(b"\",\"trace_flags\":\"");
+                line.extend_from_slice(if trace.is_kept() { b"01" } else { b"00" });
+            }
+        }
+        line.push(b'"');
     }
 }
 
@@ -111,20 +157,6 @@ fn write_part(line: &mut Vec<u8>, names: &PartNames, part: &PartRecord) {
         }
     }
     line.push(b'}');
-}
-
-/// The page's span in W3C's notation and in Datadog's, which are decimal strings.
-fn write_trace(line: &mut Vec<u8>, record: &PageRecord) {
-    let trace = &record.origin.trace;
-    line.extend_from_slice(b",\"trace_id\":\"");
-    trace.push_trace_id(line);
-    line.extend_from_slice(b"\",\"span_id\":\"");
-    push_hex(line, trace.span_id);
-    line.extend_from_slice(b"\",\"dd.trace_id\":\"");
-    push_decimal(line, trace.trace_id as u64);
-    line.extend_from_slice(b"\",\"dd.span_id\":\"");
-    push_decimal(line, trace.span_id);
-    line.push(b'"');
 }
 
 /// A member whose value needs no escaping.
@@ -164,8 +196,12 @@ mod tests {
     }
 
     fn line(record: &PageRecord) -> String {
-        let line = PageLine::new("gateway::page", ",\"dd.service\":\"s\"");
-        String::from_utf8(line.write(&names(), record)).unwrap()
+        line_in(Dialect::Datadog, record)
+    }
+
+    fn line_in(dialect: Dialect, record: &PageRecord) -> String {
+        let line = PageLine::new(dialect, "gateway::page", ",\"dd.service\":\"s\"");
+        String::from_utf8(line.write(&names(), record, Level::INFO)).unwrap()
     }
 
     /// A page that was refused before it could begin.
@@ -219,11 +255,27 @@ mod tests {
             line(&refused()),
             "{\"timestamp\":\"2026-11-21T05:45:01.596564Z\",\"level\":\"INFO\",\
              \"target\":\"gateway::page\",\"dd.service\":\"s\",\"message\":\"page\",\
-             \"page\":\"product-page\",\"outcome\":\"shed\",\"owed\":true,\"status\":429,\
-             \"reason\":\"gateway_full\",\"scope\":\"gateway\",\"total_ms\":2,\"lag_ms\":0.31,\"parts\":{},\
+             \"page\":\"product-page\",\"outcome\":\"shed\",\"owed\":true,\"http.status_code\":429,\
+             \"reason\":\"gateway_full\",\"scope\":\"gateway\",\"duration\":2000000,\"lag_ms\":0.31,\"parts\":{},\
              \"trace_id\":\"7e084e269431e734a4516b7a4499ee6c\",\"span_id\":\"00ca6378b8ba128d\",\
              \"dd.trace_id\":\"11840363068214865516\",\"dd.span_id\":\"56967315441980045\"}\n"
         );
+    }
+
+    #[test]
+    fn what_both_worlds_name_has_opentelemetrys_name_where_traces_go_there() {
+        let line = line_in(Dialect::Otlp, &refused());
+        assert!(
+            line.contains(
+                "\"outcome\":\"shed\",\"http.response.status_code\":429,\
+                 \"reason\":\"gateway_full\",\"scope\":\"gateway\",\
+                 \"http.server.request.duration\":0.002,\"lag_ms\":0.31,"
+            ),
+            "{line}"
+        );
+        let trace = "\"trace_id\":\"7e084e269431e734a4516b7a4499ee6c\",\
+                     \"span_id\":\"00ca6378b8ba128d\",\"trace_flags\":\"01\"}\n";
+        assert!(line.ends_with(trace), "{line}");
     }
 
     #[test]
@@ -248,7 +300,7 @@ mod tests {
         let line = line(&record);
         assert!(
             line.contains(
-                "\"scope\":\"downstream:pricing\",\"request_id\":\"a\\\"b\",\"total_ms\":2,\
+                "\"scope\":\"downstream:pricing\",\"request_id\":\"a\\\"b\",\"duration\":2000000,\
                  \"wait_ms\":0.01,\"lag_ms\":0.31,\"parts\":{\"product\":{\"outcome\":\"ok\",\"ms\":15.49},\
                  \"pricing\":{\"outcome\":\"failed\",\"ms\":5,\"cause\":\"broken\",\
                  \"detail\":\"\\\"\\n\\\\ é\"},\"inventory\":{\"outcome\":\"shed\"}}"

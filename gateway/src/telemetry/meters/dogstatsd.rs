@@ -15,7 +15,7 @@ use super::agent::Agent;
 use super::datagrams::Datagrams;
 use super::histogram::Histogram;
 use super::series::{Series, Values};
-use crate::config::Telemetry;
+use crate::config::{StatsdAgent, Telemetry};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{Kind, Metric};
 
@@ -57,7 +57,7 @@ impl DogStatsD {
         series: Arc<Series>,
         names: &Configured,
         config: &Telemetry,
-        agent: &str,
+        agent: &StatsdAgent,
     ) -> Self {
         let identity = [
             ("service", &config.service),

@@ -41,7 +41,7 @@ pub struct PartNames {
     pub name: String,
     /// Where it comes from.
     pub downstream: DownstreamId,
-    /// Its path at the downstream, as configured.
+    /// Its path at the downstream, as configured, without the query.
     pub template: String,
     /// Whether the page is worth nothing without it.
     pub required: bool,
@@ -98,7 +98,7 @@ fn page(page: &Page) -> PageNames {
     let part = |part: &Part| PartNames {
         name: part.name.to_string(),
         downstream: part.downstream,
-        template: part.path.text.clone(),
+        template: part.path.route().to_owned(),
         required: part.required,
     };
     PageNames {

@@ -206,7 +206,7 @@ metrics! {
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]
         "Kept traces, log lines and statistics (in tens of seconds) that did not leave: what, and why.";
     TELEMETRY_BAD_CONTEXT = Counter "gateway.telemetry.bad_context" Item [Header]
-        "Trace headers that could not be read. The page started a trace of its own, or went on without that header.";
+        "Trace headers of which something could not be read. The page went on without that part or, without a trace id, started a trace of its own.";
 }
 
 #[cfg(test)]

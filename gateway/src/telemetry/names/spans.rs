@@ -77,7 +77,7 @@ fields! {
     PEER_ADDRESS = "network.peer.address" "Address of the endpoint that the call's last attempt went to.";
     PEER_PORT = "network.peer.port" "Port of that endpoint.";
     RESEND_COUNT = "http.request.resend_count" "How often the call was sent again, if it was.";
-    URL_TEMPLATE = "url.template" "The part's path as configured, never with values filled in.";
+    URL_TEMPLATE = "url.template" "The part's path as configured, without its query, never with values filled in.";
     PEER_SERVICE = "peer.service" "The downstream's name.";
     ERROR_TYPE = "error.type" "timeout, a status code, or the kind of failure.";
     ERROR_MESSAGE = "error.message" "What went wrong, for the people who run the gateway.";

@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 use http::{Request, Uri, header};
-use opentelemetry_http::HttpClient as _;
-use url::Url;
 
-use crate::telemetry::traces::TracesError;
-use crate::telemetry::traces::exporter::Client;
+use crate::config::TraceAgent;
+use crate::telemetry::client::Client;
 
 /// The agent's resource for statistics that were computed elsewhere.
 const PATH: &str = "/v0.6/stats";
@@ -28,17 +26,14 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The agent whose traces go to `url`. Nothing is looked up.
+    /// The agent that traces go to. Nothing is looked up.
     ///
     /// # Errors
-    /// [`TracesError`] when there cannot be an HTTP client.
-    pub fn new(url: &Url) -> Result<Self, TracesError> {
-        let client = Client::to(url)?;
-        let mut to = url.clone();
-        let path = format!("{}{PATH}", url.path().trim_end_matches('/'));
-        to.set_path(&path);
-        let to: Result<Uri, _> = to.as_str().parse();
-        let url = to.map_err(|error| TracesError::new(url, &error))?;
+    /// In words, when there cannot be an HTTP client.
+    pub fn new(agent: &TraceAgent) -> Result<Self, String> {
+        let client = Client::for_agent(agent)?;
+        let url = format!("{}{PATH}", agent.base().trim_end_matches('/'));
+        let url: Uri = url.parse().map_err(|error| format!("{error}"))?;
         Ok(Self { client, url })
     }
 }
@@ -51,11 +46,6 @@ impl Receiver for Agent {
             .header("Datadog-Meta-Tracer-Version", env!("CARGO_PKG_VERSION"))
             .body(Bytes::from(body))
             .map_err(|error| error.to_string())?;
-        let sent = self.client.send_bytes(request).await;
-        let answer = sent.map_err(|error| error.to_string())?;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(format!("the agent answered {status}")),
-        }
+        self.client.send(request).await.map(drop)
     }
 }

@@ -305,3 +305,21 @@ fn sending_is_due_when_a_bucket_has_just_become_complete() {
     assert_eq!(until_complete(at(1_000)), BUCKET + LATE);
     assert_eq!(until_complete(at(1_009)), Duration::from_secs(1) + LATE);
 }
+
+#[test]
+fn nothing_is_added_up_where_nobody_would_take_it() {
+    let exports = |changes: &[(&str, &str)]| {
+        let variable = |(key, value): &(&str, &str)| {
+            (format!("GATEWAY__TELEMETRY__{key}"), (*value).to_owned())
+        };
+        let changes: Vec<_> = changes.iter().map(variable).collect();
+        let config = config::load_text("test", config::default_text(), &changes).unwrap();
+        let names = Arc::new(Configured::new(&config.config));
+        let counts = Arc::new(Counts::new(&names));
+        export(&config.config.telemetry, &names, counts).is_some()
+    };
+    assert!(exports(&[]));
+    assert!(!exports(&[("DATADOG_AGENT", "")]));
+    assert!(!exports(&[("EXPORTER", "otlp")]));
+    assert!(!exports(&[("EXPORTER", "none")]));
+}

@@ -2,7 +2,7 @@
 //!
 //! `opentelemetry-datadog` is used for its encoding and its agent protocol (v0.5) only:
 //! it brings no HTTP client and no span processor that could be used here (see
-//! `docs/decisions`).
+//! `docs/decisions`). The HTTP is [`client`](crate::telemetry::client)'s.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,11 +19,15 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use url::Url;
 
-use crate::config::{Exporter as Chosen, Telemetry};
-use crate::telemetry::traces::spans::{Dialect, class};
+use super::spans::class;
+use crate::config::{Exporter as Chosen, Telemetry, TraceAgent, shown_receiver};
+use crate::telemetry::client::{Client, Failure};
 
 /// Receives traces.
 pub trait Receiver: Send + 'static {
+    /// Where it is, fit to be shown.
+    fn address(&self) -> &str;
+
     /// Takes some traces, each of them whole.
     ///
     /// # Errors
@@ -31,10 +35,19 @@ pub trait Receiver: Send + 'static {
     fn receive(&self, spans: Vec<SpanData>) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// Speaks one of the two protocols.
+/// Sends traces to one receiver.
+#[derive(Debug)]
+pub struct Exporter {
+    protocol: Protocol,
+    /// The receiver's address, fit to be shown.
+    to: String,
+    /// Why its client failed last: the protocols' own errors leave that out.
+    failure: Failure,
+}
+
 #[derive(Debug)]
 #[expect(deprecated, reason = "see above")]
-pub enum Exporter {
+enum Protocol {
     /// To a Datadog agent, v0.5.
     Datadog(DatadogExporter),
     /// Protocol buffers over HTTP.
@@ -43,19 +56,11 @@ pub enum Exporter {
 
 /// Why traces cannot leave.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot export traces to {to}: {why}")]
+#[error("cannot export traces to {to} (telemetry.{key}): {why}")]
 pub struct TracesError {
-    to: Url,
+    key: &'static str,
+    to: String,
     why: String,
-}
-
-impl TracesError {
-    pub(in crate::telemetry) fn new(to: &Url, why: &dyn std::error::Error) -> Self {
-        Self {
-            to: to.clone(),
-            why: why.to_string(),
-        }
-    }
 }
 
 impl Exporter {
@@ -63,105 +68,68 @@ impl Exporter {
     ///
     /// # Errors
     /// [`TracesError`]; with a checked config, only when the system gives no HTTP client.
-    pub fn new(config: &Telemetry) -> Result<Option<(Self, Dialect)>, TracesError> {
-        let (url, dialect) = match config.exporter {
-            Chosen::Datadog => (&config.datadog_agent, Dialect::Datadog),
-            Chosen::Otlp => (&config.otlp_endpoint, Dialect::Otlp),
-            Chosen::None => (&None, Dialect::Otlp),
-        };
-        let Some(url) = url else {
-            return Ok(None);
-        };
-        let error = |why: String| TracesError {
-            to: url.clone(),
-            why,
-        };
-        let client = Client::to(url)?;
-        let exporter = match dialect {
-            Dialect::Datadog => datadog(config, url, client).map_err(error)?,
-            Dialect::Otlp => otlp(config, url, client).map_err(error)?,
-        };
-        Ok(Some((exporter, dialect)))
+    pub fn new(config: &Telemetry) -> Result<Option<Self>, TracesError> {
+        match config.exporter {
+            Chosen::Datadog => config
+                .datadog_agent
+                .as_ref()
+                .map(|agent| {
+                    let to = agent.to_string();
+                    let exporter = datadog(config, agent, &to);
+                    exporter.map_err(|why| error("datadog_agent", to, why))
+                })
+                .transpose(),
+            Chosen::Otlp => config
+                .otlp_endpoint
+                .as_ref()
+                .map(|endpoint| {
+                    let to = shown_receiver(endpoint);
+                    let exporter = otlp(config, endpoint, &to);
+                    exporter.map_err(|why| error("otlp_endpoint", to, why))
+                })
+                .transpose(),
+            Chosen::None => Ok(None),
+        }
     }
+}
+
+fn error(key: &'static str, to: String, why: String) -> TracesError {
+    TracesError { key, to, why }
 }
 
 impl Receiver for Exporter {
+    fn address(&self) -> &str {
+        &self.to
+    }
+
     async fn receive(&self, spans: Vec<SpanData>) -> Result<(), String> {
-        let received = match self {
-            Self::Datadog(exporter) => exporter.export(spans).await,
-            Self::Otlp(exporter) => exporter.export(spans).await,
+        let received = match &self.protocol {
+            Protocol::Datadog(exporter) => exporter.export(spans).await,
+            Protocol::Otlp(exporter) => exporter.export(spans).await,
         };
-        received.map_err(|error| error.to_string())
+        received.map_err(|error| self.failure.take().unwrap_or_else(|| error.to_string()))
     }
 }
 
-fn datadog(config: &Telemetry, agent: &Url, client: Client) -> Result<Exporter, String> {
+fn datadog(config: &Telemetry, agent: &TraceAgent, to: &str) -> Result<Exporter, String> {
+    let client = Client::for_agent(agent)?;
+    let failure = client.failure();
     #[expect(deprecated, reason = "see above")]
     let exporter = new_pipeline()
         .with_service_name(&config.service)
         .with_env(&config.env)
         .with_version(&config.version)
-        .with_agent_endpoint(agent.as_str())
+        .with_agent_endpoint(agent.base())
         .with_api_version(ApiVersion::Version05)
         .with_http_client(Computed(client))
         .with_name_mapping(|span, _| class(&span.span_kind).operation)
         .build_exporter()
         .map_err(|error| error.to_string())?;
-    Ok(Exporter::Datadog(exporter))
-}
-
-fn otlp(config: &Telemetry, endpoint: &Url, client: Client) -> Result<Exporter, String> {
-    let traces = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
-    let mut exporter = OtlpExporter::builder()
-        .with_http()
-        .with_http_client(client)
-        .with_endpoint(traces)
-        .build()
-        .map_err(|error| error.to_string())?;
-    let resource = Resource::builder_empty()
-        .with_attributes([
-            KeyValue::new("service.name", config.service.clone()),
-            KeyValue::new("service.version", config.version.clone()),
-            KeyValue::new("deployment.environment.name", config.env.clone()),
-            KeyValue::new("telemetry.sdk.language", "rust"),
-        ])
-        .build();
-    exporter.set_resource(&resource);
-    Ok(Exporter::Otlp(exporter))
-}
-
-/// reqwest, as the exporters want it. It has no limit of its own: the export_of has one.
-#[derive(Debug)]
-pub(in crate::telemetry) struct Client(reqwest::Client);
-
-impl Client {
-    /// Looks nothing up.
-    pub(in crate::telemetry) fn to(url: &Url) -> Result<Self, TracesError> {
-        // An error means that a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        // Agents are spoken to in clear text, so nobody needs to be trusted.
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_certs_only([])
-            .build();
-        client
-            .map(Self)
-            .map_err(|error| TracesError::new(url, &error))
-    }
-}
-
-#[async_trait]
-impl HttpClient for Client {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.0.execute(request.try_into()?).await.map_err(root)?;
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        // Read to its end, so that the connection can be used again.
-        *response.body_mut() = read(answer).await?;
-        Ok(response)
-    }
+    Ok(Exporter {
+        protocol: Protocol::Datadog(exporter),
+        to: to.to_owned(),
+        failure,
+    })
 }
 
 /// Tells the agent that it need not compute [statistics](crate::telemetry::stats): of the
@@ -181,25 +149,27 @@ impl HttpClient for Computed {
     }
 }
 
-/// What is behind an error: its own words only repeat the address.
-fn root(error: reqwest::Error) -> HttpError {
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string().into()
-}
-
-/// Most bytes of an answer that are read; nothing in it is used.
-const MOST_READ: usize = 64 * 1024;
-
-async fn read(mut answer: reqwest::Response) -> Result<Bytes, HttpError> {
-    let mut read = 0;
-    while let Some(chunk) = answer.chunk().await? {
-        read += chunk.len();
-        if read > MOST_READ {
-            break;
-        }
-    }
-    Ok(Bytes::new())
+fn otlp(config: &Telemetry, endpoint: &Url, to: &str) -> Result<Exporter, String> {
+    let client = Client::for_url(endpoint, &config.otlp_headers)?;
+    let failure = client.failure();
+    let mut exporter = OtlpExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_endpoint(endpoint.as_str())
+        .build()
+        .map_err(|error| error.to_string())?;
+    let resource = Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("service.name", config.service.clone()),
+            KeyValue::new("service.version", config.version.clone()),
+            KeyValue::new("deployment.environment.name", config.env.clone()),
+            KeyValue::new("telemetry.sdk.language", "rust"),
+        ])
+        .build();
+    exporter.set_resource(&resource);
+    Ok(Exporter {
+        protocol: Protocol::Otlp(exporter),
+        to: to.to_owned(),
+        failure,
+    })
 }

@@ -13,6 +13,7 @@ use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 
+use crate::config::Exporter;
 use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::context::new_id;
 use crate::telemetry::names::configured::{Configured, PageNames};
@@ -29,6 +30,16 @@ pub enum Dialect {
     Datadog,
     /// OpenTelemetry's.
     Otlp,
+}
+
+impl Dialect {
+    /// Of those who get the traces; without any, of the Datadog agent that may still collect the log.
+    pub fn of(exporter: Exporter) -> Self {
+        match exporter {
+            Exporter::Datadog | Exporter::None => Self::Datadog,
+            Exporter::Otlp => Self::Otlp,
+        }
+    }
 }
 
 /// Makes spans.

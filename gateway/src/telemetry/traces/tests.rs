@@ -35,6 +35,10 @@ struct Directed {
 }
 
 impl Receiver for Directed {
+    fn address(&self) -> &str {
+        "a receiver for this test"
+    }
+
     async fn receive(&self, spans: Vec<SpanData>) -> Result<(), String> {
         let mood = *self.mood.lock();
         match mood {
@@ -243,24 +247,24 @@ async fn what_comes_after_the_end_is_counted() {
 fn a_spell_of_losses_is_over_when_traces_have_been_received_for_a_while_and_not_before() {
     let counts = Arc::new(Counts::new(&Configured::new(&config())));
     let mut losses = Losses::new(Arc::clone(&counts));
-    losses.tell(&Ok(5));
+    losses.tell("x", &Ok(5));
     assert!(losses.spell.is_none());
     counts.dropped(Dropped::TraceNotReceived, 1);
-    losses.tell(&Err("away, for this test".into()));
+    losses.tell("x", &Err("away, for this test".into()));
     assert!(losses.spell.is_some());
     for _ in 0..10 * QUIET_ROUNDS {
-        losses.tell(&Ok(0));
+        losses.tell("x", &Ok(0));
     }
     assert!(losses.spell.is_some(), "nothing has been received since");
     for _ in 1..QUIET_ROUNDS {
-        losses.tell(&Ok(1));
+        losses.tell("x", &Ok(1));
     }
     counts.dropped(Dropped::TraceQueueFull, 1);
-    losses.tell(&Ok(1));
+    losses.tell("x", &Ok(1));
     for _ in 1..QUIET_ROUNDS {
-        losses.tell(&Ok(0));
+        losses.tell("x", &Ok(0));
     }
     assert!(losses.spell.is_some(), "one was lost in between");
-    losses.tell(&Ok(0));
+    losses.tell("x", &Ok(0));
     assert!(losses.spell.is_none());
 }

@@ -2,10 +2,12 @@
 //! <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::net::UdpSocket;
+use tokio::net::{UdpSocket, UnixDatagram};
 use tokio::task::JoinSet;
 
 use super::until;
@@ -26,10 +28,36 @@ pub(crate) struct Line {
     pub(crate) tags: BTreeSet<String>,
 }
 
+/// What it listens on.
+enum Socket {
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
+}
+
+impl Socket {
+    async fn recv(&self, datagram: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Udp(socket) => socket.recv(datagram).await,
+            Self::Unix(socket) => socket.recv(datagram).await,
+        }
+    }
+}
+
 impl Agent {
     pub(crate) async fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap().to_string();
+        Self::listen(Socket::Udp(socket), address)
+    }
+
+    /// One that listens on a socket of the file system.
+    pub(crate) fn start_on(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        let address = format!("unix://{}", path.display());
+        Self::listen(Socket::Unix(socket), address)
+    }
+
+    fn listen(socket: Socket, address: String) -> Self {
         let said = Arc::new(Mutex::new(String::new()));
         let mut listening = JoinSet::new();
         let heard = Arc::clone(&said);
@@ -50,10 +78,18 @@ impl Agent {
 
     /// Every line sent to it so far.
     pub(crate) async fn lines(&self) -> Vec<Line> {
-        // Datagrams on loopback keep their order: when this one has come, all have.
+        // Datagrams on one machine keep their order: when this one has come, all have.
         const LAST: &str = "last:0|c|#test:agent\n";
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let length = sender.send_to(LAST.as_bytes(), &self.address).await;
+        let length = match self.address.strip_prefix("unix://") {
+            Some(path) => {
+                let sender = UnixDatagram::unbound().unwrap();
+                sender.send_to(LAST.as_bytes(), path).await
+            }
+            None => {
+                let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                sender.send_to(LAST.as_bytes(), &self.address).await
+            }
+        };
         assert_eq!(length.unwrap(), LAST.len());
         until("the last datagram", async || {
             self.said.lock().ends_with(LAST)

@@ -54,6 +54,27 @@ impl Binary {
         Self::spawn(shell, arguments, variables)
     }
 
+    /// The same, but its log goes to `stdout`.
+    pub(crate) fn start_with_log(
+        stdout: impl Into<Stdio>,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let mut child = command(program, arguments, variables)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let readers = vec![collect(child.stderr.take().unwrap(), &said)];
+        Self {
+            child,
+            said,
+            readers,
+        }
+    }
+
     /// The same, but nothing that it says can be written.
     pub(crate) fn start_unheard(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let full = || {
@@ -137,7 +158,8 @@ impl Binary {
 
 fn command(mut command: Command, arguments: &[&str], variables: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars() {
-        if name.starts_with("GATEWAY__") || name.starts_with("DD_") || name == "RUST_LOG" {
+        let prefixes = ["GATEWAY__", "DD_", "OTEL_"];
+        if prefixes.iter().any(|prefix| name.starts_with(prefix)) || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }

@@ -25,7 +25,7 @@ pub(crate) struct Answer {
 
 /// `GET path` with a Host and further header lines, each ending in CRLF.
 pub(crate) fn get(path: &str, headers: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n{headers}\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: shop\r\n{headers}\r\n")
 }
 
 /// One request on a connection of its own.

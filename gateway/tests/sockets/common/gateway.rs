@@ -82,6 +82,8 @@ pub(crate) fn variables(changes: &[String]) -> Vec<(String, String)> {
             String::new(),
         ),
         ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new()),
+        // There is no load balancer that would have to turn away.
+        ("GATEWAY__SERVER__DRAIN_DELAY".to_owned(), "0s".to_owned()),
         // Not optimised and beside all the other tests, it is short of CPU most of the time.
         ("GATEWAY__ADMISSION__MAX_LAG".to_owned(), "none".to_owned()),
     ];

@@ -1,0 +1,79 @@
+//! A page as telemetry sees it: its record, and what is made of it whatever becomes of its trace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::config::{Config, PageId};
+use gateway::outcome::{PageOutcome, PartStatus};
+use gateway::page::deadline::{now, wall_clock};
+use gateway::telemetry::context::TraceContext;
+use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
+use gateway::telemetry::{Exports, Telemetry};
+
+/// Telemetry of one config, and a page to tell it of.
+pub(crate) struct Told {
+    telemetry: Telemetry,
+    record: Arc<PageRecord>,
+    /// Nothing leaves, as none of them runs; what waits is bounded.
+    _exports: Exports,
+}
+
+impl Told {
+    /// A complete page of `parts` calls whose trace is not kept.
+    pub(crate) fn new(config: &Config, page: PageId, parts: usize) -> Self {
+        let (telemetry, exports) = Telemetry::exporting(config);
+        Self {
+            telemetry,
+            record: Arc::new(record(page, parts)),
+            _exports: exports,
+        }
+    }
+
+    pub(crate) fn page_ended(&self) {
+        self.telemetry.page_ended(&self.record);
+    }
+}
+
+fn record(page: PageId, parts: usize) -> PageRecord {
+    let (began, took) = (now(), Duration::from_millis(20));
+    let call = CallRecord {
+        span_id: 1,
+        span: TimeSpan { began, took },
+        lag: Duration::ZERO,
+        budget_left: None,
+        attempts: Vec::new(),
+        http_status: Some(200),
+        failure: None,
+    };
+    let part = PartRecord {
+        status: PartStatus::Ok,
+        call: Some(call),
+    };
+    PageRecord {
+        origin: Arc::new(Origin {
+            arrived: began,
+            method: "GET",
+            request_id: None,
+            trace: TraceContext {
+                priority: 0,
+                ..TraceContext::new()
+            },
+        }),
+        page,
+        deadline: None,
+        admission: Some(TimeSpan {
+            began,
+            took: Duration::ZERO,
+        }),
+        parts: vec![part; parts],
+        assembly: None,
+        lag: Duration::ZERO,
+        ended: began + took,
+        ended_at: wall_clock(),
+        outcome: PageOutcome::Complete,
+        standing: gateway::outcome::Standing::default(),
+        status: Some(200),
+        reason: None,
+        scope: None,
+    }
+}

@@ -1,0 +1,86 @@
+//! What is served on which listener, and under which limits.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use tokio::net::TcpListener;
+use tower::service_fn;
+
+use super::files::Budget;
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::edge::host::Host;
+use crate::edge::listener::{self, Limits, WhenFull};
+use crate::edge::{Connection, Edge, layers, validate};
+use crate::lifecycle::Guard;
+use crate::transport::HttpTransport;
+
+/// Pages, for clients.
+pub(super) fn serve_public(
+    listener: TcpListener,
+    config: &Config,
+    files: Budget,
+    edge: Arc<Edge<HttpTransport>>,
+    guard: Guard,
+) -> impl Future<Output = ()> + Send + 'static {
+    let limits = Limits {
+        max_connections: files.public,
+        limited_by: if files.public < config.server.max_connections.get() {
+            "open files (ulimit -n)"
+        } else {
+            "server.max_connections"
+        },
+        when_full: WhenFull::Wait,
+        header_read_timeout: config.server.header_read_timeout,
+    };
+    let service = move |connection: Arc<Connection>| {
+        let edge = Arc::clone(&edge);
+        layers::layered(service_fn(move |request| {
+            edge.handle(&connection, request).map(Ok)
+        }))
+    };
+    listener::serve(listener, limits, service, guard)
+}
+
+/// Views, for operators.
+pub(super) fn serve_operators(
+    listener: TcpListener,
+    config: &Config,
+    files: Budget,
+    admin: Arc<Admin<HttpTransport>>,
+    guard: Guard,
+) -> impl Future<Output = ()> + Send + 'static {
+    let limits = Limits {
+        max_connections: files.admin,
+        limited_by: "what is kept for operators",
+        when_full: WhenFull::CloseLeastUsed,
+        header_read_timeout: config.server.header_read_timeout,
+    };
+    let hosts: Arc<[String]> = config.admin.hosts.as_slice().into();
+    let service = move |connection: Arc<Connection>| {
+        let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
+        // What Prometheus reads is long, and mostly the same words.
+        layers::compressed(service_fn(move |request| {
+            connection.begins_answer();
+            std::future::ready(Ok(answer_operators(&admin, &hosts, &request)))
+        }))
+    };
+    listener::serve(listener, limits, service, guard)
+}
+
+/// Operators' requests are checked as clients' are.
+fn answer_operators<B: Body>(
+    admin: &Admin<HttpTransport>,
+    hosts: &[String],
+    request: &Request<B>,
+) -> Response<Full<Bytes>> {
+    let answered = match Host::of(request.headers()) {
+        Ok(host) => admin.answer(request, host.is_own_or(hosts)),
+        Err(wrong) => Admin::<HttpTransport>::refuse(&wrong),
+    };
+    validate::with_close(validate::leaves_connection_unusable(request), answered)
+}
