@@ -14,7 +14,7 @@ use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::Telemetry;
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
-use gateway::telemetry::names::{BadContext, Dropped, TraceDecision};
+use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
 use gateway::telemetry::record::{Origin, PageRecord};
 use regex::Regex;
 
@@ -52,6 +52,7 @@ fn values(tag: Tag, fleet: Fleet) -> usize {
         Tag::CallOutcome => CallOutcome::ALL.len(),
         Tag::Decision => TraceDecision::ALL.len(),
         Tag::Header => BadContext::ALL.len(),
+        Tag::Kind => Unreadable::ALL.len(),
         Tag::Version => 1,
         Tag::Reason | Tag::Scope | Tag::Signal | Tag::Cause => {
             panic!("{tag:?} comes with another tag")
