@@ -93,8 +93,12 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub max_connections: NonZeroUsize,
-    /// A connection that has not sent a whole request head for this long is closed; idle keep-alive connections too. Never zero.
+    /// For a whole request head: from its first byte, or from the connection's opening. Never zero.
     pub header_read_timeout: Duration,
+    /// How long a connection may be idle after an answer. Never zero.
+    pub keep_alive: Duration,
+    /// A connection that is older ends with its next answer; `None` (written `"none"`): however old.
+    pub max_age: Option<Duration>,
     /// How long pages are served after SIGTERM before new ones are refused.
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
@@ -228,6 +232,10 @@ pub struct Telemetry {
     pub keep_slower_than: Option<Duration>,
     /// Where metrics are sent as DogStatsD; `None` sends none.
     pub dogstatsd: Option<StatsdAgent>,
+    /// The pod's id, of `DD_ENTITY_ID`: an agent that is sent metrics over UDP finds the pod's tags by it.
+    pub entity_id: Option<String>,
+    /// What Datadog's admission controller says of the container, of `DD_EXTERNAL_ENV`.
+    pub external_env: Option<String>,
 }
 
 /// In which protocol traces leave.

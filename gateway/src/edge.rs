@@ -13,6 +13,7 @@ pub mod body;
 pub mod client;
 mod connection;
 pub mod heads;
+mod hop;
 pub mod host;
 pub mod layers;
 mod least_used;
@@ -101,7 +102,8 @@ impl<T: Transport> Edge<T> {
                 events::panicked(words(panic.as_ref()));
                 edge.respond.refuse(&Refusal::Internal, &origin)
             });
-            validate::with_close(closes || edge.phase.turns_away(), answered)
+            let last = closes || edge.phase.turns_away() || connection.is_old(origin.arrived);
+            validate::with_close(last, answered)
         })
     }
 

@@ -44,7 +44,7 @@ use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{Client, Quota};
 use self::refusal::Refusal;
-use crate::config::{Config, PageId, ShedStatus};
+use crate::config::{Config, DownstreamId, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -250,11 +250,15 @@ impl<T: Transport> Pages<T> {
     pub fn publish(&self) {
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
+        let downstreams = (0..view.bulkheads.len()).map(DownstreamId);
+        let (endpoints, ejected) = downstreams.map(|id| self.downstreams.ejected(id)).unzip();
         self.telemetry.publish(Gauges {
             in_flight: view.in_flight,
             tickets: self.own_load.view().tickets,
             queued: view.queues.iter().map(|queue| queue.depth).collect(),
             in_use: permits.collect(),
+            endpoints,
+            ejected,
         });
     }
 

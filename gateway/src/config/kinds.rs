@@ -204,6 +204,16 @@ pub const TEXT: Kind<String> = Kind {
     schema: || json!({"type": "string", "minLength": 1, "maxLength": 200}),
 };
 
+/// The same, or nothing.
+pub(super) const TEXT_IF_ANY: Kind<Option<String>> = Kind {
+    read: |raw| match raw.text("a string")? {
+        "" => Ok(None),
+        _ => (TEXT.read)(raw).map(Some),
+    },
+    show: |value| json!(value.as_deref().unwrap_or_default()),
+    schema: || json!({"type": "string", "maxLength": 200}),
+};
+
 // ---- Durations, sizes, rates -------------------------------------------------
 
 fn duration(raw: &Raw<'_>) -> Result<Duration, Problem> {

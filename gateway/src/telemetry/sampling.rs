@@ -78,6 +78,7 @@ impl Sampling {
     pub fn logs(&self, record: &PageRecord) -> bool {
         self.log_share >= 1.0
             || record.outcome != PageOutcome::Complete
+            || record.standing.answered_late
             || self.is_slow(record)
             || within(self.log_share, record.origin.trace.trace_id as u64)
     }
@@ -199,6 +200,9 @@ mod tests {
                 assert!(outcome == PageOutcome::Complete || half.logs(&record));
             }
             record.outcome = PageOutcome::Complete;
+            record.standing.answered_late = true;
+            assert!(half.logs(&record), "an answer that came too late");
+            record.standing.answered_late = false;
             record.ended += Duration::from_secs(2);
             assert!(half.logs(&record), "a slow page");
         }

@@ -22,5 +22,6 @@ mod own_load;
 mod pages;
 mod process;
 mod promise;
+mod readings;
 mod refusals;
 mod validate;
