@@ -69,14 +69,14 @@ impl Clients {
         refusal: &Refusal,
         charge: Option<Charge>,
     ) -> Option<u32> {
-        if let Refusal::Early(_) = refusal {
+        if matches!(refusal, Refusal::Early(_))
+            && let Some(charge) = charge
+        {
             // Neither counted, or those who are early would keep the page being refused by
             // themselves, nor told a new time, or they would never be in time.
-            let early = charge.as_ref().and_then(|charge| charge.early);
-            charge
-                .into_iter()
-                .for_each(|charge| self.quota.give_back(charge, None));
-            return early.map(|early| early.left);
+            let left = charge.early.map(|early| early.left);
+            self.quota.give_back(charge, None);
+            return left;
         }
         let row = refusal.row(self.shed);
         let limit = refusal.load_limit();
