@@ -1,8 +1,7 @@
 //! Where telemetry goes: addresses of agents and receivers, as the file and the standard
 //! variables spell them.
 //!
-//! What is shown of an address never has user, password or query, and no segment of a path
-//! that looks like a secret. An address that cannot be used is the reader's problem, not
+//! An address that cannot be used is the reader's problem, not
 //! the start's: see [`Section::take_or`](super::reader::Section::take_or).
 
 use std::fmt;
@@ -14,7 +13,6 @@ use url::Url;
 use super::address;
 use super::kinds::Kind;
 use super::problem::Problem;
-use super::shown::looks_secret;
 
 /// Longest path of a socket, in bytes: `sockaddr_un` holds 108 with its final zero.
 const LONGEST_SOCKET: usize = 107;
@@ -70,7 +68,7 @@ impl TraceAgent {
 impl fmt::Display for TraceAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(url) => f.write_str(&shown(url)),
+            Self::Http(url) => f.write_str(&address::show(url)),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -90,19 +88,6 @@ impl fmt::Display for StatsdAgent {
             }
         }
     }
-}
-
-/// A receiver's address without user, password and query; a segment of its path that looks
-/// like a secret is starred out.
-pub fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    let segment = |segment: &str| match looks_secret(segment) {
-        true => "***".to_owned(),
-        false => segment.to_owned(),
-    };
-    let path: Vec<String> = url.path().split('/').map(segment).collect();
-    url.set_path(&path.join("/"));
-    address::show(&url)
 }
 
 /// Where a Datadog agent takes traces; `""` is nowhere.
@@ -125,7 +110,7 @@ pub(super) const OTLP: Kind<Option<Url>> = Kind {
         "" => Ok(None),
         text => address::read_with_query(text, &["http", "https"]).map(Some),
     },
-    show: |url| json!(url.as_ref().map(shown).unwrap_or_default()),
+    show: |url| json!(url.as_ref().map(address::show).unwrap_or_default()),
     schema: || json!({"type": "string", "pattern": "^(https?://.+)?$"}),
 };
 
@@ -250,6 +235,6 @@ mod tests {
     #[test]
     fn nothing_secret_is_shown_of_an_address() {
         let url = Url::parse("https://me:pw@c:4318/otlp/k3yThat1sSecret/v1?api-key=x#y").unwrap();
-        assert_eq!(shown(&url), "https://c:4318/otlp/***/v1");
+        assert_eq!(address::show(&url), "https://c:4318/otlp/***/v1");
     }
 }
