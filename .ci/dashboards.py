@@ -68,7 +68,7 @@ def check_models() -> int:
     """Every file against its model; and one broken copy of each, so that nobody trusts a check that sees nothing."""
     wrong = 0
     for folder, kind in KINDS.items():
-        files = sorted((DASHBOARDS / "datadog" / folder).glob("*.json"))
+        files = sorted((DASHBOARDS / "datadog" / folder).rglob("*.json"))
         assert files, f"no files in {folder}"
         for file in files:
             document = json.loads(file.read_text())
@@ -143,6 +143,7 @@ def main() -> None:
     run(tool, "check", "rules", "alerts.yml", cwd=DASHBOARDS / "prometheus")
     run(tool, "test", "rules", "alerts.test.yml", cwd=DASHBOARDS / "prometheus")
     check_panels(tool)
+    run(sys.executable, ".ci/datadog_model.py")
     if shutil.which("terraform"):
         run("terraform", "fmt", "-check", "-diff", DASHBOARDS / "terraform")
     print("dashboards, monitors, SLOs and alert rules are what their tools take")

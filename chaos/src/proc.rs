@@ -192,7 +192,7 @@ impl Process {
     }
 
     /// What a child that has ended wrote last, once it has all been read.
-    async fn last_words(&self) -> String {
+    pub async fn last_words(&self) -> String {
         /// Somebody else may hold the child's output open, or the child may not have ended at all.
         const PATIENCE: Duration = Duration::from_millis(500);
         let all_read = async {

@@ -21,6 +21,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod outcome;
 pub mod page;
+pub mod readings;
 pub mod telemetry;
 pub mod text;
 pub mod transport;

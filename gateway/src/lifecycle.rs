@@ -226,10 +226,12 @@ impl Lifecycle {
     /// Serves on, so that load balancers can turn away: they learn of it from `/readyz` or from
     /// `Connection: close`, seconds later. A gateway that failed cannot be relied on for it.
     async fn be_lame_duck(&self, delay: Duration) {
-        let over = Deadline::after(now(), delay);
-        if !delay.is_zero() && !self.stop.without_delay.is_cancelled() {
-            events::turning_away(delay);
+        let failed = self.failed.token.is_cancelled();
+        if delay.is_zero() || failed || self.stop.without_delay.is_cancelled() {
+            return;
         }
+        events::turning_away(delay);
+        let over = Deadline::after(now(), delay);
         tokio::select! {
             biased;
             () = self.failed.token.cancelled() => {}

@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lifecycle", &["page", "telemetry"]),
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
+    ("readings", &["outcome", "telemetry"]),
     ("telemetry", &["config", "outcome", "text"]),
     ("config", &["ids"]),
     ("outcome", &["ids"]),

@@ -71,6 +71,12 @@ impl Fakes {
             .await
     }
 
+    /// Takes a toxic away from one fake.
+    pub(crate) async fn heal(&self, service: &str, toxic: &str) -> Result<()> {
+        let path = format!("/proxies/{service}/toxics/{toxic}");
+        self.control.delete(&path).await
+    }
+
     /// Refuses connections and ends those that are open, or accepts them again.
     pub(crate) async fn enable(&self, service: &str, enabled: bool) -> Result<()> {
         self.control

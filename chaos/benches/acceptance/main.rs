@@ -5,9 +5,10 @@
 //!
 //! Starts `gateway` and `fakes` for each check, offers open-loop load, and prints one row per
 //! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about six
-//! minutes). Load, gateway and fakes share this machine: the rows "generator late" say when it
+//! minutes) but `first-alert`: ten faults, what alerts say of them, and what the runbook finds. Load, gateway and fakes share this machine: the rows "generator late" say when it
 //! was too small for all three.
 
+mod alerts;
 mod binaries;
 mod calm;
 mod config;
@@ -48,6 +49,9 @@ const CHECKS: [&str; 15] = [
     "drain",
 ];
 
+/// Only by its name: it needs promtool, and judges no milliseconds (about two and a half minutes).
+const BY_NAME: &str = "first-alert";
+
 #[tokio::main(flavor = "current_thread")]
 #[expect(
     clippy::print_stderr,
@@ -77,16 +81,17 @@ async fn measure() -> Result<usize> {
         .collect();
     for name in &asked {
         ensure!(
-            CHECKS.contains(&name.as_str()),
-            "no check `{name}`: choose from {}",
+            CHECKS.contains(&name.as_str()) || name == BY_NAME,
+            "no check `{name}`: choose from {}, {BY_NAME}",
             CHECKS.join(", ")
         );
     }
     binaries::binary("gateway")?;
     binaries::binary("fakes")?;
     let mut table = Table::new();
-    for check in CHECKS {
-        if asked.is_empty() || asked.iter().any(|name| name == check) {
+    for check in CHECKS.into_iter().chain([BY_NAME]) {
+        let by_default = asked.is_empty() && check != BY_NAME;
+        if by_default || asked.iter().any(|name| name == check) {
             table.begin(check);
             if let Err(error) = run(check, &mut table).await {
                 table.broken(&error);
@@ -105,6 +110,7 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "error" => faults::error(table).await,
         "leave" => hostile::leave(table).await,
         "slowloris" => hostile::slowloris(table).await,
+        BY_NAME => alerts::first_alert(table).await,
         "agent-away" => telemetry::agent_away(table).await,
         "overload" => overload::overload(table, Duration::from_millis(20)).await,
         "overload-80ms" => overload::overload(table, Duration::from_millis(80)).await,

@@ -37,7 +37,7 @@ const MEMORY: f64 = 48.0;
 const END: Duration = Duration::from_millis(3_500);
 
 /// Receives traces over HTTP, or accepts requests and never answers them.
-struct Agent {
+pub(crate) struct Agent {
     address: SocketAddr,
     stalled: Arc<AtomicBool>,
     traces: Arc<AtomicU64>,
@@ -45,6 +45,18 @@ struct Agent {
 }
 
 impl Agent {
+    /// One that answers; it is gone once this is dropped.
+    pub(crate) async fn well() -> Result<Self> {
+        let agent = Self::start().await?;
+        agent.stalled.store(false, Ordering::Relaxed);
+        Ok(agent)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     async fn start() -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;

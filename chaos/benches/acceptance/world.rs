@@ -197,7 +197,7 @@ pub(crate) fn now() -> Instant {
 
 /// A port that was free a moment ago. Two programs that pick at once may collide; then one of
 /// them says so when it starts.
-fn free_port() -> Result<SocketAddr> {
+pub(crate) fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 

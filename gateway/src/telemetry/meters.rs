@@ -61,6 +61,10 @@ pub struct Gauges {
     pub queued: Vec<usize>,
     /// Permits out, by downstream.
     pub in_use: Vec<u32>,
+    /// Endpoints there are, by downstream.
+    pub endpoints: Vec<u32>,
+    /// Endpoints set aside, by downstream.
+    pub ejected: Vec<u32>,
 }
 
 impl Gauges {
@@ -70,6 +74,8 @@ impl Gauges {
             tickets: config.admission.max_in_flight.get(),
             queued: vec![0; config.pages.len()],
             in_use: vec![0; config.downstreams.len()],
+            endpoints: vec![0; config.downstreams.len()],
+            ejected: vec![0; config.downstreams.len()],
         }
     }
 }

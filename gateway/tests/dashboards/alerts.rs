@@ -6,6 +6,19 @@ use regex::Regex;
 use crate::files::read;
 use crate::monitors::Monitor;
 
+/// Whose fault an alert may say it is.
+const FAULTS: [&str; 6] = [
+    "service",
+    "clients",
+    "gateway",
+    "fleet",
+    "limit",
+    "telemetry",
+];
+
+/// Prometheus asks gateways itself: there is nothing between that could be down.
+const ONLY_DATADOG: [&str; 1] = ["agent-down"];
+
 /// An alert, or a recorded series.
 #[derive(Default)]
 pub(crate) struct Rule {
@@ -15,6 +28,8 @@ pub(crate) struct Rule {
     pub(crate) expr: String,
     /// `page` or `ticket`; empty when it is no alert.
     pub(crate) severity: String,
+    /// Whose fault it is, where the alert says so.
+    fault: String,
     runbook: String,
 }
 
@@ -79,6 +94,8 @@ fn parse(text: &str) -> Vec<Rule> {
             in_expr = expr == ">-";
         } else if let Some(severity) = line.strip_prefix("severity: ") {
             rule.severity = severity.into();
+        } else if let Some(fault) = line.strip_prefix("fault: ") {
+            rule.fault = fault.into();
         } else if let Some(runbook) = line.strip_prefix("runbook: ") {
             rule.runbook = runbook.into();
         } else if in_expr && !line.is_empty() && !line.ends_with(':') && !line.starts_with("for: ")
@@ -95,7 +112,8 @@ fn parse(text: &str) -> Vec<Rule> {
 pub(crate) fn problems(rules: &[Rule], monitors: &[Monitor]) -> Vec<String> {
     let alerts: Vec<&Rule> = rules.iter().filter(|rule| rule.is_alert()).collect();
     let mut problems = Vec::new();
-    for monitor in monitors {
+    let of_rules = |monitor: &&Monitor| !ONLY_DATADOG.contains(&monitor.stem.as_str());
+    for monitor in monitors.iter().filter(of_rules) {
         if !alerts.iter().any(|alert| alert.monitor() == monitor.stem) {
             problems.push(format!("{}: no alert says the same", monitor.stem));
         }
@@ -112,23 +130,47 @@ pub(crate) fn problems(rules: &[Rule], monitors: &[Monitor]) -> Vec<String> {
             problems.push(format!("{}: no monitor {stem}", alert.name));
             continue;
         };
-        let number = match alert.severity.as_str() {
-            "ticket" => monitor.warning.unwrap_or(monitor.critical),
-            _ => monitor.critical,
-        };
-        let thresholds = alert.thresholds();
-        #[expect(clippy::float_cmp, reason = "the same number is written twice")]
-        if thresholds.is_empty() || thresholds.iter().any(|&threshold| threshold != number) {
-            problems.push(format!(
-                "{}: {thresholds:?}, the monitor says {number}",
-                alert.name
-            ));
+        let known = FAULTS.contains(&alert.fault.as_str());
+        if known == alert.name.contains("Burn") {
+            problems.push(format!("{}: its fault is {:?}", alert.name, alert.fault));
         }
+        problems.extend(wrong_number(alert, monitor));
         if alert.runbook != format!("docs/runbook.md#{stem}") {
             problems.push(format!("{}: its runbook is {}", alert.name, alert.runbook));
         }
     }
     problems
+}
+
+/// Both sides write the same number.
+#[expect(clippy::float_cmp, reason = "the same number is written twice")]
+fn wrong_number(alert: &Rule, monitor: &Monitor) -> Option<String> {
+    let number = match alert.severity.as_str() {
+        "ticket" => monitor.warning.or(monitor.critical),
+        _ => monitor.critical,
+    };
+    let numbers: Vec<f64> = match monitor.kind.as_str() {
+        // In per cent, as Datadog counts the members of a cluster.
+        "service check" => number.iter().map(|percent| percent / 100.0).collect(),
+        "composite" => {
+            let asked = monitor.asks();
+            let windows = crate::monitors::windows().into_iter();
+            let asked = windows.filter(|window| asked.contains(&window.stem));
+            asked.filter_map(|window| window.critical).collect()
+        }
+        // Something missing is compared with 1 there, and with 0 here.
+        _ if monitor.stem == "silent" => vec![0.0],
+        _ => number.into_iter().collect(),
+    };
+    let thresholds = alert.thresholds();
+    let same = |threshold: &f64| !numbers.is_empty() && numbers.iter().all(|n| n == threshold);
+    let fine = !thresholds.is_empty() && thresholds.iter().all(same);
+    (!fine).then(|| {
+        format!(
+            "{}: {thresholds:?}, the monitor says {numbers:?}",
+            alert.name
+        )
+    })
 }
 
 #[test]
@@ -152,6 +194,7 @@ fn a_wrong_rule_is_noticed() {
         1
     );
     assert_eq!(count(|rule| rule.name = "GatewayErrorRates".into()), 1);
+    assert_eq!(count(|rule| rule.fault = "nobody".into()), 1);
     assert_eq!(
         count(|rule| rule.runbook = "docs/runbook.md#error".into()),
         1

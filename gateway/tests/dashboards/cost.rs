@@ -74,12 +74,12 @@ struct Bill {
 
 impl Bill {
     /// The agent puts its `host` on everything; Datadog files what it keeps percentiles of
-    /// under the configured tags only.
+    /// under the configured tags only. Lag, which has no tag of its own, is kept by host.
     fn of(fleet: Fleet) -> Self {
         Self {
             counters: sum(Kind::Counter, fleet) * fleet.hosts,
             gauges: sum(Kind::Gauge, fleet) * fleet.hosts,
-            distributions: sum(Kind::Histogram, fleet) * OF_A_DISTRIBUTION,
+            distributions: (sum(Kind::Histogram, fleet) + fleet.hosts - 1) * OF_A_DISTRIBUTION,
         }
     }
 
@@ -164,7 +164,7 @@ fn bills() -> String {
             bill.gauges,
             bill.distributions,
             bill.total(),
-            bill.distributions * fleet.hosts,
+            sum(Kind::Histogram, fleet) * OF_A_DISTRIBUTION * fleet.hosts,
         ];
         let _ = writeln!(table, "| {} |", numbers.map(grouped).join(" | "));
     }
@@ -242,13 +242,15 @@ fn configured_percentiles() -> (Vec<(String, Vec<String>)>, Vec<String>) {
 }
 
 #[test]
-fn percentiles_are_kept_of_every_distribution_by_its_own_tags_and_never_by_host() {
+fn percentiles_are_kept_of_every_distribution_by_its_own_tags_and_only_of_lag_by_host() {
     let (own, every) = configured_percentiles();
     assert_eq!(every, ["service", "env", "version"]);
     let histograms = metrics::ALL.iter().filter(|m| m.kind == Kind::Histogram);
     let mut expected: Vec<_> = histograms
         .map(|metric| {
-            let tags = metric.tags.iter().map(|tag| tag.as_str().to_owned());
+            let host = (*metric == metrics::LAG).then_some("host");
+            let tags = metric.tags.iter().map(|tag| tag.as_str()).chain(host);
+            let tags = tags.map(str::to_owned);
             (metric.name.to_owned(), tags.collect::<Vec<_>>())
         })
         .collect();
@@ -304,7 +306,7 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 ended: origin.arrived,
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                standing: Default::default(),
+                standing: gateway::outcome::Standing::default(),
                 status: None,
                 reason: None,
                 scope: None,

@@ -10,6 +10,16 @@ use crate::table;
 /// Tags that all series have.
 const EVERYWHERE: &[&str] = &["service", "env", "version", "host"];
 
+/// Of gauges: two processes on one host would overwrite each other's.
+const OF_GAUGES: &[&str] = &["service", "env", "version", "host", "instance"];
+
+fn everywhere(metric: &Metric) -> &'static [&'static str] {
+    match metric.kind {
+        Kind::Gauge => OF_GAUGES,
+        Kind::Counter | Kind::Histogram => EVERYWHERE,
+    }
+}
+
 /// One `p99:gateway.page.duration{…} by {…}`.
 pub(crate) struct Query {
     aggregator: String,
@@ -70,7 +80,7 @@ pub(crate) fn problems(file: &str, query: &Query, variables: &[String]) -> Vec<S
     }
     problems.extend(wrong_filter(metric, &query.filter, variables));
     let by = query.by.split(',').filter(|key| !key.is_empty());
-    problems.extend(by.filter_map(|key| table::wrong_tag(metric, key, None, EVERYWHERE)));
+    problems.extend(by.filter_map(|key| table::wrong_tag(metric, key, None, everywhere(metric))));
     problems
         .iter()
         .map(|problem| format!("{file}: {problem}"))
@@ -102,10 +112,12 @@ fn wrong_filter(metric: &Metric, filter: &str, variables: &[String]) -> Vec<Stri
             term.split_once(':').unwrap_or((term, ""))
         };
         if values.is_empty() {
-            problems.extend(table::wrong_tag(metric, key, None, EVERYWHERE));
+            problems.extend(table::wrong_tag(metric, key, None, everywhere(metric)));
         }
         let values = values.split(',').filter(|value| !value.is_empty());
-        problems.extend(values.filter_map(|v| table::wrong_tag(metric, key, Some(v), EVERYWHERE)));
+        problems.extend(
+            values.filter_map(|v| table::wrong_tag(metric, key, Some(v), everywhere(metric))),
+        );
     }
     problems
 }

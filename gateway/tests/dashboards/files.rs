@@ -38,8 +38,8 @@ pub(crate) fn list(folder: &str) -> Vec<String> {
 
 /// All that Datadog reads.
 pub(crate) fn datadog_files() -> Vec<(String, Value)> {
-    let folders =
-        ["dashboards", "monitors", "slos"].map(|kind| format!("dashboards/datadog/{kind}"));
+    let folders = ["dashboards", "monitors", "monitors/windows", "slos"];
+    let folders = folders.map(|kind| format!("dashboards/datadog/{kind}"));
     let files = folders.iter().flat_map(|folder| list(folder));
     let files: Vec<_> = files.map(|file| (file.clone(), json(&file))).collect();
     assert!(files.len() >= 13, "only {} files", files.len());
@@ -56,6 +56,7 @@ pub(crate) fn all_texts() -> Vec<(String, String)> {
     let folders = [
         "dashboards/datadog/dashboards",
         "dashboards/datadog/monitors",
+        "dashboards/datadog/monitors/windows",
         "dashboards/datadog/slos",
         "dashboards/grafana",
         "dashboards/prometheus",

@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 
 use files::{all_texts, datadog_files, grafana, read};
 use gateway::telemetry::names::metrics::{self, Kind};
-use regex::Regex;
 
 /// Fails with all problems at once.
 #[track_caller]
@@ -107,7 +106,7 @@ fn every_metric_is_shown_to_both_kinds_of_readers() {
 #[test]
 fn thresholds_are_the_numbers_in_their_queries() {
     let monitors = monitors::all();
-    assert!(monitors.len() >= 9, "only {} were found", monitors.len());
+    assert!(monitors.len() >= 18, "only {} were found", monitors.len());
     for monitor in monitors {
         none(&monitor.problems());
     }
@@ -133,13 +132,12 @@ fn every_alert_is_seen_firing_in_the_rules_own_tests() {
 #[test]
 fn the_promise_is_the_same_for_both_kinds_of_readers() {
     let slo = files::json("dashboards/datadog/slos/good-pages.json");
-    let list = Regex::new(r"outcome IN \(([a-z_,]+)\)").unwrap();
-    let outcomes = |side: &str| {
+    let asks = |side: &str, metric: &str| {
         let query = slo["query"][side].as_str().unwrap();
-        list.captures(query).unwrap()[1].replace(',', "|")
+        query.starts_with(&format!("sum:{metric}{{"))
     };
-    let (good, owed) = (outcomes("numerator"), outcomes("denominator"));
-    let bad = owed.strip_prefix(&format!("{good}|")).unwrap();
+    assert!(asks("numerator", "gateway.pages.good"));
+    assert!(asks("denominator", "gateway.pages.owed"));
     let allowed = 1.0 - slo["target_threshold"].as_f64().unwrap() / 100.0;
     let burns = alerts::rules();
     let (records, alerts): (Vec<_>, Vec<_>) = burns
@@ -148,24 +146,57 @@ fn the_promise_is_the_same_for_both_kinds_of_readers() {
         .partition(|rule| !rule.is_alert());
     assert_eq!((records.len(), alerts.len()), (4, 2));
     for rule in records {
-        let halves = [format!("\"{bad}\""), format!("\"{owed}\"")];
-        assert!(
-            halves.iter().all(|half| rule.expr.contains(half)),
-            "{}",
-            rule.name
-        );
+        let (good, owed) = rule.expr.split_once(" / ").unwrap();
+        assert!(good.contains("(gateway_pages_good_total["), "{}", rule.name);
+        assert!(owed.contains("(gateway_pages_owed_total["), "{}", rule.name);
     }
+    let by = format!(" / {allowed:.2} ");
     for rule in alerts {
-        assert_eq!(
-            rule.expr.matches(&format!(" / {allowed:.2} >")).count(),
-            2,
-            "{}",
-            rule.name
+        assert_eq!(rule.expr.matches(&by).count(), 2, "{}", rule.name);
+    }
+    let windows = monitors::windows();
+    let burns = monitors::all()
+        .into_iter()
+        .filter(|m| m.kind == "composite");
+    for asked in burns.flat_map(|burn| burn.asks()) {
+        let window = windows.iter().find(|window| window.stem == asked);
+        let query = &window.unwrap_or_else(|| panic!("no window {asked}")).query;
+        assert!(
+            query.contains(&by) && query.contains("sum:gateway.pages.good{"),
+            "{query}"
         );
     }
     assert_eq!(slo["thresholds"][0]["target"], slo["target_threshold"]);
     assert_eq!(slo["thresholds"][0]["warning"], slo["warning_threshold"]);
     assert_eq!(slo["thresholds"][0]["timeframe"], slo["timeframe"]);
+}
+
+#[test]
+fn every_ratio_has_a_least_number_of_events() {
+    let shares = |monitor: &&monitors::Monitor| monitor.query.contains(".as_count()");
+    let all = [monitors::all(), monitors::windows()].concat();
+    assert!(all.iter().filter(shares).count() > 12);
+    for monitor in all.iter().filter(shares) {
+        let denominator = monitor.query.split(" / ").nth(1).unwrap();
+        let (denominator, _) = denominator.split_once(" * ").unwrap_or((denominator, ""));
+        let of_owed = denominator.trim_end_matches(')');
+        let least = format!(
+            "is_greater({}",
+            of_owed.split(".as_count()").next().unwrap()
+        );
+        assert!(
+            monitor.query.contains(&least),
+            "{}: no {least}",
+            monitor.stem
+        );
+    }
+    let rules = alerts::rules();
+    let shares = |rule: &&alerts::Rule| rule.expr.contains(" / ") && rule.expr.contains("rate(");
+    let alone = |rule: &&alerts::Rule| !rule.name.contains("bad_pages");
+    assert!(rules.iter().filter(shares).filter(alone).count() >= 6);
+    for rule in rules.iter().filter(shares).filter(alone) {
+        assert!(rule.expr.contains(" >= "), "{}: no least number", rule.name);
+    }
 }
 
 #[test]
@@ -211,27 +242,4 @@ fn nothing_lies_on_top_of_anything() {
     }
     seen += layout::panels("grafana", grafana()["panels"].as_array().unwrap());
     assert!(seen > 70, "only {seen} were found");
-}
-
-#[test]
-fn percentiles_are_switched_on_for_every_histogram_and_its_tags() {
-    let terraform = read("dashboards/terraform/percentiles.tf");
-    let line = Regex::new(r#"(?m)^    "([a-z._]+)" += \[([^]]*)\]$"#).unwrap();
-    let written: Vec<(String, Vec<String>)> = line
-        .captures_iter(&terraform)
-        .map(|found| {
-            let tags = found[2].split(", ").filter(|tag| !tag.is_empty());
-            let tags = tags.map(|tag| tag.trim_matches('"').into());
-            (found[1].into(), tags.collect())
-        })
-        .collect();
-    let of_table: Vec<(String, Vec<String>)> = metrics::ALL
-        .iter()
-        .filter(|metric| metric.kind == Kind::Histogram)
-        .map(|metric| {
-            let tags = metric.tags.iter().map(|tag| tag.as_str().to_owned());
-            (metric.name.to_owned(), tags.collect())
-        })
-        .collect();
-    assert_eq!(written, of_table);
 }

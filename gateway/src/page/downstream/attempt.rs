@@ -84,6 +84,13 @@ impl<T: Transport> Downstreams<T> {
         endpoints.all.iter().map(view).collect()
     }
 
+    /// How many endpoints a downstream has, and how many of them are set aside.
+    pub fn ejected(&self, downstream: DownstreamId) -> (u32, u32) {
+        let endpoints = self.endpoints(downstream);
+        let aside = endpoints.iter().filter(|one| !one.health.is_in_use());
+        (endpoints.len() as u32, aside.count() as u32)
+    }
+
     /// Makes attempts until one has an answer, and writes them into `attempts`. The caller limits
     /// how long: dropping the future ends the attempt under way.
     ///

@@ -107,6 +107,8 @@ impl Series {
             (&names::TICKETS_EFFECTIVE, all(&[now.tickets])),
             (&names::QUEUE_DEPTH, all(&queued)),
             (&names::BULKHEAD_IN_USE, all(&now.in_use)),
+            (&names::ENDPOINTS, all(&now.endpoints)),
+            (&names::ENDPOINTS_EJECTED, all(&now.ejected)),
         ];
         let runtime = self.runtime.gauges();
         let runtime = runtime.map(|(metric, value)| (metric, vec![Some(value)]));

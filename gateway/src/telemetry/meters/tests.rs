@@ -94,6 +94,8 @@ fn an_event_shows_in_its_own_series_and_in_no_other() {
         tickets: 12,
         queued: vec![5],
         in_use: vec![0, 64, 0, 0, 1],
+        endpoints: vec![1, 3, 1, 1, 0],
+        ejected: vec![0, 2, 0, 0, 0],
     };
     let text = scraped(&meters, gauges);
     let page = "page=\"product-page\"";
@@ -120,6 +122,8 @@ fn an_event_shows_in_its_own_series_and_in_no_other() {
         "gateway_lag_seconds_bucket{le=\"0.02\"} 1".into(),
         format!("gateway_queue_depth{{{page}}} 5"),
         "gateway_bulkhead_in_use{downstream=\"pricing\"} 64".into(),
+        "gateway_endpoints{downstream=\"pricing\"} 3".into(),
+        "gateway_endpoints_ejected{downstream=\"pricing\"} 2".into(),
         "gateway_in_flight_limit 1024".into(),
         format!("gateway_queue_limit{{{page}}} 64"),
         "gateway_bulkhead_limit{downstream=\"pricing\"} 64".into(),

@@ -177,6 +177,10 @@ metrics! {
         "Permits in use: calls that are running.";
     BULKHEAD_LIMIT = Gauge "gateway.bulkhead.limit" Permit [Downstream]
         "Permits there are; no series for a downstream without a bulkhead.";
+    ENDPOINTS = Gauge "gateway.endpoints" Item [Downstream]
+        "Addresses that the downstream's name or urls stand for now; 0 while its name has never been resolved.";
+    ENDPOINTS_EJECTED = Gauge "gateway.endpoints.ejected" Item [Downstream]
+        "Endpoints set aside for their failures, those that are being probed among them.";
     PARTS_SHED = Counter "gateway.parts.shed" Call [Downstream]
         "Optional parts left out because no permit was free; no call was made.";
     CALLS = Counter "gateway.calls" Call [Downstream, CallOutcome]

@@ -1,0 +1,260 @@
+//! The ten faults: what is done, and what must be said of it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::Result;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::fleet::Fleet;
+use super::promtool::Firing;
+use crate::fakes::fixed;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// How long every service takes while it is well.
+pub(super) const USUAL: Duration = Duration::from_millis(20);
+/// Far beyond the deadline.
+const SLOW: Duration = Duration::from_millis(1500);
+
+/// The service that is at fault, if one is.
+pub(super) const SERVICE: &str = "pricing";
+
+/// A fault, and what must be said of it.
+pub(super) struct Fault {
+    pub(super) name: &'static str,
+    pub(super) what: What,
+    /// The label `fault` of the alerts that name it.
+    pub(super) kind: &'static str,
+    /// One of the first alerts.
+    alert: &'static str,
+    /// Whether it is nobody's night: no alert of severity `page` may fire.
+    ticket: bool,
+    /// Which gateway the runbook's commands are typed for.
+    pub(super) seen_at: usize,
+    /// All of these stand in what they say.
+    pub(super) says: &'static [&'static str],
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Slow,
+    Failing,
+    Flapping,
+    EndpointDead,
+    ClientsLeave,
+    GreedyClient,
+    ShortOfCpu,
+    AgentDead,
+    BadConfig,
+    NameGone,
+}
+
+/// In the order of the issue that asked for them.
+pub(super) const FAULTS: [Fault; 10] = [
+    service(
+        "a service slow",
+        What::Slow,
+        "GatewayCallErrors",
+        &["1. pricing (required by product-page)", "calls were late"],
+    ),
+    service(
+        "a service failing",
+        What::Failing,
+        "GatewayCallErrors",
+        &["1. pricing (required by product-page)", "calls failed"],
+    ),
+    service(
+        "a service flapping",
+        What::Flapping,
+        "GatewayCallErrors",
+        &["1. pricing (required by product-page)", "calls failed"],
+    ),
+    Fault {
+        ticket: true,
+        ..service(
+            "one endpoint dead",
+            What::EndpointDead,
+            "GatewayEndpointEjected",
+            &["1. pricing (required by product-page): 1 of 2 endpoints are set aside"],
+        )
+    },
+    Fault {
+        kind: "clients",
+        ..service(
+            "clients leaving",
+            What::ClientsLeave,
+            "GatewayAbandoned",
+            &[
+                "1. product-page: clients gave up",
+                "what they waited for is pricing",
+            ],
+        )
+    },
+    Fault {
+        kind: "clients",
+        ticket: true,
+        ..service(
+            "a greedy client",
+            What::GreedyClient,
+            "GatewayQuotaRefusals",
+            &["1. clients are over their quota"],
+        )
+    },
+    Fault {
+        kind: "gateway",
+        ..service(
+            "the gateway short of CPU",
+            What::ShortOfCpu,
+            "GatewayOwnLag",
+            &["1. the gateway itself is short of CPU"],
+        )
+    },
+    Fault {
+        kind: "telemetry",
+        ticket: true,
+        ..service(
+            "the agent dead",
+            What::AgentDead,
+            "GatewayTelemetryDropped",
+            &[
+                "1. ",
+                "log lines did not leave, most of them traces (not_received)",
+            ],
+        )
+    },
+    Fault {
+        kind: "fleet",
+        seen_at: 1,
+        ..service(
+            "a bad config",
+            What::BadConfig,
+            "GatewayDown",
+            &["Connection refused", "permit"],
+        )
+    },
+    Fault {
+        seen_at: 1,
+        ..service(
+            "a name gone",
+            What::NameGone,
+            "GatewayCallErrors",
+            &["1. pricing (required by product-page): its name stands for no address"],
+        )
+    },
+];
+
+const fn service(
+    name: &'static str,
+    what: What,
+    alert: &'static str,
+    says: &'static [&'static str],
+) -> Fault {
+    Fault {
+        name,
+        what,
+        kind: "service",
+        alert,
+        ticket: false,
+        seen_at: 0,
+        says,
+    }
+}
+
+impl Fault {
+    /// Its entry in the runbook: `GatewayCallErrors` is `call-errors`.
+    pub(super) fn entry(&self) -> String {
+        let mut entry = String::new();
+        for letter in self.alert.trim_start_matches("Gateway").chars() {
+            if letter.is_ascii_uppercase() && !entry.is_empty() {
+                entry.push('-');
+            }
+            entry.push(letter.to_ascii_lowercase());
+        }
+        entry
+    }
+
+    /// Whether this alert says what it is, and of which service.
+    pub(super) fn is_named_by(&self, alert: &Firing) -> bool {
+        let of = alert.downstream.as_deref().is_none_or(|of| of == SERVICE);
+        alert.name == self.alert && alert.fault == self.kind && of
+    }
+
+    /// Whether this alert calls somebody for another reason.
+    pub(super) fn is_outranked_by(&self, alert: &Firing) -> bool {
+        alert.severity == "page" && (self.ticket || alert.fault != self.kind)
+    }
+
+    /// Does it. What takes longer than it would in stretched time, a restart, is over by then.
+    pub(super) async fn begin(&self, fleet: &mut Fleet) -> Result<()> {
+        match self.what {
+            What::Slow | What::ClientsLeave => fleet.fakes.behave(SERVICE, &fixed(SLOW)).await,
+            What::Failing => fail(fleet).await,
+            What::EndpointDead => fleet.fakes.enable(SERVICE, false).await,
+            What::BadConfig => fleet.restart_with_bad_config(1).await,
+            What::NameGone => fleet.restart_without_name(1).await,
+            What::GreedyClient => {
+                fleet.greedy = Some(fleet.greedy_load());
+                Ok(())
+            }
+            What::AgentDead => {
+                fleet.agent = None;
+                Ok(())
+            }
+            What::Flapping | What::ShortOfCpu => Ok(()),
+        }
+    }
+
+    /// Keeps doing it, until dropped.
+    pub(super) async fn hold(&self, fleet: &Fleet) -> Result<Infallible> {
+        match self.what {
+            What::Flapping => loop {
+                fail(fleet).await?;
+                sleep(700 * MS).await;
+                fleet.fakes.heal(SERVICE, "fail").await?;
+                sleep(700 * MS).await;
+            },
+            What::ShortOfCpu => throttle(fleet.process(0)).await,
+            What::Slow
+            | What::Failing
+            | What::EndpointDead
+            | What::ClientsLeave
+            | What::GreedyClient
+            | What::AgentDead
+            | What::BadConfig
+            | What::NameGone => std::future::pending().await,
+        }
+    }
+}
+
+async fn fail(fleet: &Fleet) -> Result<()> {
+    let toxic =
+        json!({"name": "fail", "type": "error", "attributes": {"status": 500, "ratio": 1.0}});
+    fleet.fakes.poison(SERVICE, &toxic).await
+}
+
+/// As a CPU limit does it whose period is long: a fifth of the time it runs, then it is stopped.
+async fn throttle(process: u32) -> Result<Infallible> {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| anyhow::anyhow!("no process {process}"))?;
+    let _runs_on = RunsOn(pid);
+    loop {
+        kill_process(pid, Signal::STOP)?;
+        sleep(80 * MS).await;
+        kill_process(pid, Signal::CONT)?;
+        sleep(20 * MS).await;
+    }
+}
+
+/// A process that is not stopped any more once this is dropped.
+struct RunsOn(Pid);
+
+impl Drop for RunsOn {
+    fn drop(&mut self) {
+        // It may have ended: then nothing is stopped.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
