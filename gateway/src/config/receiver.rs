@@ -1,8 +1,8 @@
 //! Where telemetry goes: addresses of agents and receivers, as the file and the standard
 //! variables spell them.
 //!
-//! An address that cannot be used is the reader's problem, not
-//! the start's: see [`Section::take_or`](super::reader::Section::take_or).
+//! An address that cannot be used is the reader's problem, not the start's: see
+//! [`Section::take_or`](super::reader::Section::take_or).
 
 use std::fmt;
 use std::path::PathBuf;
