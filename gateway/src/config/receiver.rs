@@ -94,14 +94,29 @@ impl fmt::Display for StatsdAgent {
 pub(super) const TRACE_AGENT: Kind<Option<TraceAgent>> = Kind {
     read: |raw| match raw.text("a URL")? {
         "" => Ok(None),
-        text => match socket(text, &["unix"])? {
-            Some((_, path)) => Ok(Some(TraceAgent::Unix(path))),
-            None => address::read(text, &["http", "https"]).map(|url| Some(TraceAgent::Http(url))),
-        },
+        text => trace_agent(text).map(Some),
     },
     show: |agent| json!(agent.as_ref().map(ToString::to_string).unwrap_or_default()),
     schema: || json!({"type": "string", "pattern": "^((https?://|unix:).+)?$"}),
 };
+
+fn trace_agent(text: &str) -> Result<TraceAgent, Problem> {
+    if let Some((_, path)) = socket(text, &["unix"])? {
+        return Ok(TraceAgent::Unix(path));
+    }
+    match text.split_once("://") {
+        // Something else that has a path and no host, such as a pipe.
+        Some((scheme, rest)) if rest.starts_with('/') && !scheme.starts_with("http") => {
+            let what = format!("the scheme must be http, https or unix, not {scheme}");
+            let (tcp, socket) = (
+                "http://127.0.0.1:8126",
+                "unix:///var/run/datadog/apm.socket",
+            );
+            Err(Problem::new(what).either(tcp, socket))
+        }
+        Some(_) | None => address::read(text, &["http", "https"]).map(TraceAgent::Http),
+    }
+}
 
 /// Where a receiver of the OpenTelemetry protocol is: the address that signals' paths are
 /// added to. `""` is nowhere.
