@@ -6,18 +6,24 @@
 //! not yet known share one rate among them: a flood of invented names costs the unknown, not
 //! the known, and not the gateway.
 //!
+//! Two rates are held: pages, by a law that can give back what the gateway refuses (`law`), and
+//! attempts, which are never given back: those by governor, over the same store.
+//!
 //! Not here: the laws themselves, which are pure (`law`, `told`).
 
+mod attempts;
 mod law;
 mod told;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use self::law::{Nanos, Rates, Usage, nanos};
+use self::attempts::Attempts;
+use self::law::{Nanos, PageRate, Paid, nanos};
 pub use self::told::{Early, LoadLimit};
 use self::told::{LetIn, Told};
 use crate::config::{Clients, PageId};
@@ -49,6 +55,19 @@ pub struct Quota {
     epoch: Instant,
     /// `None` lets everybody ask for as much as they like.
     rates: Option<Rates>,
+    store: Arc<Store>,
+}
+
+/// What every client may ask for.
+#[derive(Debug)]
+struct Rates {
+    pages: PageRate,
+    attempts: Attempts,
+}
+
+/// The clients, in a store with a hard cap. See the module's head for what happens there.
+#[derive(Debug)]
+struct Store {
     shards: Vec<Mutex<HashMap<ClientKey, Known>>>,
     per_shard: usize,
     /// All that find no room.
@@ -58,7 +77,9 @@ pub struct Quota {
 /// One client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Known {
-    usage: Usage,
+    paid: Paid,
+    /// When all attempts will have been paid for; 0 is a client that never made one.
+    attempted: Nanos,
     let_in: LetIn,
     told: Told,
 }
@@ -81,16 +102,18 @@ impl Quota {
     }
 
     fn with_room(config: &Clients, clients: usize) -> Self {
+        let (epoch, store) = (now(), Arc::new(Store::new(clients)));
         let rates = config.rate.map(|rate| {
             let interval = rate.period / rate.count.get();
-            Rates::new(interval, config.burst.get(), config.attempts.get())
+            Rates {
+                pages: PageRate::new(interval, config.burst.get()),
+                attempts: Attempts::new(config, interval, epoch, Arc::clone(&store)),
+            }
         });
         Self {
-            epoch: now(),
+            epoch,
             rates,
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            per_shard: clients.div_ceil(SHARDS),
-            unknown: Mutex::default(),
+            store,
         }
     }
 
@@ -106,10 +129,11 @@ impl Quota {
             early: None,
         };
         if self.rates.is_some() || client.held {
+            let attempt = self.attempt(client);
             let now = self.now();
-            self.with(client.key, |known| {
+            self.store.with(client.key, |known| {
                 if let Some(rates) = &self.rates {
-                    known.usage.take(rates, now)?;
+                    known.paid.take(&rates.pages, now, attempt)?;
                 }
                 charge.early = known.told.is_early(page, now).filter(|_| client.held);
                 (charge.asked, charge.before) = (now, known.let_in.asks(now));
@@ -127,9 +151,9 @@ impl Quota {
             return;
         }
         let now = self.now();
-        self.with(charge.client.key, |known| {
+        self.store.with(charge.client.key, |known| {
             if let Some(rates) = &self.rates {
-                known.usage.give_back(rates);
+                known.paid.give_back(&rates.pages);
             }
             known.let_in.refused(charge.asked, charge.before);
             if let Some((page, limit, seconds)) = told
@@ -146,28 +170,52 @@ impl Quota {
     /// saying so costs no more than saying that it asks too often.
     pub fn charge(&self, client: Client) {
         if let Some(rates) = &self.rates {
+            let attempt = self.attempt(client);
             let now = self.now();
-            let _over = self.with(client.key, |known| known.usage.take(rates, now));
+            let _over = self.store.with(client.key, |known| {
+                known.paid.take(&rates.pages, now, attempt)
+            });
         }
+    }
+
+    /// Charges the client for an attempt, unless it made too many: then the time until it may
+    /// make one again.
+    fn attempt(&self, client: Client) -> Duration {
+        let attempts = self.rates.as_ref().map(|rates| &rates.attempts);
+        attempts.map_or(Duration::ZERO, |attempts| attempts.take(client.key))
     }
 
     /// Forgets clients that cannot be told from new ones; to be called now and then.
     pub fn drop_idle(&self) {
         let now = self.now();
-        for shard in &self.shards {
+        let is_new = |known: &Known| {
+            known.paid.is_whole(now) && known.attempted <= now && known.told.is_over(now)
+        };
+        for shard in &self.store.shards {
             let mut shard = shard.lock();
-            shard.retain(|_, known| !known.usage.is_idle(now) || !known.told.is_over(now));
+            shard.retain(|_, known| !is_new(known));
             shard.shrink_to_fit();
         }
     }
 
     /// Clients held now.
     pub fn clients(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+        let shards = self.store.shards.iter();
+        shards.map(|shard| shard.lock().len()).sum()
     }
 
     fn now(&self) -> Nanos {
         nanos(now() - self.epoch)
+    }
+}
+
+impl Store {
+    fn new(clients: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            per_shard: clients.div_ceil(SHARDS),
+            unknown: Mutex::default(),
+        }
     }
 
     /// What is known of a client. See the module's head for one that finds no room.
@@ -241,6 +289,50 @@ mod tests {
         tokio::time::advance(Duration::from_nanos(1)).await;
         assert_eq!(take(&quota, 7), Ok(()));
         assert!(take(&quota, 7).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_back_was_never_charged_and_the_attempt_was() {
+        // Four attempts for each page, and 40 at once.
+        let quota = quota(50, SECOND, 10, 16);
+        for _ in 0..40 {
+            let charge = quota.take(client(1), PAGE).unwrap();
+            quota.give_back(charge, None);
+        }
+        // Of the pages nothing is used, of the attempts all.
+        assert_eq!(take(&quota, 1), Err(SECOND / 200));
+        tokio::time::advance(SECOND / 200).await;
+        assert_eq!(take(&quota, 1), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_an_attempt_too_many_nothing_is_charged_and_of_a_page_too_many_the_attempt() {
+        let quota = quota(10, SECOND, 1, 16);
+        let charge = quota.take(client(1), PAGE).unwrap();
+        for _ in 1..4 {
+            // Over the rate of pages: an attempt all the same, of which there are four.
+            assert_eq!(take(&quota, 1), Err(SECOND / 10));
+        }
+        // Over both: the longer wait.
+        assert_eq!(take(&quota, 1), Err(SECOND / 10));
+        quota.give_back(charge, None);
+        assert_eq!(take(&quota, 1), Err(SECOND / 40));
+        assert_eq!(take(&quota, 1), Err(SECOND / 40));
+        tokio::time::advance(SECOND / 40).await;
+        assert_eq!(take(&quota, 1), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_known_until_both_of_its_rates_are_whole_again() {
+        let quota = quota(10, SECOND, 5, 1000);
+        let charge = quota.take(client(1), PAGE).unwrap();
+        quota.give_back(charge, None);
+        tokio::time::advance(SECOND / 40 - Duration::from_nanos(1)).await;
+        quota.drop_idle();
+        assert_eq!(quota.clients(), 1);
+        tokio::time::advance(Duration::from_nanos(1)).await;
+        quota.drop_idle();
+        assert_eq!(quota.clients(), 0);
     }
 
     #[tokio::test(start_paused = true)]

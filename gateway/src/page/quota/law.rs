@@ -1,111 +1,76 @@
-//! What one client may ask for: a pure law, with the time given.
+//! How many pages one client may have: a pure law, with the time given.
 //!
-//! Two rates by the same rule, GCRA (ITU-T I.371): *pages* at `rate`, and *attempts* at a
-//! multiple of it. An attempt is never given back. A page is charged when it is asked for, so
+//! The rule is GCRA (ITU-T I.371), with one more: a page is charged when it is asked for, so
 //! that what waits for permits is bounded by the rate as well, and given back when the gateway
 //! refuses it.
 //!
 //! What always holds: a client that asks within its rate is never over it, whatever the
 //! gateway refuses; what it was given is at most a burst and the rate times the time, in any
-//! stretch that begins with nothing of it under way; it asks at most `attempts` times that.
-//! Giving back at the instant of the charge leaves nothing behind.
+//! stretch that begins with nothing of it under way. Giving back at the instant of the charge
+//! leaves nothing behind.
 //!
-//! Not here: which clients there are, and the clock.
+//! Not here: which clients there are, how often they may ask, and the clock.
 
 use std::time::Duration;
 
 /// An instant as nanoseconds since the gateway began; half a millennium of them.
 pub(super) type Nanos = u64;
 
-/// The rates of every client.
+/// The rate of pages: so long from one to the next, and so far ahead of it at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rates {
-    pub(super) pages: Gcra,
-    pub(super) attempts: Gcra,
-}
-
-/// One rate: so long from one to the next, and so far ahead of it at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gcra {
+pub(super) struct PageRate {
     interval: Nanos,
     /// What a whole burst takes to come back.
     burst: Nanos,
 }
 
-/// What one client asked for so far. All zero is a client that never did.
+/// When all pages charged to a client will have been paid for: GCRA's theoretical arrival time.
+/// Zero is a client that never asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Usage {
-    /// When all pages charged will have been paid for: GCRA's theoretical arrival time.
-    pages: Nanos,
-    /// The same of attempts.
-    attempts: Nanos,
-}
+pub(super) struct Paid(Nanos);
 
-impl Rates {
-    /// `attempts` times the rate and burst of pages may be asked for.
-    pub(super) fn new(interval: Duration, burst: u32, attempts: u32) -> Self {
+impl PageRate {
+    /// A page each `interval`, and `burst` at once after a rest.
+    pub(super) fn new(interval: Duration, burst: u32) -> Self {
         // More than one a nanosecond is no limit that could be told from that.
         let interval = nanos(interval).max(1);
-        let pages = Gcra::new(interval, burst);
-        Self {
-            pages,
-            // So many times as often, with as long a burst.
-            attempts: Gcra {
-                interval: (interval / u64::from(attempts)).max(1),
-                ..pages
-            },
-        }
-    }
-}
-
-impl Gcra {
-    fn new(interval: Nanos, burst: u32) -> Self {
         // No client lives to see a burst above this, and no sum overflows with it.
         let burst = interval.saturating_mul(u64::from(burst)).min(u64::MAX / 4);
         Self { interval, burst }
     }
-
-    /// When all will have been paid for with one more.
-    fn with_one_more(self, paid_at: Nanos, now: Nanos) -> Nanos {
-        now.max(paid_at).saturating_add(self.interval)
-    }
-
-    /// Time until there is one more; zero if there is.
-    fn wait(self, paid_at: Nanos, now: Nanos) -> Nanos {
-        let allowed = now.saturating_add(self.burst);
-        self.with_one_more(paid_at, now).saturating_sub(allowed)
-    }
 }
 
-impl Usage {
-    /// One page is asked for.
+impl Paid {
+    /// One page is asked for, by an attempt that has to wait for `attempt` if that is not zero.
     ///
     /// # Errors
-    /// The time until it is over neither rate. Of an attempt too many nothing is charged, of a
-    /// page too many the attempt.
-    pub(super) fn take(&mut self, rates: &Rates, now: Nanos) -> Result<(), Duration> {
-        let page = rates.pages.wait(self.pages, now);
-        let attempt = rates.attempts.wait(self.attempts, now);
-        if attempt == 0 {
-            self.attempts = rates.attempts.with_one_more(self.attempts, now);
-        }
+    /// The time until there is one more and an attempt is free: nothing is charged.
+    pub(super) fn take(
+        &mut self,
+        rate: &PageRate,
+        now: Nanos,
+        attempt: Duration,
+    ) -> Result<(), Duration> {
+        let with_one_more = now.max(self.0).saturating_add(rate.interval);
+        let allowed = now.saturating_add(rate.burst);
+        let page = Duration::from_nanos(with_one_more.saturating_sub(allowed));
         match page.max(attempt) {
-            0 => {
-                self.pages = rates.pages.with_one_more(self.pages, now);
+            Duration::ZERO => {
+                self.0 = with_one_more;
                 Ok(())
             }
-            wait => Err(Duration::from_nanos(wait)),
+            wait => Err(wait),
         }
     }
 
     /// The gateway refused a page that was charged.
-    pub(super) fn give_back(&mut self, rates: &Rates) {
-        self.pages = self.pages.saturating_sub(rates.pages.interval);
+    pub(super) fn give_back(&mut self, rate: &PageRate) {
+        self.0 = self.0.saturating_sub(rate.interval);
     }
 
     /// Whether it cannot be told from a client that never asked.
-    pub(super) fn is_idle(&self, now: Nanos) -> bool {
-        self.pages <= now && self.attempts <= now
+    pub(super) fn is_whole(self, now: Nanos) -> bool {
+        self.0 <= now
     }
 }
 
@@ -121,50 +86,24 @@ mod tests {
     use super::*;
 
     const MS: Nanos = 1_000_000;
-    const SECOND: Nanos = 1_000 * MS;
 
-    fn rates(per_second: u32, burst: u32, attempts: u32) -> Rates {
-        Rates::new(Duration::from_secs(1) / per_second, burst, attempts)
+    fn rate(per_second: u32, burst: u32) -> PageRate {
+        PageRate::new(Duration::from_secs(1) / per_second, burst)
+    }
+
+    fn take(paid: &mut Paid, rate: &PageRate, now: Nanos) -> Result<(), Duration> {
+        paid.take(rate, now, Duration::ZERO)
     }
 
     #[test]
-    fn what_is_given_back_at_once_was_never_charged_though_the_attempt_was() {
-        let rates = rates(50, 10, 4);
-        let mut usage = Usage::default();
-        for _ in 0..40 {
-            assert_eq!(usage.take(&rates, SECOND), Ok(()));
-            usage.give_back(&rates);
-        }
-        // Of the pages nothing is used, of the attempts all.
-        assert_eq!(usage.pages, SECOND);
-        assert_eq!(usage.take(&rates, SECOND), Err(Duration::from_millis(5)));
-    }
-
-    #[test]
-    fn an_attempt_too_many_costs_nothing_and_ends_as_the_rate_of_attempts_says() {
-        let rates = rates(10, 1, 2);
-        let mut usage = Usage::default();
-        assert_eq!(usage.take(&rates, 0), Ok(()));
-        // A page too many is an attempt all the same.
-        assert_eq!(usage.take(&rates, 0), Err(Duration::from_millis(100)));
-        let before = usage;
-        // Of both rates it is over, the longer wait.
-        assert_eq!(usage.take(&rates, 0), Err(Duration::from_millis(100)));
-        usage.give_back(&rates);
-        assert_eq!(usage.take(&rates, 0), Err(Duration::from_millis(50)));
-        assert_eq!(usage.attempts, before.attempts);
-        assert_eq!(usage.take(&rates, 50 * MS), Ok(()));
-    }
-
-    #[test]
-    fn a_client_is_idle_when_both_of_its_rates_are_whole_again() {
-        let rates = rates(10, 5, 2);
-        let mut usage = Usage::default();
-        assert!(usage.is_idle(0));
-        usage.take(&rates, 0).unwrap();
-        assert!(!usage.is_idle(100 * MS - 1) && usage.is_idle(100 * MS));
-        usage.give_back(&rates);
-        assert!(!usage.is_idle(50 * MS - 1) && usage.is_idle(50 * MS));
+    fn an_attempt_that_has_to_wait_charges_nothing_and_the_longer_wait_counts() {
+        let (rate, mut paid) = (rate(10, 1), Paid::default());
+        let attempt = Duration::from_millis(150);
+        assert_eq!(paid.take(&rate, 0, attempt), Err(attempt));
+        assert_eq!(paid, Paid::default());
+        assert_eq!(take(&mut paid, &rate, 0), Ok(()));
+        assert_eq!(take(&mut paid, &rate, 0), Err(Duration::from_millis(100)));
+        assert_eq!(paid.take(&rate, 0, attempt), Err(attempt));
     }
 
     /// When a page is charged, and whether a refusal gives it back.
@@ -179,41 +118,41 @@ mod tests {
     }
 
     impl Charging {
-        fn asked(self, usage: &mut Usage, rates: &Rates, now: Nanos) -> Result<(), Duration> {
+        fn asked(self, paid: &mut Paid, rate: &PageRate, now: Nanos) -> Result<(), Duration> {
             match self {
-                Self::WhenAsked | Self::ForGood => usage.take(rates, now),
-                Self::WhenLetIn => usage.clone().take(rates, now),
+                Self::WhenAsked | Self::ForGood => take(paid, rate, now),
+                Self::WhenLetIn => take(&mut paid.clone(), rate, now),
             }
         }
 
-        fn ended(self, usage: &mut Usage, rates: &Rates, now: Nanos, let_in: bool) {
+        fn ended(self, paid: &mut Paid, rate: &PageRate, now: Nanos, let_in: bool) {
             match self {
-                Self::WhenAsked if !let_in => usage.give_back(rates),
-                Self::WhenLetIn if let_in => drop(usage.take(rates, now)),
+                Self::WhenAsked if !let_in => paid.give_back(rate),
+                Self::WhenLetIn if let_in => drop(take(paid, rate, now)),
                 Self::WhenAsked | Self::ForGood | Self::WhenLetIn => {}
             }
         }
     }
 
-    fn random_rates(random: &mut fastrand::Rng) -> Rates {
-        rates(random.u32(1..200), random.u32(1..20), 1_000_000)
+    fn random_rate(random: &mut fastrand::Rng) -> PageRate {
+        rate(random.u32(1..200), random.u32(1..20))
     }
 
     /// The gateway decides at once, and refuses two of three. Whether the client could ever
     /// tell it from a gateway that was never asked for what it refused.
     fn refusals_leave_no_trace(charging: Charging, seed: u64) -> bool {
         let mut random = fastrand::Rng::with_seed(seed);
-        let rates = random_rates(&mut random);
-        let (mut usage, mut without) = (Usage::default(), Usage::default());
+        let rate = random_rate(&mut random);
+        let (mut paid, mut without) = (Paid::default(), Paid::default());
         let mut now = 0;
         (0..300).all(|_| {
-            now += random.u64(..rates.pages.interval);
+            now += random.u64(..rate.interval);
             let let_in = random.u8(..3) == 0;
             let mut if_let_in = without;
-            let expected = if_let_in.take(&rates, now);
-            let verdict = charging.asked(&mut usage, &rates, now);
+            let expected = take(&mut if_let_in, &rate, now);
+            let verdict = charging.asked(&mut paid, &rate, now);
             if verdict.is_ok() {
-                charging.ended(&mut usage, &rates, now, let_in);
+                charging.ended(&mut paid, &rate, now, let_in);
             }
             if let_in {
                 without = if_let_in;
@@ -227,27 +166,27 @@ mod tests {
     /// under way.
     fn what_waits_is_within_the_rate(charging: Charging, seed: u64) -> bool {
         let mut random = fastrand::Rng::with_seed(seed);
-        let rates = random_rates(&mut random);
-        let mut usage = Usage::default();
+        let rate = random_rate(&mut random);
+        let mut paid = Paid::default();
         let mut waiting: VecDeque<(Nanos, bool)> = VecDeque::new();
         let (mut now, mut begun, mut given) = (0, 0, 0);
         (0..300).all(|_| {
-            now += random.u64(..rates.pages.interval);
+            now += random.u64(..rate.interval);
             while let Some(&(at, let_in)) = waiting.front().filter(|(at, _)| *at <= now) {
                 waiting.pop_front();
-                charging.ended(&mut usage, &rates, at, let_in);
+                charging.ended(&mut paid, &rate, at, let_in);
                 given -= u64::from(!let_in);
             }
             if waiting.is_empty() {
                 (begun, given) = (now, 0);
             }
-            if charging.asked(&mut usage, &rates, now).is_ok() {
+            if charging.asked(&mut paid, &rate, now).is_ok() {
                 given += 1;
                 let last = waiting.back().map_or(0, |(at, _)| *at);
                 let at = last.max(now + random.u64(MS..50 * MS));
                 waiting.push_back((at, random.bool()));
             }
-            given * rates.pages.interval <= rates.pages.burst + (now - begun)
+            given * rate.interval <= rate.burst + (now - begun)
         })
     }
 
@@ -268,13 +207,13 @@ mod tests {
     #[test]
     fn a_client_within_its_rate_is_never_over_it_whatever_waits_or_is_refused() {
         let mut random = fastrand::Rng::with_seed(1);
-        let rates = rates(50, 5, 4);
-        let (mut usage, mut now) = (Usage::default(), 0);
+        let rate = rate(50, 5);
+        let (mut paid, mut now) = (Paid::default(), 0);
         for _ in 0..10_000 {
-            now += rates.pages.interval;
-            assert_eq!(usage.take(&rates, now), Ok(()));
+            now += rate.interval;
+            assert_eq!(take(&mut paid, &rate, now), Ok(()));
             if random.bool() {
-                usage.give_back(&rates);
+                paid.give_back(&rate);
             }
         }
     }
@@ -282,10 +221,10 @@ mod tests {
     #[test]
     fn the_largest_numbers_a_config_can_hold_overflow_nothing() {
         for interval in [Duration::from_nanos(1), Duration::from_secs(3600)] {
-            let rates = Rates::new(interval, u32::MAX, u32::MAX);
-            let mut usage = Usage::default();
+            let rate = PageRate::new(interval, u32::MAX);
+            let mut paid = Paid::default();
             for _ in 0..3 {
-                assert_eq!(usage.take(&rates, u64::MAX / 2), Ok(()));
+                assert_eq!(take(&mut paid, &rate, u64::MAX / 2), Ok(()));
             }
         }
     }
