@@ -129,19 +129,38 @@ pub struct Load {
     pub patience: Option<Duration>,
     /// How often a page refused with 429 or 5xx is asked for again.
     pub retries: u32,
-    /// The pause before the first retry; each further one is twice as long. Jittered by half.
-    pub backoff: Duration,
+    /// How long it waits before it asks again.
+    pub backoff: Backoff,
     /// How long a client takes to read a page, which keeps its ticket meanwhile.
     pub reads_for: Duration,
 }
 
 impl Load {
-    /// How long a client waits before it asks again, for the `attempt`th time, counted from 1.
-    pub(crate) fn pause_before(&self, attempt: u32, random: &mut Rng) -> Duration {
-        let pause = self.backoff * 2_u32.saturating_pow(attempt - 1);
+    /// How long a client waits before it asks again, for the `attempt`th time, counted from 1;
+    /// `told` is the answer's `Retry-After` in seconds. `None`: it does not ask again.
+    pub(crate) fn pause_before(
+        &self,
+        attempt: u32,
+        told: Option<u32>,
+        random: &mut Rng,
+    ) -> Option<Duration> {
+        let first = match self.backoff {
+            Backoff::Doubling(first) => first,
+            Backoff::RetryAfter => return told.map(|seconds| Duration::from_secs(seconds.into())),
+        };
+        let pause = first * 2_u32.saturating_pow(attempt - 1);
         let pause = pause.mul_f64(0.5 + random.unit());
-        Duration::from_millis(pause.as_millis() as u64)
+        Some(Duration::from_millis(pause.as_millis() as u64))
     }
+}
+
+/// How long a client waits before it asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backoff {
+    /// So long before the first retry, and twice as long before each further one. Jittered by half.
+    Doubling(Duration),
+    /// As long as the answer's `Retry-After` says; an answer that says nothing is not asked for again.
+    RetryAfter,
 }
 
 /// One or several clients of one kind.

@@ -81,6 +81,8 @@ pub fn play_with(
     control: Option<NegativeControl>,
 ) -> Result<Record> {
     let params = sample_params(&scenario.config)?;
+    // What the gateway draws, it draws from this thread's generator.
+    fastrand::seed(scenario.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

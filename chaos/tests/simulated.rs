@@ -215,3 +215,99 @@ fn a_gateway_that_keeps_pages_out_with_cpu_to_spare_is_noticed() {
     assert!(is_noticed(NegativeControl::FewestTicketsAlways, by));
     assert!(is_noticed(NegativeControl::LagIsPageLatency, by));
 }
+
+#[test]
+fn a_gateway_that_tells_everybody_the_same_seconds_is_noticed() {
+    assert!(is_noticed(
+        NegativeControl::RetryAfterIsFixed,
+        "burst-comes-back"
+    ));
+}
+
+#[test]
+fn a_gateway_that_welcomes_who_is_back_too_early_is_noticed() {
+    assert!(is_noticed(
+        NegativeControl::EarlyReturnsAdmitted,
+        "impatience-does-not-pay"
+    ));
+}
+
+#[test]
+fn a_gateway_that_charges_clients_for_its_refusals_is_noticed() {
+    assert!(is_noticed(
+        NegativeControl::RefusalsCharged,
+        "refused-within-quota"
+    ));
+}
+
+#[test]
+fn a_client_that_obeys_comes_back_when_it_was_told_and_not_at_all_if_it_was_not() {
+    let obeys = r#"
+        title = "obeys"
+        length = "20s"
+        config.downstream.pricing.permits = 1
+        config.page.product-page.queue = 0
+        [downstream.pricing]
+        latency = { fixed = "250ms" }
+        [[load]]
+        rate = "8/s"
+        until = "5s"
+        retries = 10
+        backoff = "retry-after"
+    "#;
+    let record = events(&scenario(obeys));
+    let retries: Vec<_> = record.pages.iter().filter(|page| page.retry).collect();
+    assert!(retries.len() > 10, "{}", retries.len());
+    for retry in &retries {
+        // Refused at once, so that it is back a whole number of seconds after it asked.
+        let asked_before = |page: &&chaos::record::PageEnd| {
+            let since = retry.at.saturating_sub(page.at);
+            !since.is_zero() && since.subsec_nanos() == 0 && page.is_refused()
+        };
+        assert!(
+            record.pages.iter().any(|page| asked_before(&page)),
+            "{:?}",
+            retry.at
+        );
+    }
+    // A 504 says nothing about when to come back.
+    let late = obeys
+        .replace("250ms", "5s")
+        .replace("permits = 1", "permits = 64");
+    let record = events(&scenario(&late));
+    assert!(record.pages.iter().all(|page| !page.retry));
+}
+
+/// Everything that counts for the promise: pages served, refused, late, and left at once or late.
+#[test]
+fn the_gateway_counts_as_owed_and_good_what_a_rehearsal_judges_so() {
+    let mixed = r#"
+        title = "mixed"
+        length = "6s"
+        config.downstream.pricing.permits = 14
+        [[load]]
+        rate = "100/s"
+        patience = "250ms"
+        [[load]]
+        rate = "50/s"
+        patience = "100ms"
+        [[load]]
+        rate = "50/s"
+        [[fault]]
+        downstream = "pricing"
+        from = "2s"
+        until = "4s"
+        latency = { fixed = "2s" }
+    "#;
+    let scenario = scenario(mixed);
+    // The recorder holds the gateway's own counts against what it judged: see `invariants`.
+    let record = events(&scenario);
+    assert_eq!(record.broken, Vec::<String>::new());
+    let standings = || record.pages.iter().map(|page| page.standing(&scenario));
+    let count = |wanted: fn(gateway::outcome::Standing) -> bool| {
+        standings().filter(|standing| wanted(*standing)).count()
+    };
+    let (owed, good) = (count(|s| s.owed), count(|s| s.good));
+    let (abandoned, pages) = (count(|s| s.abandoned), record.pages.len());
+    assert!(good > 500 && owed > good + abandoned && abandoned > 50 && pages > owed);
+}

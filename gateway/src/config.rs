@@ -93,8 +93,12 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub max_connections: NonZeroUsize,
-    /// A connection that has not sent a whole request head for this long is closed; idle keep-alive connections too. Never zero.
+    /// For a whole request head: from its first byte, or from the connection's opening. Never zero.
     pub header_read_timeout: Duration,
+    /// How long a connection may be idle after an answer. Never zero.
+    pub keep_alive: Duration,
+    /// A connection that is older ends with its next answer; `None` (written `"none"`): however old.
+    pub max_age: Option<Duration>,
     /// How long pages are served after SIGTERM before new ones are refused.
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
@@ -144,6 +148,34 @@ pub struct Clients {
     pub rate: Option<Rate>,
     /// Pages a client that was quiet may ask for at once.
     pub burst: NonZeroU32,
+    /// How many times its rate and burst a client may ask, what the gateway refuses included.
+    pub attempts: NonZeroU32,
+    /// What becomes of a client that is back before its `Retry-After`.
+    pub early_returns: EarlyReturns,
+}
+
+/// What becomes of a client that is back before its `Retry-After`, while pages are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyReturns {
+    /// Refused first if it is known by a header; admitted if by an address, which many may share.
+    Auto,
+    /// Refused before everybody else.
+    Refuse,
+    /// As everybody else.
+    Admit,
+}
+
+impl Clients {
+    /// Whether a client is held to the `Retry-After` it was told; one whose request has the
+    /// header that tells clients apart, or does not.
+    #[must_use]
+    pub fn holds_early(&self, has_header: bool) -> bool {
+        match self.early_returns {
+            EarlyReturns::Auto => has_header && self.identify_by != IdentifyBy::Ip,
+            EarlyReturns::Refuse => true,
+            EarlyReturns::Admit => false,
+        }
+    }
 }
 
 /// What tells one client from another.
@@ -200,6 +232,10 @@ pub struct Telemetry {
     pub keep_slower_than: Option<Duration>,
     /// Where metrics are sent as DogStatsD; `None` sends none.
     pub dogstatsd: Option<StatsdAgent>,
+    /// The pod's id, of `DD_ENTITY_ID`: an agent that is sent metrics over UDP finds the pod's tags by it.
+    pub entity_id: Option<String>,
+    /// What Datadog's admission controller says of the container, of `DD_EXTERNAL_ENV`.
+    pub external_env: Option<String>,
 }
 
 /// In which protocol traces leave.

@@ -13,6 +13,7 @@ pub mod body;
 pub mod client;
 mod connection;
 pub mod heads;
+mod hop;
 pub mod host;
 pub mod layers;
 mod least_used;
@@ -40,6 +41,7 @@ use crate::lifecycle::phase::CurrentPhase;
 pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
+use crate::page::quota::Client;
 use crate::page::refusal::Refusal;
 use crate::page::{PageRequest, Pages};
 use crate::telemetry::events;
@@ -100,7 +102,8 @@ impl<T: Transport> Edge<T> {
                 events::panicked(words(panic.as_ref()));
                 edge.respond.refuse(&Refusal::Internal, &origin)
             });
-            validate::with_close(closes || edge.phase.turns_away(), answered)
+            let last = closes || edge.phase.turns_away() || connection.is_old(origin.arrived);
+            validate::with_close(last, answered)
         })
     }
 
@@ -135,10 +138,12 @@ impl<T: Transport> Edge<T> {
                 let answer = self.pages.serve(asked).await;
                 self.respond.answer(answer, connection)
             }
-            Err(RefusedAtEdge { refusal, page }) => {
-                if let Some(page) = page {
-                    self.pages.refused_at_edge(page, origin, &refusal);
-                }
+            Err(RefusedAtEdge {
+                refusal,
+                page,
+                client,
+            }) => {
+                self.pages.refused_at_edge(page, client, origin, &refusal);
                 self.respond.refuse(&refusal, origin)
             }
         }
@@ -150,16 +155,18 @@ impl<T: Transport> Edge<T> {
         request: &Request<B>,
         origin: &Arc<Origin>,
     ) -> Result<PageRequest, RefusedAtEdge> {
-        self.page_request(connection, request, origin)
+        let client = self.clients.client(connection.peer.ip(), request.headers());
+        self.page_request(client, request, origin)
             .map_err(|refusal| RefusedAtEdge {
                 refusal,
+                client,
                 page: self.routes.find(request.uri().path()).ok().map(|m| m.page),
             })
     }
 
     fn page_request<B: Body>(
         &self,
-        connection: &Connection,
+        client: Client,
         request: &Request<B>,
         origin: &Arc<Origin>,
     ) -> Result<PageRequest, Refusal> {
@@ -172,7 +179,7 @@ impl<T: Transport> Edge<T> {
         Ok(PageRequest {
             page: matched.page,
             params: matched.params,
-            client: self.clients.key(connection.peer.ip(), request.headers()),
+            client,
             timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
             headers,
             origin: Arc::clone(origin),
@@ -183,6 +190,7 @@ impl<T: Transport> Edge<T> {
 /// A request that was refused before it could be one for a page.
 struct RefusedAtEdge {
     refusal: Refusal,
+    client: Client,
     /// The page it named.
     page: Option<PageId>,
 }

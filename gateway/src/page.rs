@@ -10,6 +10,7 @@
 pub mod accounting;
 pub mod admission;
 pub mod assemble;
+mod clients;
 pub mod deadline;
 pub mod downstream;
 pub mod fetch;
@@ -18,6 +19,7 @@ pub mod own_load;
 pub mod plan;
 pub mod quota;
 pub mod refusal;
+pub mod retry_after;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
@@ -34,12 +36,13 @@ use self::accounting::PageAccount;
 use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
+use self::clients::Clients;
 use self::deadline::{Deadline, now};
 use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{ClientKey, Quota};
+use self::quota::{Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
@@ -64,7 +67,7 @@ const OWN_FIELDS: usize = 3;
 pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
-    quota: Quota,
+    clients: Clients,
     downstreams: Downstreams<T>,
     own_load: OwnLoad,
     telemetry: Arc<Telemetry>,
@@ -80,7 +83,7 @@ pub struct PageRequest {
     /// Raw path segments of its parameters, in the order of its path.
     pub params: Vec<String>,
     /// Who asks.
-    pub client: ClientKey,
+    pub client: Client,
     /// The client's `X-Request-Timeout-Ms`, unread.
     pub timeout_ms: Option<HeaderValue>,
     /// The client's headers that every call of the page carries.
@@ -94,6 +97,8 @@ pub struct PageRequest {
 pub struct Answer {
     /// The page, or why there is none.
     pub result: Result<Page, Refusal>,
+    /// Whole seconds after which the client is to come back, if that can help.
+    pub retry_after: Option<u32>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
     /// What the page did.
@@ -116,7 +121,7 @@ impl<T: Transport> Pages<T> {
         Self {
             plans: Plan::compile(config),
             admission,
-            quota: Quota::new(&config.clients),
+            clients: Clients::new(config),
             downstreams: Downstreams::new(config, transport),
             own_load: OwnLoad::new(&config.admission),
             telemetry,
@@ -129,6 +134,12 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
+        if let Err(refusal) = &result {
+            let charge = account.charge.take();
+            account.retry_after =
+                self.clients
+                    .refused(request.client, request.page, refusal, charge);
+        }
         let answer = account.close(result, self.shed);
         if answer.result.is_ok() {
             self.own_load.in_time(answer.record.total());
@@ -147,14 +158,15 @@ impl<T: Transport> Pages<T> {
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
         account.record.deadline = deadline.instant();
-        self.quota
-            .take(request.client)
-            .map_err(Refusal::ClientQuota)?;
+        account.charge = Some(self.clients.charge(request.client, plan.page)?);
+        self.clients
+            .refuse_early(plan.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
         let permits = account
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
         still_ahead(deadline)?;
+        self.clients.admitted(plan.page);
         let shared = request.call_headers();
         let call = |part, permit, record| {
             let planned = planned(request, &shared, &params, deadline, part);
@@ -198,10 +210,20 @@ impl<T: Transport> Pages<T> {
         }
     }
 
-    /// Accounts for a request for a page that the edge refused before it could be one.
-    pub fn refused_at_edge(&self, page: PageId, origin: &Arc<Origin>, refusal: &Refusal) {
-        let account = self.open(page, origin);
-        account.close(Err(refusal.clone()), self.shed);
+    /// Charges a request that the edge refused to its client, and accounts for it if it was
+    /// for a page.
+    pub fn refused_at_edge(
+        &self,
+        page: Option<PageId>,
+        client: Client,
+        origin: &Arc<Origin>,
+        refusal: &Refusal,
+    ) {
+        self.clients.charge_mistake(client);
+        if let Some(page) = page {
+            let account = self.open(page, origin);
+            account.close(Err(refusal.clone()), self.shed);
+        }
     }
 
     /// From now on every new page is refused; those in flight go on.
@@ -216,7 +238,7 @@ impl<T: Transport> Pages<T> {
 
     /// The quotas of clients.
     pub fn quota(&self) -> &Quota {
-        &self.quota
+        self.clients.quota()
     }
 
     /// What records pages and calls.

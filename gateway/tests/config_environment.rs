@@ -191,6 +191,26 @@ fn an_agent_may_be_a_socket_or_a_host_and_a_port() {
     }
 }
 
+#[test]
+fn who_the_pod_is_comes_from_variables_only_and_a_bad_one_costs_no_start() {
+    let telemetry = |env: &[(&str, &str)]| load(env).unwrap().config.telemetry;
+    let none = telemetry(&[("DD_ENTITY_ID", "")]);
+    assert_eq!((none.entity_id, none.external_env), (None, None));
+    let some = telemetry(&[
+        ("DD_ENTITY_ID", "75a2"),
+        ("DD_EXTERNAL_ENV", "it-false,pu-75a2"),
+    ]);
+    assert_eq!(some.entity_id.as_deref(), Some("75a2"));
+    assert_eq!(some.external_env.as_deref(), Some("it-false,pu-75a2"));
+    let bad = load(&[("DD_ENTITY_ID", "7\n5")]).unwrap();
+    assert_eq!(bad.config.telemetry.entity_id, None);
+    let text = bad.warnings.to_string();
+    assert!(
+        text.contains("DD_ENTITY_ID=") && text.contains("does not learn the pod"),
+        "{text}"
+    );
+}
+
 fn agent_of(telemetry: &config::Telemetry) -> String {
     telemetry.datadog_agent.as_ref().unwrap().to_string()
 }

@@ -113,7 +113,7 @@ fn a_duplicate_key_does_not_hide_the_other_faults() {
         pages(&["/a"])
     );
     let report = config::load_text("c.toml", &text, &[]).unwrap_err();
-    let titles: Vec<&str> = report.titles().collect();
+    let titles: Vec<_> = report.titles().collect();
     assert_eq!(titles.len(), 2, "{titles:?}");
     assert!(
         titles[0].contains("second time") && titles[1].contains("admin.listen"),

@@ -160,3 +160,21 @@ fn a_drain_shorter_than_a_page_is_mentioned() {
     let text = file("[server]\ndrain_timeout = \"100ms\"", "", "", "");
     warns(&text, "server.drain_timeout", &["300ms"]);
 }
+
+#[test]
+fn a_client_that_could_never_leave_so_late_is_mentioned() {
+    let key = "page.product-page.abandoned_after";
+    let page = |after: &str| file("", "", &format!("abandoned_after = \"{after}\""), "");
+    warns(&page("300ms"), key, &["auto"]);
+    assert_eq!(warnings(&page("299ms")), "");
+}
+
+#[test]
+fn holding_an_address_to_what_one_behind_it_was_told_is_mentioned() {
+    let clients = |by: &str| {
+        let keys = format!("identify_by = \"{by}\"\nearly_returns = \"refuse\"");
+        file(&format!("[clients]\n{keys}"), "", "", "")
+    };
+    warns(&clients("ip"), "clients.early_returns", &["auto"]);
+    assert_eq!(warnings(&clients("header:x-api-key")), "");
+}

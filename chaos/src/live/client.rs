@@ -68,19 +68,24 @@ impl Clients {
         let plan = &self.loads[load];
         let key = client_key(plan, visit);
         let mut random = Rng::for_decision(self.seed, "client", visit);
-        for attempt in 0..=plan.retries {
-            if attempt > 0 {
-                sleep(plan.pause_before(attempt, &mut random)).await;
-                at = self.recorder.elapsed();
-            }
-            if !self.ask(load, &key, at, attempt > 0).await {
-                break;
-            }
+        let mut refused = self.ask(load, &key, at, false).await;
+        for attempt in 1..=plan.retries {
+            let told = refused.and_then(|told| plan.pause_before(attempt, told, &mut random));
+            let Some(pause) = told else { break };
+            sleep(pause).await;
+            at = self.recorder.elapsed();
+            refused = self.ask(load, &key, at, true).await;
         }
     }
 
-    /// One request. Returns whether it is worth another.
-    async fn ask(&self, load: usize, client: &str, at: Duration, retry: bool) -> bool {
+    /// One request. If it is worth another, the `Retry-After` that came with the refusal.
+    async fn ask(
+        &self,
+        load: usize,
+        client: &str,
+        at: Duration,
+        retry: bool,
+    ) -> Option<Option<u32>> {
         let plan = &self.loads[load];
         let mut asked = self.recorder.asked(at, plan.page, load, retry);
         let (limit, on_limit) = match plan.patience {
@@ -107,7 +112,7 @@ impl Clients {
             sleep(plan.reads_for).await;
             unread.read().await;
         }
-        is_worth_another(outcome.0)
+        is_worth_another(outcome.0).then_some(answer.retry_after)
     }
 
     /// The answer; of a client that takes its time only as far as its body, if it is a page.

@@ -39,6 +39,12 @@ pub(super) fn for_sockets(
     for agent in ["datadog_agent", "dogstatsd"] {
         set(&mut table, &["telemetry", agent], "");
     }
+    // Behind one address they would not be held to their Retry-After; behind this header neither.
+    let early = match config.clients.holds_early(true) {
+        true => "refuse",
+        false => "admit",
+    };
+    set(&mut table, &["clients", "early_returns"], early);
     let header = format!("header:{}", client_header(config));
     set(&mut table, &["clients", "identify_by"], &header);
     for downstream in &config.downstreams {

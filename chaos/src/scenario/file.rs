@@ -12,7 +12,7 @@ use gateway::config::reading::{
 };
 use gateway::config::{Config, DownstreamId, Loaded, MAX_DOWNSTREAMS, PageId, Problem, Report};
 
-use self::kinds::{ARM, ARRIVALS, CORES, OPTIONAL_TEXT, PROSE, WHOLE};
+use self::kinds::{ARM, ARRIVALS, BACKOFF, CORES, OPTIONAL_TEXT, PROSE, WHOLE};
 use super::{Client, Costs, Fault, Load, Scenario, Text, behaviour};
 
 /// Longest run: what is learnt in an hour is learnt in ten minutes.
@@ -201,7 +201,7 @@ impl Shape<'_> {
         let clients = s.take(key("clients", COUNT, "1"));
         let patience = s.take(key("patience", DURATION_OR_NONE, "none"));
         let retries = s.take(key("retries", WHOLE, "0"));
-        let backoff = s.take(key("backoff", DURATION, "100ms"));
+        let backoff = s.take(key("backoff", BACKOFF, "100ms"));
         let reads_for = s.take(key("reads_for", DURATION, "0ms"));
         let (from, until) = span?;
         let count = clients?.get();

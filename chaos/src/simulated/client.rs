@@ -6,7 +6,7 @@ use std::time::Duration;
 use fixtures::Rng;
 use gateway::config::PageId;
 use gateway::page::downstream::only::Only;
-use gateway::page::quota::ClientKey;
+use gateway::page::quota::{Client, ClientKey};
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::record::Origin;
@@ -30,6 +30,8 @@ pub(super) struct Clients {
     loads: Vec<Load>,
     /// By page.
     params: Vec<Vec<String>>,
+    /// Whether clients are held to the `Retry-After` they were told.
+    held: bool,
     seed: u64,
     control: Option<NegativeControl>,
 }
@@ -50,6 +52,7 @@ impl Clients {
             max_lag: scenario.config.admission.max_lag,
             loads: scenario.loads.clone(),
             params,
+            held: held(scenario, control),
             seed: scenario.seed,
             control,
         }
@@ -58,20 +61,22 @@ impl Clients {
     /// One client, from its first request to its last answer.
     pub(super) async fn visit(self: Arc<Self>, load: usize, visit: u64) {
         let plan = &self.loads[load];
-        let key = client_key(plan, load, visit);
+        let client = Client {
+            key: client_key(plan, load, visit),
+            held: self.held,
+        };
         let mut random = Rng::for_decision(self.seed, "client", visit);
-        for attempt in 0..=plan.retries {
-            if attempt > 0 {
-                sleep(plan.pause_before(attempt, &mut random)).await;
-            }
-            if !self.ask(load, key, attempt > 0).await {
-                break;
-            }
+        let mut refused = self.ask(load, client, false).await;
+        for attempt in 1..=plan.retries {
+            let told = refused.and_then(|told| plan.pause_before(attempt, told, &mut random));
+            let Some(pause) = told else { break };
+            sleep(pause).await;
+            refused = self.ask(load, client, true).await;
         }
     }
 
-    /// One request. Returns whether it is worth another.
-    async fn ask(&self, load: usize, client: ClientKey, retry: bool) -> bool {
+    /// One request. If it is worth another, the `Retry-After` that came with the refusal.
+    async fn ask(&self, load: usize, client: Client, retry: bool) -> Option<Option<u32>> {
         let plan = &self.loads[load];
         let asked = self.recorder.asked(load, plan.page, retry);
         let serving = self.served(&asked, plan.page, client);
@@ -81,18 +86,18 @@ impl Clients {
         };
         let Some(answer) = answer else {
             control::client_left(self.control, &self.pages);
-            return false;
+            return None;
         };
         asked.received();
         if answer.result.is_ok() && !plan.reads_for.is_zero() {
             // The page holds its ticket until its last byte has been read.
             sleep(plan.reads_for).await;
         }
-        is_worth_another(&answer)
+        is_worth_another(&answer).then(|| control::retry_after(self.control, answer.retry_after))
     }
 
     /// From the request's lying in its socket to the answer's being written.
-    async fn served(&self, asked: &Asked, page: PageId, client: ClientKey) -> Answer {
+    async fn served(&self, asked: &Asked, page: PageId, client: Client) -> Answer {
         self.own_load.read().await;
         asked.read();
         let request = self.request(page, client, asked.number);
@@ -105,7 +110,7 @@ impl Clients {
         answer
     }
 
-    fn request(&self, page: PageId, client: ClientKey, number: u64) -> PageRequest {
+    fn request(&self, page: PageId, client: Client, number: u64) -> PageRequest {
         let mut headers = HeaderMap::new();
         headers.insert(PAGE_NUMBER, number.into());
         PageRequest {
@@ -122,6 +127,12 @@ impl Clients {
             }),
         }
     }
+}
+
+/// Whether clients are held to the `Retry-After` they were told.
+fn held(scenario: &Scenario, control: Option<NegativeControl>) -> bool {
+    let config = control::config(control, &scenario.config).clients;
+    config.holds_early(true)
 }
 
 /// Refused with 429 or 5xx.

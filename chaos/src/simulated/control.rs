@@ -4,10 +4,11 @@
 //! admission, by another config than the one it is judged by, or by what its clients leave behind.
 
 use std::mem;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::config::{Config, DownstreamId};
+use gateway::config::{Config, DownstreamId, EarlyReturns};
 use gateway::page::Pages;
 use gateway::page::admission::core::Order;
 use gateway::page::admission::limit::FLOOR;
@@ -36,11 +37,24 @@ pub enum NegativeControl {
     LagIsPageLatency,
     /// It takes for its lag what a page took beside its waits and its calls.
     LagIsOverhead,
+    /// Whatever is refused, clients are told to come back after two or three seconds.
+    RetryAfterIsFixed,
+    /// Clients that are back before the time they were told are as welcome as others.
+    EarlyReturnsAdmitted,
+    /// What the gateway refuses is charged to the client like a page.
+    RefusalsCharged,
 }
 
 /// The config the gateway gets instead of the scenario's.
 pub(super) fn config(control: Option<NegativeControl>, config: &Config) -> Config {
     let mut config = config.clone();
+    match control {
+        Some(NegativeControl::EarlyReturnsAdmitted) => {
+            config.clients.early_returns = EarlyReturns::Admit;
+        }
+        Some(NegativeControl::RefusalsCharged) => config.clients.attempts = NonZeroU32::MIN,
+        Some(_) | None => {}
+    }
     if control == Some(NegativeControl::WaitOutsideDeadline) {
         for page in &mut config.pages {
             let calls = page.deadline.map(|deadline| deadline - page.reserve);
@@ -66,7 +80,10 @@ pub(super) fn admission(control: Option<NegativeControl>, config: &Config) -> Ar
             | NegativeControl::AllTicketsAlways
             | NegativeControl::FewestTicketsAlways
             | NegativeControl::LagIsPageLatency
-            | NegativeControl::LagIsOverhead,
+            | NegativeControl::LagIsOverhead
+            | NegativeControl::RetryAfterIsFixed
+            | NegativeControl::EarlyReturnsAdmitted
+            | NegativeControl::RefusalsCharged,
         )
         | None => {}
     }
@@ -87,6 +104,14 @@ pub(super) fn lag(control: Option<NegativeControl>, lag: Duration, last: Last) -
 pub(super) fn probed(control: Option<NegativeControl>, pages: &Pages<Only<Modelled>>) {
     if control == Some(NegativeControl::FewestTicketsAlways) {
         pages.admission().resize_tickets(FLOOR);
+    }
+}
+
+/// What a client is told of when to come back.
+pub(super) fn retry_after(control: Option<NegativeControl>, told: Option<u32>) -> Option<u32> {
+    match control {
+        Some(NegativeControl::RetryAfterIsFixed) => told.map(|_| fastrand::u32(2..=3)),
+        Some(_) | None => told,
     }
 }
 

@@ -79,7 +79,7 @@ impl Recorder {
         Self {
             start,
             downstreams: names.collect(),
-            limits: Limits::of(config),
+            limits: Limits::of(scenario),
             state: Mutex::new(state),
         }
     }

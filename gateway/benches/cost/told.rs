@@ -71,7 +71,7 @@ fn record(page: PageId, parts: usize) -> PageRecord {
         ended: began + took,
         ended_at: wall_clock(),
         outcome: PageOutcome::Complete,
-        standing: gateway::outcome::Standing::default(),
+        standing: Default::default(),
         status: Some(200),
         reason: None,
         scope: None,

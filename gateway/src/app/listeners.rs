@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
+use crate::edge::socket::Waits;
 use crate::edge::{Connection, Edge, layers, validate};
 use crate::lifecycle::Guard;
 use crate::transport::HttpTransport;
@@ -35,7 +36,8 @@ pub(super) fn serve_public(
             "server.max_connections"
         },
         when_full: WhenFull::Wait,
-        header_read_timeout: config.server.header_read_timeout,
+        waits: waits(config),
+        max_age: config.server.max_age,
     };
     let service = move |connection: Arc<Connection>| {
         let edge = Arc::clone(&edge);
@@ -58,7 +60,8 @@ pub(super) fn serve_operators(
         max_connections: files.admin,
         limited_by: "what is kept for operators",
         when_full: WhenFull::CloseLeastUsed,
-        header_read_timeout: config.server.header_read_timeout,
+        waits: waits(config),
+        max_age: None,
     };
     let hosts: Arc<[String]> = config.admin.hosts.as_slice().into();
     let service = move |connection: Arc<Connection>| {
@@ -70,6 +73,13 @@ pub(super) fn serve_operators(
         }))
     };
     listener::serve(listener, limits, service, guard)
+}
+
+fn waits(config: &Config) -> Waits {
+    Waits {
+        head: config.server.header_read_timeout,
+        idle: config.server.keep_alive,
+    }
 }
 
 /// Operators' requests are checked as clients' are.

@@ -19,7 +19,9 @@ use super::address::ADDRESS;
 use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
-use super::kinds::{COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE, STATUS};
+use super::kinds::{
+    COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, POSITIVE_DURATION, RATE, STATUS,
+};
 use super::problem::Problem;
 use super::reader::Section;
 use super::{
@@ -84,8 +86,16 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
             .about("Connections open at once; further ones wait in the kernel's backlog."),
     );
     let header_read_timeout = s.take(key("header_read_timeout", POSITIVE_DURATION, "5s").about(
-        "A connection without a whole request head for this long is closed, idle ones too.",
+        "Time for a whole request head: from its first byte, or from the connection's opening.",
     ));
+    let keep_alive = s.take(
+        key("keep_alive", POSITIVE_DURATION, "75s")
+            .about("A connection without a request for this long after an answer is closed."),
+    );
+    let max_age = s.take(
+        key("max_age", DURATION_OR_NONE, "1h")
+            .about("A connection that is older is closed with its next answer; or \"none\"."),
+    );
     let drain_delay =
         s.take(key("drain_delay", DURATION, "5s").about(
             "After SIGTERM pages are served for this long while /readyz is 503, then refused.",
@@ -98,6 +108,8 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
         header_read_timeout: header_read_timeout?,
+        keep_alive: keep_alive?,
+        max_age: max_age?,
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
     })
@@ -163,9 +175,17 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
         key("burst", COUNT, "1000")
             .about("Pages that a client that was quiet may ask for at once."),
     );
+    let attempts = s.take(key("attempts", COUNT, "4").about(
+        "How many times `rate` and `burst` a client may ask, what the gateway refused included.",
+    ));
+    let early_returns = s.take(key("early_returns", EARLY_RETURNS, "auto").about(
+        "A client back before its Retry-After: \"refuse\" it first, \"admit\" it, or \"auto\".",
+    ));
     Some(Clients {
         identify_by: identify_by?,
         rate: rate?,
         burst: burst?,
+        attempts: attempts?,
+        early_returns: early_returns?,
     })
 }

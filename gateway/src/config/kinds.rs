@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, did_you_mean};
 use super::raw::Raw;
-use super::{Exporter, Http2, LogFormat, Rate, ShedStatus, units};
+use super::{EarlyReturns, Exporter, Http2, LogFormat, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
@@ -80,6 +80,23 @@ pub(super) const EXPORTER: Kind<Exporter> = Kind {
         Exporter::None => json!("none"),
     },
     schema: || json!({"enum": ["datadog", "otlp", "none"]}),
+};
+
+const EARLY: &[(&str, EarlyReturns)] = &[
+    ("auto", EarlyReturns::Auto),
+    ("refuse", EarlyReturns::Refuse),
+    ("admit", EarlyReturns::Admit),
+];
+
+/// `"auto"`, `"refuse"` or `"admit"`.
+pub(super) const EARLY_RETURNS: Kind<EarlyReturns> = Kind {
+    read: |raw| one_of(raw, EARLY),
+    show: |early| match early {
+        EarlyReturns::Auto => json!("auto"),
+        EarlyReturns::Refuse => json!("refuse"),
+        EarlyReturns::Admit => json!("admit"),
+    },
+    schema: || json!({"enum": ["auto", "refuse", "admit"]}),
 };
 
 /// `true`, `false` or `"auto"`.
@@ -185,6 +202,16 @@ pub const TEXT: Kind<String> = Kind {
     },
     show: |value| json!(value),
     schema: || json!({"type": "string", "minLength": 1, "maxLength": 200}),
+};
+
+/// The same, or nothing.
+pub(super) const TEXT_IF_ANY: Kind<Option<String>> = Kind {
+    read: |raw| match raw.text("a string")? {
+        "" => Ok(None),
+        _ => (TEXT.read)(raw).map(Some),
+    },
+    show: |value| json!(value.as_deref().unwrap_or_default()),
+    schema: || json!({"type": "string", "maxLength": 200}),
 };
 
 // ---- Durations, sizes, rates -------------------------------------------------

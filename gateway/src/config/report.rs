@@ -4,6 +4,7 @@
 //! many more there are, so that a hostile file cannot make it endless. What it shows, of the
 //! file too, is fit to be shown (see [`shown`](super::shown)).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -82,8 +83,8 @@ impl Report {
     }
 
     /// The title of each error or warning on one line, for a log.
-    pub fn titles(&self) -> impl Iterator<Item = &str> {
-        self.faults.iter().map(|fault| fault.title.as_str())
+    pub fn titles(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.faults.iter().map(|fault| fit(&fault.title))
     }
 
     /// All of them as text for a person, with colours for a terminal if asked.

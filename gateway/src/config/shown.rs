@@ -308,12 +308,36 @@ mod tests {
         assert_eq!(&fit.text[fit.span(inside..inside + 2)], "***");
     }
 
-    #[test]
-    fn any_text_is_made_fit_and_stays_so() {
-        proptest::proptest!(|(text in "(\\PC|[\\x00-\\x7f]|[=?&@\"']|://|token){0,40}")| {
-            let once = fit(&text).into_owned();
-            proptest::prop_assert!(!once.chars().any(is_unfit));
-            proptest::prop_assert_eq!(fit(&once), once.as_str());
-        });
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_made_fit_and_its_places_are_found(
+            text in "(\\PC|[\\x00-\\x7f]|[=?&@\"']|://|token){0,40}",
+            at in 0_usize..100,
+            length in 0_usize..100,
+        ) {
+            let fit = fit_with_places(&text);
+            proptest::prop_assert!(!fit.text.chars().any(is_unfit));
+            let begins = text.floor_char_boundary(at);
+            let ends = text.floor_char_boundary(begins + length).max(begins);
+            let span = fit.span(begins..ends);
+            proptest::prop_assert!(fit.text.get(span).is_some());
+        }
+
+        #[test]
+        fn no_secret_is_shown_whatever_stands_around_it(
+            before in "(\\PC|[\\x00-\\x7f]){0,20}",
+            after in "(\\PC|[\\x00-\\x7f]){0,20}",
+            line in 0_usize..4,
+        ) {
+            let line = [
+                "api_token = \"hush\"",
+                "url = 'https://me:hush@host/a'",
+                "path = \"/x/{id}?k={id}&key=hush&flag\"",
+                "write `DB_PASSWORD=hush`",
+            ][line];
+            let text = format!("{before}\n{line}\n{after}");
+            proptest::prop_assume!(text.matches("hush").count() == 1);
+            proptest::prop_assert!(!fit(&text).contains("hush"));
+        }
     }
 }

@@ -19,6 +19,8 @@ const STANDARD: &[(&str, &str)] = &[
     ("DD_VERSION", "telemetry.version"),
     ("DD_TRACE_AGENT_URL", "telemetry.datadog_agent"),
     ("DD_DOGSTATSD_URL", "telemetry.dogstatsd"),
+    ("DD_ENTITY_ID", "telemetry.entity_id"),
+    ("DD_EXTERNAL_ENV", "telemetry.external_env"),
     (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "telemetry.otlp_traces_endpoint",

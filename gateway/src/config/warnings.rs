@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
 use super::units::{show_duration, show_rate};
-use super::{Config, Downstream, Exporter, Page};
+use super::{Config, Downstream, EarlyReturns, Exporter, IdentifyBy, Page};
 
 /// The port that receivers give to OTLP over gRPC, and the one for OTLP over HTTP.
 /// <https://opentelemetry.io/docs/specs/otlp/>
@@ -27,6 +27,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
         found.downstream(id, downstream);
     }
     found.drain();
+    found.early_returns();
     found.otlp();
 }
 
@@ -61,6 +62,15 @@ impl Warnings<'_> {
             let what = "without a deadline a slow part holds its page, and the page its permits, without end";
             return self.warn(&page.key("deadline"), Problem::new(what).write("300ms"));
         };
+        if page.deadline <= page.abandoned_after {
+            let what = "never counts: no client can leave so late, its page has been answered";
+            self.warn(
+                &page.key("abandoned_after"),
+                Problem::new(what).write("auto"),
+            );
+            self.registry
+                .explain(&page.key("deadline"), "when it is answered");
+        }
         if page.max_wait >= usable {
             let what = format!(
                 "a page may wait for permits until nothing is left of its {}",
@@ -72,6 +82,17 @@ impl Warnings<'_> {
             );
             self.registry
                 .explain(&page.key("deadline"), "the deadline it is inside of");
+        }
+    }
+
+    /// Of those behind one address nobody knows who was told to come back.
+    fn early_returns(&mut self) {
+        let clients = &self.config.clients;
+        if clients.identify_by == IdentifyBy::Ip && clients.early_returns == EarlyReturns::Refuse {
+            let what = "everybody behind an address is held to what one of them was told";
+            self.warn("clients.early_returns", Problem::new(what).write("auto"));
+            self.registry
+                .explain("clients.identify_by", "what tells clients apart");
         }
     }
 

@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use http::HeaderMap;
 
 use crate::config::{Clients, IdentifyBy};
-use crate::page::quota::ClientKey;
+use crate::page::quota::{Client, ClientKey};
 
 /// Tells clients apart as configured. Holds no names: a header's value becomes a
 /// hash, keyed anew in every process, so that it can neither be read nor aimed.
 #[derive(Debug)]
 pub struct ClientNames {
     by: IdentifyBy,
+    /// Whether a client is held to its `Retry-After`: one known by its address, by the header.
+    held: [bool; 2],
     halves: [RandomState; 2],
 }
 
@@ -21,13 +23,14 @@ impl ClientNames {
     pub fn new(config: &Clients) -> Self {
         Self {
             by: config.identify_by.clone(),
+            held: [false, true].map(|has_header| config.holds_early(has_header)),
             halves: [RandomState::new(), RandomState::new()],
         }
     }
 
-    /// The key of whoever sent these headers from this address.
-    pub fn key(&self, peer: IpAddr, headers: &HeaderMap) -> ClientKey {
-        match &self.by {
+    /// Whoever sent these headers from this address.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+        let (key, known_by_header) = match &self.by {
             IdentifyBy::Header(name) if headers.contains_key(name) => {
                 let values: Vec<&[u8]> =
                     headers.get_all(name).iter().map(|v| v.as_bytes()).collect();
@@ -35,9 +38,13 @@ impl ClientNames {
                     .halves
                     .each_ref()
                     .map(|half| u128::from(half.hash_one(&values)));
-                ClientKey(high << 64 | low)
+                (ClientKey(high << 64 | low), true)
             }
-            IdentifyBy::Header(_) | IdentifyBy::Ip => by_address(peer),
+            IdentifyBy::Header(_) | IdentifyBy::Ip => (by_address(peer), false),
+        };
+        Client {
+            key,
+            held: self.held[usize::from(known_by_header)],
         }
     }
 }
@@ -56,19 +63,22 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
+    use crate::config::EarlyReturns;
 
     fn names(by: IdentifyBy) -> ClientNames {
         ClientNames::new(&Clients {
             identify_by: by,
             rate: None,
             burst: NonZeroU32::MIN,
+            attempts: NonZeroU32::MIN,
+            early_returns: EarlyReturns::Auto,
         })
     }
 
     #[test]
     fn an_ipv6_client_is_its_64_and_a_mapped_address_is_the_ipv4_one() {
         let names = names(IdentifyBy::Ip);
-        let key = |ip: &str| names.key(ip.parse().unwrap(), &HeaderMap::new());
+        let key = |ip: &str| names.client(ip.parse().unwrap(), &HeaderMap::new());
         assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
         assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
         assert_eq!(key("10.0.0.1"), key("::ffff:10.0.0.1"));
@@ -81,11 +91,14 @@ mod tests {
         let mut a = HeaderMap::new();
         a.insert("x-api-key", "a".parse().unwrap());
         let [here, there]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        assert_eq!(names.key(here, &a), names.key(there, &a));
-        assert_ne!(names.key(here, &a), names.key(here, &HeaderMap::new()));
+        assert_eq!(names.client(here, &a), names.client(there, &a));
         assert_ne!(
-            names.key(here, &HeaderMap::new()),
-            names.key(there, &HeaderMap::new())
+            names.client(here, &a),
+            names.client(here, &HeaderMap::new())
+        );
+        assert_ne!(
+            names.client(here, &HeaderMap::new()),
+            names.client(there, &HeaderMap::new())
         );
     }
 }

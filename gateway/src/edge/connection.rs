@@ -1,7 +1,9 @@
 //! What the socket of a client, hyper's service for it and its answers share.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
@@ -9,7 +11,10 @@ use tokio::time::Instant;
 
 use crate::edge::body::Unflushed;
 use crate::edge::heads::{PartialHead, SharedHeads};
-use crate::page::deadline::now;
+use crate::page::deadline::{Deadline, now};
+
+/// Connections end at an age within these multiples of the one that is configured.
+const AGES: Range<f64> = 0.9..1.1;
 
 /// What a connection is used for.
 #[derive(Debug, Default)]
@@ -30,6 +35,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     pub(super) unflushed: Unflushed,
     pub(super) head: PartialHead,
+    /// After which it carries no further request.
+    expires: Deadline,
     /// Where nobody looks at it, nothing is noted.
     usage: Option<Mutex<Usage>>,
     refused: Mutex<Option<TcpStream>>,
@@ -42,9 +49,25 @@ impl Connection {
             peer,
             unflushed: Unflushed::default(),
             head: PartialHead::new(heads),
+            expires: Deadline::NEVER,
             usage: None,
             refused: Mutex::default(),
         }
+    }
+
+    /// Ends with an answer when it is older than about `age`.
+    pub(super) fn aging(mut self, age: Option<Duration>) -> Self {
+        if let Some(age) = age {
+            // Those that were opened together are not all closed together.
+            let age = age.mul_f64(AGES.start + (AGES.end - AGES.start) * fastrand::f64());
+            self.expires = Deadline::after(now(), age);
+        }
+        self
+    }
+
+    /// Whether the answer to a request that came at `at` is its last one.
+    pub(super) fn is_old(&self, at: Instant) -> bool {
+        self.expires.is_past(at)
     }
 
     /// Notes how it is used, for [`unused_since`](Self::unused_since).

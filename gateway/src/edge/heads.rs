@@ -9,7 +9,7 @@
 //! at once (431): what it would wait for are clients that may never send their last byte.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -79,6 +79,18 @@ pub struct PartialHead {
     // Only the connection's own task changes these.
     read: AtomicUsize,
     taken: AtomicUsize,
+    complete: AtomicBool,
+}
+
+/// How far a head has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing of it has been received.
+    Awaited,
+    /// Some of it has.
+    Begun,
+    /// All of it has, and it has not been answered.
+    Complete,
 }
 
 impl PartialHead {
@@ -88,6 +100,19 @@ impl PartialHead {
             shared: Arc::clone(shared),
             read: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
+            complete: AtomicBool::new(false),
+        }
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        match (
+            self.complete.load(Ordering::Relaxed),
+            self.read.load(Ordering::Relaxed),
+        ) {
+            (true, _) => Progress::Complete,
+            (false, 0) => Progress::Awaited,
+            (false, _) => Progress::Begun,
         }
     }
 
@@ -108,8 +133,14 @@ impl PartialHead {
 
     /// It is complete: what comes next is another one.
     pub fn complete(&self) {
+        self.complete.store(true, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
         self.release();
+    }
+
+    /// It has been answered: the next one is awaited.
+    pub fn answered(&self) {
+        self.complete.store(false, Ordering::Relaxed);
     }
 
     fn release(&self) {

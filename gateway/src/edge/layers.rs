@@ -15,7 +15,7 @@ use tower_http::request_id::{
 use uuid::Uuid;
 
 use crate::edge::body::PageBody;
-use crate::edge::{REQUEST_ID, detached};
+use crate::edge::{REQUEST_ID, detached, hop};
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;
@@ -41,10 +41,15 @@ where
     B: Send + 'static,
 {
     ServiceBuilder::new()
-        .layer(MapRequestLayer::new(drop_bad_id))
+        .layer(MapRequestLayer::new(for_us))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .service(compressed(service))
+}
+
+fn for_us<B>(mut request: Request<B>) -> Request<B> {
+    hop::drop_fields(request.headers_mut());
+    drop_bad_id(request)
 }
 
 /// Large answers are compressed for clients that ask for it.

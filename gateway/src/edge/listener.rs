@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use crate::edge::accept::{Acceptor, until};
 use crate::edge::connection::Connection;
 use crate::edge::heads::{self, SharedHeads};
 use crate::edge::least_used::LeastUsed;
-use crate::edge::socket::Socket;
+use crate::edge::socket::{Socket, Waits};
 use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
 use crate::page::deadline::now;
@@ -40,8 +40,10 @@ pub struct Limits {
     pub limited_by: &'static str,
     /// What becomes of further ones.
     pub when_full: WhenFull,
-    /// Time for a whole request head, and for an idle connection.
-    pub header_read_timeout: Duration,
+    /// How long what is not there is waited for.
+    pub waits: Waits,
+    /// A connection that is about so old ends with its next answer.
+    pub max_age: Option<Duration>,
 }
 
 /// What becomes of a connection when as many are open as may be.
@@ -110,7 +112,7 @@ where
     B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
 {
     let heads = Arc::new(SharedHeads::default());
-    let http = http(limits);
+    let http = http();
     let mut open = match limits.when_full {
         WhenFull::Wait => None,
         WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.max_connections)),
@@ -130,12 +132,13 @@ where
             WhenFull::Wait => Connection::new(peer, &heads),
             WhenFull::CloseLeastUsed => Connection::new(peer, &heads).with_usage(),
         };
-        let connection = Arc::new(connection);
+        let connection = Arc::new(connection.aging(limits.max_age));
         let served = Served {
             service: service(Arc::clone(&connection)),
             connection: Arc::clone(&connection),
         };
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
+        let socket = Socket::new(stream, Arc::clone(&connection), limits.waits);
+        let socket = TokioIo::new(socket);
         let serving = graceful.watch(http.serve_connection(socket, served));
         let used = Arc::clone(&connection);
         let task = connections.spawn(async move {
@@ -175,10 +178,10 @@ impl<S: Service<Request<Incoming>> + Clone> hyper::service::Service<Request<Inco
     }
 }
 
-fn http(limits: Limits) -> http1::Builder {
+/// The socket sees to how long a head may take.
+fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout)
+    http.header_read_timeout(None)
         .max_headers(MAX_READ_HEADERS)
         .max_buf_size(MAX_HEAD);
     http

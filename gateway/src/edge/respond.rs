@@ -23,10 +23,6 @@ const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Clients told to come again are spread over this much longer than they must wait, so
-/// that they do not all come at once.
-const RETRY_JITTER: Duration = Duration::from_secs(2);
-
 /// Writes answers.
 #[derive(Debug)]
 pub struct Respond {
@@ -64,7 +60,9 @@ impl Respond {
         let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
         let mut response = match answer.result {
             Ok(page) => whole(page, &record.origin).map(with_ticket),
-            Err(refusal) => self.problem(&refusal, &record.origin).map(with_ticket),
+            Err(refusal) => self
+                .problem(&refusal, answer.retry_after, &record.origin)
+                .map(with_ticket),
         };
         let timing = self.server_timing(record);
         response.headers_mut().insert(SERVER_TIMING, timing);
@@ -73,12 +71,17 @@ impl Respond {
 
     /// The answer to a request that never became one for a page.
     pub fn refuse(&self, refusal: &Refusal, origin: &Origin) -> Response<PageBody> {
-        self.problem(refusal, origin).map(PageBody::new)
+        self.problem(refusal, None, origin).map(PageBody::new)
     }
 
-    fn problem(&self, refusal: &Refusal, origin: &Origin) -> Response<Bytes> {
+    /// `retry_after` in whole seconds: body and header say the same.
+    fn problem(
+        &self,
+        refusal: &Refusal,
+        retry_after: Option<u32>,
+        origin: &Origin,
+    ) -> Response<Bytes> {
         let row = refusal.row(self.shed);
-        let retry = row.retry_after.map(jittered);
         let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
         let request_id = request_id.unwrap_or_default();
         let problem = Problem {
@@ -89,7 +92,7 @@ impl Respond {
             instance: format!("urn:gateway:request:{request_id}"),
             reason: row.reason.as_str(),
             scope: row.scope.map(|scope| self.telemetry.names().scope(scope)),
-            retry_after_ms: retry.map(|retry| retry.as_millis() as u64),
+            retry_after_ms: retry_after.map(|seconds| u64::from(seconds) * 1000),
             request_id,
             trace_id: origin.trace.trace_id_hex(),
         };
@@ -98,11 +101,8 @@ impl Respond {
         let mut response = json(row.status, "application/problem+json", body.into(), origin);
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(retry) = retry {
-            headers.insert(
-                RETRY_AFTER,
-                HeaderValue::from(retry.as_millis().div_ceil(1000).max(1) as u64),
-            );
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if *refusal == Refusal::Method {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -167,10 +167,6 @@ fn json(
         .headers_mut()
         .insert(TRACEPARENT, origin.trace.traceparent(origin.trace.span_id));
     response
-}
-
-fn jittered(least: Duration) -> Duration {
-    least + RETRY_JITTER.mul_f64(fastrand::f64())
 }
 
 fn visible(text: Vec<u8>) -> HeaderValue {

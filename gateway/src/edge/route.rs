@@ -1,6 +1,5 @@
 //! Which page a path is, and which of the client's headers its calls carry.
 
-use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
 use crate::config::{Config, PageId};
@@ -61,22 +60,9 @@ impl Routes {
         })
     }
 
-    /// Copies the headers that the page's calls carry; not those the client declared
-    /// to be of its connection only (RFC 9110 section 7.6.1).
+    /// Copies the headers that the page's calls carry.
     pub fn forward(&self, page: PageId, from: &HeaderMap, to: &mut HeaderMap) {
-        let of_connection = |name: &HeaderName| {
-            let options = from
-                .get_all(CONNECTION)
-                .iter()
-                .filter_map(|value| value.to_str().ok());
-            options
-                .flat_map(|list| list.split(','))
-                .any(|o| o.trim().eq_ignore_ascii_case(name.as_str()))
-        };
-        for name in self.forward[page.0]
-            .iter()
-            .filter(|name| !of_connection(name))
-        {
+        for name in &self.forward[page.0] {
             for value in from.get_all(name) {
                 to.append(name.clone(), detached(value));
             }

@@ -1,7 +1,8 @@
 //! A client's connection as hyper reads and writes it.
 //!
 //! What always holds: bytes of an incomplete head are counted as they are read, and a head
-//! for which there is no room is not read on; tickets are released when everything
+//! for which there is no room is not read on, nor one that takes longer than [`Waits::head`];
+//! a connection that is idle for [`Waits::idle`] ends; tickets are released when everything
 //! written has reached the system; a client that takes nothing for [`SLOW_READER`], or is
 //! not done after [`SLOW_ANSWER`], is cut off, or its ticket would never be released.
 
@@ -16,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use crate::edge::connection::Connection;
-use crate::edge::heads::READ;
+use crate::edge::heads::{Progress, READ};
 use crate::page::deadline::{Deadline, now};
 
 /// How long a client may take nothing of an answer that is waiting for it.
@@ -26,12 +27,38 @@ pub const SLOW_READER: Duration = Duration::from_secs(10);
 /// of reads must not keep a ticket out either.
 pub const SLOW_ANSWER: Duration = Duration::from_secs(60);
 
+/// How long a client is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For a whole head, from its first byte. The first one has it from the connection's opening.
+    pub head: Duration,
+    /// Between an answer and the next head.
+    pub idle: Duration,
+}
+
+/// What is waited for while a read finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// The rest of a head, or all of the first one.
+    Head,
+    /// The next head.
+    NextHead,
+    /// Nothing: a page is under way, or its answer is.
+    Nothing,
+}
+
 /// Between hyper and the system.
 #[derive(Debug)]
 pub(super) struct Socket {
     /// None once a head was refused.
     stream: Option<Take<TcpStream>>,
     connection: Arc<Connection>,
+    waits: Waits,
+    awaited: Awaited,
+    /// When what is awaited must be there.
+    overdue: Pin<Box<Sleep>>,
+    /// Bytes of an answer have been written since its head was complete.
+    answering: bool,
     stalled: Option<Pin<Box<Sleep>>>,
     /// Until when everything written has to be taken, once something had to wait.
     patience: Deadline,
@@ -39,10 +66,14 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Watches over `stream`.
-    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>, waits: Waits) -> Self {
         Self {
             stream: Some(stream.take(READ as u64)),
             connection,
+            waits,
+            awaited: Awaited::Head,
+            overdue: Box::pin(tokio::time::sleep(waits.head)),
+            answering: false,
             stalled: None,
             patience: Deadline::NEVER,
         }
@@ -51,6 +82,40 @@ impl Socket {
     fn writer(&mut self) -> io::Result<&mut TcpStream> {
         let stream = self.stream.as_mut().ok_or_else(refused)?;
         Ok(stream.get_mut())
+    }
+
+    /// There is nothing to read: an error when what is awaited is overdue.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.is_silent();
+        let awaited = match self.connection.head.progress() {
+            Progress::Complete => Awaited::Nothing,
+            Progress::Begun => Awaited::Head,
+            // The first one is awaited like the rest of one.
+            Progress::Awaited if self.awaited == Awaited::Head => Awaited::Head,
+            Progress::Awaited => Awaited::NextHead,
+        };
+        if awaited != self.awaited {
+            self.awaited = awaited;
+            let wait = match awaited {
+                Awaited::Head => self.waits.head,
+                Awaited::NextHead => self.waits.idle,
+                Awaited::Nothing => return Poll::Pending,
+            };
+            if let Some(at) = Deadline::after(now(), wait).instant() {
+                self.overdue.as_mut().reset(at);
+            }
+        }
+        if awaited == Awaited::Nothing {
+            return Poll::Pending;
+        }
+        ready!(self.overdue.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// An answer is being written: what comes after it is not awaited yet.
+    fn writes(&mut self) {
+        self.answering = true;
+        self.awaited = Awaited::Nothing;
     }
 
     /// Passes on what a write came to; an error when the client took nothing for too
@@ -97,21 +162,18 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self {
-            stream, connection, ..
-        } = &mut *self;
-        let Some(reader) = stream else {
+        let before = buf.filled().len();
+        let Some(reader) = &mut self.stream else {
             return Poll::Ready(Err(refused()));
         };
         reader.set_limit(READ as u64);
-        let before = buf.filled().len();
         match Pin::new(reader).poll_read(cx, buf) {
             Poll::Ready(read) => read?,
-            Poll::Pending => {
-                connection.is_silent();
-                return Poll::Pending;
-            }
+            Poll::Pending => return self.wait(cx),
         }
+        let Self {
+            stream, connection, ..
+        } = &mut *self;
         if connection
             .head
             .received(buf.filled().len() - before)
@@ -133,6 +195,7 @@ impl AsyncWrite for Socket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(self.writer()?).poll_write(cx, buf);
+        self.writes();
         self.watch(cx, wrote)
     }
 
@@ -142,6 +205,7 @@ impl AsyncWrite for Socket {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(self.writer()?).poll_write_vectored(cx, bufs);
+        self.writes();
         self.watch(cx, wrote)
     }
 
@@ -157,6 +221,11 @@ impl AsyncWrite for Socket {
         self.patience = Deadline::NEVER;
         self.connection.unflushed.release();
         self.connection.ends_answer();
+        if std::mem::take(&mut self.answering) {
+            self.connection.head.answered();
+            // hyper may be reading already, and does not read again before there is something.
+            let _ = self.wait(cx);
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -17,6 +17,7 @@ use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
 use crate::page::assemble::Page;
 use crate::page::deadline::{now, wall_clock};
+use crate::page::quota::Charge;
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
@@ -25,10 +26,14 @@ use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
 pub(super) struct PageAccount<'a> {
     telemetry: &'a Telemetry,
     promise: Promise,
+    /// What its client was charged, until it is known whether that stands.
+    pub(super) charge: Option<Charge>,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
     /// What the page did so far.
     pub(super) record: PageRecord,
+    /// Whole seconds after which the client is to come back.
+    pub(super) retry_after: Option<u32>,
     closed: bool,
 }
 
@@ -58,8 +63,10 @@ impl<'a> PageAccount<'a> {
         Self {
             telemetry,
             promise,
+            charge: None,
             ticket: None,
             record,
+            retry_after: None,
             closed: false,
         }
     }
@@ -94,9 +101,11 @@ impl<'a> PageAccount<'a> {
             Err(refusal) => self.refused(refusal, shed),
         }
         let ticket = self.ticket.take().map(Ticket::answered);
+        let retry_after = self.retry_after;
         let record = self.record();
         Answer {
             result,
+            retry_after,
             ticket,
             record,
         }

@@ -1,24 +1,26 @@
-//! The rate of one client: governor's GCRA over a bounded set of clients.
+//! What is known of each client: how much of its rate it has used, and when it was told to
+//! come back.
 //!
-//! Memory is bounded twice: clients that have been quiet long enough to be
-//! indistinguishable from new ones are dropped by [`Quota::drop_idle`], and no
-//! more than [`MAX_CLIENTS`] are ever held. Beyond that, clients not yet known
-//! share one rate among them: a flood of invented names costs the unknown, not
+//! Memory is bounded twice: clients that cannot be told from new ones any more are dropped by
+//! [`Quota::drop_idle`], and no more than [`MAX_CLIENTS`] are ever held. Beyond that, clients
+//! not yet known share one rate among them: a flood of invented names costs the unknown, not
 //! the known, and not the gateway.
+//!
+//! Not here: the laws themselves, which are pure (`law`, `told`).
+
+mod law;
+mod told;
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::keyed::ShrinkableKeyedStateStore;
-use governor::state::{InMemoryState, NotKeyed, RateLimiter, StateStore};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::config::{Clients, Rate};
+use self::law::{Nanos, Rates, Usage, nanos};
+pub use self::told::LoadLimit;
+use self::told::Told;
+use crate::config::{Clients, PageId};
 use crate::page::deadline::now;
 
 /// Clients held at once at most: some megabytes.
@@ -32,13 +34,42 @@ const SHARDS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientKey(pub u128);
 
-/// The quota of every client.
-#[derive(Debug)]
-pub struct Quota {
-    limiter: Option<Limiter>,
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Which one.
+    pub key: ClientKey,
+    /// Whether it is held to the `Retry-After` it was told.
+    pub held: bool,
 }
 
-type Limiter = RateLimiter<ClientKey, BoundedClients, PageClock, NoOpMiddleware<Nanos>>;
+/// What every client has used and was told.
+#[derive(Debug)]
+pub struct Quota {
+    epoch: Instant,
+    /// `None` lets everybody ask for as much as they like.
+    rates: Option<Rates>,
+    shards: Vec<Mutex<HashMap<ClientKey, Known>>>,
+    per_shard: usize,
+    /// All that find no room.
+    unknown: Mutex<Known>,
+}
+
+/// One client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Known {
+    usage: Usage,
+    told: Told,
+}
+
+/// A page that was charged to its client.
+#[must_use = "a page that the gateway refuses is to be given back"]
+#[derive(Debug)]
+pub struct Charge {
+    client: Client,
+    /// What refused the client last, if it is back before its `Retry-After`.
+    pub early: Option<LoadLimit>,
+}
 
 impl Quota {
     /// The configured rate; no rate lets everybody pass.
@@ -47,168 +78,144 @@ impl Quota {
     }
 
     fn with_room(config: &Clients, clients: usize) -> Self {
-        let limiter = |rate: Rate| {
-            // More than one a nanosecond is no limit that could be told from that.
-            let interval = (rate.period / rate.count.get()).max(Duration::from_nanos(1));
-            let quota = governor::Quota::with_period(interval)
-                .unwrap_or(governor::Quota::per_second(rate.count))
-                .allow_burst(config.burst.min(most_burst(interval)));
-            RateLimiter::new(
-                quota,
-                BoundedClients::new(clients),
-                PageClock { epoch: now() },
-            )
-        };
+        let rates = config.rate.map(|rate| {
+            let interval = rate.period / rate.count.get();
+            Rates::new(interval, config.burst.get(), config.attempts.get())
+        });
         Self {
-            limiter: config.rate.map(limiter),
+            epoch: now(),
+            rates,
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            per_shard: clients.div_ceil(SHARDS),
+            unknown: Mutex::default(),
         }
     }
 
-    /// Takes one page from the client's quota.
+    /// Charges the client for a page, and tells whether it is back for it before its time.
     ///
     /// # Errors
-    /// The time until the client has one again, if it is over its quota.
-    pub fn take(&self, client: ClientKey) -> Result<(), Duration> {
-        let Some(limiter) = &self.limiter else {
-            return Ok(());
-        };
-        let clock = limiter.clock();
-        limiter
-            .check_key(&client)
-            .map_err(|until| until.wait_time_from(clock.now()))
+    /// The time until the client may ask again, if it is over its quota.
+    pub fn take(&self, client: Client, page: PageId) -> Result<Charge, Duration> {
+        let mut early = None;
+        if self.rates.is_some() || client.held {
+            let now = self.now();
+            self.with(client.key, |known| {
+                early = known.told.is_early(page, now).filter(|_| client.held);
+                self.rates
+                    .as_ref()
+                    .map_or(Ok(()), |rates| known.usage.take(rates, now))
+            })?;
+        }
+        Ok(Charge { client, early })
     }
 
-    /// Forgets clients whose quota is whole again; to be called now and then.
+    /// The gateway refused the page for load, and told the client to come back in `seconds`.
+    pub fn refused(&self, charge: Charge, page: PageId, limit: LoadLimit, seconds: u32) {
+        let held = charge.client.held;
+        if self.rates.is_none() && !held {
+            return;
+        }
+        let until = self.now() + nanos(Duration::from_secs(seconds.into()));
+        self.with(charge.client.key, |known| {
+            if let Some(rates) = &self.rates {
+                known.usage.give_back(rates);
+            }
+            if held {
+                known.told = Told::new(page, limit, until);
+            }
+        });
+    }
+
+    /// The gateway could not serve the page for the client's own small budget.
+    pub fn give_back(&self, charge: Charge) {
+        if let Some(rates) = &self.rates {
+            self.with(charge.client.key, |known| known.usage.give_back(rates));
+        }
+    }
+
+    /// Charges the client for a request that is none for a page. It is answered all the same:
+    /// saying so costs no more than saying that it asks too often.
+    pub fn charge(&self, client: Client) {
+        if let Some(rates) = &self.rates {
+            let now = self.now();
+            let _over = self.with(client.key, |known| known.usage.take(rates, now));
+        }
+    }
+
+    /// Forgets clients that cannot be told from new ones; to be called now and then.
     pub fn drop_idle(&self) {
-        if let Some(limiter) = &self.limiter {
-            limiter.retain_recent();
-            limiter.shrink_to_fit();
+        let now = self.now();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.retain(|_, known| !known.usage.is_idle(now) || !known.told.is_over(now));
+            shard.shrink_to_fit();
         }
     }
 
     /// Clients held now.
     pub fn clients(&self) -> usize {
-        self.limiter.as_ref().map_or(0, |limiter| limiter.len())
-    }
-}
-
-/// governor counts the time a whole burst takes to come back in nanoseconds of 64 bits;
-/// no client lives to see a burst above this.
-fn most_burst(interval: Duration) -> NonZeroU32 {
-    let most = u128::from(u64::MAX / 4) / interval.as_nanos().max(1);
-    u32::try_from(most)
-        .ok()
-        .and_then(NonZeroU32::new)
-        .unwrap_or(NonZeroU32::MAX)
-}
-
-/// Tokio's clock for governor, so that a paused clock holds quotas too.
-#[derive(Clone, Debug)]
-struct PageClock {
-    epoch: Instant,
-}
-
-impl Clock for PageClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::from(now() - self.epoch)
-    }
-}
-
-/// A keyed store with a hard cap. See the module's head for what happens at the cap.
-#[derive(Debug)]
-struct BoundedClients {
-    shards: Vec<Mutex<HashMap<ClientKey, InMemoryState>>>,
-    per_shard: usize,
-    unknown: InMemoryState,
-}
-
-impl BoundedClients {
-    fn new(clients: usize) -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            per_shard: clients.div_ceil(SHARDS),
-            unknown: InMemoryState::default(),
-        }
-    }
-
-    fn shard(&self, key: &ClientKey) -> &Mutex<HashMap<ClientKey, InMemoryState>> {
-        // Folded, so that keys that differ only in their upper half still spread.
-        let folded = (key.0 ^ (key.0 >> 64)) as u64;
-        let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        &self.shards[(mixed >> 60) as usize % SHARDS]
-    }
-}
-
-impl StateStore for BoundedClients {
-    type Key = ClientKey;
-
-    fn measure_and_replace<T, F, E>(&self, key: &ClientKey, f: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let mut shard = self.shard(key).lock();
-        if shard.len() >= self.per_shard && !shard.contains_key(key) {
-            return self.unknown.measure_and_replace(&NotKeyed::NonKey, f);
-        }
-        shard
-            .entry(*key)
-            .or_default()
-            .measure_and_replace(&NotKeyed::NonKey, f)
-    }
-}
-
-impl ShrinkableKeyedStateStore<ClientKey> for BoundedClients {
-    fn retain_recent(&self, drop_below: Nanos) {
-        for shard in &self.shards {
-            shard.lock().retain(|_, state| arrival(state) > drop_below);
-        }
-    }
-
-    fn shrink_to_fit(&self) {
-        for shard in &self.shards {
-            shard.lock().shrink_to_fit();
-        }
-    }
-
-    fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.lock().is_empty())
+    fn now(&self) -> Nanos {
+        nanos(now() - self.epoch)
+    }
+
+    /// What is known of a client. See the module's head for one that finds no room.
+    fn with<R>(&self, key: ClientKey, use_it: impl FnOnce(&mut Known) -> R) -> R {
+        let mut shard = self.shards[shard_of(key)].lock();
+        if shard.len() >= self.per_shard && !shard.contains_key(&key) {
+            drop(shard);
+            return use_it(&mut self.unknown.lock());
+        }
+        use_it(shard.entry(key).or_default())
     }
 }
 
-/// The state's theoretical arrival time, read without changing it.
-fn arrival(state: &InMemoryState) -> Nanos {
-    let read = |at: Option<Nanos>| Err::<((), Nanos), Nanos>(at.unwrap_or_default());
-    state
-        .measure_and_replace(&NotKeyed::NonKey, read)
-        .err()
-        .unwrap_or_default()
+fn shard_of(key: ClientKey) -> usize {
+    // Folded, so that keys that differ only in their upper half still spread.
+    let folded = (key.0 ^ (key.0 >> 64)) as u64;
+    let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 60) as usize % SHARDS
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
-    use crate::config::IdentifyBy;
+    use crate::config::{EarlyReturns, IdentifyBy, Rate};
+
+    const PAGE: PageId = PageId(0);
 
     fn quota(count: u32, period: Duration, burst: u32, room: usize) -> Quota {
         let rate = Some(Rate {
             count: NonZeroU32::new(count).unwrap(),
             period,
         });
-        let burst = NonZeroU32::new(burst).unwrap();
-        Quota::with_room(
-            &Clients {
-                identify_by: IdentifyBy::Ip,
-                rate,
-                burst,
-            },
-            room,
-        )
+        with_rate(rate, burst, room)
+    }
+
+    fn with_rate(rate: Option<Rate>, burst: u32, room: usize) -> Quota {
+        let config = Clients {
+            identify_by: IdentifyBy::Ip,
+            rate,
+            burst: NonZeroU32::new(burst).unwrap(),
+            attempts: NonZeroU32::new(4).unwrap(),
+            early_returns: EarlyReturns::Auto,
+        };
+        Quota::with_room(&config, room)
+    }
+
+    fn client(key: u128) -> Client {
+        Client {
+            key: ClientKey(key),
+            held: false,
+        }
+    }
+
+    fn take(quota: &Quota, key: u128) -> Result<(), Duration> {
+        quota.take(client(key), PAGE).map(drop)
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -216,23 +223,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_and_then_the_rate_holds_to_the_nanosecond() {
         let quota = quota(10, SECOND, 3, 16);
-        let client = ClientKey(7);
         for _ in 0..3 {
-            assert_eq!(quota.take(client), Ok(()));
+            assert_eq!(take(&quota, 7), Ok(()));
         }
-        assert_eq!(quota.take(client), Err(SECOND / 10));
+        assert_eq!(take(&quota, 7), Err(SECOND / 10));
         tokio::time::advance(SECOND / 10 - Duration::from_nanos(1)).await;
-        assert_eq!(quota.take(client), Err(Duration::from_nanos(1)));
+        assert_eq!(take(&quota, 7), Err(Duration::from_nanos(1)));
         tokio::time::advance(Duration::from_nanos(1)).await;
-        assert_eq!(quota.take(client), Ok(()));
-        assert!(quota.take(client).is_err());
+        assert_eq!(take(&quota, 7), Ok(()));
+        assert!(take(&quota, 7).is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn clients_that_have_been_quiet_are_forgotten_and_lose_nothing() {
         let quota = quota(10, SECOND, 2, 1000);
         for client in 0..100 {
-            assert_eq!(quota.take(ClientKey(client)), Ok(()));
+            assert_eq!(take(&quota, client), Ok(()));
         }
         assert_eq!(quota.clients(), 100);
         tokio::time::advance(SECOND / 20).await;
@@ -244,18 +250,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_client_that_was_told_to_come_back_is_known_until_then() {
+        let quota = with_rate(None, 1, 1000);
+        let held = Client {
+            held: true,
+            ..client(1)
+        };
+        let charge = quota.take(held, PAGE).unwrap();
+        quota.refused(charge, PAGE, None, 3);
+        tokio::time::advance(3 * SECOND - Duration::from_nanos(1)).await;
+        quota.drop_idle();
+        assert_eq!(quota.take(held, PAGE).unwrap().early, Some(None));
+        tokio::time::advance(Duration::from_nanos(1)).await;
+        assert_eq!(quota.take(held, PAGE).unwrap().early, None);
+        quota.drop_idle();
+        assert_eq!(quota.clients(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_rates_and_clients_that_are_held_nobody_is_known() {
+        let quota = with_rate(None, 1, 1000);
+        for key in 0..10 {
+            let charge = quota.take(client(key), PAGE).unwrap();
+            quota.refused(charge, PAGE, None, 3);
+            quota.charge(client(key));
+            assert_eq!(quota.take(client(key), PAGE).unwrap().early, None);
+        }
+        assert_eq!(quota.clients(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_cap_on_clients_holds_and_known_ones_keep_their_own_quota() {
         let quota = quota(1, SECOND, 2, 32);
-        let known = ClientKey(1 << 64);
-        assert_eq!(quota.take(known), Ok(()));
+        let known = 1 << 64;
+        assert_eq!(take(&quota, known), Ok(()));
         let mut refused = 0;
         for client in 1..10_000 {
-            refused += usize::from(quota.take(ClientKey(client)).is_err());
+            refused += usize::from(take(&quota, client).is_err());
         }
         assert!(quota.clients() <= 32 + SHARDS, "{}", quota.clients());
         // All others together had one burst of two.
         assert!(refused >= 9_999 - 32 - SHARDS - 2, "{refused}");
-        assert_eq!(quota.take(known), Ok(()));
+        assert_eq!(take(&quota, known), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -263,7 +299,7 @@ mod tests {
         for (count, period) in [(1, Duration::from_secs(3600)), (u32::MAX, SECOND)] {
             let quota = quota(count, period, u32::MAX, 16);
             for _ in 0..3 {
-                assert_eq!(quota.take(ClientKey(1)), Ok(()));
+                assert_eq!(take(&quota, 1), Ok(()));
             }
         }
     }

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use crate::config::{DownstreamId, ShedStatus};
 use crate::outcome::{PageOutcome, Reason, Scope};
+use crate::page::quota::LoadLimit;
 
 /// A page that is not served, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,9 @@ pub enum Refusal {
     BulkheadFull(DownstreamId),
     /// A newer page took its place in the queue.
     QueueEvicted(DownstreamId),
+    /// Its client came back before the time it was told, and the limit that refused it then
+    /// still refuses others; `None` is the gateway's tickets.
+    Early(LoadLimit),
     /// The page could not have been finished before its deadline.
     DeadlineUnreachable(Option<DownstreamId>),
     /// The gateway is shutting down.
@@ -139,14 +143,14 @@ impl Refusal {
                 Some(Client),
                 Some(wait),
             ),
-            Self::GatewayFull => (
+            Self::GatewayFull | Self::Early(None) => (
                 load,
                 Reason::GatewayFull,
                 "Too many pages in flight",
                 Some(Gateway),
                 again,
             ),
-            Self::BulkheadFull(d) => (
+            Self::BulkheadFull(d) | Self::Early(Some(d)) => (
                 load,
                 Reason::BulkheadFull,
                 "No call permits free",
@@ -192,6 +196,30 @@ impl Refusal {
         }
     }
 
+    /// The limit that had no room for the page: tickets or permits, and nothing of the client's
+    /// or of a shutdown.
+    pub fn load_limit(&self) -> Option<LoadLimit> {
+        match *self {
+            Self::GatewayFull => Some(None),
+            Self::BulkheadFull(d) | Self::QueueEvicted(d) | Self::DeadlineUnreachable(Some(d)) => {
+                Some(Some(d))
+            }
+            Self::Early(limit) => Some(limit),
+            Self::BadRequest(_)
+            | Self::NoRoute
+            | Self::Method
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
+            | Self::NotFound(_)
+            | Self::DownstreamFailed(_)
+            | Self::Deadline(_)
+            | Self::ClientQuota(_)
+            | Self::DeadlineUnreachable(None)
+            | Self::Draining
+            | Self::Internal => None,
+        }
+    }
+
     /// What happened, in a sentence or two, for the person who reads the answer.
     pub fn detail(&self) -> &str {
         match self {
@@ -216,6 +244,9 @@ impl Refusal {
             }
             Self::QueueEvicted(_) => {
                 "Waiting for call permits, the page was the oldest of a full queue. Nothing was started."
+            }
+            Self::Early(_) => {
+                "The client came back before the time in its Retry-After had passed, and others are still refused. Nothing was started."
             }
             Self::DeadlineUnreachable(_) => {
                 "The page's time would be over before its calls could start. Nothing was started."
@@ -249,6 +280,8 @@ mod tests {
             Refusal::GatewayFull,
             Refusal::BulkheadFull(D),
             Refusal::QueueEvicted(D),
+            Refusal::Early(None),
+            Refusal::Early(Some(D)),
             Refusal::DeadlineUnreachable(None),
             Refusal::DeadlineUnreachable(Some(D)),
             Refusal::Draining,

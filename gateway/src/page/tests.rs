@@ -6,13 +6,15 @@ use std::task::{Context, Poll, Waker};
 use super::admission::Rules;
 use super::admission::core::{NeedSet, Order};
 use super::downstream::only::Only;
+use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config::{self, DownstreamId};
-use crate::outcome::CallOutcome;
+use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::context::TraceContext;
 
 mod broken;
+mod clients;
 mod dropped;
 mod own_load;
 
@@ -49,11 +51,18 @@ fn needs(config: &Config) -> NeedSet {
     Plan::compile(config).swap_remove(0).needs
 }
 
+fn client(key: u128) -> Client {
+    Client {
+        key: ClientKey(key),
+        held: false,
+    }
+}
+
 fn request() -> PageRequest {
     PageRequest {
         page: PageId(0),
         params: vec!["x".into()],
-        client: ClientKey(1),
+        client: client(1),
         timeout_ms: None,
         headers: HeaderMap::new(),
         origin: Arc::new(Origin {
@@ -324,7 +333,7 @@ async fn a_client_over_its_quota_is_told_when_it_may_come_again() {
         Err(Refusal::ClientQuota(100 * MS))
     );
     let other = PageRequest {
-        client: ClientKey(2),
+        client: client(2),
         ..request()
     };
     assert!(pages.serve(other).await.result.is_ok());

@@ -184,8 +184,11 @@ macro_rules! page_line {
 /// Whether a page's end is a warning: its client was owed something and did not get it. A
 /// refusal, and what is the client's own doing, is none; a defect of the gateway has a line of
 /// its own.
-fn is_incident(outcome: PageOutcome) -> bool {
-    match outcome {
+fn is_incident(record: &PageRecord) -> bool {
+    if record.standing.abandoned || record.standing.answered_late {
+        return true;
+    }
+    match record.outcome {
         PageOutcome::Partial | PageOutcome::Late | PageOutcome::Failed => true,
         PageOutcome::Complete
         | PageOutcome::Shed
@@ -199,7 +202,7 @@ fn is_incident(outcome: PageOutcome) -> bool {
 /// A page ended: one line, whatever became of it.
 pub fn page_ended(names: &Configured, record: &PageRecord) {
     // Levels are constants to `tracing`, and asking costs less than making the fields.
-    match is_incident(record.outcome) {
+    match is_incident(record) {
         true => page_line!(Level::WARN, names, record),
         false => page_line!(Level::INFO, names, record),
     }

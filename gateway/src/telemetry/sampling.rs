@@ -78,6 +78,7 @@ impl Sampling {
     pub fn logs(&self, record: &PageRecord) -> bool {
         self.log_share >= 1.0
             || record.outcome != PageOutcome::Complete
+            || record.standing.answered_late
             || self.is_slow(record)
             || within(self.log_share, record.origin.trace.trace_id as u64)
     }
@@ -124,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::config::PageId;
+    use crate::outcome::Standing;
     use crate::page::deadline::now;
     use crate::telemetry::record::Origin;
 
@@ -198,6 +200,9 @@ mod tests {
                 assert!(outcome == PageOutcome::Complete || half.logs(&record));
             }
             record.outcome = PageOutcome::Complete;
+            record.standing.answered_late = true;
+            assert!(half.logs(&record), "an answer that came too late");
+            record.standing.answered_late = false;
             record.ended += Duration::from_secs(2);
             assert!(half.logs(&record), "a slow page");
         }
@@ -222,7 +227,7 @@ mod tests {
             ended: origin.arrived,
             ended_at: SystemTime::UNIX_EPOCH,
             outcome: PageOutcome::Complete,
-            standing: crate::outcome::Standing::default(),
+            standing: Standing::default(),
             status: Some(200),
             reason: None,
             scope: None,

@@ -306,7 +306,7 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 ended: origin.arrived,
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                standing: gateway::outcome::Standing::default(),
+                standing: Default::default(),
                 status: None,
                 reason: None,
                 scope: None,

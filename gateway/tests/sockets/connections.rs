@@ -40,13 +40,70 @@ async fn a_connection_that_says_nothing_or_trickles_is_closed_when_its_time_is_o
 
 #[tokio::test]
 async fn a_connection_that_idles_after_its_answer_is_closed() {
-    let (gateway, _fakes) = shop(&["server.header_read_timeout=600ms"]).await;
+    let (gateway, _fakes) = shop(&["server.keep_alive=600ms"]).await;
     let mut client = Client::connect(gateway.public).await;
     client.send(get(PAGE, "")).await;
     assert_eq!(client.answer().await.status, 200);
     let began = now();
     assert!(client.is_closed().await);
-    assert!(now() - began < HEAD + SLACK);
+    let took = now() - began;
+    assert!(took >= HEAD / 2 && took < HEAD + SLACK, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_may_idle_longer_than_a_head_may_take_and_its_next_head_may_not() {
+    let changes = ["server.header_read_timeout=600ms", "server.keep_alive=1h"];
+    let (gateway, _fakes) = shop(&changes).await;
+    for to in [gateway.public, gateway.admin] {
+        let mut client = Client::connect(to).await;
+        for _ in 0..2 {
+            client.send(get("/nothing", "")).await;
+            assert_eq!(client.answer().await.status, 404);
+            tokio::time::sleep(2 * HEAD).await;
+        }
+        let began = now();
+        client.send("GET /nothing HTTP/1.1\r\nHost: ").await;
+        assert!(client.is_closed().await);
+        let took = now() - began;
+        assert!(took >= HEAD && took < HEAD + SLACK, "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_may_be_taken_for_longer_than_a_connection_may_idle() {
+    let changes = [
+        "server.keep_alive=300ms",
+        "downstream.product.max_body=16MiB",
+    ];
+    let (gateway, fakes) = shop(&changes).await;
+    let large = Behaviour {
+        body_bytes: Some(14 << 20),
+        ..Behaviour::default()
+    };
+    fakes.set(Service::Product, large).unwrap();
+    for headers in ["", "Accept-Encoding: gzip\r\n"] {
+        let mut client = Client::connect(gateway.public).await;
+        client.send(get(PAGE, headers)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_old_ends_with_its_next_answer() {
+    let (gateway, _fakes) = shop(&["server.max_age=1s"]).await;
+    let mut client = Client::connect(gateway.public).await;
+    client.send(get(PAGE, "")).await;
+    assert_eq!(client.answer().await.header("connection"), None);
+    // A tenth more at most.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    client.send(get(PAGE, "")).await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (200, Some("close"))
+    );
+    assert!(client.is_closed().await);
 }
 
 #[tokio::test]

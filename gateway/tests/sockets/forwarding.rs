@@ -93,6 +93,18 @@ async fn an_allowed_header_that_the_client_ties_to_its_connection_stays_there() 
 }
 
 #[tokio::test]
+async fn an_id_or_a_trace_that_the_client_ties_to_its_connection_stays_there() {
+    let headers = format!(
+        "traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\nX-Request-Id: my.id-1\r\n\
+         Connection: keep-alive, Traceparent, x-request-id\r\n"
+    );
+    let (call, answer) = call_for(&[], &headers).await;
+    assert_ne!(&call.get("traceparent")[3..35], TRACE);
+    assert_ne!(call.get("x-request-id"), "my.id-1");
+    assert_ne!(answer.header("x-request-id"), Some("my.id-1"));
+}
+
+#[tokio::test]
 async fn a_trace_goes_on_in_both_notations_with_the_call_as_its_newest_span() {
     let traceparent = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n");
     let headers = traceparent + "tracestate: vendor=x\r\nX-Request-Id: my.id-1\r\n";

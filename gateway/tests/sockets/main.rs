@@ -21,6 +21,7 @@ mod metrics;
 mod own_load;
 mod pages;
 mod process;
+mod promise;
 mod readings;
 mod refusals;
 mod validate;

@@ -119,6 +119,17 @@ async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
         let timed = seen.sum("gateway_page_duration_seconds_count", &labels);
         assert_eq!(timed, pages, "{outcome:?}");
     }
+    for (what, pages) in [
+        // Complete, partial, shed, late and failed.
+        ("gateway_pages_owed_total", 5.0),
+        ("gateway_pages_good_total", 2.0),
+        ("gateway_pages_abandoned_total", 0.0),
+        ("gateway_answers_late_total", 0.0),
+        // All but those that were refused before any call.
+        ("gateway_overhead_seconds_count", 6.0),
+    ] {
+        assert_eq!(seen.sum(what, &[]), pages, "{what}");
+    }
     assert_eq!(seen.sum("gateway_admission_wait_seconds_count", &[]), 6.0);
     for service in Service::ALL {
         for outcome in CallOutcome::ALL {

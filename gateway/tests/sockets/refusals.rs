@@ -133,6 +133,73 @@ async fn a_client_over_its_quota_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn of_sixty_requests_that_the_gateway_refuses_none_is_called_the_clients_fault() {
+    let changes = [
+        "admission.max_in_flight=1",
+        "clients.rate=1/h",
+        "clients.burst=2",
+        "clients.attempts=31",
+    ];
+    let (gateway, fakes) = shop(&changes).await;
+    slow_pricing(&fakes);
+    let in_flight = asking(&gateway).await;
+    gateway.until_in_flight(1).await;
+    for _ in 0..60 {
+        let answer = gateway.page(PAGE).await;
+        answer.assert_refused(429, "gateway_full", Some("gateway"));
+    }
+    drop(in_flight);
+    gateway.at_rest().await;
+    fakes.heal();
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+    // With that the attempts are used up, and so are the pages.
+    gateway
+        .page(PAGE)
+        .await
+        .assert_refused(429, "client_quota", Some("client"));
+}
+
+#[tokio::test]
+async fn requests_that_the_edge_refuses_are_charged() {
+    let (gateway, _fakes) = shop(&["clients.rate=1/h", "clients.burst=2"]).await;
+    let post = get(PAGE, "").replacen("GET", "POST", 1);
+    for _ in 0..3 {
+        let answer = ask(gateway.public, post.clone()).await;
+        answer.assert_refused(405, "method", None);
+    }
+    gateway
+        .page(PAGE)
+        .await
+        .assert_refused(429, "client_quota", Some("client"));
+}
+
+#[tokio::test]
+async fn a_client_known_by_a_header_that_is_back_too_early_is_refused_first() {
+    let changes = [
+        "admission.max_in_flight=1",
+        "clients.identify_by=header:x-api-key",
+    ];
+    let (gateway, fakes) = shop(&changes).await;
+    slow_pricing(&fakes);
+    let in_flight = asking(&gateway).await;
+    gateway.until_in_flight(1).await;
+    let with = |key: &str| get(PAGE, &format!("X-Api-Key: {key}\r\n"));
+    // Whoever asks again at once is early, unless this machine takes a second for it.
+    until("a refusal for being early", async || {
+        let refused = ask(gateway.public, with("early")).await;
+        refused.assert_refused(429, "gateway_full", Some("gateway"));
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        detail.contains("Retry-After")
+    })
+    .await;
+    drop(in_flight);
+    gateway.at_rest().await;
+    fakes.heal();
+    assert_eq!(ask(gateway.public, with("other")).await.status, 200);
+    assert_eq!(gateway.page(PAGE).await.status, 200);
+}
+
+#[tokio::test]
 async fn clients_known_by_a_header_have_a_quota_each() {
     let identify = "clients.identify_by=header:x-api-key";
     let (gateway, _fakes) = shop(&["clients.rate=1/h", "clients.burst=1", identify]).await;
@@ -235,6 +302,7 @@ async fn load_is_refused_with_the_configured_status_and_the_quota_still_with_429
         "shed.status=503",
         "admission.max_in_flight=1",
         "clients.burst=2",
+        "clients.attempts=1",
         "clients.rate=1/h",
     ];
     let (gateway, fakes) = shop(&changes).await;

@@ -100,7 +100,8 @@ async fn a_page_refused_while_draining_says_so() {
 
 #[tokio::test]
 async fn a_page_over_its_quota_or_asked_for_wrongly_is_a_server_span_without_error() {
-    let changes = ["clients.rate=1/min", "clients.burst=1"];
+    // The one that is asked for wrongly is charged too.
+    let changes = ["clients.rate=1/min", "clients.burst=2"];
     let (traced, _fakes) = shop(Via::Datadog, &changes).await;
     let bad = traced.gateway.page("/product-page/a.b").await.status;
     let [served, over] = [traced.page("").await.status, traced.page("").await.status];

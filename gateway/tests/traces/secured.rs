@@ -144,7 +144,9 @@ async fn traces_reach_a_receiver_over_tls_with_its_header_which_nobody_is_shown(
         ],
     ] {
         let before = agent.all_otlp().await.len();
-        let more = [&more[..], &[("RUST_LOG", "trace")]].concat();
+        // And compressed, as receivers far away often want it.
+        let compressed = ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+        let more = [&more[..], &[("RUST_LOG", "trace"), compressed]].concat();
         let (mut gateway, public, _fakes, _folder) = told(&secured.ca, &more).await;
         let answer = served(public).await;
         gateway.signal("TERM");
@@ -157,6 +159,7 @@ async fn traces_reach_a_receiver_over_tls_with_its_header_which_nobody_is_shown(
         assert!(!gateway.said().contains("hush"), "{}", gateway.said());
     }
     let sent = secured.sent();
+    assert_eq!(sent.matches("content-encoding: gzip\r\n").count(), 2);
     assert_eq!(
         sent.matches("POST /v1/traces HTTP/1.1\r\n").count(),
         2,

@@ -9,7 +9,7 @@ use serde_json::json;
 use toml::de::DeValue;
 
 use crate::load::Arrivals;
-use crate::scenario::{Arm, Bound};
+use crate::scenario::{Arm, Backoff, Bound};
 
 pub(super) const WHOLE: Kind<u64> = Kind {
     read: |raw| raw.integer(0, u64::MAX >> 1),
@@ -68,6 +68,16 @@ pub(super) const LIVE_BOUND: Kind<Option<Option<Bound>>> = Kind {
         "" => Ok(None),
         "none" => Ok(Some(None)),
         text => Bound::parse(text).map(|bound| Some(Some(bound))),
+    },
+    show: |_| json!(null),
+    schema: || json!({"type": "string"}),
+};
+
+/// The pause before the first retry, or `"retry-after"`.
+pub(super) const BACKOFF: Kind<Backoff> = Kind {
+    read: |raw| match raw.text("a duration such as \"100ms\", or \"retry-after\"")? {
+        "retry-after" => Ok(Backoff::RetryAfter),
+        text => units::duration(text).map(Backoff::Doubling),
     },
     show: |_| json!(null),
     schema: || json!({"type": "string"}),

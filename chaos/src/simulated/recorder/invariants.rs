@@ -5,14 +5,16 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use gateway::config::{Config, DownstreamId, Name, Page, PageId};
-use gateway::outcome::{CallOutcome, PageOutcome};
+use gateway::config::{DownstreamId, Name, Page, PageId};
+use gateway::outcome::{CallOutcome, PageOutcome, Promise, Standing};
 use gateway::page::admission::{AdmissionView, BulkheadView};
 use gateway::page::downstream::only::Only;
+use gateway::page::plan::promise;
 use gateway::page::{Answer, Pages};
 use gateway::telemetry::counts::Counts;
 
 use super::{Open, body};
+use crate::scenario::Scenario;
 use crate::simulated::downstream::Modelled;
 
 /// The limits of a config.
@@ -21,12 +23,15 @@ pub(super) struct Limits {
     permits: Vec<Option<u32>>,
     /// By page.
     pages: Vec<PageLimits>,
+    /// Whether reading and writing take the gateway no time, so that it sees the times of clients.
+    costs_nothing: bool,
 }
 
 struct PageLimits {
     /// From a page's arrival to the instant at which its answer is there and no call runs.
     budget: Option<Duration>,
     required: Vec<Name>,
+    promise: Promise,
     /// Permits that its required parts take, by downstream.
     needs: Vec<u32>,
 }
@@ -39,13 +44,15 @@ pub(super) struct Seen<'a> {
 }
 
 impl Limits {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let config = &scenario.config;
         let permits = config.downstreams.iter().map(|d| d.permits);
         let permits = permits.map(|permits| permits.map(NonZeroU32::get));
         let page = |page| PageLimits::of(page, config.downstreams.len());
         Self {
             permits: permits.collect(),
             pages: config.pages.iter().map(page).collect(),
+            costs_nothing: scenario.costs.are_none(),
         }
     }
 
@@ -125,7 +132,11 @@ impl Limits {
     }
 
     fn miscounted(&self, counts: &Counts, seen: &Seen<'_>) -> Option<String> {
-        for page in 0..self.pages.len() {
+        for (page, limits) in self.pages.iter().enumerate() {
+            let misjudged = limits.misjudged(PageId(page), counts, seen);
+            if let Some(broken) = misjudged.filter(|_| self.costs_nothing) {
+                return Some(broken);
+            }
             for outcome in PageOutcome::ALL {
                 let ended = |open: &&Open| {
                     let end = &open.end;
@@ -156,6 +167,31 @@ impl Limits {
 }
 
 impl PageLimits {
+    /// The gateway has counted as owed, good, abandoned and late what was.
+    fn misjudged(&self, page: PageId, counts: &Counts, seen: &Seen<'_>) -> Option<String> {
+        let mut there_were = [0; 4];
+        let read = seen.pages.iter().filter(|open| open.end.page == page);
+        for open in read.filter(|open| open.read.is_some()) {
+            let standing = self.promise.standing(open.end.outcome, open.end.took);
+            let Standing {
+                owed,
+                good,
+                abandoned,
+                answered_late,
+            } = standing;
+            for (n, counts) in [owed, good, abandoned, answered_late]
+                .into_iter()
+                .enumerate()
+            {
+                there_were[n] += u64::from(counts);
+            }
+        }
+        let counted = counts.standings(page);
+        (counted != there_were).then(|| {
+            format!("page {}: owed, good, abandoned, late are {there_were:?}, the gateway counts {counted:?}", page.0)
+        })
+    }
+
     fn of(page: &Page, downstreams: usize) -> Self {
         let required = || page.parts.iter().filter(|part| part.required);
         let needs = |index| required().filter(|part| part.downstream.0 == index).count();
@@ -163,6 +199,7 @@ impl PageLimits {
         Self {
             budget: budget.map(whole),
             required: required().map(|part| part.name.clone()).collect(),
+            promise: promise(page),
             needs: (0..downstreams).map(|index| needs(index) as u32).collect(),
         }
     }

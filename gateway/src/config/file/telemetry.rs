@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::super::Telemetry;
 use super::super::key::key;
-use super::super::kinds::{DURATION_OR_NONE, EXPORTER, FILE, LOG, SHARE, TEXT};
+use super::super::kinds::{DURATION_OR_NONE, EXPORTER, FILE, LOG, SHARE, TEXT, TEXT_IF_ANY};
 use super::super::otlp_headers::{self, OTLP_HEADERS};
 use super::super::problem::Problem;
 use super::super::propagation::PROPAGATION;
@@ -19,6 +19,7 @@ use super::super::report::Severity;
 
 const NO_TRACES: &str = "no traces are sent there";
 const NO_METRICS: &str = "no metrics are sent there";
+const NO_ORIGIN: &str = "the agent does not learn the pod of metrics from it";
 
 pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
     let service =
@@ -61,6 +62,8 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         NO_METRICS,
     );
     let version = s.take_standard("version", TEXT, env!("CARGO_PKG_VERSION"), None);
+    let entity_id = s.take_standard("entity_id", TEXT_IF_ANY, "", Some(NO_ORIGIN));
+    let external_env = s.take_standard("external_env", TEXT_IF_ANY, "", Some(NO_ORIGIN));
     Some(Telemetry {
         service: service?,
         env: env?,
@@ -75,6 +78,8 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         sample: sample?,
         keep_slower_than: keep_slower_than?,
         dogstatsd: dogstatsd?,
+        entity_id: entity_id?,
+        external_env: external_env?,
     })
 }
 

@@ -267,7 +267,7 @@ mod tests {
         let line = line_in(Dialect::Otlp, &refused());
         assert!(
             line.contains(
-                "\"outcome\":\"shed\",\"http.response.status_code\":429,\
+                "\"outcome\":\"shed\",\"owed\":true,\"http.response.status_code\":429,\
                  \"reason\":\"gateway_full\",\"scope\":\"gateway\",\
                  \"http.server.request.duration\":0.002,\"lag_ms\":0.31,"
             ),

@@ -65,13 +65,16 @@ impl DogStatsD {
             ("version", &config.version),
         ];
         let identity = identity.map(|(tag, value)| format!("{tag}:{}", as_tag_value(value)));
+        let identity = identity.into_iter().chain(pod(config));
+        let identity: Vec<_> = identity.collect();
         let instance = format!("instance:{}", as_tag_value(&names.instance));
+        let origin = origin(config);
         let lines = |(metric, _): (&'static Metric, _)| {
             let series = names.occurring(metric);
             let one_of_many = (metric.kind == Kind::Gauge).then(|| instance.clone());
             let identity = identity.iter().cloned().chain(one_of_many);
             let identity: Vec<_> = identity.collect();
-            let tags = |values: &Vec<String>| tags(metric, values, &identity);
+            let tags = |values: &Vec<String>| tags(metric, values, &identity, &origin);
             Lines {
                 name: metric.name,
                 told: vec![0; series.len()],
@@ -158,17 +161,81 @@ impl DogStatsD {
     }
 }
 
-fn tags(metric: &Metric, values: &[String], identity: &[String]) -> String {
+/// The tag that agents take for the pod's own, as Datadog's clients send it.
+/// <https://docs.datadoghq.com/developers/dogstatsd/?tab=kubernetes#origin-detection-over-udp>
+fn pod(config: &Telemetry) -> Option<String> {
+    let id = config.entity_id.as_ref()?;
+    Some(format!("dd.internal.entity_id:{}", as_tag_value(id)))
+}
+
+/// What is known of the container: a field of its own, with commas in it.
+fn origin(config: &Telemetry) -> String {
+    let known = config.external_env.as_ref();
+    let known = known.map(|known| format!("|e:{}", known.replace('|', "_")));
+    known.unwrap_or_default()
+}
+
+fn tags(metric: &Metric, values: &[String], identity: &[String], origin: &str) -> String {
     let own = metric.tags.iter().zip(values);
     let own = own.map(|(tag, value)| format!("{}:{}", tag.as_str(), as_tag_value(value)));
     let mut all: Vec<_> = own.chain(identity.iter().cloned()).collect();
     // The version is who speaks and, of the build, also what is said.
     let mut said = HashSet::new();
     all.retain(|tag| said.insert(tag.clone()));
-    format!("|#{}\n", all.join(","))
+    format!("|#{}{origin}\n", all.join(","))
 }
 
 /// Without the characters that end a tag in a datagram.
 fn as_tag_value(text: &str) -> String {
     text.replace([',', '|', '\n'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::telemetry::meters::Meters;
+
+    /// The ends of all lines, by metric, under these variables.
+    fn ends(variables: &[(&str, &str)]) -> Vec<(&'static Metric, Vec<String>)> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: Vec<_> = variables.iter().map(owned).collect();
+        let config = config::load_text("test", config::default_text(), &variables);
+        let config = config.unwrap().config;
+        let (_, dogstatsd) = Meters::new(&config, &Configured::new(&config));
+        let dogstatsd = dogstatsd.unwrap();
+        let metrics = dogstatsd.series.all();
+        let metrics = metrics.into_iter().map(|(metric, _)| metric);
+        let ends = dogstatsd.lines.into_iter();
+        let ends = ends.map(|lines| lines.tags.into_iter().flatten().collect());
+        metrics.zip(ends).collect()
+    }
+
+    #[test]
+    fn gauges_alone_say_which_gateway_they_are_of() {
+        for (metric, ends) in ends(&[]) {
+            let gauge = metric.kind == Kind::Gauge;
+            assert!(!ends.is_empty());
+            for end in ends {
+                assert_eq!(end.contains(",instance:"), gauge, "{}{end}", metric.name);
+                assert_eq!(end.matches("version:").count(), 1, "{end}");
+                assert!(!end.contains("entity_id") && !end.contains("|e:"), "{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_says_of_which_pod_it_is_where_that_is_known() {
+        let known = [
+            ("DD_ENTITY_ID", "75a2b6d5-a|b"),
+            ("DD_EXTERNAL_ENV", "it-false,cn-shop,pu-75a2b6d5"),
+        ];
+        for (metric, ends) in ends(&known) {
+            for end in ends {
+                let tag = "dd.internal.entity_id:75a2b6d5-a_b";
+                assert!(end.contains(tag), "{}{end}", metric.name);
+                assert!(end.ends_with("|e:it-false,cn-shop,pu-75a2b6d5\n"), "{end}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::bucket::Group;
 use super::concentrator::MOST_COMPLETE;
 use super::*;
 use crate::config::PageId;
-use crate::outcome::{PageOutcome, PartStatus};
+use crate::outcome::{PageOutcome, PartStatus, Standing};
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{CallRecord, Origin, PartRecord, TimeSpan};
@@ -246,7 +246,7 @@ fn page(seconds: u64) -> PageRecord {
         ended: began + TOOK,
         ended_at: at(seconds),
         outcome: PageOutcome::Complete,
-        standing: crate::outcome::Standing::default(),
+        standing: Standing::default(),
         status: Some(200),
         reason: None,
         scope: None,

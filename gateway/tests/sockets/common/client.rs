@@ -233,7 +233,7 @@ impl Answer {
             Some(seconds) => {
                 let seconds: u64 = seconds.parse().unwrap();
                 let ms = problem["retry_after_ms"].as_u64().unwrap();
-                assert!(seconds >= 1 && seconds * 1000 >= ms, "{seconds} s, {ms} ms");
+                assert!(seconds >= 1 && seconds * 1000 == ms, "{seconds} s, {ms} ms");
             }
             None => assert!(problem["retry_after_ms"].is_null(), "{problem}"),
         }

@@ -1,0 +1,91 @@
+//! What clients pay for pages and are told of refusals.
+//!
+//! What always holds: a page is charged once at most, and not at all if the gateway refuses it;
+//! a client is held to no other time than the one in its answer.
+//!
+//! Not here: the laws of the rate ([`quota`](super::quota)) and of the time
+//! ([`retry_after`](super::retry_after)), and how either is written down.
+
+use crate::config::{Config, PageId, ShedStatus};
+use crate::outcome::PageOutcome;
+use crate::page::quota::{Charge, Client, Quota};
+use crate::page::refusal::Refusal;
+use crate::page::retry_after::Refusals;
+
+/// All clients of a gateway.
+#[derive(Debug)]
+pub(super) struct Clients {
+    quota: Quota,
+    refusals: Refusals,
+    shed: ShedStatus,
+}
+
+impl Clients {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            quota: Quota::new(&config.clients),
+            refusals: Refusals::new(config.pages.len()),
+            shed: config.shed.status,
+        }
+    }
+
+    pub(super) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    /// Takes one page from the client's quota.
+    pub(super) fn charge(&self, client: Client, page: PageId) -> Result<Charge, Refusal> {
+        self.quota.take(client, page).map_err(Refusal::ClientQuota)
+    }
+
+    /// Charges a request that is none for a page, by its client's own mistake.
+    pub(super) fn charge_mistake(&self, client: Client) {
+        self.quota.charge(client);
+    }
+
+    /// A client that is back before its `Retry-After` is refused first while others are.
+    pub(super) fn refuse_early(
+        &self,
+        page: PageId,
+        charge: Option<&Charge>,
+    ) -> Result<(), Refusal> {
+        match charge.and_then(|charge| charge.early) {
+            Some(limit) if self.refusals.is_refusing(page) => Err(Refusal::Early(limit)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The page has its permits.
+    pub(super) fn admitted(&self, page: PageId) {
+        self.refusals.admitted(page);
+    }
+
+    /// A page is refused. Returns the whole seconds after which its client is to come back, if
+    /// that can help.
+    pub(super) fn refused(
+        &self,
+        client: Client,
+        page: PageId,
+        refusal: &Refusal,
+        charge: Option<Charge>,
+    ) -> Option<u32> {
+        let row = refusal.row(self.shed);
+        let limit = refusal.load_limit();
+        // Those who are back too early would keep the page being refused by themselves.
+        if limit.is_some() && !matches!(refusal, Refusal::Early(_)) {
+            self.refusals.refused(page);
+        }
+        let retry_after = row.retry_after.map(|least| self.refusals.draw(page, least));
+        match (charge, limit, retry_after) {
+            (Some(charge), Some(limit), Some(seconds)) => {
+                self.quota.refused(charge, page, limit, seconds);
+            }
+            (Some(charge), _, _) if row.outcome == PageOutcome::Shed => {
+                self.quota.give_back(charge);
+            }
+            (None, _, _) if row.outcome == PageOutcome::BadRequest => self.charge_mistake(client),
+            _ => {}
+        }
+        retry_after
+    }
+}
