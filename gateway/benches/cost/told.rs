@@ -71,7 +71,7 @@ fn record(page: PageId, parts: usize) -> PageRecord {
         ended: began + took,
         ended_at: wall_clock(),
         outcome: PageOutcome::Complete,
-        standing: Default::default(),
+        standing: gateway::outcome::Standing::default(),
         status: Some(200),
         reason: None,
         scope: None,

@@ -306,7 +306,7 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 ended: origin.arrived,
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                standing: Default::default(),
+                standing: gateway::outcome::Standing::default(),
                 status: None,
                 reason: None,
                 scope: None,
