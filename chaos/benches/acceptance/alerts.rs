@@ -37,11 +37,29 @@ const FELT: usize = 2;
 /// All of the ten.
 pub(crate) async fn first_alert(table: &mut Table) -> Result<()> {
     let promtool = Promtool::find()?;
+    every_command(table).await?;
     for fault in &FAULTS {
         if let Err(error) = one(table, &promtool, fault).await {
             table.broken(&error.context(fault.name));
         }
     }
+    Ok(())
+}
+
+/// Those of the whole runbook, typed before any fault.
+async fn every_command(table: &mut Table) -> Result<()> {
+    let fleet = Fleet::start(&FAULTS[0]).await?;
+    let target = &fleet.admins()[0];
+    let all = runbook::every_command()?;
+    ensure!(all.len() >= 4, "only {all:?}");
+    let mut failed = 0u64;
+    for command in &all {
+        if let Err(error) = runbook::works(command, target).await {
+            failed += 1;
+            table.info("  does not work as typed", format!("{command}: {error:#}"));
+        }
+    }
+    table.exactly("commands of the runbook that fail as typed", failed, 0u64);
     Ok(())
 }
 
@@ -116,7 +134,7 @@ fn judge(table: &mut Table, fault: &Fault, fired: &[Vec<Firing>], told: &str) {
         others.count() as u64,
         0u64,
     );
-    let found = fault.says.iter().all(|words| told.contains(words));
+    let found = fault.is_found_in(told);
     table.exactly(
         &format!("{}: the runbook's commands name it", fault.name),
         u64::from(found),
