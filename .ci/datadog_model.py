@@ -203,11 +203,11 @@ class Monitor:
     def levels(self, world: World, now: float) -> set[str]:
         """`critical`, `warning`: what is exceeded in any group, or missing for too long."""
         values = self.evaluate(world, now)
-        if not values and self.no_data and now >= self.no_data and not self.heard(world, now - self.no_data, now):
+        if not values and self.no_data and now >= self.no_data and not self.has_points(world, now - self.no_data, now):
             return {"critical"}
         return {level for level, limit in self.thresholds.items() for value in values if self.beyond(value, limit)}
 
-    def heard(self, world: World, since: float, now: float) -> bool:
+    def has_points(self, world: World, since: float, now: float) -> bool:
         return any(since < at <= now for _, points in self.asked(world) for at, _ in points)
 
     def beyond(self, value: float, limit: float) -> bool:

@@ -176,10 +176,10 @@ impl Fault {
 
     /// Whether the runbook's commands name it, and first. Lag of a machine that other programs
     /// use too is said before it, and rightly so.
-    pub(super) fn is_found_in(&self, told: &str) -> bool {
-        let mut findings = told.lines().filter(|line| line.contains("[runbook: "));
+    pub(super) fn is_found_in(&self, said: &str) -> bool {
+        let mut findings = said.lines().filter(|line| line.contains("[runbook: "));
         let own = |line: &&str| self.kind == "gateway" || !line.contains("[runbook: own-lag]");
-        let first = findings.find(own).unwrap_or(told);
+        let first = findings.find(own).unwrap_or(said);
         self.says.iter().all(|words| first.contains(words))
     }
 
