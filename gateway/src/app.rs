@@ -146,7 +146,8 @@ impl App {
         let mut lifecycle = Lifecycle::new(stop);
         let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
         lifecycle.listen(Listener::Operators, |guard| {
-            listeners::serve_operators(operators, &config, files, admin, guard)
+            let telemetry = Arc::clone(pages.telemetry());
+            listeners::serve_operators(operators, &config, files, admin, telemetry, guard)
         });
         lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
         let warm = async {
@@ -170,7 +171,8 @@ impl App {
             keep_transport(Arc::clone(&pages)),
         );
         lifecycle.listen(Listener::Public, |guard| {
-            listeners::serve_public(public, &config, files, edge, guard)
+            let telemetry = Arc::clone(pages.telemetry());
+            listeners::serve_public(public, &config, files, edge, telemetry, guard)
         });
         lifecycle.ready();
         if let (Ok(public), Ok(operators)) = addresses {

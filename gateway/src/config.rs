@@ -43,13 +43,14 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
+pub use address::show as shown_address;
 pub use check::check;
 pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
-pub use receiver::{SocketKind, StatsdAgent, TraceAgent, shown as shown_receiver};
+pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
 pub use shown::fit as fit_to_show;

@@ -21,6 +21,7 @@ pub mod listener;
 pub mod respond;
 pub mod route;
 pub mod socket;
+mod unreadable;
 pub mod validate;
 
 use std::any::Any;

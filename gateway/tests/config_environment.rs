@@ -224,6 +224,11 @@ fn an_address_of_a_receiver_that_cannot_be_used_is_a_warning_that_names_it_and_t
             "write `DD_TRACE_AGENT_URL=unix:///run/apm.socket`",
         ),
         (
+            ("DD_TRACE_AGENT_URL", "npipe:////./pipe/apm"),
+            "not npipe",
+            "or `unix:///var/run/datadog/apm.socket`",
+        ),
+        (
             ("DD_TRACE_AGENT_PORT", "eight"),
             "DD_TRACE_AGENT_PORT=\"eight\"",
             "write scheme, host and port",

@@ -178,3 +178,24 @@ fn holding_an_address_to_what_one_behind_it_was_told_is_mentioned() {
     warns(&clients("ip"), "clients.early_returns", &["auto"]);
     assert_eq!(warnings(&clients("header:x-api-key")), "");
 }
+
+#[test]
+fn an_address_of_otlp_that_speaks_no_http_or_takes_no_traces_is_mentioned() {
+    let otlp = |exporter: &str, port: u16| {
+        let telemetry = format!(
+            "[telemetry]\nexporter = \"{exporter}\"\notlp_endpoint = \"http://collector:{port}\""
+        );
+        file(&telemetry, "", "", "")
+    };
+    let key = "telemetry.otlp_endpoint";
+    warns(&otlp("otlp", 4317), key, &["gRPC", "4318"]);
+    assert_eq!(warnings(&otlp("otlp", 4318)), "");
+    assert_eq!(warnings(&otlp("datadog", 4317)), "");
+    let env = [(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned(),
+        "http://collector:4318".to_owned(),
+    )];
+    let loaded = config::load_text("c.toml", &otlp("otlp", 1), &env).unwrap();
+    let text = loaded.warnings.to_string();
+    assert!(text.contains("traces are sent to `/`"), "{text}");
+}

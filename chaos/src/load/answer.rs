@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway::outcome::{PageOutcome, Promise};
 use http::header::RETRY_AFTER;
 use hyper::Response;
 use serde::Deserialize;
@@ -70,7 +71,11 @@ impl Answer {
     /// A 200 no later than `deadline` after it was due: the only thing worth counting.
     #[must_use]
     pub fn is_good(&self, deadline: Duration) -> bool {
-        self.is(200) && self.latency <= deadline
+        let promise = Promise {
+            deadline: Some(deadline),
+            ..Promise::default()
+        };
+        self.is(200) && promise.standing(PageOutcome::Complete, self.latency).good
     }
 
     pub(crate) fn ended(

@@ -83,9 +83,12 @@ fn gateway_wide(draw: &mut Draw, drain_delay: u64, text: &mut String) {
     };
     line!(
         text,
-        "[clients]\nrate = \"{rate}\"\nburst = {}",
-        draw.between(1, 100)
+        "[clients]\nrate = \"{rate}\"\nburst = {}\nattempts = {}",
+        draw.between(1, 100),
+        draw.between(1, 5)
     );
+    let early = draw.one_of(&["refuse", "admit", "auto"]);
+    line!(text, "early_returns = \"{early}\"");
 }
 
 fn downstream(draw: &mut Draw, name: &str, required: u64, text: &mut String) {

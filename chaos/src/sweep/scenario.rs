@@ -130,12 +130,12 @@ fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut Strin
     let patience = draw.chance(0.5).then(|| draw.ms(2, 300));
     line!(text, "patience = \"{}\"", or_none(patience));
     if draw.chance(0.3) {
-        line!(
-            text,
-            "retries = {}\nbackoff = \"{}ms\"",
-            draw.between(1, 3),
-            draw.ms(1, 300)
-        );
+        let backoff = match draw.chance(0.3) {
+            true => "retry-after".to_owned(),
+            false => format!("{}ms", draw.ms(1, 300)),
+        };
+        let retries = draw.between(1, 3);
+        line!(text, "retries = {retries}\nbackoff = \"{backoff}\"");
     }
     if draw.chance(0.2) {
         line!(text, "reads_for = \"{}ms\"", draw.ms(1, 800));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::{Config, PageId};
-use gateway::outcome::{PageOutcome, PartStatus};
+use gateway::outcome::{PageOutcome, PartStatus, Standing};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
@@ -71,7 +71,7 @@ fn record(page: PageId, parts: usize) -> PageRecord {
         ended: began + took,
         ended_at: wall_clock(),
         outcome: PageOutcome::Complete,
-        standing: gateway::outcome::Standing::default(),
+        standing: Standing::default(),
         status: Some(200),
         reason: None,
         scope: None,

@@ -18,6 +18,7 @@ use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
 use crate::edge::{Connection, Edge, layers, validate};
 use crate::lifecycle::Guard;
+use crate::telemetry::Telemetry;
 use crate::transport::HttpTransport;
 
 /// Pages, for clients.
@@ -26,6 +27,7 @@ pub(super) fn serve_public(
     config: &Config,
     files: Budget,
     edge: Arc<Edge<HttpTransport>>,
+    telemetry: Arc<Telemetry>,
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
     let limits = Limits {
@@ -45,7 +47,8 @@ pub(super) fn serve_public(
             edge.handle(&connection, request).map(Ok)
         }))
     };
-    listener::serve(listener, limits, service, guard)
+    let unreadable = move |what| telemetry.counts().unreadable(what);
+    listener::serve(listener, limits, service, unreadable, guard)
 }
 
 /// Views, for operators.
@@ -54,6 +57,7 @@ pub(super) fn serve_operators(
     config: &Config,
     files: Budget,
     admin: Arc<Admin<HttpTransport>>,
+    telemetry: Arc<Telemetry>,
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
     let limits = Limits {
@@ -72,7 +76,8 @@ pub(super) fn serve_operators(
             std::future::ready(Ok(answer_operators(&admin, &hosts, &request)))
         }))
     };
-    listener::serve(listener, limits, service, guard)
+    let unreadable = move |what| telemetry.counts().unreadable(what);
+    listener::serve(listener, limits, service, unreadable, guard)
 }
 
 fn waits(config: &Config) -> Waits {

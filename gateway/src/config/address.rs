@@ -8,6 +8,7 @@ use url::Url;
 use super::kinds::Kind;
 use super::problem::Problem;
 use super::raw::list;
+use super::shown::looks_secret;
 
 /// An IP address and a port.
 pub(super) const ADDRESS: Kind<SocketAddr> = Kind {
@@ -135,14 +136,25 @@ fn without_credentials(rest: &str) -> &str {
         .map_or(rest, |at| &rest[at + 1..])
 }
 
-/// The URL without anything that could be a secret, and without a lone trailing slash.
-pub(super) fn show(url: &Url) -> String {
+/// The URL without user, password, query and fragment, and without a lone trailing slash; a
+/// segment of its path that looks like a secret is starred out.
+pub fn show(url: &Url) -> String {
     let mut url = url.clone();
     // These fail only for URLs that cannot have credentials, such as `data:`.
     let _ = url.set_password(None);
     let _ = url.set_username("");
     url.set_query(None);
     url.set_fragment(None);
+    let path = url
+        .path()
+        .split('/')
+        .map(|segment| match looks_secret(segment) {
+            true => "***",
+            false => segment,
+        });
+    let path: Vec<&str> = path.collect();
+    let path = path.join("/");
+    url.set_path(&path);
     url.as_str().trim_end_matches('/').to_owned()
 }
 

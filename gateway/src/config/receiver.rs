@@ -1,9 +1,8 @@
 //! Where telemetry goes: addresses of agents and receivers, as the file and the standard
 //! variables spell them.
 //!
-//! What is shown of an address never has user, password or query, and no segment of a path
-//! that looks like a secret. An address that cannot be used is the reader's problem, not
-//! the start's: see [`Section::take_or`](super::reader::Section::take_or).
+//! An address that cannot be used is the reader's problem, not the start's: see
+//! [`Section::take_or`](super::reader::Section::take_or).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,7 +13,6 @@ use url::Url;
 use super::address;
 use super::kinds::Kind;
 use super::problem::Problem;
-use super::shown::looks_secret;
 
 /// Longest path of a socket, in bytes: `sockaddr_un` holds 108 with its final zero.
 const LONGEST_SOCKET: usize = 107;
@@ -70,7 +68,7 @@ impl TraceAgent {
 impl fmt::Display for TraceAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(url) => f.write_str(&shown(url)),
+            Self::Http(url) => f.write_str(&address::show(url)),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -92,31 +90,33 @@ impl fmt::Display for StatsdAgent {
     }
 }
 
-/// A receiver's address without user, password and query; a segment of its path that looks
-/// like a secret is starred out.
-pub fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    let segment = |segment: &str| match looks_secret(segment) {
-        true => "***".to_owned(),
-        false => segment.to_owned(),
-    };
-    let path: Vec<String> = url.path().split('/').map(segment).collect();
-    url.set_path(&path.join("/"));
-    address::show(&url)
-}
-
 /// Where a Datadog agent takes traces; `""` is nowhere.
 pub(super) const TRACE_AGENT: Kind<Option<TraceAgent>> = Kind {
     read: |raw| match raw.text("a URL")? {
         "" => Ok(None),
-        text => match socket(text, &["unix"])? {
-            Some((_, path)) => Ok(Some(TraceAgent::Unix(path))),
-            None => address::read(text, &["http", "https"]).map(|url| Some(TraceAgent::Http(url))),
-        },
+        text => trace_agent(text).map(Some),
     },
     show: |agent| json!(agent.as_ref().map(ToString::to_string).unwrap_or_default()),
     schema: || json!({"type": "string", "pattern": "^((https?://|unix:).+)?$"}),
 };
+
+fn trace_agent(text: &str) -> Result<TraceAgent, Problem> {
+    if let Some((_, path)) = socket(text, &["unix"])? {
+        return Ok(TraceAgent::Unix(path));
+    }
+    match text.split_once("://") {
+        // Something else that has a path and no host, such as a pipe.
+        Some((scheme, rest)) if rest.starts_with('/') && !scheme.starts_with("http") => {
+            let what = format!("the scheme must be http, https or unix, not {scheme}");
+            let (tcp, socket) = (
+                "http://127.0.0.1:8126",
+                "unix:///var/run/datadog/apm.socket",
+            );
+            Err(Problem::new(what).either(tcp, socket))
+        }
+        Some(_) | None => address::read(text, &["http", "https"]).map(TraceAgent::Http),
+    }
+}
 
 /// Where a receiver of the OpenTelemetry protocol is: the address that signals' paths are
 /// added to. `""` is nowhere.
@@ -125,7 +125,7 @@ pub(super) const OTLP: Kind<Option<Url>> = Kind {
         "" => Ok(None),
         text => address::read_with_query(text, &["http", "https"]).map(Some),
     },
-    show: |url| json!(url.as_ref().map(shown).unwrap_or_default()),
+    show: |url| json!(url.as_ref().map(address::show).unwrap_or_default()),
     schema: || json!({"type": "string", "pattern": "^(https?://.+)?$"}),
 };
 
@@ -250,6 +250,6 @@ mod tests {
     #[test]
     fn nothing_secret_is_shown_of_an_address() {
         let url = Url::parse("https://me:pw@c:4318/otlp/k3yThat1sSecret/v1?api-key=x#y").unwrap();
-        assert_eq!(shown(&url), "https://c:4318/otlp/***/v1");
+        assert_eq!(address::show(&url), "https://c:4318/otlp/***/v1");
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::edge::body::Unflushed;
 use crate::edge::heads::{PartialHead, SharedHeads};
+use crate::edge::unreadable::Refused;
 use crate::page::deadline::{Deadline, now};
 
 /// Connections end at an age within these multiples of the one that is configured.
@@ -39,7 +39,7 @@ pub struct Connection {
     expires: Deadline,
     /// Where nobody looks at it, nothing is noted.
     usage: Option<Mutex<Usage>>,
-    refused: Mutex<Option<TcpStream>>,
+    refused: Mutex<Option<Refused>>,
 }
 
 impl Connection {
@@ -110,14 +110,14 @@ impl Connection {
         }
     }
 
-    /// Keeps the stream of a client whose head was refused, for the answer to it: hyper
+    /// Keeps the stream of a client whose head is refused, for the answer to it: hyper
     /// lets go of everything else.
-    pub(super) fn refuse(&self, stream: TcpStream) {
-        *self.refused.lock() = Some(stream);
+    pub(super) fn refuse(&self, refused: Refused) {
+        *self.refused.lock() = Some(refused);
     }
 
-    /// The stream to answer, if its head was refused.
-    pub(super) fn take_refused(&self) -> Option<TcpStream> {
+    /// What is to be answered, if its head was refused.
+    pub(super) fn take_refused(&self) -> Option<Refused> {
         self.refused.lock().take()
     }
 }

@@ -10,13 +10,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
-use crate::edge::validate::MAX_HEAD;
-use crate::page::deadline::{Deadline, now, wall_clock};
 
 /// Bytes of a head that every connection may hold: more than the heads of browsers, with
 /// their cookies, come to.
@@ -32,10 +25,6 @@ pub const READ: usize = 8 * 1024 - 1;
 
 /// hyper's buffer doubles, so it is at most this many times what is in it.
 const GROWTH: usize = 2;
-
-/// How long a refused client may take to send what it is sending: a connection that is
-/// closed before is reset, and the answer lost (RFC 9112 section 9.6).
-const LINGER: Duration = Duration::from_secs(1);
 
 /// No room for more of this head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,28 +146,12 @@ impl Drop for PartialHead {
     }
 }
 
-/// Answers a head that there was no room for, as hyper answers one that is too large.
-pub(super) async fn refuse(mut stream: TcpStream) {
-    let date = httpdate::fmt_http_date(wall_clock());
-    let answer = format!(
-        "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
-         content-length: 0\r\ndate: {date}\r\n\r\n"
-    );
-    let answered = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut rest = stream.take(MAX_HEAD as u64);
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
-    };
-    // A client that does not take its answer has had its time.
-    let _ = Deadline::after(now(), LINGER).limit(answered).await;
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::edge::validate::MAX_HEAD;
 
     fn left(shared: &SharedHeads) -> usize {
         shared.left.load(Ordering::Relaxed)

@@ -18,13 +18,15 @@ use tower::Service;
 
 use crate::edge::accept::{Acceptor, until};
 use crate::edge::connection::Connection;
-use crate::edge::heads::{self, SharedHeads};
+use crate::edge::heads::SharedHeads;
 use crate::edge::least_used::LeastUsed;
 use crate::edge::socket::{Socket, Waits};
+use crate::edge::unreadable::Report;
 use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
 use crate::page::deadline::now;
 use crate::telemetry::events;
+use crate::telemetry::names::Unreadable;
 
 /// Connections the system completes before they are accepted. With tokio's 128, half of 200
 /// clients that connect at once would wait a second for their SYN to be sent again, and no
@@ -70,13 +72,14 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves connections until `guard` says that the drain has come to this listener, then
+/// Serves connections, and tells `unreadable` of those whose bytes are no request, until `guard` says that the drain has come to this listener, then
 /// returns when the open ones have finished what they were answering. Dropping the future
 /// cuts them off.
 pub async fn serve<S, B>(
     listener: TcpListener,
     limits: Limits,
     service: impl Fn(Arc<Connection>) -> S,
+    unreadable: impl Fn(Unreadable) + Send + Sync + 'static,
     guard: Guard,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -89,7 +92,15 @@ pub async fn serve<S, B>(
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let acceptor = Acceptor::new(guard.listener(), listener, limits);
-    let accept = accept_all(acceptor, limits, service, &graceful, &mut connections);
+    let report = Arc::new(Report::new(guard.listener(), unreadable));
+    let accept = accept_all(
+        acceptor,
+        limits,
+        service,
+        report,
+        &graceful,
+        &mut connections,
+    );
     guard.accept(accept).await;
     graceful.shutdown().await;
 }
@@ -100,6 +111,7 @@ async fn accept_all<S, B>(
     mut acceptor: Acceptor,
     limits: Limits,
     service: impl Fn(Arc<Connection>) -> S,
+    report: Arc<Report<impl Fn(Unreadable) + Send + Sync + 'static>>,
     graceful: &GracefulShutdown,
     connections: &mut JoinSet<()>,
 ) -> io::Error
@@ -140,14 +152,15 @@ where
         let socket = Socket::new(stream, Arc::clone(&connection), limits.waits);
         let socket = TokioIo::new(socket);
         let serving = graceful.watch(http.serve_connection(socket, served));
-        let used = Arc::clone(&connection);
+        let (used, report) = (Arc::clone(&connection), Arc::clone(&report));
         let task = connections.spawn(async move {
             if let Err(error) = serving.await {
                 events::connection_ended(peer, &error);
             }
-            if let Some(stream) = connection.take_refused() {
+            if let Some(refused) = connection.take_refused() {
+                report.noticed(refused.what, peer);
                 // Boxed: few connections need it, and each would have room for it.
-                Box::pin(heads::refuse(stream)).await;
+                Box::pin(refused.answer()).await;
             }
             drop(place);
         });

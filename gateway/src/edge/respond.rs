@@ -16,6 +16,7 @@ use crate::page::Answer;
 use crate::page::assemble::Page;
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
+use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{Origin, PageRecord};
 use crate::text::push_milliseconds;
 
@@ -131,6 +132,30 @@ impl Respond {
         push_timed(&mut text, "total", record.total());
         visible(text)
     }
+}
+
+/// The problem that a client is told whose bytes were no request.
+pub(super) fn problem_of_no_request(
+    refusal: &Refusal,
+    request_id: &str,
+    trace: &TraceContext,
+) -> (StatusCode, Vec<u8>) {
+    // Not refused for load: the configured status does not matter.
+    let row = refusal.row(ShedStatus::TooManyRequests);
+    let problem = Problem {
+        r#type: format!("urn:gateway:problem:{}", row.reason),
+        title: row.title,
+        status: row.status.as_u16(),
+        detail: refusal.detail(),
+        instance: format!("urn:gateway:request:{request_id}"),
+        reason: row.reason.as_str(),
+        scope: None,
+        retry_after_ms: None,
+        request_id,
+        trace_id: trace.trace_id_hex(),
+    };
+    // Strings and numbers only: there is nothing in it that could fail to serialise.
+    (row.status, serde_json::to_vec(&problem).unwrap_or_default())
 }
 
 /// `name;dur=12.34`: hundredths of a millisecond say enough.

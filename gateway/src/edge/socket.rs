@@ -18,7 +18,9 @@ use tokio::time::Sleep;
 
 use crate::edge::connection::Connection;
 use crate::edge::heads::{Progress, READ};
+use crate::edge::unreadable::{self, Refused};
 use crate::page::deadline::{Deadline, now};
+use crate::telemetry::names::Unreadable;
 
 /// How long a client may take nothing of an answer that is waiting for it.
 pub const SLOW_READER: Duration = Duration::from_secs(10);
@@ -112,6 +114,27 @@ impl Socket {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// Gives the stream up to whoever answers what is no request; hyper gets the error.
+    fn refuse(&mut self, what: Unreadable, target: bool) -> io::Error {
+        if let Some(stream) = self.stream.take() {
+            self.connection.refuse(Refused {
+                stream: stream.into_inner(),
+                what,
+                target,
+            });
+        }
+        io::Error::other("what came is no request that is read")
+    }
+
+    /// Whether hyper answers by itself, which it does to what it cannot read: no head of a
+    /// request is complete, and none of our answers begins so.
+    fn is_refusal(&self, answer: &[u8]) -> Option<Unreadable> {
+        match self.connection.head.progress() {
+            Progress::Complete => None,
+            Progress::Awaited | Progress::Begun => unreadable::by_answer(answer),
+        }
+    }
+
     /// An answer is being written: what comes after it is not awaited yet.
     fn writes(&mut self) {
         self.answering = true;
@@ -152,8 +175,13 @@ fn does_not_read() -> io::Error {
     )
 }
 
+/// Whether hyper's refusal is of a target, not of a head.
+fn is_about_target(answer: &[u8]) -> bool {
+    answer.get(9..12) == Some(b"414")
+}
+
 fn refused() -> io::Error {
-    io::Error::other("there is no room for the head of its request")
+    io::Error::other("its request has been refused")
 }
 
 impl AsyncRead for Socket {
@@ -163,6 +191,7 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        let begins = self.connection.head.progress() == Progress::Awaited;
         let Some(reader) = &mut self.stream else {
             return Poll::Ready(Err(refused()));
         };
@@ -171,18 +200,13 @@ impl AsyncRead for Socket {
             Poll::Ready(read) => read?,
             Poll::Pending => return self.wait(cx),
         }
-        let Self {
-            stream, connection, ..
-        } = &mut *self;
-        if connection
-            .head
-            .received(buf.filled().len() - before)
-            .is_err()
-        {
-            if let Some(reader) = stream.take() {
-                connection.refuse(reader.into_inner());
-            }
-            return Poll::Ready(Err(refused()));
+        let received = &buf.filled()[before..];
+        let is_none = begins.then(|| unreadable::by_beginning(received)).flatten();
+        if let Some(what) = is_none {
+            return Poll::Ready(Err(self.refuse(what, false)));
+        }
+        if self.connection.head.received(received.len()).is_err() {
+            return Poll::Ready(Err(self.refuse(Unreadable::TooLarge, false)));
         }
         Poll::Ready(Ok(()))
     }
@@ -194,6 +218,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(what) = self.is_refusal(buf) {
+            return Poll::Ready(Err(self.refuse(what, is_about_target(buf))));
+        }
         let wrote = Pin::new(self.writer()?).poll_write(cx, buf);
         self.writes();
         self.watch(cx, wrote)
@@ -204,6 +231,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        if let Some(what) = first.and_then(|first| self.is_refusal(first)) {
+            let target = first.is_some_and(|first| is_about_target(first));
+            return Poll::Ready(Err(self.refuse(what, target)));
+        }
         let wrote = Pin::new(self.writer()?).poll_write_vectored(cx, bufs);
         self.writes();
         self.watch(cx, wrote)

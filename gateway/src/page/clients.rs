@@ -50,7 +50,7 @@ impl Clients {
         charge: Option<&Charge>,
     ) -> Result<(), Refusal> {
         match charge.and_then(|charge| charge.early) {
-            Some(limit) if self.refusals.is_refusing(page) => Err(Refusal::Early(limit)),
+            Some(early) if self.refusals.is_refusing(page) => Err(Refusal::Early(early.limit)),
             Some(_) | None => Ok(()),
         }
     }
@@ -69,21 +69,28 @@ impl Clients {
         refusal: &Refusal,
         charge: Option<Charge>,
     ) -> Option<u32> {
+        if matches!(refusal, Refusal::Early(_))
+            && let Some(charge) = charge
+        {
+            // Neither counted, or those who are early would keep the page being refused by
+            // themselves, nor told a new time, or they would never be in time.
+            let left = charge.early.map(|early| early.left);
+            self.quota.give_back(charge, None);
+            return left;
+        }
         let row = refusal.row(self.shed);
         let limit = refusal.load_limit();
-        // Those who are back too early would keep the page being refused by themselves.
-        if limit.is_some() && !matches!(refusal, Refusal::Early(_)) {
+        if limit.is_some() {
             self.refusals.refused(page);
         }
         let retry_after = row.retry_after.map(|least| self.refusals.draw(page, least));
-        match (charge, limit, retry_after) {
-            (Some(charge), Some(limit), Some(seconds)) => {
-                self.quota.refused(charge, page, limit, seconds);
+        match (row.outcome, charge) {
+            (PageOutcome::Shed, Some(charge)) => {
+                let told = limit.zip(retry_after);
+                self.quota
+                    .give_back(charge, told.map(|(limit, seconds)| (page, limit, seconds)));
             }
-            (Some(charge), _, _) if row.outcome == PageOutcome::Shed => {
-                self.quota.give_back(charge);
-            }
-            (None, _, _) if row.outcome == PageOutcome::BadRequest => self.charge_mistake(client),
+            (PageOutcome::BadRequest, None) => self.charge_mistake(client),
             _ => {}
         }
         retry_after

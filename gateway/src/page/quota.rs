@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::law::{Nanos, Rates, Usage, nanos};
-pub use self::told::LoadLimit;
-use self::told::Told;
+pub use self::told::{Early, LoadLimit};
+use self::told::{LetIn, Told};
 use crate::config::{Clients, PageId};
 use crate::page::deadline::now;
 
@@ -59,6 +59,7 @@ pub struct Quota {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Known {
     usage: Usage,
+    let_in: LetIn,
     told: Told,
 }
 
@@ -67,8 +68,10 @@ struct Known {
 #[derive(Debug)]
 pub struct Charge {
     client: Client,
-    /// What refused the client last, if it is back before its `Retry-After`.
-    pub early: Option<LoadLimit>,
+    asked: Nanos,
+    before: LetIn,
+    /// Set if the client is back before its `Retry-After`.
+    pub early: Option<Early>,
 }
 
 impl Quota {
@@ -96,41 +99,47 @@ impl Quota {
     /// # Errors
     /// The time until the client may ask again, if it is over its quota.
     pub fn take(&self, client: Client, page: PageId) -> Result<Charge, Duration> {
-        let mut early = None;
+        let mut charge = Charge {
+            client,
+            asked: 0,
+            before: LetIn::default(),
+            early: None,
+        };
         if self.rates.is_some() || client.held {
             let now = self.now();
             self.with(client.key, |known| {
-                early = known.told.is_early(page, now).filter(|_| client.held);
-                self.rates
-                    .as_ref()
-                    .map_or(Ok(()), |rates| known.usage.take(rates, now))
+                if let Some(rates) = &self.rates {
+                    known.usage.take(rates, now)?;
+                }
+                charge.early = known.told.is_early(page, now).filter(|_| client.held);
+                (charge.asked, charge.before) = (now, known.let_in.asks(now));
+                Ok::<_, Duration>(())
             })?;
         }
-        Ok(Charge { client, early })
+        Ok(charge)
     }
 
-    /// The gateway refused the page for load, and told the client to come back in `seconds`.
-    pub fn refused(&self, charge: Charge, page: PageId, limit: LoadLimit, seconds: u32) {
+    /// The gateway refused the page; `told`, if it is for load: the page, the limit, and after how
+    /// many seconds the client is to come back.
+    pub fn give_back(&self, charge: Charge, told: Option<(PageId, LoadLimit, u32)>) {
         let held = charge.client.held;
         if self.rates.is_none() && !held {
             return;
         }
-        let until = self.now() + nanos(Duration::from_secs(seconds.into()));
+        let now = self.now();
         self.with(charge.client.key, |known| {
             if let Some(rates) = &self.rates {
                 known.usage.give_back(rates);
             }
-            if held {
+            known.let_in.refused(charge.asked, charge.before);
+            if let Some((page, limit, seconds)) = told
+                && held
+                && !known.let_in.is_many(now)
+            {
+                let until = now + nanos(Duration::from_secs(seconds.into()));
                 known.told = Told::new(page, limit, until);
             }
         });
-    }
-
-    /// The gateway could not serve the page for the client's own small budget.
-    pub fn give_back(&self, charge: Charge) {
-        if let Some(rates) = &self.rates {
-            self.with(charge.client.key, |known| known.usage.give_back(rates));
-        }
     }
 
     /// Charges the client for a request that is none for a page. It is answered all the same:
@@ -257,10 +266,12 @@ mod tests {
             ..client(1)
         };
         let charge = quota.take(held, PAGE).unwrap();
-        quota.refused(charge, PAGE, None, 3);
+        quota.give_back(charge, Some((PAGE, None, 3)));
         tokio::time::advance(3 * SECOND - Duration::from_nanos(1)).await;
         quota.drop_idle();
-        assert_eq!(quota.take(held, PAGE).unwrap().early, Some(None));
+        let early = quota.take(held, PAGE).unwrap();
+        assert_eq!(early.early.map(|early| early.left), Some(1));
+        quota.give_back(early, None);
         tokio::time::advance(Duration::from_nanos(1)).await;
         assert_eq!(quota.take(held, PAGE).unwrap().early, None);
         quota.drop_idle();
@@ -272,7 +283,7 @@ mod tests {
         let quota = with_rate(None, 1, 1000);
         for key in 0..10 {
             let charge = quota.take(client(key), PAGE).unwrap();
-            quota.refused(charge, PAGE, None, 3);
+            quota.give_back(charge, Some((PAGE, None, 3)));
             quota.charge(client(key));
             assert_eq!(quota.take(client(key), PAGE).unwrap().early, None);
         }

@@ -9,7 +9,7 @@ use crate::config::{DownstreamId, PageId};
 use crate::outcome::{CallOutcome, PageOutcome, ShedBy, Standing};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{self, Metric};
-use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
+use crate::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
 
 /// A counter for each series of each counted metric, in the order of its series.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Counts {
     traces: Vec<AtomicU64>,
     dropped: Vec<AtomicU64>,
     bad_context: Vec<AtomicU64>,
+    unreadable: Vec<AtomicU64>,
 }
 
 impl Counts {
@@ -48,11 +49,12 @@ impl Counts {
             traces: zeros(&metrics::TELEMETRY_TRACES),
             dropped: zeros(&metrics::TELEMETRY_DROPPED),
             bad_context: zeros(&metrics::TELEMETRY_BAD_CONTEXT),
+            unreadable: zeros(&metrics::CONNECTIONS_UNREADABLE),
         }
     }
 
     /// Every metric that is counted, with the counters of its series.
-    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 12] {
+    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 13] {
         [
             (&metrics::PAGES, &self.pages),
             (&metrics::PAGES_OWED, &self.owed),
@@ -66,6 +68,7 @@ impl Counts {
             (&metrics::TELEMETRY_TRACES, &self.traces),
             (&metrics::TELEMETRY_DROPPED, &self.dropped),
             (&metrics::TELEMETRY_BAD_CONTEXT, &self.bad_context),
+            (&metrics::CONNECTIONS_UNREADABLE, &self.unreadable),
         ]
     }
 
@@ -121,6 +124,11 @@ impl Counts {
     /// One more trace header could not be read.
     pub fn bad_context(&self, header: BadContext) {
         add(&self.bad_context[header as usize], 1);
+    }
+
+    /// One more connection ended with bytes that are no request.
+    pub fn unreadable(&self, what: Unreadable) {
+        add(&self.unreadable[what as usize], 1);
     }
 
     /// Pages that ended so.

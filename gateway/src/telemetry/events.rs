@@ -8,6 +8,7 @@ use tracing::Level;
 
 use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::log;
+use crate::telemetry::names::Unreadable;
 use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 
@@ -139,6 +140,17 @@ pub fn accept_waits(listener: impl Display, connections: usize, limited_by: &str
 /// For some time no connection had to wait to be accepted.
 pub fn accepts_again(listener: impl Display) {
     tracing::info!(%listener, "accepting connections without a wait again");
+}
+
+/// Bytes came that are no request; `more` others since it was said last.
+pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, more: u64) {
+    tracing::warn!(
+        %listener,
+        %peer,
+        kind = what.as_str(),
+        more,
+        "bytes that are no HTTP/1.1 request: the connection is closed"
+    );
 }
 
 /// A connection ended with an error: mostly the client's doing.

@@ -87,6 +87,43 @@ impl Dropped {
     }
 }
 
+/// What came on a connection that is no request, as far as can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unreadable {
+    /// TLS, which is not spoken here.
+    Tls,
+    /// The PROXY protocol, which is not spoken here.
+    ProxyProtocol,
+    /// HTTP/2, which is not spoken here.
+    Http2,
+    /// A head that is larger than is read.
+    TooLarge,
+    /// Anything else.
+    Malformed,
+}
+
+impl Unreadable {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 5] = [
+        Self::Tls,
+        Self::ProxyProtocol,
+        Self::Http2,
+        Self::TooLarge,
+        Self::Malformed,
+    ];
+
+    /// The tag value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::ProxyProtocol => "proxy_protocol",
+            Self::Http2 => "http2",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
 /// A trace header that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadContext {

@@ -9,13 +9,13 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gateway::config::{self, Config, DownstreamId, PageId};
-use gateway::outcome::{CallOutcome, PageOutcome, ShedBy};
+use gateway::outcome::{CallOutcome, PageOutcome, PartStatus, ShedBy, Standing};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::Telemetry;
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
-use gateway::telemetry::names::{BadContext, Dropped, TraceDecision};
-use gateway::telemetry::record::{Origin, PageRecord};
+use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
+use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
 use regex::Regex;
 
 use crate::files::{read, write};
@@ -52,6 +52,7 @@ fn values(tag: Tag, fleet: Fleet) -> usize {
         Tag::CallOutcome => CallOutcome::ALL.len(),
         Tag::Decision => TraceDecision::ALL.len(),
         Tag::Header => BadContext::ALL.len(),
+        Tag::Kind => Unreadable::ALL.len(),
         Tag::Version => 1,
         Tag::Reason | Tag::Scope | Tag::Signal | Tag::Cause => {
             panic!("{tag:?} comes with another tag")
@@ -293,6 +294,22 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
         request_id: None,
         trace: TraceContext::new(),
     });
+    // Only pages that made calls have an overhead.
+    let called = PartRecord {
+        status: PartStatus::Ok,
+        call: Some(CallRecord {
+            span_id: 1,
+            span: TimeSpan {
+                began: origin.arrived,
+                took: Duration::ZERO,
+            },
+            lag: Duration::ZERO,
+            budget_left: None,
+            attempts: Vec::new(),
+            http_status: None,
+            failure: None,
+        }),
+    };
     for page in 0..config.pages.len() {
         for outcome in pages {
             let record = PageRecord {
@@ -300,13 +317,13 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 page: PageId(page),
                 deadline: None,
                 admission: None,
-                parts: Vec::new(),
+                parts: vec![called.clone()],
                 assembly: None,
                 lag: Duration::ZERO,
                 ended: origin.arrived,
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                standing: gateway::outcome::Standing::default(),
+                standing: Standing::default(),
                 status: None,
                 reason: None,
                 scope: None,

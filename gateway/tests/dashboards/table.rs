@@ -2,7 +2,7 @@
 
 use gateway::outcome::{CallOutcome, PageOutcome, ShedBy};
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
-use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, spans};
+use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable, spans};
 
 /// The metric of this name, as Datadog spells it.
 pub(crate) fn by_name(name: &str) -> Option<&'static Metric> {
@@ -57,6 +57,7 @@ fn can_be(tag: Tag, value: &str) -> bool {
         Tag::Cause => Dropped::ALL.iter().any(|d| d.cause() == value),
         Tag::Decision => TraceDecision::ALL.iter().any(|d| d.as_str() == value),
         Tag::Header => BadContext::ALL.iter().any(|b| b.as_str() == value),
+        Tag::Kind => Unreadable::ALL.iter().any(|u| u.as_str() == value),
         // Whatever DD_VERSION says.
         Tag::Version => !value.is_empty(),
     }

@@ -167,10 +167,52 @@ async fn bytes_that_are_not_http_get_a_400_or_a_closed_connection() {
     ] {
         let mut client = Client::connect(gateway.public).await;
         client.send(garbage).await;
-        assert_eq!(client.answer().await.status, 400, "{garbage:?}");
+        let answer = client.answer().await;
+        answer.assert_refused(400, "bad_request", None);
         assert!(client.is_closed().await, "{garbage:?}");
     }
     assert_untouched(&fakes);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_request_are_counted_by_what_they_seem_to_be() {
+    let (gateway, _fakes) = shop(&[]).await;
+    let proxy = format!("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n{}", get(PAGE, ""));
+    let long = "/".repeat(200_000);
+    for to in [gateway.public, gateway.admin] {
+        for (bytes, status) in [
+            ("\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03", 400),
+            (&proxy, 400),
+            ("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 400),
+            ("nonsense\r\n\r\n", 400),
+            (&get(&long[..100_000], ""), 414),
+            (&get("/", &format!("x: {long}\r\n")), 431),
+        ] {
+            let answer = ask(to, bytes).await;
+            answer.assert_refused(status, "bad_request", None);
+        }
+        let mut client = Client::connect(to).await;
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        assert!(client.is_closed().await);
+        // After an answer, too.
+        let mut client = Client::connect(to).await;
+        client.send(get("/nothing", "")).await;
+        assert_eq!(client.answer().await.status, 404);
+        client.send("nonsense\r\n\r\n").await;
+        let answer = client.answer().await;
+        answer.assert_refused(400, "bad_request", None);
+    }
+    let text = String::from_utf8(gateway.look("/metrics").await.body).unwrap();
+    for (kind, count) in [
+        ("tls", 2),
+        ("proxy_protocol", 4),
+        ("http2", 2),
+        ("too_large", 4),
+        ("malformed", 4),
+    ] {
+        let series = format!("gateway_connections_unreadable_total{{kind=\"{kind}\"}} {count}\n");
+        assert!(text.contains(&series), "{series}{text}");
+    }
 }
 
 #[tokio::test]

@@ -127,3 +127,25 @@ async fn a_client_that_leaves_the_queue_was_neither_admitted_nor_shed() {
         "  admission [internal] cancelled",
     ]);
 }
+
+#[tokio::test]
+async fn a_page_whose_client_gave_up_is_kept_and_says_that_it_was_owed() {
+    let changes = [
+        "telemetry.sample=0.0",
+        "telemetry.keep_slower_than=none",
+        "page.product-page.abandoned_after=100ms",
+    ];
+    let (traced, fakes) = shop(Via::Datadog, &changes).await;
+    set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+    let mut leaving = Client::connect(traced.gateway.public).await;
+    leaving.send(get(PAGE, "")).await;
+    until_received(&fakes, &[Service::Pricing]).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(leaving);
+    traced.trace().await.root().assert_says(&[
+        ("gateway.outcome", "cancelled"),
+        ("gateway.owed", "true"),
+        ("gateway.abandoned", "true"),
+        ("gateway.kept_because", "outcome"),
+    ]);
+}

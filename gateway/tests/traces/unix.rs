@@ -30,6 +30,10 @@ async fn traces_reach_an_agent_on_a_socket() {
     let traces = agent.all().await;
     assert_eq!(traces.len(), 1);
     traces[0].assert_told_by(&answer);
+    until("statistics at the agent", async || {
+        !agent.requests("/v0.6/stats").await.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -65,19 +65,15 @@ impl Gcra {
         Self { interval, burst }
     }
 
-    /// Charges one.
-    ///
-    /// # Errors
-    /// The time until there is one again; then nothing is charged.
-    fn take(self, paid_at: &mut Nanos, now: Nanos) -> Result<(), Duration> {
-        let next = now.max(*paid_at).saturating_add(self.interval);
-        match next.checked_sub(now.saturating_add(self.burst)) {
-            Some(beyond @ 1..) => Err(Duration::from_nanos(beyond)),
-            Some(0) | None => {
-                *paid_at = next;
-                Ok(())
-            }
-        }
+    /// When all will have been paid for with one more.
+    fn with_one_more(self, paid_at: Nanos, now: Nanos) -> Nanos {
+        now.max(paid_at).saturating_add(self.interval)
+    }
+
+    /// Time until there is one more; zero if there is.
+    fn wait(self, paid_at: Nanos, now: Nanos) -> Nanos {
+        let allowed = now.saturating_add(self.burst);
+        self.with_one_more(paid_at, now).saturating_sub(allowed)
     }
 }
 
@@ -85,10 +81,21 @@ impl Usage {
     /// One page is asked for.
     ///
     /// # Errors
-    /// The client is over a rate, for so long. Of an attempt too many nothing is charged.
+    /// The time until it is over neither rate. Of an attempt too many nothing is charged, of a
+    /// page too many the attempt.
     pub(super) fn take(&mut self, rates: &Rates, now: Nanos) -> Result<(), Duration> {
-        rates.attempts.take(&mut self.attempts, now)?;
-        rates.pages.take(&mut self.pages, now)
+        let page = rates.pages.wait(self.pages, now);
+        let attempt = rates.attempts.wait(self.attempts, now);
+        if attempt == 0 {
+            self.attempts = rates.attempts.with_one_more(self.attempts, now);
+        }
+        match page.max(attempt) {
+            0 => {
+                self.pages = rates.pages.with_one_more(self.pages, now);
+                Ok(())
+            }
+            wait => Err(Duration::from_nanos(wait)),
+        }
     }
 
     /// The gateway refused a page that was charged.
@@ -141,9 +148,12 @@ mod tests {
         // A page too many is an attempt all the same.
         assert_eq!(usage.take(&rates, 0), Err(Duration::from_millis(100)));
         let before = usage;
+        // Of both rates it is over, the longer wait.
+        assert_eq!(usage.take(&rates, 0), Err(Duration::from_millis(100)));
+        usage.give_back(&rates);
         assert_eq!(usage.take(&rates, 0), Err(Duration::from_millis(50)));
-        assert_eq!(usage, before);
-        assert_eq!(usage.take(&rates, 100 * MS), Ok(()));
+        assert_eq!(usage.attempts, before.attempts);
+        assert_eq!(usage.take(&rates, 50 * MS), Ok(()));
     }
 
     #[test]

@@ -133,7 +133,7 @@ async fn a_request_that_the_edge_refuses_is_charged_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_back_before_its_time_is_refused_first_and_told_a_new_one() {
+async fn who_is_back_before_its_time_is_refused_first_and_told_what_is_left_of_it() {
     let config = config_with(&[("a", true)], "");
     let simulated = Simulated::new([Answers::ok(200)]);
     let pages = pages(&config, &simulated);
@@ -146,16 +146,22 @@ async fn who_is_back_before_its_time_is_refused_first_and_told_a_new_one() {
     tokio::time::sleep(MS).await;
     let refused = pages.serve(by(1, true)).await;
     assert_eq!(refused.result, Err(Refusal::BulkheadFull(DownstreamId(0))));
-    assert!(refused.retry_after.is_some());
+    let told = refused.retry_after.unwrap();
+    assert!((1..=LONGEST).contains(&told));
     tokio::time::sleep(300 * MS).await;
     // There is room, and who asks for the first time gets it.
     assert_eq!(ends(&pages, by(2, true)).await, None);
     let early = pages.serve(by(1, true)).await;
     assert_eq!(early.result, Err(Refusal::Early(Some(DownstreamId(0)))));
     assert_eq!(early.record.total(), Duration::ZERO);
-    let told = Duration::from_secs(early.retry_after.unwrap().into());
-    assert!((1..=u64::from(LONGEST)).contains(&told.as_secs()));
-    tokio::time::sleep(told).await;
+    assert_eq!(early.retry_after, Some(told));
+    let left = Duration::from_secs(told.into()) - 300 * MS;
+    tokio::time::sleep(left - MS).await;
+    if told == 1 {
+        let early = pages.serve(by(1, true)).await;
+        assert_eq!((early.result.is_err(), early.retry_after), (true, Some(1)));
+    }
+    tokio::time::sleep(MS).await;
     assert_eq!(ends(&pages, by(1, true)).await, None);
 }
 
@@ -171,17 +177,41 @@ async fn a_client_that_may_be_many_is_not_held_to_what_one_of_them_was_told() {
 #[tokio::test(start_paused = true)]
 async fn when_nobody_else_is_refused_any_more_it_does_not_matter_who_is_early() {
     let (pages, mut holds) = full("").await;
-    assert_eq!(ends(&pages, by(1, true)).await, Some(Refusal::GatewayFull));
+    // One of many who are refused, so that it is told to stay away for long.
+    let mut key = 100;
+    while pages.serve(by(key, true)).await.retry_after.unwrap() < 4 {
+        key += 1;
+    }
     holds.shutdown().await;
-    // Told a new time whenever it asks, it stays early; and does not keep the page being
-    // refused by itself.
+    // Those who are early do not keep the page being refused by themselves.
     let asks = REFUSING.as_millis() / 100;
     for _ in 0..asks {
-        assert_eq!(ends(&pages, by(1, true)).await, Some(Refusal::Early(None)));
+        let early = ends(&pages, by(key, true)).await;
+        assert_eq!(early, Some(Refusal::Early(None)));
         tokio::time::sleep(100 * MS).await;
     }
-    let serving = tokio::time::timeout(MS, pages.serve(by(1, true)));
+    let serving = tokio::time::timeout(MS, pages.serve(by(key, true)));
     assert!(serving.await.is_err(), "it is refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_let_in_all_the_time_is_many_and_not_held_to_what_one_was_told() {
+    let config = config_with(&[("a", true)], "");
+    let pages = pages(&config, &Simulated::new([Answers::ok(10)]));
+    // Eight at a time for two permits and two places in the queue.
+    let mut ended = [0, 0, 0];
+    for _ in 0..100 {
+        let all = (0..8).map(|_| ends(&pages, by(1, true)));
+        for refusal in futures_util::future::join_all(all).await {
+            match refusal {
+                None => ended[0] += 1,
+                Some(Refusal::Early(_)) => ended[1] += 1,
+                Some(_) => ended[2] += 1,
+            }
+        }
+    }
+    assert_eq!(ended[1], 0, "{ended:?}");
+    assert!(ended[0] >= 200 && ended[2] >= 200, "{ended:?}");
 }
 
 /// Owed, good, abandoned, answered late.

@@ -12,6 +12,10 @@ pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Longest `tracestate` passed on, in bytes: the size the W3C asks everybody to carry.
 const MAX_TRACESTATE: usize = 512;
 
+/// Bytes of a list that are looked at: what is beyond is at the end, and would go first. A list that is
+/// sixteen times too long is not worth reading to its end.
+const MOST_READ: usize = 16 * MAX_TRACESTATE;
+
 /// Members that are longer go first when the list is too long (section 3.3.1.5).
 const LONG_MEMBER: usize = 128;
 
@@ -66,12 +70,16 @@ fn parent(text: &str) -> Option<TraceContext> {
 /// The members of the vendor list, which may come in several headers, and whether all of them
 /// could be read: section 3.3, a list that cannot be does not touch `traceparent`.
 fn members(headers: &HeaderMap) -> (Vec<&str>, bool) {
-    let (mut members, mut all_read) = (Vec::new(), true);
+    let (mut members, mut all_read, mut read) = (Vec::new(), true, 0);
     for value in headers.get_all(TRACESTATE) {
         let list = value.to_str();
         all_read &= list.is_ok();
         let in_list = list.unwrap_or_default().split(',').map(str::trim);
         for member in in_list.filter(|member| !member.is_empty()) {
+            read += member.len() + 1;
+            if read > MOST_READ {
+                return (members, all_read);
+            }
             match member.contains('=') {
                 true => members.push(member),
                 false => all_read = false,

@@ -65,6 +65,8 @@ pub enum Tag {
     Decision,
     /// Which of the request's headers.
     Header,
+    /// What bytes that are no request seem to be.
+    Kind,
     /// What runs: `telemetry.version`.
     Version,
 }
@@ -106,6 +108,7 @@ impl Tag {
             Self::Cause => "cause",
             Self::Decision => "decision",
             Self::Header => "header",
+            Self::Kind => "kind",
             Self::Version => "version",
         }
     }
@@ -201,6 +204,8 @@ metrics! {
         "Always 1; its label is the version that runs: DD_VERSION, or the gateway's own.";
     CONFIG_LOADED = Gauge "gateway.config.loaded" Second []
         "When the configuration in force was loaded, in seconds since 1970.";
+    CONNECTIONS_UNREADABLE = Counter "gateway.connections.unreadable" Item [Kind]
+        "Connections that ended with bytes that are no request: what they seem to be. Nothing else counts them.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
         "Traces of pages, by what was decided at the page's end: kept or unsampled.";
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]

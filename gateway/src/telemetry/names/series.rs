@@ -4,7 +4,7 @@ use crate::config::DownstreamId;
 use crate::outcome::{CallOutcome, PageOutcome, Scope, ShedBy};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{Metric, Tag};
-use crate::telemetry::names::{BadContext, Dropped, TraceDecision};
+use crate::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
 
 impl Configured {
     /// The tag values of every series of `metric`. The last tag turns fastest, so that a
@@ -64,6 +64,7 @@ impl Configured {
             Tag::CallOutcome => CallOutcome::ALL.map(|o| o.as_str().into()).to_vec(),
             Tag::Decision => TraceDecision::ALL.map(|d| d.as_str().into()).to_vec(),
             Tag::Version => vec![self.version.clone()],
+            Tag::Kind => Unreadable::ALL.map(|u| u.as_str().into()).to_vec(),
             Tag::Header => BadContext::ALL.map(|b| b.as_str().into()).to_vec(),
             Tag::Reason => ShedBy::all(self.downstreams.len())
                 .map(|by| by.reason().as_str().into())

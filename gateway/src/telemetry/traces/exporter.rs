@@ -20,7 +20,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use url::Url;
 
 use super::spans::class;
-use crate::config::{Exporter as Chosen, Telemetry, TraceAgent, shown_receiver};
+use crate::config::{Exporter as Chosen, Telemetry, TraceAgent, shown_address};
 use crate::telemetry::client::{Client, Failure};
 
 /// Receives traces.
@@ -83,7 +83,7 @@ impl Exporter {
                 .otlp_endpoint
                 .as_ref()
                 .map(|endpoint| {
-                    let to = shown_receiver(endpoint);
+                    let to = shown_address(endpoint);
                     let exporter = otlp(config, endpoint, &to);
                     exporter.map_err(|why| error("otlp_endpoint", to, why))
                 })

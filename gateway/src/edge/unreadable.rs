@@ -1,0 +1,236 @@
+//! Bytes that are no request: what they seem to be, who is told, what is answered.
+//!
+//! hyper refuses them by a bare status, and nothing else would know of them: a balancer that
+//! speaks TLS or the PROXY protocol to this port would be traffic at zero and errors at zero.
+//!
+//! What always holds: each such connection is counted once, under one kind, and logged at most
+//! once a second; where an answer can be read, it is a problem like all others.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::edge::respond;
+use crate::edge::validate::MAX_HEAD;
+use crate::lifecycle::Listener;
+use crate::page::deadline::{Deadline, now, wall_clock};
+use crate::page::refusal::Refusal;
+use crate::telemetry::context::TraceContext;
+use crate::telemetry::events;
+use crate::telemetry::names::Unreadable;
+
+/// Between two lines of the log.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a refused client may take to send what it is sending: a connection that is
+/// closed before is reset, and the answer lost (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+
+/// First bytes that no request for HTTP/1.1 has, and what they begin.
+const BEGINNINGS: [(&[u8], Unreadable); 6] = [
+    // A handshake record of TLS 1.0 or later (RFC 8446 section 5.1).
+    (b"\x16\x03", Unreadable::Tls),
+    (b"PROXY TCP4 ", Unreadable::ProxyProtocol),
+    (b"PROXY TCP6 ", Unreadable::ProxyProtocol),
+    (b"PROXY UNKNOWN", Unreadable::ProxyProtocol),
+    // Version 2 of it.
+    (b"\r\n\r\n\0\r\nQUIT\n", Unreadable::ProxyProtocol),
+    // RFC 9113 section 3.4.
+    (b"PRI * HTTP/2.0\r\n", Unreadable::Http2),
+];
+
+/// What a head that begins so is, if it is none.
+pub(super) fn by_beginning(bytes: &[u8]) -> Option<Unreadable> {
+    BEGINNINGS
+        .iter()
+        .find(|(beginning, _)| bytes.starts_with(beginning))
+        .map(|(_, what)| *what)
+}
+
+/// What hyper refuses by this answer of its own: it has no body and no head of ours.
+pub(super) fn by_answer(answer: &[u8]) -> Option<Unreadable> {
+    let status = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    match status {
+        b"400" => Some(Unreadable::Malformed),
+        b"414" | b"431" => Some(Unreadable::TooLarge),
+        _ => None,
+    }
+}
+
+/// A connection that is refused: its stream, why, and the problem that says so.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) stream: TcpStream,
+    pub(super) what: Unreadable,
+    /// Of a head that is too large: whether its target is.
+    pub(super) target: bool,
+}
+
+impl Refused {
+    /// `None` to those who could not read it.
+    fn problem(&self) -> Option<Refusal> {
+        let bad = |what: &str| Some(Refusal::BadRequest(what.to_owned()));
+        match self.what {
+            Unreadable::Http2 => None,
+            // Its client takes it for what it is, no TLS; people who look at the bytes can read it.
+            Unreadable::Tls => bad("TLS is not spoken here."),
+            Unreadable::ProxyProtocol => bad("The PROXY protocol is not spoken here."),
+            Unreadable::TooLarge if self.target => Some(Refusal::UriTooLong),
+            Unreadable::TooLarge => Some(Refusal::HeadersTooLarge),
+            Unreadable::Malformed => bad("The request is not HTTP/1.1 as RFC 9112 has it."),
+        }
+    }
+
+    /// Answers, as far as that can be read, and closes the connection.
+    pub(super) async fn answer(self) {
+        let answer = self.problem().map(|refusal| head_and_body(&refusal));
+        let mut stream = self.stream;
+        let answered = async {
+            stream.write_all(&answer.unwrap_or_default()).await?;
+            stream.shutdown().await?;
+            let mut rest = stream.take(MAX_HEAD as u64);
+            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+        };
+        // A client that does not take its answer has had its time.
+        let _ = Deadline::after(now(), LINGER).limit(answered).await;
+    }
+}
+
+fn head_and_body(refusal: &Refusal) -> Vec<u8> {
+    let id = Uuid::now_v7().simple().to_string();
+    let trace = TraceContext::new();
+    let (status, body) = respond::problem_of_no_request(refusal, &id, &trace);
+    let traceparent = trace.traceparent(trace.span_id);
+    let date = httpdate::fmt_http_date(wall_clock());
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+         x-request-id: {id}\r\ntraceparent: {}\r\nconnection: close\r\ncontent-length: {}\r\ndate: {date}\r\n\r\n",
+        traceparent.to_str().unwrap_or_default(),
+        body.len()
+    )
+    .into_bytes();
+    answer.extend(body);
+    answer
+}
+
+/// Who is told of what came on the connections of one listener.
+pub(super) struct Report<C> {
+    listener: Listener,
+    count: C,
+    said: Mutex<Said>,
+}
+
+/// When it was logged last, and how often it was not since: a pure state.
+#[derive(Debug, Default)]
+struct Said {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Said {
+    /// Once more, at `now`: how many others are to be said with it, if it is to be said.
+    fn once_more(&mut self, now: Instant) -> Option<u64> {
+        let early = |last: Instant| now.saturating_duration_since(last) < QUIET;
+        if self.last.is_some_and(early) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+impl<C: Fn(Unreadable)> Report<C> {
+    pub(super) fn new(listener: Listener, count: C) -> Self {
+        Self {
+            listener,
+            count,
+            said: Mutex::default(),
+        }
+    }
+
+    /// `what` came from `peer`.
+    pub(super) fn noticed(&self, what: Unreadable, peer: SocketAddr) {
+        (self.count)(what);
+        let more = self.said.lock().once_more(now());
+        if let Some(more) = more {
+            events::unreadable(self.listener, peer, what, more);
+        }
+    }
+}
+
+impl<C> fmt::Debug for Report<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_another_protocol_is_known_by_its_first_bytes_and_requests_are_not() {
+        for (bytes, what) in [
+            (&b"\x16\x03\x01\x02\x00\x01\x00"[..], Some(Unreadable::Tls)),
+            (
+                b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
+                Some(Unreadable::ProxyProtocol),
+            ),
+            (b"PROXY UNKNOWN\r\n", Some(Unreadable::ProxyProtocol)),
+            (
+                b"\r\n\r\n\0\r\nQUIT\n\x21\x11",
+                Some(Unreadable::ProxyProtocol),
+            ),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Unreadable::Http2)),
+            (b"GET / HTTP/1.1\r\n", None),
+            (b"PROXY /p/1 HTTP/1.1\r\n", None),
+            (b"PRI /p/1 HTTP/1.1\r\n", None),
+            (b"\r\nGET / HTTP/1.1\r\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(by_beginning(bytes), what, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn hypers_own_refusals_are_known_and_pages_are_not() {
+        for (answer, what) in [
+            (
+                &b"HTTP/1.1 400 Bad Request\r\n"[..],
+                Some(Unreadable::Malformed),
+            ),
+            (
+                b"HTTP/1.0 431 Request Header Fields Too Large\r\n",
+                Some(Unreadable::TooLarge),
+            ),
+            (b"HTTP/1.1 414 URI Too Long\r\n", Some(Unreadable::TooLarge)),
+            (b"HTTP/1.1 200 OK\r\n", None),
+            (b"{\"complete\":true", None),
+            (b"HTTP/1.", None),
+        ] {
+            assert_eq!(by_answer(answer), what);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_said_at_most_once_a_second_and_how_often_it_was_not() {
+        let (mut said, began) = (Said::default(), now());
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        assert_eq!(said.once_more(at(0)), Some(0));
+        for n in 1..=300 {
+            assert_eq!(said.once_more(at(n * 3)), None);
+        }
+        assert_eq!(said.once_more(at(1000)), Some(300));
+        assert_eq!(said.once_more(at(1001)), None);
+        assert_eq!(said.once_more(at(9000)), Some(1));
+    }
+}
