@@ -1,4 +1,4 @@
-"""Holds dashboards/ against the tools of those who will read it: Datadog's own models, promtool, terraform fmt.
+"""Holds dashboards/ against the tools of those who will read it: Datadog's own models and arithmetic, promtool, terraform fmt.
 
 Whether the names in there exist is tested by `cargo test` (gateway/tests/dashboards.rs).
 """

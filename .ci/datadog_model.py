@@ -10,6 +10,7 @@ Not here: whether Datadog accepts the files (`.ci/dashboards.py`).
 """
 
 import ast
+import itertools
 import json
 import math
 import os
@@ -148,7 +149,7 @@ def samples(values: str, step: float) -> list[tuple[float, float]]:
 
 def deltas(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """What the gateway tells DogStatsD: what was added since the last time, and nothing if nothing was."""
-    pairs = zip(points, points[1:], strict=False)
+    pairs = itertools.pairwise(points)
     grown = [(at, value - before if value >= before else value) for (_, before), (at, value) in pairs]
     return [(at, more) for at, more in grown if more > 0]
 
@@ -180,13 +181,13 @@ FUNCTIONS = {
 class Monitor:
     """A metric monitor, and what it says at one time."""
 
-    def __init__(self, file: pathlib.Path) -> None:
+    def __init__(self, file: pathlib.Path, change=str) -> None:
         self.stem = file.stem
         document = json.loads(file.read_text())
         self.thresholds = document["options"]["thresholds"]
         options = document["options"]
         self.no_data = options["no_data_timeframe"] if options["notify_no_data"] else None
-        found = MONITOR.fullmatch(document["query"])
+        found = MONITOR.fullmatch(change(document["query"]))
         assert found, f"{file}: not understood: {document['query']}"
         self.over, amount, unit, text, self.compares, critical = found.groups()
         self.window = int(amount) * (60 if unit == "h" else 1)
@@ -202,11 +203,11 @@ class Monitor:
     def levels(self, world: World, now: float) -> set[str]:
         """`critical`, `warning`: what is exceeded in any group, or missing for too long."""
         values = self.evaluate(world, now)
-        if not values and self.no_data and now >= self.no_data and not self.heard(world, now - self.no_data, now):
+        if not values and self.no_data and now >= self.no_data and not self.has_points(world, now - self.no_data, now):
             return {"critical"}
         return {level for level, limit in self.thresholds.items() for value in values if self.beyond(value, limit)}
 
-    def heard(self, world: World, since: float, now: float) -> bool:
+    def has_points(self, world: World, since: float, now: float) -> bool:
         return any(since < at <= now for _, points in self.asked(world) for at, _ in points)
 
     def beyond(self, value: float, limit: float) -> bool:
@@ -353,7 +354,9 @@ class Cluster:
         self.stem = file.stem
         document = json.loads(file.read_text())
         self.thresholds = document["options"]["thresholds"]
-        found = re.fullmatch(r'"http.can_connect".over\(.*"env:(\w+)"\)\.by\("\*"\)\.last\((\d)\)\.pct_by_status\(\)', document["query"])
+        found = re.fullmatch(
+            r'"http.can_connect".over\(.*"env:(\w+)"\)\.by\("\*"\)\.last\((\d)\)\.pct_by_status\(\)', document["query"]
+        )
         assert found, f"{file}: not understood"
         self.env, self.last = found[1], int(found[2])
 
@@ -381,14 +384,17 @@ class Composite:
         return {"critical"} if all("critical" in part.levels(world, now) for part in self.parts) else set()
 
 
-def monitors() -> list[Monitor | Cluster | Composite]:
-    """All that can notify somebody and that a rule says as well: not whether an agent is there."""
-    windows = {file.stem: Monitor(file) for file in sorted(MONITORS.glob("windows/*.json"))}
+def monitors(change=str) -> list[Monitor | Cluster | Composite]:
+    """All that can notify somebody and that a rule says as well: not whether an agent is there.
+
+    `change` is made to their queries: for what must be noticed.
+    """
+    windows = {file.stem: Monitor(file, change) for file in sorted(MONITORS.glob("windows/*.json"))}
     found = []
     for file in sorted(MONITORS.glob("*.json")):
         match json.loads(file.read_text())["type"]:
             case "query alert":
-                found.append(Monitor(file))
+                found.append(Monitor(file, change))
             case "composite":
                 found.append(Composite(file, windows))
             case "service check" if file.stem != "agent-down":
@@ -405,7 +411,9 @@ def severities() -> dict[str, list[str]]:
     return found
 
 
-def says(monitor: Monitor | Cluster | Composite, rules: dict[str, list[str]], world: World, now: float) -> set[tuple[str, str]]:
+def says(
+    monitor: Monitor | Cluster | Composite, rules: dict[str, list[str]], world: World, now: float
+) -> set[tuple[str, str]]:
     """Alerts by the names of the rules. Of two thresholds the critical one is the page."""
     name = "".join(word.capitalize() for word in monitor.stem.split("-"))
     of_level = {"critical": "page", "warning": "ticket"}
@@ -414,9 +422,9 @@ def says(monitor: Monitor | Cluster | Composite, rules: dict[str, list[str]], wo
     return {(name, of_level[level] if both else rules[name][0]) for level in monitor.levels(world, now)}
 
 
-def compare() -> list[str]:
+def compare(change=str) -> list[str]:
     """Where monitors and rules disagree; and monitors that never said anything."""
-    problems, rules, names, all_monitors = [], severities(), table(), monitors()
+    problems, rules, names, all_monitors = [], severities(), table(), monitors(change)
     silent = {monitor.stem for monitor in all_monitors}
     for test in read_tests():
         world = World(test, names)
@@ -444,8 +452,29 @@ def check_sketch() -> None:
     assert cut_off.high < 0.3 < cut_off.quantile(0.99), "a percentile would do after all"
 
 
+# Mistakes in monitors that the comparison must notice.
+MISTAKES = {
+    "no least number of events": lambda query: re.sub(r", (?:99|19)\)", ", 0)", query),
+    "shares of all requests": lambda query: query.replace("gateway.pages.owed", "gateway.pages"),
+    "the average instance": lambda query: query.replace(",instance}", "}").replace("max:", "avg:"),
+    "nothing is not zero": lambda query: query.replace("default_zero(", "("),
+    "rates instead of counts": lambda query: query.replace(".as_count()", "").replace("sum(last", "avg(last"),
+    "everybody's pages": lambda query: query.replace("service:product-gateway AND env:prod", "*").replace("* AND ", ""),
+}
+
+
+def check_mistakes() -> None:
+    for what, mistake in MISTAKES.items():
+        try:
+            noticed = bool(compare(mistake))
+        except AssertionError:
+            noticed = True
+        assert noticed, f"a mistake is not noticed: {what}"
+
+
 def main() -> None:
     check_sketch()
+    check_mistakes()
     problems = compare()
     print("\n".join(problems) if problems else f"{len(monitors())} monitors say what the alert rules say")
     sys.exit(bool(problems))

@@ -7,7 +7,7 @@ use super::between::{Between, Spread};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::names::metrics;
 
-/// Everything that is told.
+/// Everything that is reported.
 pub(super) struct Facts {
     pub(super) seconds: f64,
     pub(super) own: Own,

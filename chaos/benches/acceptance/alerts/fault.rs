@@ -34,7 +34,7 @@ pub(super) struct Fault {
     ticket: bool,
     /// Which gateway the runbook's commands are typed for.
     pub(super) seen_at: usize,
-    /// All of these stand in what they say.
+    /// All of these stand in the first thing that they say stands out.
     pub(super) says: &'static [&'static str],
 }
 
@@ -59,19 +59,19 @@ pub(super) const FAULTS: [Fault; 10] = [
         "a service slow",
         What::Slow,
         "GatewayCallErrors",
-        &["1. pricing (required by product-page)", "calls were late"],
+        &["pricing (required by product-page)", "calls were late"],
     ),
     service(
         "a service failing",
         What::Failing,
         "GatewayCallErrors",
-        &["1. pricing (required by product-page)", "calls failed"],
+        &["pricing (required by product-page)", "calls failed"],
     ),
     service(
         "a service flapping",
         What::Flapping,
         "GatewayCallErrors",
-        &["1. pricing (required by product-page)", "calls failed"],
+        &["pricing (required by product-page)", "calls failed"],
     ),
     Fault {
         ticket: true,
@@ -79,7 +79,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             "one endpoint dead",
             What::EndpointDead,
             "GatewayEndpointEjected",
-            &["1. pricing (required by product-page): 1 of 2 endpoints are set aside"],
+            &["pricing (required by product-page): 1 of 2 endpoints are set aside"],
         )
     },
     Fault {
@@ -89,7 +89,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             What::ClientsLeave,
             "GatewayAbandoned",
             &[
-                "1. product-page: clients gave up",
+                "product-page: clients gave up",
                 "what they waited for is pricing",
             ],
         )
@@ -101,7 +101,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             "a greedy client",
             What::GreedyClient,
             "GatewayQuotaRefusals",
-            &["1. clients are over their quota"],
+            &["clients are over their quota"],
         )
     },
     Fault {
@@ -110,7 +110,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             "the gateway short of CPU",
             What::ShortOfCpu,
             "GatewayOwnLag",
-            &["1. the gateway itself is short of CPU"],
+            &["the gateway itself is short of CPU"],
         )
     },
     Fault {
@@ -120,10 +120,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             "the agent dead",
             What::AgentDead,
             "GatewayTelemetryDropped",
-            &[
-                "1. ",
-                "log lines did not leave, most of them traces (not_received)",
-            ],
+            &["log lines did not leave, most of them traces (not_received)"],
         )
     },
     Fault {
@@ -142,7 +139,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             "a name gone",
             What::NameGone,
             "GatewayCallErrors",
-            &["1. pricing (required by product-page): its name stands for no address"],
+            &["pricing (required by product-page): its name stands for no address"],
         )
     },
 ];
@@ -175,6 +172,15 @@ impl Fault {
             entry.push(letter.to_ascii_lowercase());
         }
         entry
+    }
+
+    /// Whether the runbook's commands name it, and first. Lag of a machine that other programs
+    /// use too is said before it, and rightly so.
+    pub(super) fn is_found_in(&self, said: &str) -> bool {
+        let mut findings = said.lines().filter(|line| line.contains("[runbook: "));
+        let own = |line: &&str| self.kind == "gateway" || !line.contains("[runbook: own-lag]");
+        let first = findings.find(own).unwrap_or(said);
+        self.says.iter().all(|words| first.contains(words))
     }
 
     /// Whether this alert says what it is, and of which service.

@@ -61,7 +61,7 @@ impl Promtool {
             .iter()
             .map(|(series, values)| json!({"series": series, "values": values}))
             .collect();
-        // Nothing is expected, so that everything that fires is told.
+        // Nothing is expected, so that everything that fires is shown.
         let asks: Vec<_> = times
             .iter()
             .map(|time| json!({"expr": FIRING, "eval_time": time, "exp_samples": []}))
@@ -84,18 +84,18 @@ impl Promtool {
         if said.contains("SUCCESS") {
             return Ok(vec![Vec::new(); times.len()]);
         }
-        times.iter().map(|time| told(&said, time)).collect()
+        times.iter().map(|time| firing_at(&said, time)).collect()
     }
 }
 
-/// What promtool tells of one time: nothing if nothing fired.
+/// What promtool reports for one time: nothing if nothing fired.
 ///
 /// ```text
 ///     expr: "…", time: 1h1m30s,
 ///         exp: nil
 ///         got: {alertname="GatewayErrorRate", severity="page"} 1E+00, {…} 1E+00
 /// ```
-fn told(said: &str, time: &str) -> Result<Vec<Firing>> {
+fn firing_at(said: &str, time: &str) -> Result<Vec<Firing>> {
     let seconds: u64 = time.trim_end_matches('s').parse()?;
     let mut lines = said.lines().skip_while(|line| {
         let at = line
