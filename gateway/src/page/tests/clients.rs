@@ -148,6 +148,7 @@ async fn who_is_back_before_its_time_is_refused_first_and_told_what_is_left_of_i
     assert_eq!(refused.result, Err(Refusal::BulkheadFull(DownstreamId(0))));
     let told = refused.retry_after.unwrap();
     assert!((1..=LONGEST).contains(&told));
+    let over = now() + Duration::from_secs(told.into());
     tokio::time::sleep(300 * MS).await;
     // There is room, and who asks for the first time gets it.
     assert_eq!(ends(&pages, by(2, true)).await, None);
@@ -155,8 +156,7 @@ async fn who_is_back_before_its_time_is_refused_first_and_told_what_is_left_of_i
     assert_eq!(early.result, Err(Refusal::Early(Some(DownstreamId(0)))));
     assert_eq!(early.record.total(), Duration::ZERO);
     assert_eq!(early.retry_after, Some(told));
-    let left = Duration::from_secs(told.into()) - 300 * MS;
-    tokio::time::sleep(left - MS).await;
+    tokio::time::sleep_until(over - MS).await;
     if told == 1 {
         let early = pages.serve(by(1, true)).await;
         assert_eq!((early.result.is_err(), early.retry_after), (true, Some(1)));
