@@ -2,7 +2,7 @@
 //!
 //! `opentelemetry-datadog` is used for its encoding and its agent protocol (v0.5) only:
 //! it brings no HTTP client and no span processor that could be used here (see
-//! `docs/decisions`). The HTTP is [`client`](crate::telemetry::client)'s.
+//! `docs/decisions`). The HTTP is that of `telemetry/client.rs`.
 
 use async_trait::async_trait;
 use bytes::Bytes;
