@@ -14,7 +14,7 @@ use crate::edge::body::PageBody;
 use crate::edge::connection::Connection;
 use crate::page::Answer;
 use crate::page::assemble::Page;
-use crate::page::refusal::Refusal;
+use crate::page::refusal::{Refusal, Row};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{Origin, PageRecord};
@@ -44,6 +44,24 @@ struct Problem<'a> {
     retry_after_ms: Option<u64>,
     request_id: &'a str,
     trace_id: String,
+}
+
+impl<'a> Problem<'a> {
+    /// About no limit, and with no time to come back.
+    fn new(refusal: &'a Refusal, row: Row, request_id: &'a str, trace: &TraceContext) -> Self {
+        Self {
+            r#type: format!("urn:gateway:problem:{}", row.reason),
+            title: row.title,
+            status: row.status.as_u16(),
+            detail: refusal.detail(),
+            instance: format!("urn:gateway:request:{request_id}"),
+            reason: row.reason.as_str(),
+            scope: None,
+            retry_after_ms: None,
+            request_id,
+            trace_id: trace.trace_id_hex(),
+        }
+    }
 }
 
 impl Respond {
@@ -86,16 +104,9 @@ impl Respond {
         let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
         let request_id = request_id.unwrap_or_default();
         let problem = Problem {
-            r#type: format!("urn:gateway:problem:{}", row.reason),
-            title: row.title,
-            status: row.status.as_u16(),
-            detail: refusal.detail(),
-            instance: format!("urn:gateway:request:{request_id}"),
-            reason: row.reason.as_str(),
             scope: row.scope.map(|scope| self.telemetry.names().scope(scope)),
             retry_after_ms: retry_after.map(|seconds| u64::from(seconds) * 1000),
-            request_id,
-            trace_id: origin.trace.trace_id_hex(),
+            ..Problem::new(refusal, row, request_id, &origin.trace)
         };
         // Strings and numbers only: there is nothing in it that could fail to serialise.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -142,18 +153,7 @@ pub(super) fn problem_of_no_request(
 ) -> (StatusCode, Vec<u8>) {
     // Not refused for load: the configured status does not matter.
     let row = refusal.row(ShedStatus::TooManyRequests);
-    let problem = Problem {
-        r#type: format!("urn:gateway:problem:{}", row.reason),
-        title: row.title,
-        status: row.status.as_u16(),
-        detail: refusal.detail(),
-        instance: format!("urn:gateway:request:{request_id}"),
-        reason: row.reason.as_str(),
-        scope: None,
-        retry_after_ms: None,
-        request_id,
-        trace_id: trace.trace_id_hex(),
-    };
+    let problem = Problem::new(refusal, row, request_id, trace);
     // Strings and numbers only: there is nothing in it that could fail to serialise.
     (row.status, serde_json::to_vec(&problem).unwrap_or_default())
 }
