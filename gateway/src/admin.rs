@@ -4,7 +4,7 @@
 //! downstream: one slow service must not take the whole gateway out of rotation) ·
 //! `/metrics` for Prometheus · `/config` what is in force · `/limits` how full everything is.
 
-mod cgroup;
+mod throttling;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ fn gateway<T: Transport>(pages: &Pages<T>, max_in_flight: u32, in_flight: u32) -
         "lag_p90_ms": milliseconds(own.lag_p90),
         "max_lag_ms": own.max_lag.map(milliseconds),
         "pid": std::process::id(),
-        "cpu_limit": cgroup::throttling().map(|cpu| json!({
+        "cpu_limit": throttling::throttling().map(|cpu| json!({
             "periods": cpu.periods,
             "throttled": cpu.throttled,
         })),

@@ -13,6 +13,7 @@
 
 pub mod admin;
 pub mod app;
+mod cgroup;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;

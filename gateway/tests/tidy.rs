@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &[
             "admin",
+            "cgroup",
             "config",
             "edge",
             "lifecycle",
@@ -39,7 +40,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["config", "lifecycle", "outcome", "page", "telemetry"],
+        &[
+            "cgroup",
+            "config",
+            "lifecycle",
+            "outcome",
+            "page",
+            "telemetry",
+        ],
     ),
     ("lifecycle", &["page", "telemetry"]),
     ("transport", &["config", "outcome", "page", "telemetry"]),
@@ -48,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["config", "outcome", "text"]),
     ("config", &["ids"]),
     ("outcome", &["ids"]),
+    ("cgroup", &[]),
     ("ids", &[]),
     ("text", &[]),
 ];

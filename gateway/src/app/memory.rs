@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::app::files::Budget;
+use crate::cgroup::{Group, groups};
 use crate::config::Config;
 use crate::edge::heads;
 
@@ -132,8 +133,8 @@ impl fmt::Display for Size {
 pub fn there_is() -> Option<u64> {
     let read = |path: &Path| fs::read_to_string(path).ok();
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| machine(&text));
-    let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
-    let limits = limit_files(&groups)
+    let own = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
+    let limits = limit_files(&own)
         .into_iter()
         .filter_map(|file| read(&file)?.trim().parse().ok());
     limits.chain(machine).min()
@@ -150,22 +151,18 @@ fn machine(meminfo: &str) -> Option<u64> {
 
 /// The files that may limit the memory of a process whose `/proc/self/cgroup` this is:
 /// those of its group and of all above it, as cgroup v2 and v1 have them.
-fn limit_files(groups: &str) -> Vec<PathBuf> {
-    let of_group = |line: &str| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        let (root, file) = match controllers {
-            "" => ("/sys/fs/cgroup", "memory.max"),
-            _ if controllers.split(',').any(|name| name == "memory") => {
-                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
-            }
-            _ => return None,
+fn limit_files(own: &str) -> Vec<PathBuf> {
+    let of_group = |group: Group| {
+        let file = match group.unified {
+            true => "memory.max",
+            false => "memory.limit_in_bytes",
         };
-        let path = Path::new(root).join(path.trim_start_matches('/'));
-        let above = path.ancestors().take_while(|above| above.starts_with(root));
-        Some(above.map(|above| above.join(file)).collect::<Vec<_>>())
+        let all = group.directory.ancestors();
+        let above = all.take_while(|above| above.starts_with(&group.mount));
+        above.map(|above| above.join(file)).collect::<Vec<_>>()
     };
-    groups.lines().filter_map(of_group).flatten().collect()
+    let groups = groups(own, "memory", Path::new("/sys/fs/cgroup")).into_iter();
+    groups.flat_map(of_group).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cgroup::{Group, groups};
+
 /// Periods of the CPU limit since the cgroup exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Throttling {
@@ -28,22 +30,9 @@ pub(super) fn throttling() -> Option<Throttling> {
 /// Where the counts may be, most likely first. A container that does not see its own place in the
 /// hierarchy has it mounted as the root.
 fn candidates(own: &str, root: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for line in own.lines() {
-        // "4:cpu,cpuacct:/path", or "0::/path" for version 2.
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        let mount = match controllers {
-            "" => root.to_owned(),
-            _ if controllers.split(',').any(|name| name == "cpu") => root.join("cpu"),
-            _ => continue,
-        };
-        files.push(mount.join(path.trim_start_matches('/')).join("cpu.stat"));
-        files.push(mount.join("cpu.stat"));
-    }
-    files
+    let of_group = |group: Group| [group.directory, group.mount].map(|at| at.join("cpu.stat"));
+    let groups = groups(own, "cpu", root).into_iter();
+    groups.flat_map(of_group).collect()
 }
 
 /// Nothing for a cgroup without a limit: version 2 leaves the lines out, version 1 counts no period.
