@@ -7,7 +7,7 @@ use url::Url;
 
 use super::kinds::Kind;
 use super::problem::Problem;
-use super::raw::list;
+use super::raw::list_of;
 use super::shown::looks_secret;
 
 /// An IP address and a port.
@@ -30,15 +30,10 @@ pub(super) const URL: Kind<Url> = Kind {
 /// Where a downstream is, when that is several places; none of them twice.
 pub(super) const URLS: Kind<Vec<Url>> = Kind {
     read: |raw| {
-        let mut urls: Vec<Url> = Vec::new();
-        for text in list(raw)? {
-            let url = read(&text, &["http", "https"])?;
-            if urls.contains(&url) {
-                let what = format!("`{}` stands in it twice", show(&url));
-                return Err(Problem::new(what).help("remove one of them"));
-            }
-            urls.push(url);
-        }
+        let url = |text: &str| read(text, &["http", "https"]);
+        let urls = list_of(raw, url, |url| {
+            format!("`{}` stands in it twice", show(url))
+        })?;
         let schemes = urls
             .windows(2)
             .all(|two| two[0].scheme() == two[1].scheme());

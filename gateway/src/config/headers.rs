@@ -6,7 +6,7 @@ use serde_json::json;
 use super::IdentifyBy;
 use super::kinds::Kind;
 use super::problem::Problem;
-use super::raw::list;
+use super::raw::list_of;
 
 /// A header the gateway itself owns on calls, so that no client's value may pass.
 pub fn is_reserved_header(name: &HeaderName) -> bool {
@@ -75,9 +75,8 @@ pub(super) const IDENTIFY_BY: Kind<IdentifyBy> = Kind {
 /// A list of header names that calls may carry.
 pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
     read: |raw| {
-        let mut all: Vec<HeaderName> = Vec::new();
-        for text in list(raw)? {
-            let name = header(&text)?;
+        let forwarded = |text: &str| {
+            let name = header(text)?;
             if is_reserved_header(&name) {
                 let what = format!("`{name}` is not the client's to send on: calls have their own");
                 let help = match name.as_str() == "b3" || name.as_str().starts_with("x-b3-") {
@@ -88,13 +87,9 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
                 };
                 return Err(Problem::new(what).help(help));
             }
-            if all.contains(&name) {
-                let what = format!("`{name}` stands here twice");
-                return Err(Problem::new(what).help("remove one of them"));
-            }
-            all.push(name);
-        }
-        Ok(all)
+            Ok(name)
+        };
+        list_of(raw, forwarded, |name| format!("`{name}` stands here twice"))
     },
     show: |all| all.iter().map(HeaderName::as_str).collect(),
     schema: || json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "minLength": 1}}),

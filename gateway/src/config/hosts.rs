@@ -4,22 +4,11 @@ use serde_json::json;
 
 use super::kinds::Kind;
 use super::problem::Problem;
-use super::raw::list;
+use super::raw::list_of;
 
 /// A list of names of hosts, without ports; case does not matter.
 pub(super) const HOSTS: Kind<Vec<String>> = Kind {
-    read: |raw| {
-        let mut all: Vec<String> = Vec::new();
-        for text in list(raw)? {
-            let name = host(&text)?;
-            if all.contains(&name) {
-                let what = format!("`{name}` stands here twice");
-                return Err(Problem::new(what).help("remove one of them"));
-            }
-            all.push(name);
-        }
-        Ok(all)
-    },
+    read: |raw| list_of(raw, host, |name| format!("`{name}` stands here twice")),
     show: |all| json!(all),
     schema: || json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "minLength": 1}}),
 };

@@ -25,7 +25,9 @@ pub struct Kind<T> {
     pub schema: fn() -> Json,
 }
 
-fn no_control_characters(text: &str) -> Result<(), Problem> {
+/// # Errors
+/// The first control character there is.
+pub(super) fn no_control_characters(text: &str) -> Result<(), Problem> {
     match text.chars().find(|c| c.is_control()) {
         Some(c) => {
             Err(Problem::new(format!("holds the control character {c:?}")).help("remove it"))

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::kinds::Kind;
 use super::problem::{Problem, did_you_mean};
-use super::raw::list;
+use super::raw::list_of;
 
 /// A notation of trace headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,31 +66,22 @@ fn word(notation: Notation) -> &'static str {
     known.map_or("", |(word, _)| word)
 }
 
+fn notation(text: &str) -> Result<Notation, Problem> {
+    if let Some((_, notation)) = WORDS.iter().find(|(word, _)| *word == text) {
+        return Ok(*notation);
+    }
+    let help = match did_you_mean(text, WORDS.iter().map(|(word, _)| *word)) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "there are \"datadog\", \"tracecontext\", \"b3\" and \"b3multi\"".to_owned(),
+    };
+    Err(Problem::new(format!("{text:?} is no notation of trace headers")).help(help))
+}
+
 /// A list of notations.
 pub(super) const PROPAGATION: Kind<Propagation> = Kind {
     read: |raw| {
-        let mut all = Vec::new();
-        for text in list(raw)? {
-            let known = WORDS.iter().find(|(word, _)| *word == text);
-            let Some((_, notation)) = known else {
-                let meant = did_you_mean(&text, WORDS.iter().map(|(word, _)| *word));
-                let help = match meant {
-                    Some(meant) => format!("did you mean \"{meant}\"?"),
-                    None => {
-                        "there are \"datadog\", \"tracecontext\", \"b3\" and \"b3multi\"".to_owned()
-                    }
-                };
-                return Err(
-                    Problem::new(format!("{text:?} is no notation of trace headers")).help(help),
-                );
-            };
-            if all.contains(notation) {
-                let what = format!("\"{text}\" stands in it twice");
-                return Err(Problem::new(what).help("remove one of them"));
-            }
-            all.push(*notation);
-        }
-        Ok(Propagation::new(&all))
+        let twice = |notation: &Notation| format!("\"{}\" stands in it twice", word(*notation));
+        list_of(raw, notation, twice).map(|all| Propagation::new(&all))
     },
     show: |propagation| propagation.notations().map(word).collect(),
     schema: || {

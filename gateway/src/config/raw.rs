@@ -120,6 +120,24 @@ impl Raw<'_> {
     }
 }
 
+/// An array of strings as [`list`] reads it, each of which `read` makes something else of.
+/// None may come twice: `twice` says so.
+pub(super) fn list_of<T: PartialEq>(
+    raw: &Raw<'_>,
+    read: impl Fn(&str) -> Result<T, Problem>,
+    twice: impl Fn(&T) -> String,
+) -> Result<Vec<T>, Problem> {
+    let mut all = Vec::new();
+    for text in list(raw)? {
+        let item = read(&text)?;
+        if all.contains(&item) {
+            return Err(Problem::new(twice(&item)).help("remove one of them"));
+        }
+        all.push(item);
+    }
+    Ok(all)
+}
+
 /// An array of strings; in a variable `a,b` or `["a", "b"]`, and nothing for an empty one.
 pub(super) fn list(raw: &Raw<'_>) -> Result<Vec<String>, Problem> {
     let wrong = || raw.instead("an array of strings").default();

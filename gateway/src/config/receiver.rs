@@ -11,7 +11,7 @@ use serde_json::json;
 use url::Url;
 
 use super::address;
-use super::kinds::Kind;
+use super::kinds::{Kind, no_control_characters};
 use super::problem::Problem;
 
 /// Longest path of a socket, in bytes: `sockaddr_un` holds 108 with its final zero.
@@ -164,9 +164,7 @@ fn socket<'t>(text: &'t str, schemes: &[&str]) -> Result<Option<(&'t str, PathBu
         let what = "names no socket: its path must begin with a slash";
         return Err(Problem::new(what).write(format!("{scheme}:///{path}")));
     }
-    if path.chars().any(char::is_control) {
-        return Err(Problem::new("holds a control character").help("remove it"));
-    }
+    no_control_characters(path)?;
     if path.len() > LONGEST_SOCKET {
         let what =
             format!("is longer than {LONGEST_SOCKET} bytes, the most a socket's path can be");

@@ -198,27 +198,23 @@ impl Variables {
 
     /// The variable that overrides this key, if there is one.
     pub(super) fn take(&mut self, path: &str) -> Option<Variable> {
-        let target = normal(path);
-        let mut found = None;
-        for variable in self
-            .all
-            .iter_mut()
-            .filter(|variable| variable.target == target)
-        {
-            variable.taken_by.push(path.to_owned());
-            found = found.or_else(|| Some(variable.clone()));
-        }
-        found
+        self.take_those(path, |_| true)
     }
 
     /// The same for a key that only standard variables can set.
     pub(super) fn take_standard(&mut self, path: &str) -> Option<Variable> {
+        self.take_those(path, |variable| variable.standard.is_some())
+    }
+
+    /// The first of those that may stand for this key; it is the key of all of them.
+    fn take_those(&mut self, path: &str, may: impl Fn(&Variable) -> bool) -> Option<Variable> {
         let target = normal(path);
-        let standard = |v: &&mut Variable| v.target == target && v.standard.is_some();
         let mut found = None;
-        for variable in self.all.iter_mut().filter(standard) {
-            variable.taken_by.push(path.to_owned());
-            found = found.or_else(|| Some(variable.clone()));
+        for variable in self.all.iter_mut() {
+            if variable.target == target && may(variable) {
+                variable.taken_by.push(path.to_owned());
+                found = found.or_else(|| Some(variable.clone()));
+            }
         }
         found
     }
