@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::edge::body::Unflushed;
 use crate::edge::heads::{PartialHead, SharedHeads};
-use crate::edge::unreadable::Refused;
+use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
 
 /// Connections end at an age within these multiples of the one that is configured.
@@ -39,7 +40,7 @@ pub struct Connection {
     expires: Deadline,
     /// Where nobody looks at it, nothing is noted.
     usage: Option<Mutex<Usage>>,
-    refused: Mutex<Option<Refused>>,
+    refused: Mutex<Option<(NoRequest, TcpStream)>>,
 }
 
 impl Connection {
@@ -112,12 +113,12 @@ impl Connection {
 
     /// Keeps the stream of a client whose head is refused, for the answer to it: hyper
     /// lets go of everything else.
-    pub(super) fn refuse(&self, refused: Refused) {
-        *self.refused.lock() = Some(refused);
+    pub(super) fn refuse(&self, why: NoRequest, stream: TcpStream) {
+        *self.refused.lock() = Some((why, stream));
     }
 
     /// What is to be answered, if its head was refused.
-    pub(super) fn take_refused(&self) -> Option<Refused> {
+    pub(super) fn take_refused(&self) -> Option<(NoRequest, TcpStream)> {
         self.refused.lock().take()
     }
 }

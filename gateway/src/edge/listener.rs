@@ -157,10 +157,10 @@ where
             if let Err(error) = serving.await {
                 events::connection_ended(peer, &error);
             }
-            if let Some(refused) = connection.take_refused() {
-                report.noticed(refused.what, peer);
+            if let Some((why, stream)) = connection.take_refused() {
+                report.noticed(why.what, peer);
                 // Boxed: few connections need it, and each would have room for it.
-                Box::pin(refused.answer()).await;
+                Box::pin(why.answer(stream)).await;
             }
             drop(place);
         });

@@ -18,9 +18,8 @@ use tokio::time::Sleep;
 
 use crate::edge::connection::Connection;
 use crate::edge::heads::{Progress, READ};
-use crate::edge::unreadable::{self, Refused};
+use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
-use crate::telemetry::names::Unreadable;
 
 /// How long a client may take nothing of an answer that is waiting for it.
 pub const SLOW_READER: Duration = Duration::from_secs(10);
@@ -115,23 +114,19 @@ impl Socket {
     }
 
     /// Gives the stream up to whoever answers what is no request; hyper gets the error.
-    fn refuse(&mut self, what: Unreadable, target: bool) -> io::Error {
+    fn refuse(&mut self, why: NoRequest) -> io::Error {
         if let Some(stream) = self.stream.take() {
-            self.connection.refuse(Refused {
-                stream: stream.into_inner(),
-                what,
-                target,
-            });
+            self.connection.refuse(why, stream.into_inner());
         }
         io::Error::other("what came is no request that is read")
     }
 
     /// Whether hyper answers by itself, which it does to what it cannot read: no head of a
     /// request is complete, and none of our answers begins so.
-    fn is_refusal(&self, answer: &[u8]) -> Option<Unreadable> {
+    fn is_refusal(&self, answer: &[u8]) -> Option<NoRequest> {
         match self.connection.head.progress() {
             Progress::Complete => None,
-            Progress::Awaited | Progress::Begun => unreadable::by_answer(answer),
+            Progress::Awaited | Progress::Begun => NoRequest::by_answer(answer),
         }
     }
 
@@ -175,11 +170,6 @@ fn does_not_read() -> io::Error {
     )
 }
 
-/// Whether hyper's refusal is of a target, not of a head.
-fn is_about_target(answer: &[u8]) -> bool {
-    answer.get(9..12) == Some(b"414")
-}
-
 fn refused() -> io::Error {
     io::Error::other("its request has been refused")
 }
@@ -201,12 +191,11 @@ impl AsyncRead for Socket {
             Poll::Pending => return self.wait(cx),
         }
         let received = &buf.filled()[before..];
-        let is_none = begins.then(|| unreadable::by_beginning(received)).flatten();
-        if let Some(what) = is_none {
-            return Poll::Ready(Err(self.refuse(what, false)));
+        if begins && let Some(why) = NoRequest::by_beginning(received) {
+            return Poll::Ready(Err(self.refuse(why)));
         }
         if self.connection.head.received(received.len()).is_err() {
-            return Poll::Ready(Err(self.refuse(Unreadable::TooLarge, false)));
+            return Poll::Ready(Err(self.refuse(NoRequest::no_room())));
         }
         Poll::Ready(Ok(()))
     }
@@ -218,8 +207,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some(what) = self.is_refusal(buf) {
-            return Poll::Ready(Err(self.refuse(what, is_about_target(buf))));
+        if let Some(why) = self.is_refusal(buf) {
+            return Poll::Ready(Err(self.refuse(why)));
         }
         let wrote = Pin::new(self.writer()?).poll_write(cx, buf);
         self.writes();
@@ -232,9 +221,8 @@ impl AsyncWrite for Socket {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let first = bufs.iter().find(|buf| !buf.is_empty());
-        if let Some(what) = first.and_then(|first| self.is_refusal(first)) {
-            let target = first.is_some_and(|first| is_about_target(first));
-            return Poll::Ready(Err(self.refuse(what, target)));
+        if let Some(why) = first.and_then(|first| self.is_refusal(first)) {
+            return Poll::Ready(Err(self.refuse(why)));
         }
         let wrote = Pin::new(self.writer()?).poll_write_vectored(cx, bufs);
         self.writes();

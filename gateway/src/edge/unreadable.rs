@@ -45,52 +45,59 @@ const BEGINNINGS: [(&[u8], Unreadable); 6] = [
     (b"PRI * HTTP/2.0\r\n", Unreadable::Http2),
 ];
 
-/// What a head that begins so is, if it is none.
-pub(super) fn by_beginning(bytes: &[u8]) -> Option<Unreadable> {
-    BEGINNINGS
-        .iter()
-        .find(|(beginning, _)| bytes.starts_with(beginning))
-        .map(|(_, what)| *what)
-}
-
-/// What hyper refuses by this answer of its own: it has no body and no head of ours.
-pub(super) fn by_answer(answer: &[u8]) -> Option<Unreadable> {
-    let status = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    match status {
-        b"400" => Some(Unreadable::Malformed),
-        b"414" | b"431" => Some(Unreadable::TooLarge),
-        _ => None,
-    }
-}
-
-/// A connection that is refused: its stream, why, and the problem that says so.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) stream: TcpStream,
+/// Why a connection is refused: what came, and the problem that says so; `None` to those who
+/// could not read it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoRequest {
     pub(super) what: Unreadable,
-    /// Of a head that is too large: whether its target is.
-    pub(super) target: bool,
+    problem: Option<Refusal>,
 }
 
-impl Refused {
-    /// `None` to those who could not read it.
-    fn problem(&self) -> Option<Refusal> {
-        let bad = |what: &str| Some(Refusal::BadRequest(what.to_owned()));
-        match self.what {
-            Unreadable::Http2 => None,
+impl NoRequest {
+    /// Why a head that begins so is none, if it is none.
+    pub(super) fn by_beginning(bytes: &[u8]) -> Option<Self> {
+        let known = BEGINNINGS
+            .iter()
+            .find(|(known, _)| bytes.starts_with(known));
+        let what = known?.1;
+        let problem = match what {
             // Its client takes it for what it is, no TLS; people who look at the bytes can read it.
-            Unreadable::Tls => bad("TLS is not spoken here."),
-            Unreadable::ProxyProtocol => bad("The PROXY protocol is not spoken here."),
-            Unreadable::TooLarge if self.target => Some(Refusal::UriTooLong),
-            Unreadable::TooLarge => Some(Refusal::HeadersTooLarge),
-            Unreadable::Malformed => bad("The request is not HTTP/1.1 as RFC 9112 has it."),
+            Unreadable::Tls => Some(bad("TLS is not spoken here.")),
+            Unreadable::ProxyProtocol => Some(bad("The PROXY protocol is not spoken here.")),
+            Unreadable::Http2 | Unreadable::TooLarge | Unreadable::Malformed => None,
+        };
+        Some(Self { what, problem })
+    }
+
+    /// What hyper refuses by this answer of its own: it has no body and no head of ours.
+    pub(super) fn by_answer(answer: &[u8]) -> Option<Self> {
+        let status = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+        match status {
+            b"400" => Some(Self {
+                what: Unreadable::Malformed,
+                problem: Some(bad("The request is not HTTP/1.1 as RFC 9112 has it.")),
+            }),
+            b"414" => Some(Self::too_large(Refusal::UriTooLong)),
+            b"431" => Some(Self::no_room()),
+            _ => None,
+        }
+    }
+
+    /// There is no room for the head.
+    pub(super) fn no_room() -> Self {
+        Self::too_large(Refusal::HeadersTooLarge)
+    }
+
+    fn too_large(problem: Refusal) -> Self {
+        Self {
+            what: Unreadable::TooLarge,
+            problem: Some(problem),
         }
     }
 
     /// Answers, as far as that can be read, and closes the connection.
-    pub(super) async fn answer(self) {
-        let answer = self.problem().map(|refusal| head_and_body(&refusal));
-        let mut stream = self.stream;
+    pub(super) async fn answer(self, mut stream: TcpStream) {
+        let answer = self.problem.as_ref().map(head_and_body);
         let answered = async {
             stream.write_all(&answer.unwrap_or_default()).await?;
             stream.shutdown().await?;
@@ -100,6 +107,10 @@ impl Refused {
         // A client that does not take its answer has had its time.
         let _ = Deadline::after(now(), LINGER).limit(answered).await;
     }
+}
+
+fn bad(what: &str) -> Refusal {
+    Refusal::BadRequest(what.to_owned())
 }
 
 fn head_and_body(refusal: &Refusal) -> Vec<u8> {
@@ -197,7 +208,8 @@ mod tests {
             (b"\r\nGET / HTTP/1.1\r\n", None),
             (b"", None),
         ] {
-            assert_eq!(by_beginning(bytes), what, "{bytes:?}");
+            let found = NoRequest::by_beginning(bytes).map(|none| none.what);
+            assert_eq!(found, what, "{bytes:?}");
         }
     }
 
@@ -217,7 +229,7 @@ mod tests {
             (b"{\"complete\":true", None),
             (b"HTTP/1.", None),
         ] {
-            assert_eq!(by_answer(answer), what);
+            assert_eq!(NoRequest::by_answer(answer).map(|none| none.what), what);
         }
     }
 
