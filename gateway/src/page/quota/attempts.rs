@@ -55,10 +55,9 @@ impl Attempts {
 
     /// Charges the client for one: zero, or the time until it may make one if it made too many.
     pub(super) fn take(&self, client: ClientKey) -> Duration {
-        let now = self.0.clock().now();
         match self.0.check_key(&client) {
             Ok(()) => Duration::ZERO,
-            Err(until) => until.wait_time_from(now),
+            Err(until) => until.wait_time_from(self.0.clock().now()),
         }
     }
 }
