@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::{Config, PageId};
-use gateway::outcome::{PageOutcome, PartStatus, Standing};
+use gateway::outcome::{PageOutcome, PartStatus};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
@@ -37,43 +37,33 @@ impl Told {
 fn record(page: PageId, parts: usize) -> PageRecord {
     let (began, took) = (now(), Duration::from_millis(20));
     let call = CallRecord {
-        span_id: 1,
         span: TimeSpan { began, took },
-        lag: Duration::ZERO,
-        budget_left: None,
-        attempts: Vec::new(),
         http_status: Some(200),
-        failure: None,
+        ..CallRecord::begun(1, began)
     };
     let part = PartRecord {
         status: PartStatus::Ok,
         call: Some(call),
     };
+    let origin = Origin {
+        arrived: began,
+        method: "GET",
+        request_id: None,
+        trace: TraceContext {
+            priority: 0,
+            ..TraceContext::new()
+        },
+    };
     PageRecord {
-        origin: Arc::new(Origin {
-            arrived: began,
-            method: "GET",
-            request_id: None,
-            trace: TraceContext {
-                priority: 0,
-                ..TraceContext::new()
-            },
-        }),
-        page,
-        deadline: None,
         admission: Some(TimeSpan {
             began,
             took: Duration::ZERO,
         }),
         parts: vec![part; parts],
-        assembly: None,
-        lag: Duration::ZERO,
         ended: began + took,
         ended_at: wall_clock(),
         outcome: PageOutcome::Complete,
-        standing: Standing::default(),
         status: Some(200),
-        reason: None,
-        scope: None,
+        ..PageRecord::open(page, Arc::new(origin))
     }
 }

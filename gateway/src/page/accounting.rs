@@ -8,10 +8,9 @@
 //! is made of a record.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{PageId, ShedStatus};
-use crate::outcome::{PageOutcome, Promise, Standing};
+use crate::outcome::{PageOutcome, Promise};
 use crate::page::Answer;
 use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
@@ -44,28 +43,12 @@ impl<'a> PageAccount<'a> {
         origin: &Arc<Origin>,
         promise: Promise,
     ) -> Self {
-        let record = PageRecord {
-            origin: Arc::clone(origin),
-            page,
-            deadline: None,
-            admission: None,
-            parts: Vec::new(),
-            assembly: None,
-            lag: Duration::ZERO,
-            ended: origin.arrived,
-            ended_at: std::time::UNIX_EPOCH,
-            outcome: PageOutcome::Cancelled,
-            standing: Standing::default(),
-            status: None,
-            reason: None,
-            scope: None,
-        };
         Self {
             telemetry,
             promise,
             charge: None,
             ticket: None,
-            record,
+            record: PageRecord::open(page, Arc::clone(origin)),
             retry_after: None,
             closed: false,
         }

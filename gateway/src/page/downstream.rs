@@ -12,7 +12,6 @@ pub mod eject;
 pub mod only;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,7 +24,7 @@ use crate::page::admission::Permit;
 use crate::page::deadline::{Deadline, now};
 use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::{CallRecord, PartRecord, TimeSpan};
+use crate::telemetry::record::{CallRecord, PartRecord};
 
 /// Carries attempts. Dropping a returned future must end its work at the downstream, and must
 /// fail no other attempt.
@@ -294,16 +293,8 @@ impl<'a> Running<'a> {
         part: &'a mut PartRecord,
     ) -> Self {
         part.call = Some(CallRecord {
-            span_id: planned.span_id,
-            span: TimeSpan {
-                began: planned.begins,
-                took: Duration::ZERO,
-            },
-            lag: Duration::ZERO,
             budget_left: planned.deadline.left(planned.begins),
-            attempts: Vec::new(),
-            http_status: None,
-            failure: None,
+            ..CallRecord::begun(planned.span_id, planned.begins)
         });
         Self {
             telemetry,

@@ -60,6 +60,47 @@ pub struct PageRecord {
     pub scope: Option<Scope>,
 }
 
+impl PageRecord {
+    /// Of a page of which nothing is known but that it was asked for: were it dropped now, its
+    /// client would have left.
+    pub fn open(page: PageId, origin: Arc<Origin>) -> Self {
+        Self {
+            page,
+            deadline: None,
+            admission: None,
+            parts: Vec::new(),
+            assembly: None,
+            lag: Duration::ZERO,
+            ended: origin.arrived,
+            ended_at: SystemTime::UNIX_EPOCH,
+            outcome: PageOutcome::Cancelled,
+            standing: Standing::default(),
+            status: None,
+            reason: None,
+            scope: None,
+            origin,
+        }
+    }
+}
+
+impl CallRecord {
+    /// Of a call that begins, with no limit.
+    pub fn begun(span_id: u64, began: Instant) -> Self {
+        Self {
+            span_id,
+            span: TimeSpan {
+                began,
+                took: Duration::ZERO,
+            },
+            lag: Duration::ZERO,
+            budget_left: None,
+            attempts: Vec::new(),
+            http_status: None,
+            failure: None,
+        }
+    }
+}
+
 /// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeSpan {

@@ -121,11 +121,10 @@ fn went_wrong(outcome: PageOutcome) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::SystemTime;
 
     use super::*;
     use crate::config::PageId;
-    use crate::outcome::Standing;
+
     use crate::page::deadline::now;
     use crate::telemetry::record::Origin;
 
@@ -218,20 +217,9 @@ mod tests {
             trace,
         };
         PageRecord {
-            page: PageId(0),
-            deadline: None,
-            admission: None,
-            parts: Vec::new(),
-            assembly: None,
-            lag: Duration::ZERO,
-            ended: origin.arrived,
-            ended_at: SystemTime::UNIX_EPOCH,
             outcome: PageOutcome::Complete,
-            standing: Standing::default(),
             status: Some(200),
-            reason: None,
-            scope: None,
-            origin: Arc::new(origin),
+            ..PageRecord::open(PageId(0), Arc::new(origin))
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gateway::config::{self, Config, DownstreamId, PageId};
-use gateway::outcome::{CallOutcome, PageOutcome, PartStatus, ShedBy, Standing};
+use gateway::outcome::{CallOutcome, PageOutcome, PartStatus, ShedBy};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::Telemetry;
 use gateway::telemetry::context::TraceContext;
@@ -313,20 +313,10 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
     for page in 0..config.pages.len() {
         for outcome in pages {
             let record = PageRecord {
-                origin: Arc::clone(&origin),
-                page: PageId(page),
-                deadline: None,
-                admission: None,
                 parts: vec![called.clone()],
-                assembly: None,
-                lag: Duration::ZERO,
-                ended: origin.arrived,
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                standing: Standing::default(),
-                status: None,
-                reason: None,
-                scope: None,
+                ..PageRecord::open(PageId(page), Arc::clone(&origin))
             };
             telemetry.page_ended(&Arc::new(record));
         }

@@ -217,11 +217,6 @@ mod tests {
             },
         };
         PageRecord {
-            page: PageId(0),
-            deadline: None,
-            admission: None,
-            parts: Vec::new(),
-            assembly: None,
             ended: origin.arrived + 2 * MS,
             ended_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_239_901_596_564),
             outcome: PageOutcome::Shed,
@@ -233,7 +228,7 @@ mod tests {
             lag: 310 * MS / 1000,
             reason: Some(Reason::GatewayFull),
             scope: Some(Scope::Gateway),
-            origin: Arc::new(origin),
+            ..PageRecord::open(PageId(0), Arc::new(origin))
         }
     }
 

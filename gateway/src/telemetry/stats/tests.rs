@@ -7,7 +7,7 @@ use super::bucket::Group;
 use super::concentrator::MOST_COMPLETE;
 use super::*;
 use crate::config::PageId;
-use crate::outcome::{PageOutcome, PartStatus, Standing};
+use crate::outcome::{PageOutcome, PartStatus};
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{CallRecord, Origin, PartRecord, TimeSpan};
@@ -218,38 +218,27 @@ impl World {
 fn page(seconds: u64) -> PageRecord {
     let began: Instant = now();
     let call = CallRecord {
-        span_id: 1,
         span: TimeSpan { began, took: TOOK },
-        lag: Duration::ZERO,
-        budget_left: None,
-        attempts: Vec::new(),
         http_status: Some(200),
-        failure: None,
+        ..CallRecord::begun(1, began)
     };
     let part = PartRecord {
         status: PartStatus::Ok,
         call: Some(call),
     };
+    let origin = Origin {
+        arrived: began,
+        method: "GET",
+        request_id: None,
+        trace: TraceContext::new(),
+    };
     PageRecord {
-        origin: Arc::new(Origin {
-            arrived: began,
-            method: "GET",
-            request_id: None,
-            trace: TraceContext::new(),
-        }),
-        page: PageId(0),
-        deadline: None,
-        admission: None,
         parts: vec![part; 5],
-        assembly: None,
-        lag: Duration::ZERO,
         ended: began + TOOK,
         ended_at: at(seconds),
         outcome: PageOutcome::Complete,
-        standing: Standing::default(),
         status: Some(200),
-        reason: None,
-        scope: None,
+        ..PageRecord::open(PageId(0), Arc::new(origin))
     }
 }
 

@@ -13,7 +13,7 @@ use super::queue::{MOST_WAITING, Queue};
 use super::spans::{Dialect, Spans};
 use super::*;
 use crate::config::{self, Config, PageId};
-use crate::outcome::{PageOutcome, Standing};
+use crate::outcome::PageOutcome;
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{Origin, PageRecord};
@@ -134,20 +134,11 @@ fn record() -> Arc<PageRecord> {
         trace: TraceContext::new(),
     };
     Arc::new(PageRecord {
-        origin: Arc::new(origin),
-        page: PageId(0),
-        deadline: None,
-        admission: None,
-        parts: Vec::new(),
-        assembly: None,
-        lag: Duration::ZERO,
         ended: now(),
         ended_at: std::time::SystemTime::now(),
         outcome: PageOutcome::Complete,
-        standing: Standing::default(),
         status: Some(200),
-        reason: None,
-        scope: None,
+        ..PageRecord::open(PageId(0), Arc::new(origin))
     })
 }
 
