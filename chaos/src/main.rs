@@ -1,6 +1,6 @@
 //! The `chaos` command: flags, files, exit codes.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use chaos::scenario::{Arm, SHIPPED, Scenario, Text};
 use chaos::sweep;
 use chaos::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
+use gateway::colours;
 use gateway::config::{Report, load_text};
 
 /// Rehearses hardship: what happens to pages when services, clients or limits misbehave.
@@ -184,7 +185,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let mut err = std::io::stderr().lock();
-            let colours = err.is_terminal();
+            let colours = colours::wanted_on(&err);
             let interrupted = error.is::<Interrupted>();
             // If stderr is gone, nobody can be told.
             let _ = match error.downcast_ref::<Report>() {
@@ -371,7 +372,11 @@ fn load(flags: &Run, text: &Text, base: &Text) -> Result<Scenario> {
     let scenario = Scenario::load(text, base)?;
     if flags.config.is_some() && !scenario.warnings.is_empty() {
         let mut err = std::io::stderr().lock();
-        writeln!(err, "{}\n", scenario.warnings.render(err.is_terminal()))?;
+        writeln!(
+            err,
+            "{}\n",
+            scenario.warnings.render(colours::wanted_on(&err))
+        )?;
     }
     let seed = flags.seed.unwrap_or(scenario.seed);
     Ok(scenario.with_seed(seed))

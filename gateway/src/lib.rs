@@ -14,6 +14,7 @@
 pub mod admin;
 pub mod app;
 mod cgroup;
+pub mod colours;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;

@@ -53,10 +53,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
     ("readings", &["outcome", "telemetry"]),
-    ("telemetry", &["config", "outcome", "text"]),
+    ("telemetry", &["colours", "config", "outcome", "text"]),
     ("config", &["ids"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
+    ("colours", &[]),
     ("ids", &[]),
     ("text", &[]),
 ];

@@ -318,10 +318,11 @@ async fn every_broken_configuration_ends_both_commands_with_2_and_starts_nothing
 }
 
 #[tokio::test]
-async fn a_command_that_is_not_one_ends_with_1_and_help_with_0() {
+async fn a_command_line_that_cannot_be_used_ends_with_2_and_help_with_0() {
     for (arguments, code) in [
-        (&["serve"][..], 1),
-        (&["run", "--confg", "x"], 1),
+        (&["serve"][..], 2),
+        (&[], 2),
+        (&["run", "--confg", "x"], 2),
         (&["--help"], 0),
     ] {
         let mut binary = Binary::start(arguments, &[]);
