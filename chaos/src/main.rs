@@ -37,8 +37,8 @@ enum Command {
     Run(Run),
     /// Play random scenarios and check what must always hold. Exit 0; 1 when something did not.
     Sweep(Sweep),
-    /// Run scenarios in simulated time and on sockets, and tell how far apart they are. Takes their
-    /// length each. Exit 0; 1 when one is too far apart.
+    /// Run scenarios in simulated time and on sockets, and show how far apart the results are. Each
+    /// takes its full length. Exit 0; 1 when one is too far apart.
     Agree(Agree),
     /// One incident before and after, in simulated time and on sockets: prints its numbers as a
     /// Markdown table, and draws a picture. Exit 0; 1 when an expectation is missed.
@@ -65,7 +65,7 @@ struct BeforeAndAfter {
     /// Write the picture to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Not on sockets.
+    /// In simulated time only, not on sockets.
     #[arg(long, conflicts_with_all = ["gateway", "fakes"])]
     simulated_only: bool,
     #[command(flatten)]
@@ -76,10 +76,10 @@ struct BeforeAndAfter {
 struct Slow {
     /// product, pricing, inventory, reviews or recommendations.
     downstream: String,
-    /// How much later it answers than usual: 1500ms.
+    /// Added latency, such as 1500ms.
     #[arg(value_parser = time)]
     latency: Duration,
-    /// It heals by itself after this long: 30s.
+    /// Ends by itself after this time, such as 30s.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     lasts: Option<Duration>,
     #[command(flatten)]
@@ -111,7 +111,8 @@ impl ProgramPaths {
 
 /// A time on the command line.
 fn time(text: &str) -> Result<Duration, String> {
-    let wrong = |_| format!("`{text}` is no time; write a number and a unit, such as 1500ms");
+    let wrong =
+        |_| format!("`{text}` is not a duration; write a number and a unit, such as 1500ms");
     gateway::config::units::duration(text).map_err(wrong)
 }
 
@@ -132,7 +133,7 @@ struct Run {
     /// Another seed than the scenario's.
     #[arg(long)]
     seed: Option<u64>,
-    /// Run with so many seeds, counted from the first, and show the spread.
+    /// Run with this many seeds, counted up from the first, and show the spread.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with = "compare")]
     seeds: u64,
     /// Write the event log to this file.

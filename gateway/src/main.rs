@@ -44,25 +44,25 @@ enum Command {
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
     },
-    /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
+    /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings {
-        /// Its admin listener, as it is reached from here.
+        /// Address of its admin listener, as reachable from here.
         #[arg(long, default_value = "127.0.0.1:9901")]
         admin: String,
-        /// Time between the two looks, at least 1s.
+        /// Length of the interval, at least 1s.
         #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
         between: Duration,
     },
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
-        /// For machines; with the fields of spans.
+        /// As JSON, with the fields of spans.
         #[arg(long)]
         json: bool,
     },
     /// Five fake services and a gateway in one process, and what to try with them.
     #[cfg(feature = "demo")]
     Demo {
-        /// Use ports that are free instead of those of config.toml.
+        /// Use free ports instead of those in config.toml.
         #[arg(long)]
         free_ports: bool,
     },

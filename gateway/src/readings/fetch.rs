@@ -48,7 +48,7 @@ fn exchange(address: &str, path: &str) -> io::Result<String> {
 
 /// A name may stand for several addresses, of which one answers.
 fn connect(address: &str) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "stands for no address");
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "resolves to no address");
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(stream) => return Ok(stream),
