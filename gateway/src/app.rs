@@ -6,6 +6,7 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+pub mod inherited;
 mod listeners;
 pub mod memory;
 
@@ -20,10 +21,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
+use self::inherited::Inherited;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::edge::listener;
+use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -47,6 +50,9 @@ pub struct App {
     operators: TcpListener,
     effective: serde_json::Value,
     files: Budget,
+    /// The public socket stays open when this gateway has ended.
+    public_stays: bool,
+    manager: ServiceManager,
 }
 
 /// Why the gateway did not start.
@@ -55,8 +61,8 @@ pub enum StartError {
     /// A listener's address could not be had.
     #[error("{key} = \"{address}\"")]
     Bind {
-        /// The key in `config.toml`.
-        key: &'static str,
+        /// The listener, by its key in `config.toml`.
+        key: Listener,
         /// Its value.
         address: SocketAddr,
         /// What the system says.
@@ -73,9 +79,33 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen)?;
-        let operators = bind("admin.listen", config.admin.listen)?;
-        Self::on(public, operators, config, effective)
+        Self::adopt(Inherited::default(), config, effective)
+    }
+
+    /// The same, but serves on the sockets that were passed to this process, whatever `config`
+    /// says about their addresses. Within a runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub fn adopt(
+        inherited: Inherited,
+        config: Config,
+        effective: serde_json::Value,
+    ) -> Result<Self, StartError> {
+        let public_stays = inherited.public.is_some();
+        let public = socket(Listener::Public, inherited.public, config.server.listen)?;
+        let operators = socket(Listener::Operators, inherited.admin, config.admin.listen)?;
+        let app = Self::on(public, operators, config, effective)?;
+        Ok(Self {
+            public_stays,
+            ..app
+        })
+    }
+
+    /// The same gateway, which tells `manager` when it serves, stops and is alive.
+    #[must_use]
+    pub fn managed_by(self, manager: ServiceManager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Builds everything around listeners that are bound already, whatever `config` says
@@ -102,6 +132,8 @@ impl App {
             operators,
             effective,
             files,
+            public_stays: false,
+            manager: ServiceManager::default(),
         })
     }
 
@@ -141,9 +173,14 @@ impl App {
             operators,
             effective,
             files,
+            public_stays,
+            manager,
         } = self;
         let addresses = (public.local_addr(), operators.local_addr());
-        let mut lifecycle = Lifecycle::new(stop);
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        if public_stays {
+            lifecycle = lifecycle.leaving_the_public_socket();
+        }
         let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
         lifecycle.listen(Listener::Operators, |guard| {
             let telemetry = Arc::clone(pages.telemetry());
@@ -186,8 +223,17 @@ impl App {
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Bind {
+/// The socket that was passed, or one of our own.
+fn socket(
+    key: Listener,
+    passed: Option<std::net::TcpListener>,
+    address: SocketAddr,
+) -> Result<TcpListener, StartError> {
+    let socket = match passed {
+        Some(passed) => inherited::adopt(key, passed, address),
+        None => listener::bind(address),
+    };
+    socket.map_err(|source| StartError::Bind {
         key,
         address,
         source,
