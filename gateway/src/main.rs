@@ -39,9 +39,12 @@ enum Command {
     },
     /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
     Check {
-        /// The configuration file.
+        /// The configuration file; `-` is standard input.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
+        /// For machines; with every key, its value, and where that came from.
+        #[arg(long)]
+        json: bool,
     },
     /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
     Readings {
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
             Ok(loaded) => ended_with(run(loaded)),
             Err(code) => code,
         },
-        Command::Check { config } => check(&config),
+        Command::Check { config, json } => check(&config, json),
         Command::Readings { admin, between } => ended(show_readings(&admin, between)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
@@ -134,12 +137,19 @@ fn say(report: &Report) {
     }
 }
 
-fn check(path: &Path) -> ExitCode {
+fn check(path: &Path, json: bool) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     let colours = stdout.is_terminal();
     let memory =
         |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
-    match config::check(path, colours, &mut stdout, memory) {
+    let checked = match json {
+        true => {
+            let (shown, usable) = config::check_json(path);
+            writeln!(stdout, "{shown:#}").map(|()| usable)
+        }
+        false => config::check(path, colours, &mut stdout, memory),
+    };
+    match checked {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(BAD_CONFIG),
         // Nobody is left to tell when stdout is gone.
