@@ -56,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("readings", &["outcome", "telemetry"]),
     ("telemetry", &["config", "http_client", "outcome", "text"]),
     ("config", &["ids"]),
+    ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
     ("http_client", &[]),
