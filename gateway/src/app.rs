@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{AdminAddress, Config};
 use crate::edge::Edge;
+use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
@@ -44,7 +45,7 @@ pub struct App {
     pages: Arc<Pages<HttpTransport>>,
     exports: Exports,
     public: TcpListener,
-    operators: TcpListener,
+    operators: Bound,
     effective: serde_json::Value,
     files: Budget,
 }
@@ -58,7 +59,7 @@ pub enum StartError {
         /// The key in `config.toml`.
         key: &'static str,
         /// Its value.
-        address: SocketAddr,
+        address: String,
         /// What the system says.
         source: io::Error,
     },
@@ -74,7 +75,7 @@ impl App {
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
         let public = bind("server.listen", config.server.listen)?;
-        let operators = bind("admin.listen", config.admin.listen)?;
+        let operators = bind_admin(&config.admin.listen)?;
         Self::on(public, operators, config, effective)
     }
 
@@ -85,7 +86,7 @@ impl App {
     /// [`StartError`], but not [`StartError::Bind`].
     pub fn on(
         public: TcpListener,
-        operators: TcpListener,
+        operators: impl Into<Bound>,
         config: Config,
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
@@ -99,7 +100,7 @@ impl App {
             pages,
             exports,
             public,
-            operators,
+            operators: operators.into(),
             effective,
             files,
         })
@@ -113,12 +114,12 @@ impl App {
         self.public.local_addr()
     }
 
-    /// Where operators look in.
+    /// Where operators look in, if that is an address.
     ///
     /// # Errors
-    /// The system's, if it cannot say.
+    /// The system's, if it cannot say; or that it is a socket of the file system.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.operators.local_addr()
+        self.operators.address()
     }
 
     /// The pages, for views and counts.
@@ -142,9 +143,11 @@ impl App {
             effective,
             files,
         } = self;
-        let addresses = (public.local_addr(), operators.local_addr());
+        let addresses = (public.local_addr(), operators.shown());
         let mut lifecycle = Lifecycle::new(stop);
-        let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
+        let token = config.admin.token.clone();
+        let phase = lifecycle.phase();
+        let admin = Arc::new(Admin::new(phase, Arc::clone(&pages), effective, token));
         lifecycle.listen(Listener::Operators, |guard| {
             let telemetry = Arc::clone(pages.telemetry());
             listeners::serve_operators(operators, &config, files, admin, telemetry, guard)
@@ -172,11 +175,11 @@ impl App {
         );
         lifecycle.listen(Listener::Public, |guard| {
             let telemetry = Arc::clone(pages.telemetry());
-            listeners::serve_public(public, &config, files, edge, telemetry, guard)
+            listeners::serve_public(public.into(), &config, files, edge, telemetry, guard)
         });
         lifecycle.ready();
-        if let (Ok(public), Ok(operators)) = addresses {
-            events::serving(public, operators);
+        if let (Ok(public), operators) = addresses {
+            events::serving(public, &operators);
         }
         let times = Times {
             drain_delay: config.server.drain_delay,
@@ -189,9 +192,21 @@ impl App {
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     listener::bind(address).map_err(|source| StartError::Bind {
         key,
-        address,
+        address: address.to_string(),
         source,
     })
+}
+
+fn bind_admin(address: &AdminAddress) -> Result<Bound, StartError> {
+    let key = "admin.listen";
+    match address {
+        AdminAddress::Tcp(address) => bind(key, *address).map(Bound::from),
+        AdminAddress::Unix(path) => bind_unix(path).map_err(|source| StartError::Bind {
+            key,
+            address: address.to_string(),
+            source,
+        }),
+    }
 }
 
 async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {

@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
-    ("command", &["http_client", "page", "readings"]),
+    ("command", &["config", "http_client", "page", "readings"]),
     (
         "edge",
         &[

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::AdminAddress;
 use super::file::Draft;
 use super::path::PathPattern;
 use super::problem::Problem;
@@ -32,7 +33,9 @@ fn listeners_differ(draft: &Draft, registry: &mut KeyRegistry) {
     let (Some(server), Some(admin)) = (&draft.server, &draft.admin) else {
         return;
     };
-    let (public, private) = (server.listen, admin.listen);
+    let (public, AdminAddress::Tcp(private)) = (server.listen, &admin.listen) else {
+        return;
+    };
     let same_host = public.ip() == private.ip()
         || public.ip().is_unspecified()
         || private.ip().is_unspecified();

@@ -16,8 +16,8 @@ use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
-pub fn serving(listen: SocketAddr, admin: SocketAddr) {
-    tracing::info!(%listen, %admin, "serving");
+pub fn serving(listen: SocketAddr, admin: &str) {
+    tracing::info!(%listen, admin, "serving");
 }
 
 /// A downstream could not be reached when its connections were warmed.
