@@ -16,7 +16,7 @@ use crate::config::Problem;
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Target {
-    /// Its admin listener, as it is reached from here: host and port, or unix:/path.
+    /// Address of its admin listener, as reachable from here: host and port, or unix:/path.
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: String,
     /// The file with its token: that of its `admin.token_file`.
@@ -44,7 +44,7 @@ pub enum CommandError {
         /// What the system says.
         why: String,
     },
-    /// It is no gateway's admin listener, or no longer one.
+    /// It is not a gateway's admin listener, or no longer one.
     #[error("{address}{path}: {what}; is this a gateway's admin.listen?")]
     Unexpected {
         /// What was asked.
