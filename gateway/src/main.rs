@@ -40,9 +40,12 @@ enum Command {
     },
     /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
     Check {
-        /// The configuration file.
+        /// The configuration file; `-` is standard input.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
+        /// For machines; with every key, its value, and where that came from.
+        #[arg(long)]
+        json: bool,
     },
     /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
             Ok(loaded) => ended_with(run(loaded, Inherited::from_env())),
             Err(code) => code,
         },
-        Command::Check { config } => check(&config),
+        Command::Check { config, json } => check(&config, json),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
@@ -129,12 +132,19 @@ fn say(report: &Report) {
     }
 }
 
-fn check(path: &Path) -> ExitCode {
+fn check(path: &Path, json: bool) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     let colours = colours::wanted_on(&stdout);
     let memory =
         |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
-    match config::check(path, colours, &mut stdout, memory) {
+    let checked = match json {
+        true => {
+            let (shown, usable) = config::check_json(path);
+            writeln!(stdout, "{shown:#}").map(|()| usable)
+        }
+        false => config::check(path, colours, &mut stdout, memory),
+    };
+    match checked {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(UNUSABLE),
         // Nobody is left to tell when stdout is gone.

@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
-    ("command", &["http_client", "page", "readings"]),
+    ("command", &["config", "http_client", "page", "readings"]),
     (
         "edge",
         &[
@@ -59,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["colours", "config", "http_client", "outcome", "text"],
     ),
     ("config", &["ids"]),
+    ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
     ("colours", &[]),

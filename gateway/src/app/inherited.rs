@@ -7,8 +7,9 @@
 //! <https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html>
 
 use std::env;
+use std::fmt::Display;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 use listenfd::ListenFd;
 
@@ -72,9 +73,9 @@ impl Inherited {
 pub(super) fn adopt(
     listener: Listener,
     passed: TcpListener,
-    configured: SocketAddr,
+    configured: &impl Display,
 ) -> io::Result<tokio::net::TcpListener> {
-    events::socket_passed(listener, passed.local_addr()?, configured);
+    events::socket_passed(listener, passed.local_addr()?, &configured);
     passed.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(passed)
 }

@@ -16,12 +16,12 @@ use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
-pub fn serving(listen: SocketAddr, admin: SocketAddr) {
-    tracing::info!(%listen, %admin, "serving");
+pub fn serving(listen: SocketAddr, admin: &str) {
+    tracing::info!(%listen, admin, "serving");
 }
 
 /// A listening socket was passed to this process: it is served on, whatever is configured.
-pub fn socket_passed(listener: impl Display, address: SocketAddr, configured: SocketAddr) {
+pub fn socket_passed(listener: impl Display, address: SocketAddr, configured: &dyn Display) {
     tracing::info!(
         %listener,
         %address,

@@ -19,6 +19,7 @@ mod log_lost;
 mod logs;
 mod manager;
 mod metrics;
+mod operators;
 mod own_load;
 mod pages;
 mod process;
