@@ -8,6 +8,7 @@
 
 mod access;
 mod answer;
+pub mod change;
 mod limits;
 mod throttling;
 
@@ -16,16 +17,17 @@ use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde_json::Value;
+use http_body::Body;
 
 use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
+use self::change::{Change, Changes};
 pub use self::limits::limits;
-use crate::config::Token;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::page::Pages;
+use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -45,15 +47,24 @@ enum Route {
     Config,
     /// How full everything is.
     Limits,
+    /// Read the file again.
+    Reload,
+    /// The keys that are overridden.
+    Overrides,
+    /// One of them.
+    Override,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
+        Self::Reload,
+        Self::Overrides,
+        Self::Override,
     ];
 
     fn path(self) -> &'static str {
@@ -63,13 +74,23 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Config => "/config",
             Self::Limits => "/limits",
+            Self::Reload => "/reload",
+            Self::Overrides => "/overrides",
+            Self::Override => "/overrides/{key}",
         }
     }
 
     /// As the `Allow` header names them.
     fn methods(self) -> &'static str {
         match self {
-            Self::Livez | Self::Readyz | Self::Metrics | Self::Config | Self::Limits => "GET, HEAD",
+            Self::Livez
+            | Self::Readyz
+            | Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::Overrides => "GET, HEAD",
+            Self::Reload => "POST",
+            Self::Override => "PUT, DELETE",
         }
     }
 
@@ -79,15 +100,26 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// What a request for it would do. A probe is answered for everybody and for every host:
-    /// nothing in it is worth hiding, and probes name the gateway as they like.
-    fn does(self, method: &Method) -> Does {
+    /// Whether it is answered for every host, and for everybody: nothing in it is worth hiding
+    /// from a page that a browser shows, and probes name the gateway as they like.
+    fn for_every_host(self) -> bool {
         match self {
-            Self::Livez | Self::Readyz => Does::Probe,
-            Self::Metrics | Self::Config | Self::Limits => match *method {
-                Method::GET | Method::HEAD => Does::Look,
-                _ => Does::Change,
-            },
+            Self::Livez | Self::Readyz => true,
+            Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::Reload
+            | Self::Overrides
+            | Self::Override => false,
+        }
+    }
+
+    /// What a request for it would do.
+    fn does(self, method: &Method) -> Does {
+        match *method {
+            _ if self.for_every_host() => Does::Probe,
+            Method::GET | Method::HEAD => Does::Look,
+            _ => Does::Change,
         }
     }
 }
@@ -97,20 +129,13 @@ impl Route {
 pub struct Admin<T> {
     phase: CurrentPhase,
     pages: Arc<Pages<T>>,
-    effective: Value,
-    token: Option<Token>,
+    changes: Changes,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets. Who shows
-    /// the `token` may do everything.
-    pub fn new(
-        phase: CurrentPhase,
-        pages: Arc<Pages<T>>,
-        effective: Value,
-        token: Option<Token>,
-    ) -> Self {
+    /// Views on `pages`, and `changes` of the configuration in force.
+    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, changes: Changes) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -121,8 +146,7 @@ impl<T: Transport> Admin<T> {
         Self {
             phase,
             pages,
-            effective,
-            token,
+            changes,
             routes,
         }
     }
@@ -135,7 +159,10 @@ impl<T: Transport> Admin<T> {
         request: Request<B>,
         via: Via,
         is_own: bool,
-    ) -> Response<AdminBody> {
+    ) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -147,15 +174,43 @@ impl<T: Transport> Admin<T> {
         if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
         }
-        if let Err(denied) = access::check(does, via, self.token.as_ref(), request.headers()) {
+        let in_force = self.changes.in_force();
+        let token = in_force.loaded.config.admin.token.as_ref();
+        if let Err(denied) = access::check(does, via, token, request.headers()) {
             return denied.answer();
         }
         match route {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
-            Route::Config => view(&self.effective),
+            Route::Config => match request.uri().query() {
+                Some("origins") => view(&in_force.origins(now())),
+                _ => view(&in_force.loaded.effective),
+            },
             Route::Limits => view(&limits(&self.pages)),
+            Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
+            Route::Overrides => view(&in_force.overrides(now())),
+            Route::Override => {
+                let key = matched.params.get("key").unwrap_or_default().to_owned();
+                self.over(&key, request).await
+            }
+        }
+    }
+
+    /// Sets or ends the override of the key that a path names.
+    async fn over<B>(&self, segment: &str, request: Request<B>) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let is_end = request.method() == Method::DELETE;
+        let change = match change::read_key(segment) {
+            Ok(key) if is_end => Ok(Change::Unset { key }),
+            Ok(key) => change::read_set(&key, request.into_body()).await,
+            Err(wrong) => Err(wrong),
+        };
+        match change {
+            Ok(change) => change::answered(self.changes.ask(change).await),
+            Err(wrong) => Self::refuse(&wrong),
         }
     }
 

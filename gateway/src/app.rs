@@ -16,12 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
 use crate::admin::Admin;
-use crate::config::{AdminAddress, Config};
+use crate::admin::change::{Changes, InForce};
+use crate::config::{AdminAddress, Config, Loaded};
 use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
@@ -46,7 +48,7 @@ pub struct App {
     exports: Exports,
     public: TcpListener,
     operators: Bound,
-    effective: serde_json::Value,
+    loaded: Loaded,
     files: Budget,
 }
 
@@ -69,17 +71,17 @@ pub enum StartError {
 }
 
 impl App {
-    /// Builds everything and binds both listeners. `effective` is what `/config` shows.
+    /// Builds everything and binds both listeners.
     ///
     /// # Errors
     /// [`StartError`]; nothing has been started then.
-    pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen)?;
-        let operators = bind_admin(&config.admin.listen)?;
-        Self::on(public, operators, config, effective)
+    pub async fn bind(loaded: Loaded) -> Result<Self, StartError> {
+        let public = bind("server.listen", loaded.config.server.listen)?;
+        let operators = bind_admin(&loaded.config.admin.listen)?;
+        Self::on(public, operators, loaded)
     }
 
-    /// Builds everything around listeners that are bound already, whatever `config` says
+    /// Builds everything around listeners that are bound already, whatever the configuration says
     /// about addresses.
     ///
     /// # Errors
@@ -87,9 +89,9 @@ impl App {
     pub fn on(
         public: TcpListener,
         operators: impl Into<Bound>,
-        config: Config,
-        effective: serde_json::Value,
+        loaded: Loaded,
     ) -> Result<Self, StartError> {
+        let config = loaded.config.clone();
         let files = Budget::of_process(&config);
         let (telemetry, exports) = Telemetry::exporting(&config);
         let telemetry = Arc::new(telemetry);
@@ -101,7 +103,7 @@ impl App {
             exports,
             public,
             operators: operators.into(),
-            effective,
+            loaded,
             files,
         })
     }
@@ -140,14 +142,19 @@ impl App {
             exports,
             public,
             operators,
-            effective,
+            loaded,
             files,
         } = self;
         let addresses = (public.local_addr(), operators.shown());
         let mut lifecycle = Lifecycle::new(stop);
-        let token = config.admin.token.clone();
+        let in_force = InForce {
+            loaded,
+            overrides: Vec::new(),
+        };
+        let (_in_force, seen) = watch::channel(Arc::new(in_force));
+        let (changes, _asked) = Changes::new(seen);
         let phase = lifecycle.phase();
-        let admin = Arc::new(Admin::new(phase, Arc::clone(&pages), effective, token));
+        let admin = Arc::new(Admin::new(phase, Arc::clone(&pages), changes));
         lifecycle.listen(Listener::Operators, |guard| {
             let telemetry = Arc::clone(pages.telemetry());
             listeners::serve_operators(operators, &config, files, admin, telemetry, guard)

@@ -97,12 +97,15 @@ fn via(listener: &Bound) -> Via {
 }
 
 /// Operators' requests are checked as clients' are.
-async fn answer_operators<B: Body>(
+async fn answer_operators<B>(
     admin: &Admin<HttpTransport>,
     via: Via,
     hosts: &[String],
     request: Request<B>,
-) -> Response<AdminBody> {
+) -> Response<AdminBody>
+where
+    B: Body<Error: std::error::Error + Send + Sync + 'static>,
+{
     let close = validate::leaves_connection_unusable(&request);
     let answered = match Host::of(request.headers()) {
         Ok(host) => admin.answer(request, via, host.is_own_or(hosts)).await,

@@ -190,19 +190,32 @@ impl Written {
 /// # Errors
 /// All that is wrong, at once; also if the file cannot be read.
 pub fn load_file(path: &Path) -> Result<Loaded, Report> {
+    let env = environment().map_err(|fault| whole(path, fault))?;
+    load_file_with(path, &env)
+}
+
+/// The same, overridden by other variables.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn load_file_with(path: &Path, env: &[(String, String)]) -> Result<Loaded, Report> {
+    let whole = |fault| whole(path, fault);
     let name = path.display().to_string();
-    let whole = |fault| Report {
-        name: name.clone(),
-        text: String::new(),
-        faults: vec![fault],
-    };
     let bytes = read_file(path).map_err(&whole)?;
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
         Err(error) => return Err(whole(not_utf8(&name, &bytes, error.valid_up_to()))),
     };
-    let env = environment().map_err(&whole)?;
-    Config::load(Source { name: &name, text }, &env)
+    Config::load(Source { name: &name, text }, env)
+}
+
+/// A fault of a file that cannot be shown.
+fn whole(path: &Path, fault: Fault) -> Report {
+    Report {
+        name: path.display().to_string(),
+        text: String::new(),
+        faults: vec![fault],
+    }
 }
 
 /// Reads a configuration from text. See [`Config::load`].
