@@ -13,7 +13,6 @@ mod limits;
 mod throttling;
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -25,8 +24,8 @@ pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
 use self::change::{Change, Changes};
 pub use self::limits::limits;
+use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
-use crate::page::Pages;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
@@ -128,14 +127,14 @@ impl Route {
 #[derive(Debug)]
 pub struct Admin<T> {
     phase: CurrentPhase,
-    pages: Arc<Pages<T>>,
+    generations: Generations<T>,
     changes: Changes,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`, and `changes` of the configuration in force.
-    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, changes: Changes) -> Self {
+    /// Views on the generation in force, and `changes` of it.
+    pub fn new(phase: CurrentPhase, generations: Generations<T>, changes: Changes) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -145,7 +144,7 @@ impl<T: Transport> Admin<T> {
         }
         Self {
             phase,
-            pages,
+            generations,
             changes,
             routes,
         }
@@ -174,8 +173,8 @@ impl<T: Transport> Admin<T> {
         if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
         }
-        let in_force = self.changes.in_force();
-        let token = in_force.loaded.config.admin.token.as_ref();
+        let generation = self.generations.current();
+        let token = generation.config.admin.token.as_ref();
         if let Err(denied) = access::check(does, via, token, request.headers()) {
             return denied.answer();
         }
@@ -184,12 +183,12 @@ impl<T: Transport> Admin<T> {
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
             Route::Config => match request.uri().query() {
-                Some("origins") => view(&in_force.origins(now())),
-                _ => view(&in_force.loaded.effective),
+                Some("origins") => view(&self.changes.in_force().origins(now())),
+                _ => view(&generation.effective),
             },
-            Route::Limits => view(&limits(&self.pages)),
+            Route::Limits => view(&limits(&generation.pages)),
             Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
-            Route::Overrides => view(&in_force.overrides(now())),
+            Route::Overrides => view(&self.changes.in_force().overrides(now())),
             Route::Override => {
                 let key = matched.params.get("key").unwrap_or_default().to_owned();
                 self.over(&key, request).await
@@ -229,8 +228,9 @@ impl<T: Transport> Admin<T> {
     }
 
     fn metrics(&self) -> Response<AdminBody> {
-        self.pages.publish();
-        let text = self.pages.telemetry().prometheus();
+        let pages = self.generations.pages();
+        pages.publish();
+        let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
 use gateway::app::memory::{self, Memory};
+use gateway::app::reload::ConfigFile;
 use gateway::app::{App, files};
 use gateway::colours;
 use gateway::command::{self, CommandError};
@@ -81,7 +82,7 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded)),
+            Ok(loaded) => ended_with(run(loaded, config)),
             Err(code) => code,
         },
         Command::Check { config, json } => check(&config, json),
@@ -242,11 +243,11 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded) -> anyhow::Result<()> {
+async fn run(loaded: Loaded, file: PathBuf) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
     let app = App::bind(loaded).await.context("not started")?;
-    serve(app).await
+    serve(app.reading(ConfigFile::new(file))).await
 }
 
 #[cfg(feature = "demo")]
@@ -271,9 +272,10 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
 async fn serve(app: App) -> anyhow::Result<()> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let stop = StopSignal::default();
-    let pages = Arc::clone(app.pages());
+    let (generations, reloader) = (app.generations().clone(), Arc::clone(app.reloader()));
+    let state = || events::state(&admin::limits(&generations.pages()));
     tokio::select! {
         ended = app.run(stop.clone()) => Ok(ended?),
-        never = signals.forward(&stop, || events::state(&admin::limits(&pages))) => match never {},
+        never = signals.forward(&stop, || reloader.ask(), state) => match never {},
     }
 }

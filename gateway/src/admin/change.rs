@@ -21,6 +21,7 @@ pub(super) use self::request::{read_key, read_set};
 use super::answer::{AdminBody, answer, view};
 use crate::config::units::show_duration;
 use crate::config::{Difference, EffectiveKey, Loaded, Override, Report};
+use crate::overrides::{Layers, Set};
 
 /// Changes that wait for others to be made. Each waits for one request, of which there are no more
 /// than connections of operators.
@@ -59,10 +60,10 @@ pub struct Made {
 pub enum Refused {
     /// The configuration cannot be used with it.
     Unusable(Report),
-    /// These keys cannot be changed while the gateway runs.
-    NotLive(Vec<String>),
-    /// It is no override, in words.
-    NoOverride(String),
+    /// These keys cannot be changed while the gateway runs, each with the reason why.
+    NotLive(Vec<(String, &'static str)>),
+    /// Anything else that is in the way, in words.
+    Impossible(String),
     /// There is no override of this key.
     NotSet(String),
     /// The gateway is ending.
@@ -75,23 +76,20 @@ pub type Asked = (Change, oneshot::Sender<Result<Made, Refused>>);
 /// What is in force, as operators see it.
 #[derive(Clone, Debug)]
 pub struct InForce {
-    /// The configuration.
-    pub loaded: Loaded,
-    /// Its overrides, in the order in which they were set.
-    pub overrides: Vec<Overridden>,
+    keys: Vec<EffectiveKey>,
+    /// In the order in which they were set.
+    overrides: Vec<Overridden>,
 }
 
 /// A key that is overridden.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Overridden {
+struct Overridden {
     /// Dotted.
-    pub key: String,
-    /// What it is.
-    pub value: Value,
+    key: String,
+    value: Value,
     /// What it is without the override.
-    pub was: Value,
-    /// When it ends.
-    pub ends: Instant,
+    was: Value,
+    ends: Instant,
 }
 
 /// Asks for changes, and sees what is in force.
@@ -128,6 +126,34 @@ impl Changes {
 }
 
 impl InForce {
+    /// A configuration without overrides.
+    #[must_use]
+    pub fn without_overrides(loaded: &Loaded) -> Self {
+        Self {
+            keys: loaded.keys.clone(),
+            overrides: Vec::new(),
+        }
+    }
+
+    /// `loaded`, which is what `layers` amount to.
+    #[must_use]
+    pub fn new(layers: &Layers, loaded: &Loaded) -> Self {
+        let value = |loaded: &Loaded, key: &str| {
+            let found = loaded.keys.iter().find(|one| one.key == key);
+            found.map_or(Value::Null, |one| one.value.clone())
+        };
+        let shown = |set: &Set| Overridden {
+            key: set.over.key.clone(),
+            value: value(loaded, &set.over.key),
+            was: value(layers.base(), &set.over.key),
+            ends: set.ends,
+        };
+        Self {
+            overrides: layers.overrides().all().iter().map(shown).collect(),
+            ..Self::without_overrides(loaded)
+        }
+    }
+
     /// Every key with its value and where it came from; an override with what it took the place
     /// of, and when it ends.
     pub(super) fn origins(&self, now: Instant) -> Value {
@@ -139,7 +165,7 @@ impl InForce {
             }
             (key.key.clone(), json)
         };
-        let keys = self.loaded.keys.iter().map(shown);
+        let keys = self.keys.iter().map(shown);
         Value::Object(keys.collect())
     }
 
@@ -189,7 +215,7 @@ impl Made {
 impl Refused {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Unusable(_) | Self::NoOverride(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unusable(_) | Self::Impossible(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotLive(_) => StatusCode::CONFLICT,
             Self::NotSet(_) => StatusCode::NOT_FOUND,
             Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
@@ -204,12 +230,12 @@ impl Refused {
             Self::Unusable(report) => report.json(),
             Self::NotLive(keys) => keys
                 .iter()
-                .map(|key| {
-                    let what = format!("`{key}`: cannot be changed while the gateway runs");
+                .map(|(key, why)| {
+                    let what = format!("`{key}`: cannot be changed while the gateway runs: {why}");
                     one(what, "write it in the file, and restart the gateway")
                 })
                 .collect(),
-            Self::NoOverride(what) => json!([one(what.clone(), "see `gateway set --help`")]),
+            Self::Impossible(what) => json!([one(what.clone(), "see docs/changing.md")]),
             Self::NotSet(key) => {
                 let what = format!("`{key}`: there is no override of it");
                 json!([one(what, "GET /overrides lists all there are")])

@@ -41,11 +41,8 @@ pub async fn run(flags: &Flags) -> Result<(String, bool), CommandError> {
         Some(RUNNING) => against_running(flags).await?,
         _ => {
             let before = load(config::load_file(&flags.against))?;
-            (
-                before.keys,
-                load(config::load_file(&flags.config))?.keys,
-                Vec::new(),
-            )
+            let after = load(config::load_file(&flags.config))?;
+            (before.effective, after, Vec::new())
         }
     };
     let found = config::differences(&before, &after);
@@ -84,21 +81,22 @@ fn text(differences: &[Value], dropped: &[String]) -> String {
     text
 }
 
-type Both = (Vec<EffectiveKey>, Vec<EffectiveKey>, Vec<String>);
+/// What is in force there, what would be, and which overrides would end for it.
+type Both = (Value, Loaded, Vec<String>);
 
 async fn against_running(flags: &Flags) -> Result<Both, CommandError> {
-    const PATH: &str = "/config?origins";
+    const ORIGINS: &str = "/config?origins";
     let client = Client::new(&flags.target)?;
-    let shown = client.view(PATH).await?;
-    let keys = shown.as_object().into_iter().flatten();
+    let (in_force, origins) = (client.view("/config").await?, client.view(ORIGINS).await?);
+    let keys = origins.as_object().into_iter().flatten();
     let keys = keys.map(|(key, json)| EffectiveKey::from_json(key, json));
     let running: Option<Vec<EffectiveKey>> = keys.collect();
     let running = running.filter(|running| !running.is_empty());
-    let running = running.ok_or_else(|| client.unexpected(PATH, "no origins of keys".into()))?;
+    let running = running.ok_or_else(|| client.unexpected(ORIGINS, "no origins of keys".into()))?;
     let base = load(config::load_file_with(&flags.config, &variables(&running)))?;
     let (after, misfits) = base.with_those_that_fit(&overrides(&running));
     let dropped = misfits.into_iter().map(|misfit| misfit.key).collect();
-    Ok((running, after.keys, dropped))
+    Ok((in_force, after, dropped))
 }
 
 /// Those of the running process, as far as they reached a key, each as a variable of ours.

@@ -5,11 +5,10 @@
 //! section that only one of them has is one difference, not one for each of its keys. Secrets are
 //! shown by neither, so files that hold them (tokens, certificates) are compared by name alone.
 
-use std::collections::{HashMap, HashSet};
-
 use serde_json::{Map, Value as Json, json};
 
 use super::origin::EffectiveKey;
+use super::{KeyChange, Loaded, why_fixed};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +42,8 @@ pub enum Change {
 pub enum Effect {
     /// It is made while pages are served; in words, what it applies to.
     Live(&'static str),
-    /// It needs a restart, and a reload with it is refused.
-    Restart,
+    /// It needs a restart, for this reason, and a reload with it is refused.
+    Restart(&'static str),
 }
 
 impl Effect {
@@ -53,7 +52,7 @@ impl Effect {
     pub fn words(self) -> String {
         match self {
             Self::Live(what) => format!("live: {what}"),
-            Self::Restart => "needs a restart".to_owned(),
+            Self::Restart(why) => format!("needs a restart: {why}"),
         }
     }
 }
@@ -73,90 +72,55 @@ impl Difference {
             }
             Change::Removed => json!({"key": self.key, "change": "removed"}),
         };
-        shown["live"] = json!(self.effect != Effect::Restart);
+        shown["live"] = json!(matches!(self.effect, Effect::Live(_)));
         shown["effect"] = json!(self.effect.words());
         shown
     }
 }
 
-/// All differences, in the order of `after`, then what is gone.
+/// All differences between what was `before`, nested as in the file, and what is now, in the
+/// order of the file; what is gone comes last.
 #[must_use]
-pub fn differences(before: &[EffectiveKey], after: &[EffectiveKey]) -> Vec<Difference> {
-    let (was, is) = (by_key(before), by_key(after));
-    let (groups_before, groups_after) = (groups(before), groups(after));
+pub fn differences(before: &Json, now: &Loaded) -> Vec<Difference> {
     let mut found: Vec<Difference> = Vec::new();
-    for key in after {
-        if let Some(new) = outermost(&key.key, |group| !groups_before.contains(group)) {
-            add_to_section(&mut found, new, key);
-        } else if was.get(key.key.as_str()) != Some(&&key.value) {
-            let from = was.get(key.key.as_str()).copied().cloned();
-            found.push(value(
-                &key.key,
-                from.unwrap_or(Json::Null),
-                key.value.clone(),
-            ));
-        }
-    }
-    for key in before {
-        if let Some(gone) = outermost(&key.key, |group| !groups_after.contains(group)) {
-            let is_said = found
-                .iter()
-                .any(|one| one.key == gone && one.change == Change::Removed);
-            if !is_said {
-                found.push(Difference {
-                    key: gone.to_owned(),
-                    change: Change::Removed,
-                    effect: effect(gone),
-                });
-            }
-        } else if !is.contains_key(key.key.as_str()) {
-            found.push(value(&key.key, key.value.clone(), Json::Null));
+    for change in KeyChange::between(before, &now.effective) {
+        let (from, to) = (at(before, &change.key), at(&now.effective, &change.key));
+        let new = sections(&change.key).find(|section| at(before, section).is_null());
+        let gone = sections(&change.key).find(|section| at(&now.effective, section).is_null());
+        let (key, what) = match (new, gone) {
+            (Some(section), _) => (section, Change::Added(chosen(now, section))),
+            (None, Some(section)) => (section, Change::Removed),
+            (None, None) => (change.key.as_str(), Change::Value { from, to }),
+        };
+        if found.last().is_none_or(|last| last.key != key) {
+            found.push(Difference {
+                key: key.to_owned(),
+                change: what,
+                effect: effect(key),
+            });
         }
     }
     found
 }
 
-fn by_key(keys: &[EffectiveKey]) -> HashMap<&str, &Json> {
-    let pairs = keys.iter().map(|key| (key.key.as_str(), &key.value));
-    pairs.collect()
+/// What stands at a dotted key or section; null if nothing does.
+fn at(config: &Json, dotted: &str) -> Json {
+    let mut names = dotted.split('.');
+    let found = names.try_fold(config, |node, name| node.get(name));
+    found.cloned().unwrap_or_default()
 }
 
-fn value(key: &str, from: Json, to: Json) -> Difference {
-    Difference {
-        key: key.to_owned(),
-        change: Change::Value { from, to },
-        effect: effect(key),
-    }
-}
-
-fn add_to_section(found: &mut Vec<Difference>, section: &str, key: &EffectiveKey) {
-    let own = (key.key.clone(), key.value.clone());
-    let is_default = key.default.as_ref() == Some(&key.value);
-    let chosen = if is_default { Vec::new() } else { vec![own] };
-    match found.last_mut() {
-        Some(Difference {
-            key,
-            change: Change::Added(keys),
-            ..
-        }) if key == section => {
-            keys.extend(chosen);
-        }
-        _ => found.push(Difference {
-            key: section.to_owned(),
-            change: Change::Added(chosen),
-            effect: effect(section),
-        }),
-    }
-}
-
-/// Sections that have names.
-fn groups(keys: &[EffectiveKey]) -> HashSet<&str> {
-    keys.iter().flat_map(|key| sections(&key.key)).collect()
-}
-
-/// The widest section with a name that the key is in and for which `is_it` holds.
-fn outermost(key: &str, is_it: impl Fn(&str) -> bool) -> Option<&str> {
-    sections(key).find(|group| is_it(group))
+/// Keys of a section that are not the default.
+fn chosen(config: &Loaded, section: &str) -> Vec<(String, Json)> {
+    let is_below = |key: &str| {
+        key.strip_prefix(section)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    let is_chosen =
+        |key: &&EffectiveKey| is_below(&key.key) && key.default.as_ref() != Some(&key.value);
+    let keys = config.keys.iter().filter(is_chosen);
+    keys.map(|key| (key.key.clone(), key.value.clone()))
+        .collect()
 }
 
 /// `page.NAME` and `page.NAME.part.NAME` of a key below them, or `downstream.NAME`.
@@ -175,9 +139,11 @@ fn sections(key: &str) -> impl Iterator<Item = &str> {
 /// What a change of this key, or the coming and going of this section, does.
 #[must_use]
 pub fn effect(key: &str) -> Effect {
+    if let Some(why) = why_fixed(key) {
+        return Effect::Restart(why);
+    }
     let path: Vec<&str> = key.split('.').collect();
     match *path.as_slice() {
-        ["server" | "admin", "listen"] => Effect::Restart,
         ["server", "drain_delay" | "drain_timeout"] => Effect::Live("the next stop"),
         ["server", _] => Effect::Live("connections that are opened from now on"),
         ["admin", _] => Effect::Live("operators' requests from now on"),
@@ -205,12 +171,12 @@ mod tests {
     const TEXT: &str = "[downstream.d]\nurl = \"http://127.0.0.1:1\"\n[page.p]\npath = \"/p\"\nqueue = 5\n\
                         [page.p.part.a]\ndownstream = \"d\"\npath = \"/a\"\n";
 
-    fn keys(text: &str) -> Vec<EffectiveKey> {
-        load_text("c.toml", text, &[]).unwrap().keys
+    fn loaded(text: &str) -> Loaded {
+        load_text("c.toml", text, &[]).unwrap()
     }
 
     fn shown(before: &str, after: &str) -> Vec<(String, Change)> {
-        let found = differences(&keys(before), &keys(after));
+        let found = differences(&loaded(before).effective, &loaded(after));
         found.into_iter().map(|one| (one.key, one.change)).collect()
     }
 
@@ -269,10 +235,25 @@ mod tests {
     }
 
     #[test]
-    fn only_listeners_need_a_restart() {
-        for key in keys(crate::config::default_text()) {
-            let restart = matches!(key.key.as_str(), "server.listen" | "admin.listen");
-            assert_eq!(effect(&key.key) == Effect::Restart, restart, "{}", key.key);
+    fn what_a_change_does_is_said_of_every_key() {
+        let shipped = loaded(crate::config::default_text());
+        for key in &shipped.keys {
+            let fixed = crate::config::FIXED
+                .iter()
+                .any(|(fixed, _)| *fixed == key.key);
+            let restart = matches!(effect(&key.key), Effect::Restart(_));
+            assert_eq!(restart, fixed, "{}", key.key);
+        }
+        for (key, words) in [
+            ("downstream.d.permits", "fewer permits end no call"),
+            ("downstream.d", "calls under way end as they began"),
+            ("page.p.part.a.timeout", "pages that begin from now on"),
+            (
+                "admin.listen",
+                "needs a restart: the socket is bound at the start",
+            ),
+        ] {
+            assert!(effect(key).words().contains(words), "{key}");
         }
     }
 }

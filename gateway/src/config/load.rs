@@ -120,6 +120,12 @@ impl Loaded {
         self.written.load(overrides)
     }
 
+    /// Whether the files and the variables of both are the same, secrets that are not shown included.
+    #[must_use]
+    pub fn is_written_as(&self, other: &Self) -> bool {
+        (&self.written.text, &self.written.env) == (&other.written.text, &other.written.env)
+    }
+
     /// This configuration, which has no overrides, with those of `overrides` that it can be used
     /// with, and what is wrong with each of the others. Those that come first are kept.
     ///

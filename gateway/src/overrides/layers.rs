@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{NotSet, Overrides};
-use crate::config::{Effect, Loaded, Misfit, Override, Report, effect};
+use crate::config::{Loaded, Misfit, Override, Report, why_fixed};
 
 /// See the module's head.
 #[derive(Clone, Debug)]
@@ -38,9 +38,9 @@ pub enum NoNext {
     /// The configuration cannot be used with it.
     #[error("{0}")]
     Unusable(Report),
-    /// It would need a restart.
-    #[error("`{0}`: cannot be changed while the gateway runs")]
-    NotLive(String),
+    /// It would need a restart, and why.
+    #[error("`{0}`: cannot be changed while the gateway runs: {1}")]
+    NotLive(String, &'static str),
     /// Who may change what is not changed by who may.
     #[error("`{0}`: cannot be overridden, since it says who may override; write it in the file")]
     Access(String),
@@ -85,8 +85,8 @@ impl Layers {
     /// # Errors
     /// [`NoNext`].
     pub fn set(&self, now: Instant, over: Override, lasts: Duration) -> Result<Next, NoNext> {
-        if effect(&over.key) == Effect::Restart {
-            return Err(NoNext::NotLive(over.key));
+        if let Some(why) = why_fixed(&over.key) {
+            return Err(NoNext::NotLive(over.key, why));
         }
         if over.key.starts_with("admin.") {
             return Err(NoNext::Access(over.key));
@@ -112,12 +112,12 @@ impl Layers {
         Ok(self.fitting(self.base.clone(), overrides))
     }
 
-    /// Without those that have ended by `now`, if any has.
+    /// Without those that have ended by `now`.
     #[must_use]
-    pub fn expire(&self, now: Instant) -> Option<Next> {
+    pub fn expire(&self, now: Instant) -> Next {
         let mut overrides = self.overrides.clone();
-        let ended = overrides.expire(now);
-        (!ended.is_empty()).then(|| self.fitting(self.base.clone(), overrides))
+        overrides.expire(now);
+        self.fitting(self.base.clone(), overrides)
     }
 
     fn with(&self, overrides: Overrides) -> Self {
@@ -179,8 +179,9 @@ mod tests {
         assert_eq!(value(&next, "/page/product-page/max_wait"), "20ms");
         assert!(next.dropped.is_empty());
         let end = next.layers.overrides().next_end().unwrap();
-        assert!(next.layers.expire(end - Duration::from_nanos(1)).is_none());
-        let next = next.layers.expire(end).unwrap();
+        let early = next.layers.expire(end - Duration::from_nanos(1));
+        assert_eq!(early.layers.overrides(), next.layers.overrides());
+        let next = next.layers.expire(end);
         assert_eq!(value(&next, "/page/product-page/max_wait"), "60ms");
         assert_eq!(next.layers.overrides().all(), []);
     }
@@ -208,7 +209,7 @@ mod tests {
         let refused = |key: &str, value: Value| set(&shipped(), key, value).unwrap_err();
         let listen = refused("server.listen", json!("127.0.0.1:1"));
         assert!(
-            matches!(&listen, NoNext::NotLive(key) if key == "server.listen"),
+            matches!(&listen, NoNext::NotLive(key, _) if key == "server.listen"),
             "{listen}"
         );
         let token = refused("admin.token_file", json!(""));
