@@ -22,7 +22,7 @@ use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
-use self::change::{Change, Changes};
+use self::change::{Change, Changes, Refused};
 pub use self::limits::limits;
 use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
@@ -207,10 +207,10 @@ impl<T: Transport> Admin<T> {
             Ok(key) => change::read_set(&key, request.into_body()).await,
             Err(wrong) => Err(wrong),
         };
-        match change {
-            Ok(change) => change::answered(self.changes.ask(change).await),
-            Err(wrong) => Self::refuse(&wrong),
-        }
+        change::answered(match change {
+            Ok(change) => self.changes.ask(change).await,
+            Err(wrong) => Err(Refused::Malformed(wrong)),
+        })
     }
 
     /// Answers a request that is none, saying what is `wrong` with it.

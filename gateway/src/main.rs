@@ -220,12 +220,14 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let prefix = match error.downcast_ref() {
+                // It is a report of its own.
+                Some(CommandError::Refused(_)) => "",
+                Some(_) | None => "gateway: ",
+            };
             let error = format!("{error:#}");
-            let _ = writeln!(
-                std::io::stderr(),
-                "gateway: {}",
-                config::fit_to_show(&error)
-            );
+            let error = config::fit_to_show(&error);
+            let _ = writeln!(std::io::stderr(), "{prefix}{error}");
             ExitCode::FAILURE
         }
     }

@@ -66,6 +66,8 @@ pub enum Refused {
     Impossible(String),
     /// There is no override of this key.
     NotSet(String),
+    /// What was sent says nothing that could be done, in words.
+    Malformed(String),
     /// The gateway is ending.
     Ending,
 }
@@ -217,6 +219,7 @@ impl Refused {
         match self {
             Self::Unusable(_) | Self::Impossible(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotLive(_) => StatusCode::CONFLICT,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotSet(_) => StatusCode::NOT_FOUND,
             Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -235,7 +238,9 @@ impl Refused {
                     one(what, "write it in the file, and restart the gateway")
                 })
                 .collect(),
-            Self::Impossible(what) => json!([one(what.clone(), "see docs/changing.md")]),
+            Self::Impossible(what) | Self::Malformed(what) => {
+                json!([one(what.clone(), "see docs/changing.md")])
+            }
             Self::NotSet(key) => {
                 let what = format!("`{key}`: there is no override of it");
                 json!([one(what, "GET /overrides lists all there are")])

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::{Changed, NotChanged, Reloader, Trigger};
 use crate::admin::change::{Asked, Change, InForce, Made, Refused};
-use crate::config::{Override, why_fixed};
-use crate::overrides::NoNext;
+use crate::config::{Override, fit_to_show, why_fixed};
+use crate::overrides::{Layers, NoNext};
 use crate::page::deadline::now;
 use crate::telemetry::events;
 
@@ -67,7 +67,8 @@ impl Reloader {
         over: Override,
         lasts: Duration,
     ) -> Result<Changed, NotChanged> {
-        let (key, value) = (over.key.clone(), over.value.clone());
+        let key = over.key.clone();
+        let value = fit_to_show(&over.value).into_owned();
         let changed = self
             .change(Trigger::Override, move |layers| {
                 let next = layers.set(now(), over, lasts);
@@ -84,8 +85,7 @@ impl Reloader {
     /// [`NotChanged`]; the configuration in force serves on.
     pub async fn unset_override(&self, key: String) -> Result<Changed, NotChanged> {
         let ended = key.clone();
-        let unset =
-            move |layers: &crate::overrides::Layers| layers.unset(&key).map_err(NotChanged::from);
+        let unset = move |layers: &Layers| layers.unset(&key).map_err(NotChanged::from);
         let changed = self.change(Trigger::OverrideEnded, unset).await?;
         events::override_unset(&ended);
         Ok(changed)
@@ -104,7 +104,7 @@ impl Reloader {
         if ended.is_empty() {
             return true;
         }
-        let expire = move |layers: &crate::overrides::Layers| Ok(layers.expire(at));
+        let expire = move |layers: &Layers| Ok(layers.expire(at));
         let changed = self.change(Trigger::OverrideEnded, expire).await;
         if changed.is_ok() {
             ended.iter().for_each(|key| events::override_ended(key));
