@@ -89,6 +89,9 @@ pub fn state(limits: &dyn Display) {
     tracing::info!(%limits, "state");
 }
 
+/// Keys of one change that have a line each: who changes more knows that it is another configuration.
+const MOST_KEYS: usize = 64;
+
 /// Another configuration is in force; `keys` are those that changed.
 pub fn reloaded(trigger: &str, keys: &[KeyChange]) {
     tracing::info!(
@@ -96,7 +99,7 @@ pub fn reloaded(trigger: &str, keys: &[KeyChange]) {
         keys = keys.len(),
         "reloaded: another configuration is in force"
     );
-    for change in keys {
+    for change in keys.iter().take(MOST_KEYS) {
         tracing::info!(%change, "changed");
     }
 }
