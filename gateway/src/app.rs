@@ -6,10 +6,12 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+pub mod inherited;
 mod listeners;
 pub mod memory;
 pub mod reload;
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -21,6 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
+use self::inherited::Inherited;
 use self::listeners::ListenerLimits;
 use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
@@ -30,6 +33,7 @@ use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
 use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -53,6 +57,9 @@ pub struct App {
     public: TcpListener,
     operators: Bound,
     files: Budget,
+    /// The public socket stays open when this gateway has ended.
+    public_stays: bool,
+    manager: ServiceManager,
 }
 
 /// Why the gateway did not start.
@@ -61,8 +68,8 @@ pub enum StartError {
     /// A listener's address could not be had.
     #[error("{key} = \"{address}\"")]
     Bind {
-        /// The key in `config.toml`.
-        key: &'static str,
+        /// The listener, by its key in `config.toml`.
+        key: Listener,
         /// Its value.
         address: String,
         /// What the system says.
@@ -79,9 +86,36 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(loaded: Loaded) -> Result<Self, StartError> {
-        let public = bind("server.listen", loaded.config.server.listen)?;
-        let operators = bind_admin(&loaded.config.admin.listen)?;
-        Self::on(public, operators, loaded)
+        Self::adopt(Inherited::default(), loaded)
+    }
+
+    /// The same, but serves on the sockets that were passed to this process, whatever the
+    /// configuration says about their addresses. Within a runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub fn adopt(inherited: Inherited, loaded: Loaded) -> Result<Self, StartError> {
+        let config = &loaded.config;
+        let public_stays = inherited.public.is_some();
+        let public = match inherited.public {
+            Some(passed) => adopt(Listener::Public, passed, &config.server.listen)?,
+            None => bind(Listener::Public, config.server.listen)?,
+        };
+        let operators = match inherited.admin {
+            Some(passed) => adopt(Listener::Operators, passed, &config.admin.listen)?.into(),
+            None => bind_admin(&config.admin.listen)?,
+        };
+        let app = Self::on(public, operators, loaded)?;
+        Ok(Self {
+            public_stays,
+            ..app
+        })
+    }
+
+    /// The same gateway, which tells `manager` when it serves, stops and is alive.
+    #[must_use]
+    pub fn managed_by(self, manager: ServiceManager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Builds everything around listeners that are bound already, whatever the configuration says
@@ -115,6 +149,8 @@ impl App {
             public,
             operators: operators.into(),
             files,
+            public_stays: false,
+            manager: ServiceManager::default(),
         })
     }
 
@@ -166,9 +202,14 @@ impl App {
             public,
             operators,
             files,
+            public_stays,
+            manager,
         } = self;
         let addresses = (public.local_addr(), operators.shown());
-        let mut lifecycle = Lifecycle::new(stop);
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        if public_stays {
+            lifecycle = lifecycle.leaving_the_public_socket();
+        }
         let (changes, asked) = Changes::new(reloader.in_force());
         let phase = lifecycle.phase();
         let admin = Arc::new(Admin::new(phase, generations.clone(), changes));
@@ -222,23 +263,32 @@ impl App {
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Bind {
-        key,
-        address: address.to_string(),
-        source,
-    })
+fn bind(key: Listener, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(failed(key, &address))
 }
 
 fn bind_admin(address: &AdminAddress) -> Result<Bound, StartError> {
-    let key = "admin.listen";
     match address {
-        AdminAddress::Tcp(address) => bind(key, *address).map(Bound::from),
-        AdminAddress::Unix(path) => bind_unix(path).map_err(|source| StartError::Bind {
-            key,
-            address: address.to_string(),
-            source,
-        }),
+        AdminAddress::Tcp(address) => bind(Listener::Operators, *address).map(Bound::from),
+        AdminAddress::Unix(path) => bind_unix(path).map_err(failed(Listener::Operators, address)),
+    }
+}
+
+/// Takes `passed` in place of what is configured.
+fn adopt(
+    key: Listener,
+    passed: std::net::TcpListener,
+    configured: &impl Display,
+) -> Result<TcpListener, StartError> {
+    inherited::adopt(key, passed, configured).map_err(failed(key, configured))
+}
+
+fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> StartError {
+    let address = address.to_string();
+    move |source| StartError::Bind {
+        key,
+        address,
+        source,
     }
 }
 

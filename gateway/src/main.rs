@@ -8,12 +8,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
+use gateway::app::inherited::{Inherited, InheritedError};
 use gateway::app::memory::{self, Memory};
 use gateway::app::reload::ConfigFile;
 use gateway::app::{App, files};
 use gateway::colours;
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
+use gateway::lifecycle::manager::ServiceManager;
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::telemetry::names::listing;
 use gateway::telemetry::{events, log};
@@ -82,7 +84,7 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded, config)),
+            Ok(loaded) => ended_with(run(loaded, config, Inherited::from_env())),
             Err(code) => code,
         },
         Command::Check { config, json } => check(&config, json),
@@ -245,11 +247,17 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded, file: PathBuf) -> anyhow::Result<()> {
+async fn run(
+    loaded: Loaded,
+    file: PathBuf,
+    inherited: Result<Inherited, InheritedError>,
+) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
-    let app = App::bind(loaded).await.context("not started")?;
-    serve(app.reading(ConfigFile::new(file))).await
+    let inherited = inherited.context("not started")?;
+    let app = App::adopt(inherited, loaded).context("not started")?;
+    let app = app.reading(ConfigFile::new(file));
+    serve(app.managed_by(ServiceManager::from_env())).await
 }
 
 #[cfg(feature = "demo")]
