@@ -2,8 +2,7 @@
 
 use gateway::app::App;
 use gateway::app::reload::ConfigFile;
-use gateway::app::reload::fixed::FIXED;
-use gateway::config::{self, KeyChange};
+use gateway::config::{self, FIXED, KeyChange};
 use serde_json::Value;
 
 use super::*;
@@ -18,6 +17,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("server.drain_delay", "\"1s\""),
     ("server.drain_timeout", "\"24s\""),
     ("admin.listen", "\"127.0.0.1:1\""),
+    ("admin.token_file", "\"FOLDER/token\""),
     ("admin.hosts", "[\"gateway.example\"]"),
     ("admission.max_in_flight", "1000"),
     ("admission.max_lag", "\"20ms\""),
@@ -89,12 +89,14 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, with(None)).unwrap();
+    std::fs::write(folder.path().join("token"), "hush-hush-hush-hush").unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();
     let first = loaded.effective.clone();
-    let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+    let app = App::bind(loaded).await.unwrap();
     let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
     for &(key, value) in OTHERS {
-        std::fs::write(&file, with(Some((key, value)))).unwrap();
+        let value = value.replace("FOLDER", folder.path().to_str().unwrap());
+        std::fs::write(&file, with(Some((key, &value)))).unwrap();
         let fixed = FIXED.iter().any(|(fixed, _)| *fixed == key);
         match app.reloader().reload(Trigger::Request).await {
             Ok(_) => {
