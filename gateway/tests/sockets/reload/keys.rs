@@ -17,8 +17,8 @@ const OTHERS: &[(&str, &str)] = &[
     ("server.drain_delay", "\"1s\""),
     ("server.drain_timeout", "\"24s\""),
     ("admin.listen", "\"127.0.0.1:1\""),
-    ("admin.token_file", "\"FOLDER/token\""),
     ("admin.hosts", "[\"gateway.example\"]"),
+    ("admin.token_file", "\"TOKEN\""),
     ("admission.max_in_flight", "1000"),
     ("admission.max_lag", "\"20ms\""),
     ("shed.status", "503"),
@@ -87,15 +87,16 @@ fn with(other: Option<(&str, &str)>) -> String {
 #[tokio::test]
 async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not() {
     let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "a-token-that-is-long-enough-0123456789").unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, with(None)).unwrap();
-    std::fs::write(folder.path().join("token"), "hush-hush-hush-hush").unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();
     let first = loaded.effective.clone();
     let app = App::bind(loaded).await.unwrap();
     let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
     for &(key, value) in OTHERS {
-        let value = value.replace("FOLDER", folder.path().to_str().unwrap());
+        let value = value.replace("TOKEN", token.to_str().unwrap());
         std::fs::write(&file, with(Some((key, &value)))).unwrap();
         let fixed = FIXED.iter().any(|(fixed, _)| *fixed == key);
         match app.reloader().reload(Trigger::Request).await {
