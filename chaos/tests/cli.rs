@@ -40,7 +40,7 @@ fn what_is_expected_exits_with_0_and_what_is_missed_with_1() {
     let met = folder.file("met.toml", &format!("{SHORT}good_pages = \"== 100%\"\n"));
     let (code, out, _) = chaos(&["run", met.to_str().unwrap()]);
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("100.00%   ok"), "{out}");
+    assert!(out.contains("100.00%   55     ok"), "{out}");
     let missed = folder.file("missed.toml", &format!("{SHORT}p50 = \"<= 1ms\"\n"));
     let (code, out, _) = chaos(&["run", met.to_str().unwrap(), missed.to_str().unwrap()]);
     assert_eq!(code, 1, "{out}");
