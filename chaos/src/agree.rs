@@ -25,7 +25,7 @@ pub const TEN: [&str; 10] = [
     "contention",
     "bursty-arrivals",
     "users-wait",
-    "late-pages-asked-again",
+    "late-pages-retried",
 ];
 
 /// How far shares may be apart.

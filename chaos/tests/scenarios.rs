@@ -52,7 +52,7 @@ as_expected! {
     clients_hang_up = "clients-hang-up",
     clients_give_up = "clients-give-up",
     clients_retry = "clients-retry",
-    late_pages_asked_again = "late-pages-asked-again",
+    late_pages_retried = "late-pages-retried",
     late_pages_within_a_budget = "late-pages-within-a-budget",
     impatience_pays = "impatience-pays",
     impatience_does_not_pay = "impatience-does-not-pay",

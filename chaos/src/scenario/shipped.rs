@@ -28,7 +28,7 @@ shipped! {
     "clients-hang-up"
     "clients-give-up"
     "clients-retry"
-    "late-pages-asked-again"
+    "late-pages-retried"
     "late-pages-within-a-budget"
     "impatience-pays"
     "impatience-does-not-pay"

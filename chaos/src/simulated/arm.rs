@@ -19,7 +19,7 @@ pub(super) fn of_no_page(config: &Config) -> Config {
 pub(super) fn of_each_call(config: &Config) -> Config {
     let pages = config.pages.iter().flat_map(|page| {
         let downstreams = 0..config.downstreams.len();
-        downstreams.map(|index| of_one_call(page, DownstreamId(index)))
+        downstreams.map(|index| of_one_call(config, page, DownstreamId(index)))
     });
     Config {
         pages: pages.collect(),
@@ -32,13 +32,15 @@ pub(super) fn queue_of(page: PageId, downstream: DownstreamId, downstreams: usiz
     PageId(page.0 * downstreams + downstream.0)
 }
 
-fn of_one_call(page: &Page, downstream: DownstreamId) -> Page {
+fn of_one_call(config: &Config, page: &Page, downstream: DownstreamId) -> Page {
     let part = Part {
         downstream,
         required: true,
         ..page.parts[0].clone()
     };
     Page {
+        // Queues are told apart by the names of their pages.
+        name: page.name.beside(&config.downstreams[downstream.0].name),
         parts: vec![part],
         ..page.clone()
     }
@@ -46,6 +48,8 @@ fn of_one_call(page: &Page, downstream: DownstreamId) -> Page {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::run::default_config;
     use crate::scenario::{Scenario, Text};
@@ -71,5 +75,7 @@ mod tests {
             }
         }
         assert_ne!(config.pages[0].queue, config.pages[1].queue);
+        let names: BTreeSet<&str> = calls.pages.iter().map(|page| page.name.as_str()).collect();
+        assert_eq!(names.len(), 2 * count);
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Rng, Service, draw};
 use gateway::config::DownstreamId;
 use gateway::page::admission::Admission;
-use gateway::page::admission::core::{Need, NeedSet};
+use gateway::page::admission::core::NeedSet;
 use gateway::page::deadline::Deadline;
 use gateway::page::downstream::only::Answers;
 use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
@@ -109,13 +109,10 @@ impl Answers for Modelled {
         self.recorder.made();
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {
-                let needs = NeedSet::new([Need {
-                    downstream: id,
-                    required: true,
-                }]);
+                let needs = NeedSet::new([bulkheads.need(id, true)]);
                 let page = self.recorder.page_of(page_number(request));
-                let bulkhead = arm::queue_of(page, id, self.downstreams.len());
-                let permits = bulkheads.permits(bulkhead, &needs, Deadline::NEVER);
+                let queue = arm::queue_of(page, id, self.downstreams.len());
+                let permits = bulkheads.permits(queue, &needs, Deadline::NEVER);
                 let no_permit = |_| AttemptError::Failed(Cause::Connect("no permit".to_owned()));
                 Some(permits.await.map_err(no_permit)?)
             }

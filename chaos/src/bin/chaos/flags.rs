@@ -28,8 +28,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Play random scenarios and check what must always hold. Exit 0; 1 when something did not.
     Sweep(Sweep),
-    /// Run scenarios in simulated time and on sockets, and tell how far apart they are. Takes their
-    /// length each. Exit 0; 1 when one is too far apart.
+    /// Run scenarios in simulated time and on sockets, and show how far apart the results are. Each
+    /// takes its full length. Exit 0; 1 when one is too far apart.
     Agree(Agree),
     /// One incident before and after, in simulated time and on sockets: prints its numbers as a
     /// Markdown table, and draws a picture. Exit 0; 1 when an expectation is missed.
@@ -56,7 +56,7 @@ pub(crate) struct BeforeAndAfter {
     /// Write the picture to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
-    /// Not on sockets.
+    /// In simulated time only, not on sockets.
     #[arg(long, conflicts_with_all = ["gateway", "fakes"])]
     pub(crate) simulated_only: bool,
     #[command(flatten)]
@@ -67,10 +67,10 @@ pub(crate) struct BeforeAndAfter {
 pub(crate) struct Slow {
     /// product, pricing, inventory, reviews or recommendations.
     pub(crate) downstream: String,
-    /// How much later it answers than usual: 1500ms.
+    /// Added latency, such as 1500ms.
     #[arg(value_parser = time)]
     pub(crate) latency: Duration,
-    /// It heals by itself after this long: 30s.
+    /// Ends by itself after this time, such as 30s.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) lasts: Option<Duration>,
     #[command(flatten)]
@@ -102,7 +102,8 @@ impl ProgramPaths {
 
 /// A time on the command line.
 fn time(text: &str) -> Result<Duration, String> {
-    let wrong = |_| format!("`{text}` is no time; write a number and a unit, such as 1500ms");
+    let wrong =
+        |_| format!("`{text}` is not a duration; write a number and a unit, such as 1500ms");
     gateway::config::units::duration(text).map_err(wrong)
 }
 
@@ -124,7 +125,7 @@ pub(crate) struct Run {
     /// Another seed than the scenario's.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Run with so many seeds, counted from the first, and show the spread.
+    /// Run with this many seeds, counted up from the first, and show the spread.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
     /// Only look: exit 0 also when the scenario expects nothing.

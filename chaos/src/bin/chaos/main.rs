@@ -3,7 +3,7 @@
 mod flags;
 mod rehearse;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -16,6 +16,7 @@ use chaos::run;
 use chaos::scenario::Scenario;
 use chaos::sweep;
 use clap::Parser;
+use gateway::colours;
 use gateway::config::Report;
 
 use flags::{Agree, BeforeAndAfter, Command, Flags, Slow, Sweep};
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.code(),
         Err(error) => {
             let mut err = std::io::stderr().lock();
-            let colours = err.is_terminal();
+            let colours = colours::wanted_on(&err);
             let interrupted = error.is::<Interrupted>();
             // If stderr is gone, nobody can be told.
             let _ = match error.downcast_ref::<Report>() {

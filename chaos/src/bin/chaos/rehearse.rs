@@ -1,6 +1,6 @@
 //! `chaos run`: scenarios played once, with two configs, with many seeds, or both.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -9,6 +9,7 @@ use chaos::report;
 use chaos::run::{self, Rehearsal};
 use chaos::scenario::{Arm, SHIPPED, Scenario, Text};
 use chaos::verdict::Verdict;
+use gateway::colours;
 use gateway::config::load_text;
 
 use crate::Exit;
@@ -176,7 +177,7 @@ fn load(flags: &Run, text: &Text, base: &Text) -> Result<Scenario> {
     let scenario = Scenario::load(text, base)?;
     if flags.config.is_some() && !scenario.warnings.is_empty() {
         let mut err = std::io::stderr().lock();
-        writeln!(err, "{}\n", scenario.warnings.render(err.is_terminal()))?;
+        writeln!(err, "{}\n", scenario.warnings.render(colours::wanted_on(&err)))?;
     }
     let seed = flags.seed.unwrap_or(scenario.seed);
     Ok(scenario.with_seed(seed))

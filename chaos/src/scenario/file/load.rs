@@ -85,7 +85,7 @@ fn open(s: &mut Section<'_, '_>) -> Option<Demand> {
         );
     }
     let (Some(rate), arrivals) = (rate?, arrivals?) else {
-        let problem = Problem::new("no load is no load");
+        let problem = Problem::new("a load of no pages has no effect");
         s.wrong(
             "rate",
             problem.help("remove this `[[load]]`, or write a rate such as \"200/s\""),
