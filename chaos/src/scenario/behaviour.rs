@@ -137,7 +137,9 @@ pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<
             "contention" => "write a share such as `contention = 0.01`",
             "body_bytes" => "write at most 67108864",
             "errors" => "write `errors = [{ share = 0.1, kind = \"reset\" }]`",
-            _ => "write quantiles that rise: `latency = { lognormal = { p50 = \"80ms\", p99 = \"120ms\" } }`",
+            _ => {
+                "write quantiles that rise: `latency = { lognormal = { p50 = \"80ms\", p99 = \"120ms\" } }`"
+            }
         };
         section.wrong(name, Problem::new(bad.problem).help(help));
         return None;
@@ -148,7 +150,8 @@ pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<
 /// A value as serde reads it; `None` if it is not written.
 fn by_serde<T: DeserializeOwned>() -> Kind<Option<T>> {
     Kind {
-        read: |raw| match raw {
+        read: |raw| {
+            match raw {
             Raw::Plain(_) => Ok(None),
             Raw::Toml(value) => plain(value)
                 .try_into()
@@ -157,6 +160,7 @@ fn by_serde<T: DeserializeOwned>() -> Kind<Option<T>> {
                     let what = error.to_string().trim_end().replace('\n', ", ");
                     Problem::new(what).help("write it as in `chaos/scenarios`: `latency = { fixed = \"80ms\" }`, `workers = 8`, `errors = [{ share = 0.1, kind = \"reset\" }]`")
                 }),
+        }
         },
         show: |_| json!(null),
         schema: || json!({}),

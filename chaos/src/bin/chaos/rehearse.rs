@@ -177,7 +177,11 @@ fn load(flags: &Run, text: &Text, base: &Text) -> Result<Scenario> {
     let scenario = Scenario::load(text, base)?;
     if flags.config.is_some() && !scenario.warnings.is_empty() {
         let mut err = std::io::stderr().lock();
-        writeln!(err, "{}\n", scenario.warnings.render(colours::wanted_on(&err)))?;
+        writeln!(
+            err,
+            "{}\n",
+            scenario.warnings.render(colours::wanted_on(&err))
+        )?;
     }
     let seed = flags.seed.unwrap_or(scenario.seed);
     Ok(scenario.with_seed(seed))

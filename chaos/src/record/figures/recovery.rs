@@ -17,24 +17,39 @@ struct RecoverySlice {
     good: u32,
 }
 
+impl RecoverySlice {
+    fn is_good(self) -> bool {
+        f64::from(self.good) >= RECOVERED * f64::from(self.pages)
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            pages: self.pages + other.pages,
+            good: self.good + other.good,
+        }
+    }
+}
+
 impl Figures<'_> {
-    /// From the start of the window to the first stretch of slices that are all good, as long as
-    /// [`RECOVERY_LASTS`], or half of a shorter window than twice that, and with [`RECOVERY_PAGES`]
-    /// at least. Slices without pages are neither.
+    /// From the start of the window to the first stretch that lasts: [`RECOVERY_LASTS`], or half of
+    /// a window that is shorter than twice that, and longer until it has [`RECOVERY_PAGES`]. The
+    /// share of good pages is [`RECOVERED`] in all of it, and in each slice but for one page.
     pub(super) fn recovery(&self) -> Option<f64> {
         let slices = self.recovery_slices();
         let lasts = RECOVERY_LASTS.min((self.window.until - self.window.from) / 2);
         let least = lasts.as_nanos().div_ceil(RECOVERY_SLICE.as_nanos()) as usize;
-        let is_good =
-            |slice: &RecoverySlice| f64::from(slice.good) >= RECOVERED * f64::from(slice.pages);
         let lasts = |from: usize| {
-            let mut pages = 0;
-            let stretch = slices[from..].iter().take_while(|slice| is_good(slice));
-            let mut enough = stretch.enumerate().map(|(n, slice)| {
-                pages += slice.pages as usize;
-                n + 1 >= least && pages >= RECOVERY_PAGES
-            });
-            enough.any(|enough| enough)
+            let mut all = RecoverySlice::default();
+            for (n, slice) in slices[from..].iter().enumerate() {
+                if !slice.is_good() && slice.pages - slice.good > 1 {
+                    return false;
+                }
+                all = all.with(*slice);
+                if n + 1 >= least && all.pages as usize >= RECOVERY_PAGES {
+                    return all.is_good();
+                }
+            }
+            false
         };
         let first = (0..slices.len()).find(|from| lasts(*from));
         let at = first.map_or(f64::INFINITY, |n| n as f64 * RECOVERY_SLICE.as_secs_f64());
