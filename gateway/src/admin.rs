@@ -8,18 +8,23 @@
 //! [`crate::command`]).
 
 mod answer;
+pub mod console;
 mod limits;
 mod throttling;
 
 use std::fmt::Display;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 pub use self::answer::AdminBody;
-use self::answer::{answer, text, view};
+use self::answer::{answer, stream, text, view};
+use self::console::web::{FILES, File, HEADERS, file};
+use self::console::{Console, MOST_VIEWERS};
+use self::limits::endpoint_state;
 pub use self::limits::limits;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::page::Pages;
@@ -42,15 +47,24 @@ enum Route {
     Config,
     /// How full everything is.
     Limits,
+    /// The console's page.
+    Console,
+    /// What the page loads.
+    ConsoleFile,
+    /// What the console shows, as it happens.
+    Events,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
+        Self::Console,
+        Self::ConsoleFile,
+        Self::Events,
     ];
 
     fn path(self) -> &'static str {
@@ -60,13 +74,23 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Config => "/config",
             Self::Limits => "/limits",
+            Self::Console => "/",
+            Self::ConsoleFile => "/console/{file}",
+            Self::Events => "/events",
         }
     }
 
     /// As the `Allow` header names them.
     fn methods(self) -> &'static str {
         match self {
-            Self::Livez | Self::Readyz | Self::Metrics | Self::Config | Self::Limits => "GET, HEAD",
+            Self::Livez
+            | Self::Readyz
+            | Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::Console
+            | Self::ConsoleFile
+            | Self::Events => "GET, HEAD",
         }
     }
 
@@ -81,7 +105,12 @@ impl Route {
     fn for_every_host(self) -> bool {
         match self {
             Self::Livez | Self::Readyz => true,
-            Self::Metrics | Self::Config | Self::Limits => false,
+            Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::Console
+            | Self::ConsoleFile
+            | Self::Events => false,
         }
     }
 }
@@ -92,6 +121,7 @@ pub struct Admin<T> {
     phase: CurrentPhase,
     pages: Arc<Pages<T>>,
     effective: Value,
+    console: Arc<Console<T>>,
     routes: matchit::Router<Route>,
 }
 
@@ -105,10 +135,12 @@ impl<T: Transport> Admin<T> {
                 .insert(route.path(), route)
                 .expect("paths of routes are disjoint");
         }
+        let console = Console::new(phase.clone(), Arc::clone(&pages));
         Self {
             phase,
             pages,
             effective,
+            console: Arc::new(console),
             routes,
         }
     }
@@ -132,6 +164,9 @@ impl<T: Transport> Admin<T> {
             Route::Metrics => self.metrics(),
             Route::Config => view(&self.effective),
             Route::Limits => view(&limits(&self.pages)),
+            Route::Console => console_file(FILES.first()),
+            Route::ConsoleFile => console_file(matched.params.get("file").and_then(file)),
+            Route::Events => self.events(),
         }
     }
 
@@ -149,11 +184,34 @@ impl<T: Transport> Admin<T> {
         }
     }
 
+    fn events(&self) -> Response<AdminBody> {
+        match self.console.events() {
+            Some(events) => stream("text/event-stream", events),
+            None => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{MOST_VIEWERS} consoles are open, and that is the most there may be\n"),
+            ),
+        }
+    }
+
     fn metrics(&self) -> Response<AdminBody> {
         self.pages.publish();
         let text = self.pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
+}
+
+fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
+    let Some(file) = file else {
+        return text(StatusCode::NOT_FOUND, "the console has no such file\n");
+    };
+    let body = Bytes::from_static(file.text.as_bytes());
+    let mut response = answer(StatusCode::OK, file.kind, body);
+    for (name, value) in HEADERS {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn unknown_path() -> Response<AdminBody> {

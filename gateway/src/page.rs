@@ -189,6 +189,11 @@ impl<T: Transport> Pages<T> {
         ticket.ok_or(Refusal::GatewayFull)
     }
 
+    /// The definition of a page.
+    pub fn plan(&self, page: PageId) -> &Plan {
+        &self.plans[page.0]
+    }
+
     /// The gateway's own load.
     pub fn own_load(&self) -> &OwnLoad {
         &self.own_load

@@ -142,6 +142,16 @@ impl Counts {
         all.map(|counters| counters[page.0].load(Ordering::Relaxed))
     }
 
+    /// Pages shed so.
+    pub fn sheds(&self, by: ShedBy) -> u64 {
+        self.shed[by.index()].load(Ordering::Relaxed)
+    }
+
+    /// Optional parts left out for want of a permit.
+    pub fn parts_shed(&self, downstream: DownstreamId) -> u64 {
+        self.parts_shed[downstream.0].load(Ordering::Relaxed)
+    }
+
     /// Calls that were asked for again.
     pub fn retries(&self, downstream: DownstreamId) -> u64 {
         self.retries[downstream.0].load(Ordering::Relaxed)

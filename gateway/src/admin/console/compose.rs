@@ -1,0 +1,147 @@
+//! Puts a snapshot together from readings of what was counted and a look at what is in use.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::headline::headline;
+use super::reading::Between;
+use super::snapshot::{Downstream, Endpoint, Gateway, Page, Refused, Snapshot};
+use crate::admin::endpoint_state;
+use crate::config::{DownstreamId, PageId};
+use crate::lifecycle::phase::Phase;
+use crate::page::Pages;
+use crate::page::admission::AdmissionView;
+use crate::page::downstream::Transport;
+use crate::telemetry::meters::distribution::Distribution;
+use crate::telemetry::names::configured::Configured;
+use crate::telemetry::record::milliseconds;
+
+/// What is counted between the last two readings, and between the last and one of some seconds before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spans<'a> {
+    pub(super) short: Between<'a>,
+    pub(super) long: Between<'a>,
+}
+
+/// A snapshot of `pages` as it is now.
+pub(super) fn snapshot<T: Transport>(
+    pages: &Pages<T>,
+    phase: Phase,
+    spans: Spans<'_>,
+    viewers: usize,
+) -> Snapshot {
+    let (now, names) = (pages.admission().view(), pages.telemetry().names());
+    let each = |index| page(pages, PageId(index), &now, spans);
+    let shown: Vec<Page> = (0..names.pages.len()).map(each).collect();
+    let each = |index| downstream(pages, DownstreamId(index), &now, spans);
+    let downstreams: Vec<Downstream> = (0..names.downstreams.len()).map(each).collect();
+    let refusals = refusals(spans);
+    Snapshot {
+        number: 0,
+        at_ms: since_1970(SystemTime::now()),
+        rates_over_ms: milliseconds(spans.short.elapsed()),
+        spread_over_ms: milliseconds(spans.long.elapsed()),
+        headline: headline(phase, &shown, &downstreams, &refusals),
+        gateway: gateway(pages, &now, viewers),
+        pages: shown,
+        downstreams,
+        refusals,
+        in_flight: Vec::new(),
+        slow: Vec::new(),
+        changes: Vec::new(),
+    }
+}
+
+fn gateway<T: Transport>(pages: &Pages<T>, now: &AdmissionView, viewers: usize) -> Gateway {
+    let (own, names) = (pages.own_load().view(), pages.telemetry().names());
+    Gateway {
+        service: names.service.clone(),
+        env: names.env.clone(),
+        version: names.version.clone(),
+        instance: names.instance.clone(),
+        viewers,
+        in_flight: now.in_flight,
+        tickets: own.tickets,
+        max_in_flight: now.max_in_flight,
+        tickets_because: own.reason.as_str().to_owned(),
+        lag_p50_ms: milliseconds(own.lag_p50),
+        lag_p90_ms: milliseconds(own.lag_p90),
+        max_lag_ms: own.max_lag.map(milliseconds),
+    }
+}
+
+fn page<T: Transport>(pages: &Pages<T>, id: PageId, now: &AdmissionView, spans: Spans<'_>) -> Page {
+    let name = &pages.telemetry().names().page(id).name;
+    let (good_per_s, owed_per_s) = spans.short.standing(name);
+    let (p50_ms, p99_ms) = percentiles(&spans.long.page_took(name));
+    let queue = now.queues[id.0];
+    Page {
+        name: name.clone(),
+        deadline_ms: pages.plan(id).budget.map(milliseconds),
+        good_per_s,
+        owed_per_s,
+        outcomes: spans.short.outcomes(name),
+        p50_ms,
+        p99_ms,
+        queued: queue.depth,
+        queue: queue.limit,
+    }
+}
+
+fn downstream<T: Transport>(
+    pages: &Pages<T>,
+    id: DownstreamId,
+    now: &AdmissionView,
+    spans: Spans<'_>,
+) -> Downstream {
+    let names = pages.telemetry().names();
+    let name = &names.downstream(id).name;
+    let bulkhead = now.bulkheads[id.0];
+    let (p50_ms, p99_ms) = percentiles(&spans.long.call_took(name));
+    let endpoints = pages.downstreams().endpoints(id).into_iter();
+    let endpoint = |view: crate::page::downstream::attempt::EndpointView| Endpoint {
+        address: view.address.to_string(),
+        state: endpoint_state(view.health).to_owned(),
+        in_flight: view.in_flight,
+    };
+    Downstream {
+        name: name.clone(),
+        required_by: required_by(names, id),
+        permits: bulkhead.limit,
+        in_use: bulkhead.in_use,
+        queued: bulkhead.queued,
+        calls: spans.short.calls(name),
+        parts_shed_per_s: spans.short.parts_shed(name),
+        p50_ms,
+        p99_ms,
+        endpoints: endpoints.map(endpoint).collect(),
+    }
+}
+
+fn required_by(names: &Configured, id: DownstreamId) -> Vec<String> {
+    let pages = names.pages.iter().filter(|page| {
+        let mut parts = page.parts.iter();
+        parts.any(|part| part.required && part.downstream == id)
+    });
+    pages.map(|page| page.name.clone()).collect()
+}
+
+fn refusals(spans: Spans<'_>) -> Vec<Refused> {
+    let refused = spans.long.refused().into_iter();
+    let one = |(reason, scope, per_s): (crate::outcome::Reason, String, f64)| Refused {
+        reason: reason.as_str().to_owned(),
+        scope,
+        per_s,
+        key: None,
+    };
+    refused.map(one).collect()
+}
+
+fn percentiles(took: &Distribution) -> (Option<f64>, Option<f64>) {
+    let at = |share| took.quantile(share).map(milliseconds);
+    (at(0.5), at(0.99))
+}
+
+fn since_1970(at: SystemTime) -> u64 {
+    let since: Duration = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as u64
+}
