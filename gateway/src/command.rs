@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod readings;
+pub mod top;
 
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +41,14 @@ pub enum CommandError {
         /// How it answered.
         what: String,
     },
+    /// There is nothing to draw on.
+    #[error(
+        "this shows figures that change, and needs a terminal: standard input or output is none; --once prints one look as text"
+    )]
+    NoTerminal,
+    /// The terminal does not do as it is told.
+    #[error("the terminal: {0}")]
+    Terminal(#[from] std::io::Error),
     /// Two looks at a gateway do not belong together.
     #[error(transparent)]
     Readings(#[from] crate::readings::ReadingsError),

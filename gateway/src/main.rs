@@ -43,6 +43,8 @@ enum Command {
     },
     /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
     Readings(command::readings::Flags),
+    /// How a running gateway does, second by second, in this terminal. Exit 0; 2 where there is no terminal.
+    Top(command::top::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
         /// For machines; with the fields of spans.
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         },
         Command::Check { config } => check(&config),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
+        Command::Top(flags) => printed(command::top::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -30,6 +31,10 @@ pub struct Answer {
     /// The whole body.
     pub body: String,
 }
+
+/// An answer whose body is read as it comes; the connection ends when it is dropped.
+#[derive(Debug)]
+pub struct Streamed(reqwest::Response);
 
 impl Client {
     /// Nothing is sent yet.
@@ -98,14 +103,41 @@ impl Client {
         serde_json::from_str(&body).map_err(|error| self.unexpected(path, error.to_string()))
     }
 
+    /// `GET path`, with a body that is read as it comes.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn stream(&self, path: &str) -> Result<Streamed, CommandError> {
+        let url = format!("http://{}{path}", self.address);
+        let sent = self.http.get(url).send().await;
+        let mut answer = Streamed(sent.map_err(|error| self.failed(path, &error))?);
+        match answer.0.status() {
+            StatusCode::OK => Ok(answer),
+            status => {
+                let said = self.more(path, &mut answer).await?.unwrap_or_default();
+                let said = String::from_utf8_lossy(&said);
+                Err(self.unexpected(path, format!("{status}, {}", said.trim())))
+            }
+        }
+    }
+
+    /// The next bytes of an answer; nothing at its end.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn more(
+        &self,
+        path: &str,
+        answer: &mut Streamed,
+    ) -> Result<Option<Bytes>, CommandError> {
+        let chunk = answer.0.chunk().await;
+        chunk.map_err(|error| self.failed(path, &error))
+    }
+
     async fn read(&self, path: &str, answer: reqwest::Response) -> Result<String, CommandError> {
-        let mut answer = answer;
+        let mut answer = Streamed(answer);
         let mut body = Vec::new();
-        loop {
-            let chunk = answer.chunk().await;
-            let Some(chunk) = chunk.map_err(|error| self.failed(path, &error))? else {
-                break;
-            };
+        while let Some(chunk) = self.more(path, &mut answer).await? {
             body.extend_from_slice(&chunk);
             if body.len() > MOST {
                 return Err(self.unexpected(path, format!("more than {MOST} bytes")));
@@ -125,7 +157,8 @@ impl Client {
         self.unexpected(path, root(error))
     }
 
-    fn unexpected(&self, path: &str, what: String) -> CommandError {
+    /// The gateway answered otherwise than a gateway does.
+    pub(super) fn unexpected(&self, path: &str, what: String) -> CommandError {
         CommandError::Unexpected {
             address: self.address.clone(),
             path: path.to_owned(),
