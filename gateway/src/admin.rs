@@ -1,6 +1,6 @@
 //! What operators may ask, on their own listener.
 //!
-//! [`Route`] lists all of it: which path, by which method, and whether a request for any host is
+//! `Route` lists all of it: which path, by which method, and whether a request for any host is
 //! answered. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
 //! service must not take the whole gateway out of rotation).
 //!

@@ -13,7 +13,7 @@ pub mod top;
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Target {
-    /// Its admin listener, as it is reached from here.
+    /// Address of its admin listener, as reachable from here.
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: String,
 }
@@ -31,7 +31,7 @@ pub enum CommandError {
         /// What the system says.
         why: String,
     },
-    /// It is no gateway's admin listener, or no longer one.
+    /// It is not a gateway's admin listener, or no longer one.
     #[error("{address}{path}: {what}; is this a gateway's admin.listen?")]
     Unexpected {
         /// What was asked.

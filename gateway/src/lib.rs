@@ -15,6 +15,7 @@
 pub mod admin;
 pub mod app;
 mod cgroup;
+pub mod colours;
 pub mod command;
 pub mod config;
 #[cfg(feature = "demo")]

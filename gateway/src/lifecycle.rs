@@ -79,7 +79,7 @@ pub enum Failure {
     #[error("the task that {0} ended by itself")]
     TaskEnded(&'static str),
     /// It was asked to stop while it was stopping.
-    #[error("told twice to stop: pages in flight were cut off")]
+    #[error("told to stop a second time: pages in flight were cut off")]
     ToldTwice,
 }
 

@@ -1,6 +1,6 @@
 //! The `gateway` command: flags, config, logs, exit codes.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use gateway::admin;
 use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
+use gateway::colours;
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
 use gateway::lifecycle::stop::{Signals, StopSignal};
@@ -41,26 +42,27 @@ enum Command {
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
     },
-    /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
+    /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
     /// How a running gateway does, second by second, in this terminal. Exit 0; 2 where there is no terminal.
     Top(command::top::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
-        /// For machines; with the fields of spans.
+        /// As JSON, with the fields of spans.
         #[arg(long)]
         json: bool,
     },
     /// Five fake services and a gateway in one process, and what to try with them.
     #[cfg(feature = "demo")]
     Demo {
-        /// Use ports that are free instead of those of config.toml.
+        /// Use free ports instead of those in config.toml.
         #[arg(long)]
         free_ports: bool,
     },
 }
 
-const BAD_CONFIG: u8 = 2;
+/// A command line or a configuration that cannot be used, as in `chaos`.
+const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     small_pages();
@@ -90,7 +92,7 @@ fn small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Help that was asked for is a success; 2 is for configurations only.
+/// Help that was requested is a success.
 fn explained(asked: &clap::Error) -> ExitCode {
     // Nobody is left to tell when the terminal is gone.
     if !asked.use_stderr() {
@@ -103,7 +105,7 @@ fn explained(asked: &clap::Error) -> ExitCode {
         true => asked.print(),
         false => write!(std::io::stderr(), "{}", config::fit_to_show(&said)),
     };
-    ExitCode::FAILURE
+    ExitCode::from(UNUSABLE)
 }
 
 /// The configuration, or the exit code after everything wrong with it has been said.
@@ -115,7 +117,7 @@ fn load(path: &Path) -> Result<Loaded, ExitCode> {
         }
         Err(report) => {
             say(&report);
-            Err(ExitCode::from(BAD_CONFIG))
+            Err(ExitCode::from(UNUSABLE))
         }
     }
 }
@@ -124,18 +126,18 @@ fn say(report: &Report) {
     if !report.is_empty() {
         let mut stderr = std::io::stderr().lock();
         // Nobody is left to tell when stderr is gone.
-        let _ = writeln!(stderr, "{}", report.render(stderr.is_terminal()));
+        let _ = writeln!(stderr, "{}", report.render(colours::wanted_on(&stderr)));
     }
 }
 
 fn check(path: &Path) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
-    let colours = stdout.is_terminal();
+    let colours = colours::wanted_on(&stdout);
     let memory =
         |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
     match config::check(path, colours, &mut stdout, memory) {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(BAD_CONFIG),
+        Ok(false) => ExitCode::from(UNUSABLE),
         // Nobody is left to tell when stdout is gone.
         Err(_) => ExitCode::FAILURE,
     }

@@ -121,7 +121,7 @@ fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
             .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
     );
     let hosts = s.take(key("hosts", HOSTS, "").about(
-        "Names besides addresses and names without a dot by which operators may ask for more than health.",
+        "Host names, besides addresses and names without a dot, under which operators may request more than health.",
     ));
     Some(Admin {
         listen: listen?,
@@ -135,7 +135,7 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
             .about("Tickets: pages in flight at once, waiting or not."),
     );
     let max_lag = s.take(key("max_lag", DURATION_OR_NONE, "10ms").about(
-        "While the gateway runs what it could run later than this, tickets shrink; or \"none\".",
+        "While runnable work waits longer than this for the CPU, there are fewer tickets; or \"none\".",
     ));
     let max_lag = max_lag?;
     if max_lag.is_some_and(|lag| lag < SHORTEST_LAG) {
@@ -145,7 +145,7 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
         );
     }
     if max_lag.is_some_and(|lag| lag > LONGEST_LAG) {
-        let problem = Problem::new("is longer than the p90 of 100 ms can be");
+        let problem = Problem::new("is longer than lag can be, which is measured over 100 ms");
         s.wrong("max_lag", problem.write("90ms"));
     }
     Some(Admission {
@@ -157,7 +157,7 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
 fn shed(s: &mut Section<'_, '_>) -> Option<Shed> {
     let status = s.take(
         key("status", STATUS, "429")
-            .about("Status of refusals for want of capacity: 429 or 503. A quota is always 429."),
+            .about("Status of refusals for lack of capacity: 429 or 503. A quota is always 429."),
     );
     Some(Shed { status: status? })
 }
@@ -169,14 +169,14 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
     );
     let rate = s.take(
         key("rate", RATE, "500/s")
-            .about("Pages one client may ask for, sustained; \"none\": no quota."),
+            .about("Pages one client may request, sustained; \"none\": no quota."),
     );
     let burst = s.take(
         key("burst", COUNT, "1000")
-            .about("Pages that a client that was quiet may ask for at once."),
+            .about("Pages that a client may request at once after it was quiet."),
     );
     let attempts = s.take(key("attempts", COUNT, "4").about(
-        "How many times `rate` and `burst` a client may ask, what the gateway refused included.",
+        "Requests a client may make, as a multiple of `rate` and `burst`; refused ones count.",
     ));
     let early_returns = s.take(key("early_returns", EARLY_RETURNS, "auto").about(
         "A client back before its Retry-After: \"refuse\" it first, \"admit\" it, or \"auto\".",

@@ -240,11 +240,7 @@ impl<'r, 't> Section<'r, 't> {
             let problem = Problem::new(format!("{count} are too many; the most is {most}"));
             let path = section.path.join(".");
             let registry = &mut section.registry;
-            registry.fault(
-                Severity::Error,
-                &path,
-                problem.help("remove some, or share the work"),
-            );
+            registry.fault(Severity::Error, &path, problem.help("remove some"));
             return None;
         }
         let names = table.into_iter().flat_map(|table| table.keys());
@@ -445,7 +441,7 @@ fn not_a_section(dotted: &str, what: &What, found: &DeValue<'_>) -> Problem {
         What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
     };
     Problem::new(format!(
-        "is a section, but {} stands here",
+        "is a section, but {} is written here",
         raw::type_name(found)
     ))
     .help(format!(

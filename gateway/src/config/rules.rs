@@ -36,7 +36,7 @@ fn listeners_differ(draft: &Draft, registry: &mut KeyRegistry) {
         || public.ip().is_unspecified()
         || private.ip().is_unspecified();
     if public.port() == private.port() && public.port() != 0 && same_host {
-        let what = format!("both listeners would have port {}", public.port());
+        let what = format!("both listeners would use port {}", public.port());
         let written = registry.origin("admin.listen").is_written();
         let (at, other) = match written {
             true => ("admin.listen", "server.listen"),
@@ -65,7 +65,7 @@ fn pages_do_not_overlap(draft: &Draft, registry: &mut KeyRegistry) {
         };
         if let Some((other, _)) = seen.iter().find(|(_, other)| other.overlaps(&path)) {
             let what = format!("a request could match this and `{other}`");
-            let problem = Problem::new(what).help("let one of the paths begin with another word");
+            let problem = Problem::new(what).help("make one of the paths begin with another word");
             error(registry, &key, problem);
             registry.explain(other, "the other path");
         }
@@ -111,18 +111,18 @@ fn variables_found_their_keys(registry: &mut KeyRegistry) {
     let keys: Vec<String> = keys.collect();
     let mut faults = Vec::new();
     for variable in registry.variables.unknown() {
-        let title = format!("the variable {} stands for no key", variable.name);
+        let title = format!("the variable {} names no key", variable.name);
         let upper = variable.name.to_ascii_uppercase();
         let meant = super::problem::did_you_mean(&upper, keys.iter().map(String::as_str));
         let help = meant.map_or_else(
-            || "`GATEWAY__SERVER__LISTEN` stands for `server.listen`, for example".to_owned(),
+            || "for example, `GATEWAY__SERVER__LISTEN` sets `server.listen`".to_owned(),
             |meant| format!("did you mean {meant}?"),
         );
         faults.push(Fault::of_the_whole(title, help));
     }
     for (variable, keys) in registry.variables.ambiguous() {
         let title = format!(
-            "the variable {} stands for {}",
+            "the variable {} could mean {}",
             variable.name,
             keys.join(" and ")
         );
@@ -133,7 +133,7 @@ fn variables_found_their_keys(registry: &mut KeyRegistry) {
     }
     for (one, other) in registry.variables.twins() {
         let title = format!(
-            "the variables {} and {} stand for the same key",
+            "the variables {} and {} set the same key",
             one.name, other.name
         );
         faults.push(Fault::of_the_whole(title, "unset one of them"));

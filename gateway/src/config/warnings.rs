@@ -63,7 +63,8 @@ impl Warnings<'_> {
             return self.warn(&page.key("deadline"), Problem::new(what).write("300ms"));
         };
         if page.deadline <= page.abandoned_after {
-            let what = "never counts: no client can leave so late, its page has been answered";
+            let what =
+                "has no effect: the page is answered before a client can have waited so long";
             self.warn(
                 &page.key("abandoned_after"),
                 Problem::new(what).write("auto"),
@@ -81,7 +82,7 @@ impl Warnings<'_> {
                 Problem::new(what).write(show_duration(whole_ms(usable / 6))),
             );
             self.registry
-                .explain(&page.key("deadline"), "the deadline it is inside of");
+                .explain(&page.key("deadline"), "the deadline that contains it");
         }
     }
 
@@ -89,7 +90,7 @@ impl Warnings<'_> {
     fn early_returns(&mut self) {
         let clients = &self.config.clients;
         if clients.identify_by == IdentifyBy::Ip && clients.early_returns == EarlyReturns::Refuse {
-            let what = "everybody behind an address is held to what one of them was told";
+            let what = "everyone behind one address would have to wait as long as any one of them was told to";
             self.warn("clients.early_returns", Problem::new(what).write("auto"));
             self.registry
                 .explain("clients.identify_by", "what tells clients apart");
@@ -133,7 +134,7 @@ impl Warnings<'_> {
             };
             if timeout >= usable {
                 let what = format!(
-                    "never ends a wait: the page itself leaves {}, its deadline less its reserve",
+                    "has no effect: the page itself waits no longer than {}, its deadline minus its reserve",
                     show_duration(usable)
                 );
                 let key = page.key(&format!("part.{}.timeout", part.name));
@@ -197,7 +198,10 @@ impl Warnings<'_> {
         let users: Vec<&Page> = self.config.pages.iter().filter(uses).collect();
         if users.is_empty() {
             let help = "remove it, or let a part name it as its `downstream`";
-            return self.warn(&key(""), Problem::new("no part comes from here").help(help));
+            return self.warn(
+                &key(""),
+                Problem::new("no part uses this downstream").help(help),
+            );
         }
         if downstream.permits.is_none() {
             let what =

@@ -118,7 +118,7 @@ impl Socket {
         if let Some(stream) = self.stream.take() {
             self.connection.refuse(why, stream.into_inner());
         }
-        io::Error::other("what came is no request that is read")
+        io::Error::other("the bytes received are not a request")
     }
 
     /// Whether hyper answers by itself, which it does to what it cannot read: no head of a

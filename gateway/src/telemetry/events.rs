@@ -32,7 +32,7 @@ pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
 
 /// It can be again.
 pub fn resolved_again(downstream: &str, host: &str) {
-    tracing::info!(downstream, name = host, "the name is resolved again");
+    tracing::info!(downstream, name = host, "the name can be resolved again");
 }
 
 /// A listener stopped accepting connections, and nobody had told it to.
@@ -79,7 +79,7 @@ pub fn tickets_back(most: u32, after: Duration) {
 pub fn turning_away(delay: Duration) {
     tracing::info!(
         drain_delay_ms = milliseconds(delay),
-        "told to stop: not ready any more, serving on while load balancers turn away"
+        "shutdown requested: no longer ready, still serving while load balancers turn away"
     );
 }
 
@@ -149,7 +149,7 @@ pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, mo
         %peer,
         kind = what.as_str(),
         more,
-        "bytes that are no HTTP/1.1 request: the connection is closed"
+        "received bytes that are not an HTTP/1.1 request: closing the connection"
     );
 }
 
