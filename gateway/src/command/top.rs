@@ -64,17 +64,20 @@ pub async fn run(flags: &Flags) -> Result<String, CommandError> {
     Ok(String::new())
 }
 
+/// A page that is being fetched: its id, and what there is to show of it.
+type Fetching<'a> = Pin<Box<dyn Future<Output = (String, Vec<String>)> + 'a>>;
+
 async fn watch(client: &Client, mut terminal: ratatui::DefaultTerminal) -> std::io::Result<()> {
     let mut asked_to_end = signal(SignalKind::terminate())?;
     let mut link = pin!(link::follow(client));
     let mut keys = EventStream::new();
-    let mut fetching = None;
+    let mut fetching: Option<Fetching<'_>> = None;
     let mut top = Top::new(colours::wanted_on(&std::io::stdout()));
     loop {
         terminal.draw(|frame| draw::draw(&top, frame))?;
         let fetched = async {
             match &mut fetching {
-                Some(fetching) => Pin::as_mut(fetching).await,
+                Some(fetching) => fetching.await,
                 None => std::future::pending().await,
             }
         };
