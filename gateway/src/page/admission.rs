@@ -30,6 +30,7 @@ use self::core::{Arrival, Core, Event, GiveUp, Need, NeedSet, Order, Shed, Time}
 use self::waiting::{Arrived, State, Verdict};
 use crate::config::{Config, DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
+use crate::telemetry::record::Occupancy;
 
 /// Tickets, permits and queues of one gateway.
 #[derive(Debug)]
@@ -209,6 +210,11 @@ impl Admission {
 
     fn time(&self, at: Instant) -> Time {
         at.saturating_duration_since(self.epoch)
+    }
+
+    /// How the limits stand now that a page with these needs meets.
+    pub fn occupancy(&self, page: PageId, needs: &NeedSet) -> Occupancy {
+        self.state.lock().core.occupancy(page, needs)
     }
 
     /// How admission stands now.

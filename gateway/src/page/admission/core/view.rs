@@ -2,7 +2,10 @@
 
 use super::Core;
 use super::limits::Bulkhead;
+use super::needs::NeedSet;
 use super::queue::Queue;
+use crate::config::{DownstreamId, PageId};
+use crate::telemetry::record::{Occupancy, Use};
 
 /// How one bulkhead stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,33 @@ pub struct AdmissionView {
 }
 
 impl Core {
+    /// How the limits stand that a page with these needs meets.
+    pub fn occupancy(&self, queue: PageId, needs: &NeedSet) -> Occupancy {
+        let full = self.full(needs);
+        let required = needs.required().iter().map(|(id, _)| *id);
+        let nearest = full.or_else(|| required.min_by_key(|id| self.bulkheads[id.0].free()));
+        let queue = &self.queues[queue.0];
+        Occupancy {
+            tickets: Use {
+                taken: self.tickets.under_way(),
+                limit: Some(self.tickets.limit),
+            },
+            queue: Use {
+                taken: queue.len() as u32,
+                limit: Some(queue.limit as u32),
+            },
+            permits: nearest.map(|id| (id, self.permits(id))),
+        }
+    }
+
+    fn permits(&self, downstream: DownstreamId) -> Use {
+        let bulkhead = &self.bulkheads[downstream.0];
+        Use {
+            taken: bulkhead.in_use,
+            limit: bulkhead.limit,
+        }
+    }
+
     /// How everything stands.
     pub fn view(&self) -> AdmissionView {
         let bulkhead = |bulkhead: &Bulkhead| BulkheadView {
