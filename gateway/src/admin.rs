@@ -1,35 +1,90 @@
-//! Read-only views for operators, on their own listener.
+//! What operators may ask, on their own listener.
 //!
-//! `/livez` the process answers · `/readyz` it takes pages (never asks a
-//! downstream: one slow service must not take the whole gateway out of rotation) ·
-//! `/metrics` for Prometheus · `/config` what is in force · `/limits` how full everything is.
+//! `Route` lists all of it: which path, by which method, and whether a request for any host is
+//! answered. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
+//! service must not take the whole gateway out of rotation).
+//!
+//! Not here: connections and their limits (see [`crate::edge`]), the commands that ask (see
+//! [`crate::command`]).
 
+mod answer;
+mod limits;
 mod throttling;
 
 use std::fmt::Display;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::config::{DownstreamId, PageId};
+pub use self::answer::AdminBody;
+use self::answer::{answer, text, view};
+pub use self::limits::limits;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
-use crate::outcome::{CallOutcome, PageOutcome};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
-use crate::page::downstream::attempt::EndpointView;
-use crate::page::downstream::eject::Health;
-use crate::page::quota::MAX_CLIENTS;
-use crate::telemetry::record::milliseconds;
 
 /// The text format's content type.
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const PLAIN: &str = "text/plain; charset=utf-8";
+/// One thing that operators may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// The process answers.
+    Livez,
+    /// It takes pages.
+    Readyz,
+    /// For Prometheus.
+    Metrics,
+    /// What is in force.
+    Config,
+    /// How full everything is.
+    Limits,
+}
+
+impl Route {
+    const ALL: [Self; 5] = [
+        Self::Livez,
+        Self::Readyz,
+        Self::Metrics,
+        Self::Config,
+        Self::Limits,
+    ];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Livez => "/livez",
+            Self::Readyz => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::Config => "/config",
+            Self::Limits => "/limits",
+        }
+    }
+
+    /// As the `Allow` header names them.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Livez | Self::Readyz | Self::Metrics | Self::Config | Self::Limits => "GET, HEAD",
+        }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        self.methods()
+            .split(", ")
+            .any(|allowed| allowed == method.as_str())
+    }
+
+    /// Whether it is answered for every host: nothing in it is worth hiding from a page that a
+    /// browser shows, and probes name the gateway as they like.
+    fn for_every_host(self) -> bool {
+        match self {
+            Self::Livez | Self::Readyz => true,
+            Self::Metrics | Self::Config | Self::Limits => false,
+        }
+    }
+}
 
 /// Answers operators.
 #[derive(Debug)]
@@ -37,54 +92,55 @@ pub struct Admin<T> {
     phase: CurrentPhase,
     pages: Arc<Pages<T>>,
     effective: Value,
+    routes: matchit::Router<Route>,
 }
 
-impl<T> Admin<T> {
+impl<T: Transport> Admin<T> {
     /// Views on `pages`; `effective` is the configuration in force, without secrets.
     pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+        let mut routes = matchit::Router::new();
+        for route in Route::ALL {
+            #[expect(clippy::expect_used, reason = "a test makes this router")]
+            routes
+                .insert(route.path(), route)
+                .expect("paths of routes are disjoint");
+        }
         Self {
             phase,
             pages,
             effective,
+            routes,
         }
     }
-}
 
-impl<T: Transport> Admin<T> {
-    /// Answers one request. Never waits. `is_own` says whether the request is for a host that
-    /// only this gateway has: a page of a stranger's that a browser shows must read nothing.
-    pub fn answer<B>(&self, request: &Request<B>, is_own: bool) -> Response<Full<Bytes>> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "read-only: GET or HEAD\n");
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+    /// Answers one request. `is_own` says whether the request is for a host that only this
+    /// gateway has: a page of a stranger's that a browser shows must read nothing.
+    pub async fn answer<B>(&self, request: Request<B>, is_own: bool) -> Response<AdminBody> {
+        let Ok(matched) = self.routes.at(request.uri().path()) else {
+            return unknown_path();
+        };
+        let route = *matched.value;
+        if !route.allows(request.method()) {
+            return wrong_method(route);
         }
-        match request.uri().path() {
-            "/livez" => text(StatusCode::OK, "alive\n"),
-            "/readyz" => self.ready(),
-            _ if !is_own => text(
-                StatusCode::MISDIRECTED_REQUEST,
-                "not for this host: ask by an address, or list the name in admin.hosts\n",
-            ),
-            "/metrics" => self.metrics(),
-            "/config" => view(&self.effective),
-            "/limits" => view(&limits(&self.pages)),
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "/livez /readyz /metrics /config /limits\n",
-            ),
+        if !is_own && !route.for_every_host() {
+            return wrong_host();
+        }
+        match route {
+            Route::Livez => text(StatusCode::OK, "alive\n"),
+            Route::Readyz => self.ready(),
+            Route::Metrics => self.metrics(),
+            Route::Config => view(&self.effective),
+            Route::Limits => view(&limits(&self.pages)),
         }
     }
 
     /// Answers a request that is none, saying what is `wrong` with it.
-    pub fn refuse(wrong: &dyn Display) -> Response<Full<Bytes>> {
-        let words = format!("{wrong}\n");
-        answer(StatusCode::BAD_REQUEST, PLAIN, words.into())
+    pub fn refuse(wrong: &dyn Display) -> Response<AdminBody> {
+        text(StatusCode::BAD_REQUEST, format!("{wrong}\n"))
     }
 
-    fn ready(&self) -> Response<Full<Bytes>> {
+    fn ready(&self) -> Response<AdminBody> {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self.phase.get() {
             Phase::Starting => text(unavailable, "starting\n"),
@@ -93,117 +149,33 @@ impl<T: Transport> Admin<T> {
         }
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
+    fn metrics(&self) -> Response<AdminBody> {
         self.pages.publish();
         let text = self.pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 }
 
-/// The cap on pages, and why it is what it is now.
-fn gateway<T: Transport>(pages: &Pages<T>, max_in_flight: u32, in_flight: u32) -> Value {
-    let own = pages.own_load().view();
-    json!({
-        "max_in_flight": max_in_flight,
-        "tickets": own.tickets,
-        "tickets_because": own.reason.as_str(),
-        "in_flight": in_flight,
-        "lag_p50_ms": milliseconds(own.lag_p50),
-        "lag_p90_ms": milliseconds(own.lag_p90),
-        "max_lag_ms": own.max_lag.map(milliseconds),
-        "pid": std::process::id(),
-        "cpu_limit": throttling::throttling().map(|cpu| json!({
-            "periods": cpu.periods,
-            "throttled": cpu.throttled,
-        })),
-    })
+fn unknown_path() -> Response<AdminBody> {
+    let paths = Route::ALL.map(Route::path).join(" ");
+    text(StatusCode::NOT_FOUND, format!("{paths}\n"))
 }
 
-/// How full everything is, as `/limits` shows it.
-pub fn limits<T: Transport>(pages: &Pages<T>) -> Value {
-    let now = pages.admission().view();
-    let (names, counts) = (pages.telemetry().names(), pages.telemetry().counts());
-    let downstreams = names.downstreams.iter().zip(&now.bulkheads).enumerate();
-    let downstreams: Map<_, _> = downstreams
-        .map(|(index, (names, bulkhead))| {
-            let calls = CallOutcome::ALL.map(|outcome| {
-                (
-                    outcome.as_str().into(),
-                    counts.calls(DownstreamId(index), outcome).into(),
-                )
-            });
-            let value = json!({
-                "permits": bulkhead.limit,
-                "in_use": bulkhead.in_use,
-                "queued": bulkhead.queued,
-                "calls": Map::from_iter(calls),
-                "endpoints": endpoints(pages, DownstreamId(index)),
-            });
-            (names.name.clone(), value)
-        })
-        .collect();
-    let by_page: Map<_, _> = names
-        .pages
-        .iter()
-        .zip(&now.queues)
-        .enumerate()
-        .map(|(index, (names, queue))| {
-            let outcomes = PageOutcome::ALL.map(|outcome| {
-                (
-                    outcome.as_str().into(),
-                    counts.pages(PageId(index), outcome).into(),
-                )
-            });
-            let value = json!({
-                "queue": queue.limit,
-                "queued": queue.depth,
-                "outcomes": Map::from_iter(outcomes),
-            });
-            (names.name.clone(), value)
-        })
-        .collect();
-    json!({
-        "gateway": gateway(pages, now.max_in_flight, now.in_flight),
-        "clients": { "known": pages.quota().clients(), "max_known": MAX_CLIENTS },
-        "downstreams": downstreams,
-        "pages": by_page,
-    })
-}
-
-fn endpoints<T: Transport>(pages: &Pages<T>, downstream: DownstreamId) -> Map<String, Value> {
-    let endpoints = pages.downstreams().endpoints(downstream);
-    let one = |endpoint: EndpointView| {
-        let state = match endpoint.health {
-            Health::InUse { .. } => "in use",
-            Health::Ejected { .. } => "ejected",
-            Health::Probing { .. } => "probing",
-        };
-        let value = json!({ "state": state, "in_flight": endpoint.in_flight });
-        (endpoint.address.to_string(), value)
+fn wrong_method(route: Route) -> Response<AdminBody> {
+    let methods = route.methods();
+    let words = match methods {
+        "GET, HEAD" => "read-only: GET or HEAD\n".to_owned(),
+        _ => format!("{} takes {methods}\n", route.path()),
     };
-    endpoints.into_iter().map(one).collect()
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, words);
+    let allow = HeaderValue::from_static(methods);
+    response.headers_mut().insert(ALLOW, allow);
+    response
 }
 
-fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
-    answer(status, PLAIN, Bytes::from_static(words.as_bytes()))
-}
-
-fn view(value: &Value) -> Response<Full<Bytes>> {
-    answer(
-        StatusCode::OK,
-        "application/json",
-        format!("{value:#}\n").into(),
+fn wrong_host() -> Response<AdminBody> {
+    text(
+        StatusCode::MISDIRECTED_REQUEST,
+        "not for this host: ask by an address, or list the name in admin.hosts\n",
     )
-}
-
-fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -8,16 +8,19 @@
 //! 3. [`transport`]: each call travels to its downstream.
 //!
 //! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
-//! the end, [`admin`] lets operators look in, [`telemetry`] tells what happened, and all of
-//! them say how things ended in the words of [`outcome`].
+//! the end, [`admin`] lets operators look in, [`command`] is how they ask from a terminal,
+//! [`telemetry`] tells what happened, and all of them say how things ended in the words of
+//! [`outcome`].
 
 pub mod admin;
 pub mod app;
 mod cgroup;
+pub mod command;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod edge;
+mod http_client;
 pub mod ids;
 pub mod lifecycle;
 pub mod outcome;

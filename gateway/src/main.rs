@@ -4,17 +4,15 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
 use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
+use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
 use gateway::lifecycle::stop::{Signals, StopSignal};
-use gateway::page::deadline::now;
-use gateway::readings;
 use gateway::telemetry::names::listing;
 use gateway::telemetry::{events, log};
 
@@ -44,14 +42,7 @@ enum Command {
         config: PathBuf,
     },
     /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
-    Readings {
-        /// Its admin listener, as it is reached from here.
-        #[arg(long, default_value = "127.0.0.1:9901")]
-        admin: String,
-        /// Time between the two looks, at least 1s.
-        #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
-        between: Duration,
-    },
+    Readings(command::readings::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
         /// For machines; with the fields of spans.
@@ -81,7 +72,7 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::Check { config } => check(&config),
-        Command::Readings { admin, between } => ended(show_readings(&admin, between)),
+        Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
@@ -147,19 +138,14 @@ fn check(path: &Path) -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this command has no runtime, and nothing else to do"
-)]
-fn show_readings(admin: &str, between: Duration) -> anyhow::Result<()> {
-    let before = readings::read(admin)?;
-    let start = now();
-    std::thread::sleep(between.max(Duration::from_secs(1)));
-    let after = readings::read(admin)?;
-    let report = readings::report(&before, &after, now() - start)?;
-    // Nobody is left to tell when stdout is gone.
-    let _ = std::io::stdout().lock().write_all(report.as_bytes());
-    Ok(())
+/// Runs a command that asks a running gateway, and prints what it found.
+fn printed(asking: impl Future<Output = Result<String, CommandError>>) -> ExitCode {
+    ended_with(async {
+        let found = asking.await?;
+        // Nobody is left to tell when stdout is gone.
+        let _ = std::io::stdout().lock().write_all(found.as_bytes());
+        Ok(())
+    })
 }
 
 fn list_metrics(json: bool) -> ExitCode {

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
+    ("command", &["http_client", "page", "readings"]),
     (
         "edge",
         &[
@@ -53,10 +54,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
     ("readings", &["outcome", "telemetry"]),
-    ("telemetry", &["config", "outcome", "text"]),
+    ("telemetry", &["config", "http_client", "outcome", "text"]),
     ("config", &["ids"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
+    ("http_client", &[]),
     ("ids", &[]),
     ("text", &[]),
 ];
@@ -81,7 +83,14 @@ const HOMES: &[(&str, &[&str])] = &[
     // The last has a field of Datadog's that is named so.
     (
         "StatusCode",
-        &["page/refusal", "edge/", "admin", "telemetry/stats/payload"],
+        &[
+            "page/refusal",
+            "edge/",
+            "admin",
+            "admin/",
+            "command/client",
+            "telemetry/stats/payload",
+        ],
     ),
     ("config::file", &["config", "config/"]),
     (".listen(BACKLOG", &["edge/listener"]),

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Full;
 use tokio::net::TcpListener;
 use tower::service_fn;
 
 use super::files::Budget;
-use crate::admin::Admin;
+use crate::admin::{Admin, AdminBody};
 use crate::config::Config;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
@@ -73,7 +71,8 @@ pub(super) fn serve_operators(
         // What Prometheus reads is long, and mostly the same words.
         layers::compressed(service_fn(move |request| {
             connection.begins_answer();
-            std::future::ready(Ok(answer_operators(&admin, &hosts, &request)))
+            let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
+            async move { Ok(answer_operators(&admin, &hosts, request).await) }
         }))
     };
     let unreadable = move |what| telemetry.counts().unreadable(what);
@@ -88,14 +87,15 @@ fn waits(config: &Config) -> Waits {
 }
 
 /// Operators' requests are checked as clients' are.
-fn answer_operators<B: Body>(
+async fn answer_operators<B: Body>(
     admin: &Admin<HttpTransport>,
     hosts: &[String],
-    request: &Request<B>,
-) -> Response<Full<Bytes>> {
+    request: Request<B>,
+) -> Response<AdminBody> {
+    let close = validate::leaves_connection_unusable(&request);
     let answered = match Host::of(request.headers()) {
-        Ok(host) => admin.answer(request, host.is_own_or(hosts)),
+        Ok(host) => admin.answer(request, host.is_own_or(hosts)).await,
         Err(wrong) => Admin::<HttpTransport>::refuse(&wrong),
     };
-    validate::with_close(validate::leaves_connection_unusable(request), answered)
+    validate::with_close(close, answered)
 }

@@ -1,7 +1,6 @@
 //! The HTTP that traces and statistics leave by: over TCP, TLS, or a socket of the file system.
 //!
-//! It has no limit of its own: whoever exports has one. No redirect and no proxy is followed:
-//! the address in the configuration is the one that is spoken to.
+//! It has no limit of its own: whoever exports has one.
 
 use std::sync::Arc;
 
@@ -11,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 use parking_lot::Mutex;
 use reqwest::Certificate;
-use reqwest::redirect::Policy;
 use url::Url;
 
 use crate::config::TraceAgent;
+use crate::http_client::{builder, root};
 
 /// Most bytes of an answer that are read; nothing in it is used.
 const MOST_READ: usize = 64 * 1024;
@@ -107,14 +106,6 @@ impl Client {
     }
 }
 
-fn builder() -> reqwest::ClientBuilder {
-    // An error means that a provider is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-}
-
 /// Whom the machine trusts, or `SSL_CERT_FILE` says.
 fn trusted() -> Result<Vec<Certificate>, String> {
     let found = rustls_native_certs::load_native_certs().certs;
@@ -136,15 +127,6 @@ impl HttpClient for Client {
         *self.failure.0.lock() = result.as_ref().err().cloned();
         result.map_err(Into::into)
     }
-}
-
-/// What is behind an error: its own words only repeat the address, with its query.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 async fn read(mut answer: reqwest::Response) -> Result<(), reqwest::Error> {

@@ -1,0 +1,36 @@
+//! How operators are answered.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+
+/// Whole, or written as it comes.
+pub type AdminBody = UnsyncBoxBody<Bytes, Infallible>;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Words for a person.
+pub(super) fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<AdminBody> {
+    answer(status, PLAIN, words.into())
+}
+
+/// What is asked for, as JSON.
+pub(super) fn view(value: &Value) -> Response<AdminBody> {
+    let json = format!("{value:#}\n");
+    answer(StatusCode::OK, "application/json", json.into())
+}
+
+/// A whole answer, never to be kept: the next one differs.
+pub(super) fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<AdminBody> {
+    let mut response = Response::new(Full::new(body).boxed_unsync());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,135 @@
+//! What a command asks of a gateway's admin listener, and how it is answered.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use super::{CommandError, Target};
+use crate::http_client::{builder, root};
+
+/// For the connection, and for each silence of an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// More than any gateway answers, in bytes: some thousand series for each of the pages and
+/// downstreams that a configuration may have.
+const MOST: usize = 64 << 20;
+
+/// A running gateway, as operators reach it.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    address: String,
+}
+
+/// How a request was answered, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: String,
+}
+
+impl Client {
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`CommandError::Unreachable`]: the system gives no client.
+    pub fn new(target: &Target) -> Result<Self, CommandError> {
+        let unreachable = |error: reqwest::Error| CommandError::Unreachable {
+            address: target.admin.clone(),
+            why: root(&error),
+        };
+        let http = builder()
+            .tls_certs_only([])
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
+            .build()
+            .map_err(unreachable)?;
+        Ok(Self {
+            http,
+            address: target.admin.clone(),
+        })
+    }
+
+    /// Asks, and returns the answer with whatever status it has. `json` is sent as the body.
+    ///
+    /// # Errors
+    /// [`CommandError::Unreachable`], or [`CommandError::Unexpected`] for what is no text or too long.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<&Value>,
+    ) -> Result<Answer, CommandError> {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = self.http.request(method, url);
+        if let Some(json) = json {
+            request = request
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(json.to_string());
+        }
+        let sent = request.send().await;
+        let answer = sent.map_err(|error| self.failed(path, &error))?;
+        let status = answer.status();
+        let body = self.read(path, answer).await?;
+        Ok(Answer { status, body })
+    }
+
+    /// The body of `GET path`.
+    ///
+    /// # Errors
+    /// As [`Client::ask`], and [`CommandError::Unexpected`] for every status but 200.
+    pub async fn get(&self, path: &str) -> Result<String, CommandError> {
+        let answer = self.ask(Method::GET, path, None).await?;
+        match answer.status {
+            StatusCode::OK => Ok(answer.body),
+            status => Err(self.unexpected(path, status.to_string())),
+        }
+    }
+
+    /// The JSON of `GET path`.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and [`CommandError::Unexpected`] for what is no JSON.
+    pub async fn view(&self, path: &str) -> Result<Value, CommandError> {
+        let body = self.get(path).await?;
+        serde_json::from_str(&body).map_err(|error| self.unexpected(path, error.to_string()))
+    }
+
+    async fn read(&self, path: &str, answer: reqwest::Response) -> Result<String, CommandError> {
+        let mut answer = answer;
+        let mut body = Vec::new();
+        loop {
+            let chunk = answer.chunk().await;
+            let Some(chunk) = chunk.map_err(|error| self.failed(path, &error))? else {
+                break;
+            };
+            body.extend_from_slice(&chunk);
+            if body.len() > MOST {
+                return Err(self.unexpected(path, format!("more than {MOST} bytes")));
+            }
+        }
+        String::from_utf8(body).map_err(|_| self.unexpected(path, "no text".into()))
+    }
+
+    /// Whoever has answered is there, though not as a gateway answers.
+    fn failed(&self, path: &str, error: &reqwest::Error) -> CommandError {
+        if error.is_connect() || error.is_timeout() || error.is_builder() {
+            return CommandError::Unreachable {
+                address: self.address.clone(),
+                why: root(error),
+            };
+        }
+        self.unexpected(path, root(error))
+    }
+
+    fn unexpected(&self, path: &str, what: String) -> CommandError {
+        CommandError::Unexpected {
+            address: self.address.clone(),
+            path: path.to_owned(),
+            what,
+        }
+    }
+}
