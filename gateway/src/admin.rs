@@ -9,6 +9,7 @@
 
 mod answer;
 mod limits;
+mod pages;
 mod throttling;
 
 use std::fmt::Display;
@@ -42,15 +43,24 @@ enum Route {
     Config,
     /// How full everything is.
     Limits,
+    /// The pages in flight.
+    PagesInFlight,
+    /// Recent pages.
+    Pages,
+    /// What became of one.
+    Page,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
+        Self::PagesInFlight,
+        Self::Pages,
+        Self::Page,
     ];
 
     fn path(self) -> &'static str {
@@ -60,13 +70,23 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Config => "/config",
             Self::Limits => "/limits",
+            Self::PagesInFlight => "/pages/in-flight",
+            Self::Pages => "/pages",
+            Self::Page => "/pages/{id}",
         }
     }
 
     /// As the `Allow` header names them.
     fn methods(self) -> &'static str {
         match self {
-            Self::Livez | Self::Readyz | Self::Metrics | Self::Config | Self::Limits => "GET, HEAD",
+            Self::Livez
+            | Self::Readyz
+            | Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page => "GET, HEAD",
         }
     }
 
@@ -81,7 +101,12 @@ impl Route {
     fn for_every_host(self) -> bool {
         match self {
             Self::Livez | Self::Readyz => true,
-            Self::Metrics | Self::Config | Self::Limits => false,
+            Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page => false,
         }
     }
 }
@@ -132,6 +157,12 @@ impl<T: Transport> Admin<T> {
             Route::Metrics => self.metrics(),
             Route::Config => view(&self.effective),
             Route::Limits => view(&limits(&self.pages)),
+            Route::PagesInFlight => pages::in_flight(&self.pages),
+            Route::Pages => pages::recent(&self.pages, request.uri().query()),
+            Route::Page => {
+                let id = matched.params.get("id").unwrap_or_default();
+                pages::one(&self.pages, id)
+            }
         }
     }
 

@@ -4,10 +4,12 @@
 //! is a reference counted and a push. [`retention`] says which are kept for how long; what they
 //! weigh is bounded by `telemetry.recent`. Names are looked up when somebody looks.
 //!
-//! Not here: what is said of a page (`story`), and how it is asked for (`admin`).
+//! Not here: how it is asked for ([`crate::admin`]).
 
 pub mod in_flight;
 pub mod retention;
+pub mod shown;
+mod story;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
