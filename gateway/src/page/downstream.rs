@@ -226,6 +226,8 @@ impl CallEnd {
 /// A call that is about to begin.
 #[derive(Debug)]
 pub struct PlannedCall<'a> {
+    /// Where to.
+    pub downstream: DownstreamId,
     /// Path and query.
     pub path: String,
     /// Header fields of all calls of the page.
@@ -258,14 +260,14 @@ pub async fn call<T: Transport>(
     planned: PlannedCall<'_>,
     part: &mut PartRecord,
 ) -> CallEnd {
-    let mut running = Running::begin(telemetry, permit.downstream(), &planned, part);
+    let mut running = Running::begin(telemetry, &planned, part);
     let request = CallRequest {
         path: &planned.path,
         shared: planned.shared,
         own: &planned.own,
     };
     let attempts = &mut running.call().attempts;
-    let to = permit.downstream();
+    let to = planned.downstream;
     let answered = downstreams.fetch(telemetry, to, &request, attempts, planned.seen);
     let end = match planned.deadline.limit(answered).await {
         Ok(Ok(reply)) => {
@@ -305,7 +307,6 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn begin(
         telemetry: &'a Telemetry,
-        downstream: DownstreamId,
         planned: &PlannedCall<'a>,
         part: &'a mut PartRecord,
     ) -> Self {
@@ -319,7 +320,7 @@ impl<'a> Running<'a> {
         });
         Self {
             telemetry,
-            downstream,
+            downstream: planned.downstream,
             part,
             seen: planned.seen,
             outcome: CallOutcome::Cancelled,
