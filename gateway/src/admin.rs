@@ -10,6 +10,7 @@
 mod answer;
 pub mod console;
 mod limits;
+mod pages;
 mod throttling;
 
 use std::fmt::Display;
@@ -53,10 +54,16 @@ enum Route {
     ConsoleFile,
     /// What the console shows, as it happens.
     Events,
+    /// The pages in flight.
+    PagesInFlight,
+    /// Recent pages.
+    Pages,
+    /// What became of one.
+    Page,
 }
 
 impl Route {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -65,6 +72,9 @@ impl Route {
         Self::Console,
         Self::ConsoleFile,
         Self::Events,
+        Self::PagesInFlight,
+        Self::Pages,
+        Self::Page,
     ];
 
     fn path(self) -> &'static str {
@@ -77,6 +87,9 @@ impl Route {
             Self::Console => "/",
             Self::ConsoleFile => "/console/{file}",
             Self::Events => "/events",
+            Self::PagesInFlight => "/pages/in-flight",
+            Self::Pages => "/pages",
+            Self::Page => "/pages/{id}",
         }
     }
 
@@ -90,7 +103,10 @@ impl Route {
             | Self::Limits
             | Self::Console
             | Self::ConsoleFile
-            | Self::Events => "GET, HEAD",
+            | Self::Events
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page => "GET, HEAD",
         }
     }
 
@@ -110,7 +126,10 @@ impl Route {
             | Self::Limits
             | Self::Console
             | Self::ConsoleFile
-            | Self::Events => false,
+            | Self::Events
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page => false,
         }
     }
 }
@@ -167,6 +186,12 @@ impl<T: Transport> Admin<T> {
             Route::Console => console_file(FILES.first()),
             Route::ConsoleFile => console_file(matched.params.get("file").and_then(file)),
             Route::Events => self.events(),
+            Route::PagesInFlight => pages::in_flight(&self.pages),
+            Route::Pages => pages::recent(&self.pages, request.uri().query()),
+            Route::Page => {
+                let id = matched.params.get("id").unwrap_or_default();
+                pages::one(&self.pages, id)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod file;
 mod headers;
 mod hosts;
 mod input;
+mod kept;
 mod key;
 mod kinds;
 mod load;
@@ -46,6 +47,7 @@ use url::Url;
 pub use address::show as shown_address;
 pub use check::check;
 pub use headers::is_reserved_header;
+pub use kept::Kept;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
@@ -55,7 +57,7 @@ pub use report::Report;
 pub use schema::json_schema;
 pub use shown::fit as fit_to_show;
 
-pub use crate::ids::{DownstreamId, PageId};
+pub use crate::ids::{ClientKey, DownstreamId, PageId};
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
@@ -231,6 +233,8 @@ pub struct Telemetry {
     pub sample: f64,
     /// Pages that took longer are always kept; `None` (written `"none"`): however long they took.
     pub keep_slower_than: Option<Duration>,
+    /// Most bytes of records of recent pages; `None` (written `"none"`) keeps none.
+    pub recent: Option<NonZeroUsize>,
     /// Where metrics are sent as DogStatsD; `None` sends none.
     pub dogstatsd: Option<StatsdAgent>,
     /// The pod's id, of `DD_ENTITY_ID`: an agent that is sent metrics over UDP finds the pod's tags by it.

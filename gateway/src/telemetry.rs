@@ -11,6 +11,7 @@ pub mod lag;
 pub mod log;
 pub mod meters;
 pub mod names;
+pub mod recent;
 pub mod record;
 pub mod sampling;
 pub mod stats;
@@ -30,6 +31,7 @@ use self::meters::dogstatsd::DogStatsD;
 use self::meters::{Gauges, Meters};
 use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
+use self::recent::Recent;
 use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::stats::{Stats, StatsExport};
@@ -48,6 +50,7 @@ pub struct Telemetry {
     sampling: Sampling,
     traces: Option<Queue>,
     stats: Option<Arc<Stats>>,
+    recent: Recent,
     /// Log lines of this process that have been counted as lost.
     lines_lost: Mutex<Lost>,
 }
@@ -100,6 +103,7 @@ impl Telemetry {
             sampling: Sampling::new(&config.telemetry),
             traces: None,
             stats: None,
+            recent: Recent::new(config.telemetry.recent),
             lines_lost: Mutex::default(),
         }
     }
@@ -107,6 +111,11 @@ impl Telemetry {
     /// The names of the config.
     pub fn names(&self) -> &Configured {
         &self.names
+    }
+
+    /// Recent pages, and those in flight.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// How often each thing happened so far.
@@ -134,6 +143,7 @@ impl Telemetry {
     /// A page ended.
     pub fn page_ended(&self, record: &Arc<PageRecord>) {
         self.measure(record);
+        self.recent.keep(record);
         if self.sampling.logs(record) {
             events::page_ended(&self.names, record);
         }

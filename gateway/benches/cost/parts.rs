@@ -19,6 +19,7 @@ use gateway::page::fetch::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
 
+use crate::kept::Kept;
 use crate::samples::Samples;
 use crate::told::Told;
 
@@ -35,9 +36,9 @@ const PARTS: usize = Service::ALL.len();
 /// # Errors
 /// A step that does not do what it is timed for.
 pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
-    let plan = Plan::compile(&configured(&[])?).swap_remove(PAGE.0);
-    let needs = &plan.needs;
     let admission = Admission::new(&configured(&[])?);
+    let plan = Plan::compile(&configured(&[])?, &admission).swap_remove(PAGE.0);
+    let needs = &plan.needs;
     ensure!(
         grant(&admission, needs).is_some(),
         "an idle gateway grants a page"
@@ -57,6 +58,7 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
     let quiet = ("TELEMETRY__DOGSTATSD", "");
     let metrics = configured(&[quiet, ("TELEMETRY__EXPORTER", "none")])?;
     let metrics = Told::new(&metrics, PAGE, PARTS);
+    let (nothing, kept) = (Kept::new(None, PARTS), Kept::new(Some(8 << 20), PARTS));
     let statistics = Told::new(&configured(&[quiet])?, PAGE, PARTS);
     let rows = [
         (
@@ -91,6 +93,26 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
             "the same, two threads at once",
             batches(2, steps, || statistics.page_ended()),
         ),
+        (
+            "make its record, and drop it",
+            batches(1, steps, || nothing.keep()),
+        ),
+        (
+            "make it, and keep it for a while",
+            batches(1, steps, || kept.keep()),
+        ),
+        (
+            "the same, two threads at once",
+            batches(2, steps, || kept.keep()),
+        ),
+        (
+            "be seen in flight, from begin to end",
+            batches(1, steps, || kept.fly()),
+        ),
+        (
+            "the same, two threads at once",
+            batches(2, steps, || kept.fly()),
+        ),
     ];
     drop(held);
 
@@ -102,6 +124,11 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:<42}{samples}");
     }
+    let _ = writeln!(
+        text,
+        "A record of five parts is counted as {} bytes.",
+        kept.bytes_each()
+    );
     Ok(text)
 }
 

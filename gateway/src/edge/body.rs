@@ -16,20 +16,25 @@ use parking_lot::Mutex;
 
 use crate::edge::connection::Connection;
 use crate::page::admission::Ticket;
+use crate::telemetry::recent::in_flight::InFlightPage;
 
-/// Tickets of pages whose last bytes have not all been written to the connection.
+/// What a page holds until its last byte has been written: its ticket, and its place among those in
+/// flight.
+type Held = (Ticket, Option<InFlightPage>);
+
+/// What pages hold whose last bytes have not all been written to the connection.
 #[derive(Debug, Default)]
-pub struct Unflushed(Mutex<Vec<Ticket>>);
+pub struct Unflushed(Mutex<Vec<Held>>);
 
 impl Unflushed {
-    fn add(&self, ticket: Ticket) {
-        self.0.lock().push(ticket);
+    fn add(&self, held: Held) {
+        self.0.lock().push(held);
     }
 
     /// Everything written has reached the system.
     pub(super) fn release(&self) {
-        let tickets = std::mem::take(&mut *self.0.lock());
-        drop(tickets);
+        let held = std::mem::take(&mut *self.0.lock());
+        drop(held);
     }
 }
 
@@ -37,24 +42,24 @@ impl Unflushed {
 #[derive(Debug, Default)]
 pub struct PageBody {
     bytes: Bytes,
-    ticket: Option<(Ticket, Arc<Connection>)>,
+    held: Option<(Held, Arc<Connection>)>,
 }
 
 impl PageBody {
     /// A body without a ticket.
     pub fn new(bytes: Bytes) -> Self {
-        Self {
-            bytes,
-            ticket: None,
-        }
+        Self { bytes, held: None }
     }
 
     /// A body of a page in flight.
-    pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, connection: &Arc<Connection>) -> Self {
-        Self {
-            bytes,
-            ticket: ticket.map(|ticket| (ticket, Arc::clone(connection))),
-        }
+    pub fn with_ticket(
+        bytes: Bytes,
+        ticket: Option<Ticket>,
+        in_flight: Option<InFlightPage>,
+        connection: &Arc<Connection>,
+    ) -> Self {
+        let held = ticket.map(|ticket| ((ticket, in_flight), Arc::clone(connection)));
+        Self { bytes, held }
     }
 }
 
@@ -81,8 +86,8 @@ impl Body for PageBody {
 
 impl Drop for PageBody {
     fn drop(&mut self) {
-        if let Some((ticket, connection)) = self.ticket.take() {
-            connection.unflushed.add(ticket);
+        if let Some((held, connection)) = self.held.take() {
+            connection.unflushed.add(held);
         }
     }
 }
