@@ -9,6 +9,7 @@
 pub mod client;
 pub mod readings;
 pub mod top;
+pub mod waterfall;
 
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]

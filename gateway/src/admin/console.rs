@@ -12,6 +12,7 @@
 
 mod compose;
 mod headline;
+mod pages;
 mod reading;
 pub mod snapshot;
 pub mod web;
@@ -19,7 +20,7 @@ pub mod web;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
@@ -149,6 +150,12 @@ impl<T: Transport> Console<T> {
         let text = format!("id: {number}\nevent: snapshot\ndata: {data}\n\n").into();
         Some(Event { number, text })
     }
+}
+
+/// Milliseconds since 1970.
+fn since_1970(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as u64
 }
 
 /// One who looks.

@@ -20,8 +20,9 @@ mod units;
 use std::io::IsTerminal;
 use std::pin::{Pin, pin};
 
-use futures_util::StreamExt as _;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use futures_util::StreamExt as _;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::state::{Effect, Key, Top};
@@ -49,7 +50,9 @@ const COLUMNS: usize = 100;
 pub async fn run(flags: &Flags) -> Result<String, CommandError> {
     let client = Client::new(&flags.target)?;
     if flags.once {
-        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        let columns = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|text| text.parse().ok());
         let snapshot = link::one(&client).await?;
         return Ok(draw::plain(&snapshot, columns.unwrap_or(COLUMNS).max(40)));
     }
@@ -65,7 +68,7 @@ pub async fn run(flags: &Flags) -> Result<String, CommandError> {
 }
 
 /// A page that is being fetched: its id, and what there is to show of it.
-type Fetching<'a> = Pin<Box<dyn Future<Output = (String, Vec<String>)> + 'a>>;
+type Fetching<'a> = Pin<Box<dyn Future<Output = (String, Result<Value, String>)> + 'a>>;
 
 async fn watch(client: &Client, mut terminal: ratatui::DefaultTerminal) -> std::io::Result<()> {
     let mut asked_to_end = signal(SignalKind::terminate())?;
@@ -74,6 +77,8 @@ async fn watch(client: &Client, mut terminal: ratatui::DefaultTerminal) -> std::
     let mut fetching: Option<Fetching<'_>> = None;
     let mut top = Top::new(colours::wanted_on(&std::io::stdout()));
     loop {
+        let size = terminal.size()?;
+        top.fit(size.width.into(), size.height.into());
         terminal.draw(|frame| draw::draw(&top, frame))?;
         let fetched = async {
             match &mut fetching {
@@ -84,7 +89,7 @@ async fn watch(client: &Client, mut terminal: ratatui::DefaultTerminal) -> std::
         let key = tokio::select! {
             _ = asked_to_end.recv() => return Ok(()),
             Some(event) = link.next() => { top.link(event); None }
-            (id, lines) = fetched => { fetching = None; top.fetched(&id, lines); None }
+            (id, found) = fetched => { fetching = None; top.fetched(&id, found); None }
             event = keys.next() => match event {
                 Some(event) => key(&event?),
                 // The terminal is gone.
@@ -100,16 +105,19 @@ async fn watch(client: &Client, mut terminal: ratatui::DefaultTerminal) -> std::
 }
 
 /// What the gateway knows of a page, for people.
-async fn fetch(client: &Client, id: String) -> (String, Vec<String>) {
-    let lines = match client.get(&format!("/pages/{id}")).await {
-        Ok(text) => text.lines().map(str::to_owned).collect(),
-        Err(error) => vec![error.to_string()],
-    };
-    (id, lines)
+async fn fetch(client: &Client, id: String) -> (String, Result<Value, String>) {
+    let found = client.view(&format!("/pages/{id}")).await;
+    (id, found.map_err(|error| error.to_string()))
 }
 
 fn key(event: &Event) -> Option<Key> {
-    let Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press, .. }) = event else {
+    let Event::Key(KeyEvent {
+        code,
+        modifiers,
+        kind: KeyEventKind::Press,
+        ..
+    }) = event
+    else {
         // It is drawn anew in any case: also with another size.
         return None;
     };

@@ -124,6 +124,22 @@ impl Recent {
             .collect()
     }
 
+    /// The last of one class to end, later than `since` (`None`: ever) and at most so many, the latest first.
+    pub fn latest(
+        &self,
+        class: Class,
+        since: Option<Instant>,
+        most: usize,
+    ) -> Vec<Arc<PageRecord>> {
+        let Some(kept) = &self.kept else {
+            return Vec::new();
+        };
+        let shelf = kept.shelves[class as usize].lock();
+        let latest = shelf.pages().rev().take(most);
+        let later = |page: &&Arc<PageRecord>| since.is_none_or(|since| page.ended > since);
+        latest.take_while(later).cloned().collect()
+    }
+
     /// How much of each class is kept.
     pub fn holdings(&self) -> Vec<Holding> {
         let kept = self.kept.iter().flat_map(|kept| &kept.shelves);

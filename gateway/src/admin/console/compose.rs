@@ -1,15 +1,16 @@
 //! Puts a snapshot together from readings of what was counted and a look at what is in use.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use super::headline::headline;
 use super::reading::Between;
-use super::snapshot::{Downstream, Endpoint, Gateway, Page, Refused, Snapshot};
+use super::snapshot::{Downstream, Endpoint, Gateway, Page, Refused, Snapshot, Turnable};
+use super::{pages as listed, since_1970};
 use crate::admin::endpoint_state;
 use crate::config::{DownstreamId, PageId};
 use crate::lifecycle::phase::Phase;
+use crate::outcome::{Reason, Turn};
 use crate::page::Pages;
 use crate::page::admission::AdmissionView;
+use crate::page::deadline::wall_clock;
 use crate::page::downstream::Transport;
 use crate::telemetry::meters::distribution::Distribution;
 use crate::telemetry::names::configured::Configured;
@@ -34,10 +35,14 @@ pub(super) fn snapshot<T: Transport>(
     let shown: Vec<Page> = (0..names.pages.len()).map(each).collect();
     let each = |index| downstream(pages, DownstreamId(index), &now, spans);
     let downstreams: Vec<Downstream> = (0..names.downstreams.len()).map(each).collect();
-    let refusals = refusals(spans);
+    let (refusals, recent, at) = (
+        refusals(spans),
+        pages.telemetry().recent(),
+        spans.short.1.at,
+    );
     Snapshot {
         number: 0,
-        at_ms: since_1970(SystemTime::now()),
+        at_ms: since_1970(wall_clock()),
         rates_over_ms: milliseconds(spans.short.elapsed()),
         spread_over_ms: milliseconds(spans.long.elapsed()),
         headline: headline(phase, &shown, &downstreams, &refusals),
@@ -45,8 +50,8 @@ pub(super) fn snapshot<T: Transport>(
         pages: shown,
         downstreams,
         refusals,
-        in_flight: Vec::new(),
-        slow: Vec::new(),
+        in_flight: listed::in_flight(recent, names, at),
+        slow: listed::slow(recent, names, at),
         changes: Vec::new(),
     }
 }
@@ -127,21 +132,31 @@ fn required_by(names: &Configured, id: DownstreamId) -> Vec<String> {
 
 fn refusals(spans: Spans<'_>) -> Vec<Refused> {
     let refused = spans.long.refused().into_iter();
-    let one = |(reason, scope, per_s): (crate::outcome::Reason, String, f64)| Refused {
+    let one = |(reason, scope, per_s): (Reason, String, f64)| Refused {
         reason: reason.as_str().to_owned(),
-        scope,
         per_s,
-        key: None,
+        keys: keys(reason, &scope),
+        scope,
     };
     refused.map(one).collect()
+}
+
+/// What would have changed a refusal. A client's own budget is the client's to change.
+fn keys(reason: Reason, scope: &str) -> Vec<Turnable> {
+    let downstream = scope.strip_prefix("downstream:").unwrap_or_default();
+    let turns = match (reason, downstream) {
+        (Reason::DeadlineUnreachable, "") => &[],
+        _ => reason.turns(),
+    };
+    let turnable = |turn: &Turn| Turnable {
+        key: turn.key_of("PAGE", "PART", downstream),
+        advice: turn.advice.to_owned(),
+        runbook: turn.entry.to_owned(),
+    };
+    turns.iter().map(turnable).collect()
 }
 
 fn percentiles(took: &Distribution) -> (Option<f64>, Option<f64>) {
     let at = |share| took.quantile(share).map(milliseconds);
     (at(0.5), at(0.99))
-}
-
-fn since_1970(at: SystemTime) -> u64 {
-    let since: Duration = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as u64
 }

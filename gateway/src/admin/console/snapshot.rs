@@ -180,8 +180,19 @@ pub struct Refused {
     pub scope: String,
     /// Per second.
     pub per_s: f64,
-    /// The key that would change it; null where none does.
-    pub key: Option<String>,
+    /// Keys that would change it, the likeliest first.
+    pub keys: Vec<Turnable>,
+}
+
+/// A key that can be turned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Turnable {
+    /// The key, with `PAGE` in place of a page's name where it is one of several.
+    pub key: String,
+    /// Which way, and on what condition.
+    pub advice: String,
+    /// The entry of the runbook.
+    pub runbook: String,
 }
 
 /// A page that has no answer yet.

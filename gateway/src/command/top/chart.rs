@@ -42,7 +42,12 @@ pub(super) fn bars(
             shown[column] = *point;
         }
     }
-    let most = ceiling(shown.iter().map(|point| point.owed.max(point.good)).fold(0.0, f64::max));
+    let most = ceiling(
+        shown
+            .iter()
+            .map(|point| point.owed.max(point.good))
+            .fold(0.0, f64::max),
+    );
     let mut lines: Vec<Line<'static>> = (0..height)
         .map(|row| {
             let label = if row == 0 { rate(most) } else { String::new() };
@@ -57,7 +62,9 @@ pub(super) fn bars(
             marks[column] = if refused { ('x', BAD) } else { ('^', ACCENT) };
         }
     }
-    let marks = marks.into_iter().map(|(mark, style)| Span::styled(mark.to_string(), style));
+    let marks = marks
+        .into_iter()
+        .map(|(mark, style)| Span::styled(mark.to_string(), style));
     let axis = Span::styled(format!("{:>6} ┼", 0), SOFT);
     lines.push(Line::from_iter(std::iter::once(axis).chain(marks)));
     lines
@@ -94,9 +101,19 @@ mod tests {
 
     #[test]
     fn a_bar_shows_what_was_good_and_what_was_owed_beside_it() {
-        let point = |at_s: u64, good, owed| Point { at_ms: 1000 * at_s, good, owed };
+        let point = |at_s: u64, good, owed| Point {
+            at_ms: 1000 * at_s,
+            good,
+            owed,
+        };
         let points = [point(7, 8.0, 8.0), point(8, 4.0, 8.0), point(10, 0.0, 10.0)];
-        let lines = bars(&points, &[(9_000, false), (6_900, true)], 10_000, AXIS + 5, 2);
+        let lines = bars(
+            &points,
+            &[(9_000, false), (6_900, true)],
+            10_000,
+            AXIS + 5,
+            2,
+        );
         let drawn: Vec<String> = lines.iter().map(ToString::to_string).collect();
         assert_eq!(drawn, ["  10.0 ┤ ▅░ ░", "       ┤ █▆ ░", "     0 ┼─x─^─"]);
     }

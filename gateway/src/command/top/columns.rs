@@ -3,12 +3,53 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-/// How a column stands.
+/// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(super) struct Column {
+    name: &'static str,
+    align: Align,
+    /// Left out where there is little room.
+    if_wide: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Align {
     Left,
     Right,
 }
+
+/// Of words.
+pub(super) const fn words(name: &'static str) -> Column {
+    let (align, if_wide) = (Align::Left, false);
+    Column {
+        name,
+        align,
+        if_wide,
+    }
+}
+
+/// Of numbers.
+pub(super) const fn numbers(name: &'static str) -> Column {
+    let (align, if_wide) = (Align::Right, false);
+    Column {
+        name,
+        align,
+        if_wide,
+    }
+}
+
+impl Column {
+    /// Only where there is room for it.
+    pub(super) const fn if_wide(self) -> Self {
+        Self {
+            if_wide: true,
+            ..self
+        }
+    }
+}
+
+/// From so many columns on there is room for all.
+const WIDE: usize = 100;
 
 /// A cell: its words, and how they look.
 #[derive(Clone, Debug)]
@@ -36,13 +77,21 @@ const GAP: usize = 2;
 
 /// A line for the names of the columns, and one for each row, none wider than `width`. What has no room in the last
 /// column is cut, and ends in an ellipsis.
-pub(super) fn table(
-    columns: &[(&str, Align)],
-    rows: Vec<Vec<Cell>>,
-    width: usize,
-) -> Vec<Line<'static>> {
-    let header = columns.iter().map(|(name, _)| Cell::soft(*name)).collect();
-    let rows: Vec<Vec<Cell>> = std::iter::once(header).chain(rows).collect();
+pub(super) fn table(columns: &[Column], rows: Vec<Vec<Cell>>, width: usize) -> Vec<Line<'static>> {
+    let header = columns
+        .iter()
+        .map(|column| Cell::soft(column.name))
+        .collect();
+    let fits = |column: &Column| width >= WIDE || !column.if_wide;
+    let shown = |row: Vec<Cell>| -> Vec<Cell> {
+        let cells = row.into_iter().zip(columns);
+        cells
+            .filter(|(_, column)| fits(column))
+            .map(|(cell, _)| cell)
+            .collect()
+    };
+    let rows: Vec<Vec<Cell>> = std::iter::once(header).chain(rows).map(shown).collect();
+    let columns: Vec<&Column> = columns.iter().filter(|column| fits(column)).collect();
     let widest = |nth: usize| {
         let cells = rows.iter().filter_map(|row| row.get(nth));
         cells.map(|cell| cell.0.chars().count()).max().unwrap_or(0)
@@ -51,12 +100,12 @@ pub(super) fn table(
     let line = |row: Vec<Cell>| {
         let mut spans = Vec::with_capacity(2 * row.len());
         let mut left = width;
-        for (nth, (Cell(words, style), (_, align))) in row.into_iter().zip(columns).enumerate() {
+        for (nth, (Cell(words, style), column)) in row.into_iter().zip(&columns).enumerate() {
             let is_last = nth + 1 == columns.len();
             let room = if is_last { left } else { widths[nth].min(left) };
             let words = cut(&words, room);
             let padding = " ".repeat(room.saturating_sub(words.chars().count()));
-            let words = match align {
+            let words = match column.align {
                 Align::Right => padding + &words,
                 Align::Left if is_last => words,
                 Align::Left => words + &padding,
@@ -88,7 +137,7 @@ mod tests {
     use super::*;
 
     fn lines(width: usize) -> Vec<String> {
-        let columns = [("n", Align::Right), ("name", Align::Left), ("more", Align::Left)];
+        let columns = [numbers("n"), words("name"), words("more")];
         let row = |n: &str, name: &str, more: &str| [n, name, more].map(Cell::plain).to_vec();
         let rows = vec![row("1", "pricing", "all is well"), row("22", "ads", "")];
         let lines = table(&columns, rows, width);
@@ -97,7 +146,11 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let expected = [" n  name     more", " 1  pricing  all is well", "22  ads      "];
+        let expected = [
+            " n  name     more",
+            " 1  pricing  all is well",
+            "22  ads      ",
+        ];
         assert_eq!(lines(80), expected);
     }
 

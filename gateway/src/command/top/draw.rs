@@ -10,8 +10,9 @@ use super::chart;
 use super::columns::cut;
 use super::looks::{ACCENT, BAD, CHOSEN, SOFT, STRONG};
 use super::sections;
-use super::state::{Over, Panel, Top};
+use super::state::{Found, Over, Panel, Top};
 use crate::admin::console::snapshot::Snapshot;
+use crate::command::waterfall;
 
 /// Where there is less room than this, a sentence says so.
 const LEAST: (u16, u16) = (60, 16);
@@ -28,7 +29,10 @@ const KEYS: &str = "q quit  tab next list  ↑↓ choose  enter open  p pause  ?
 pub(super) fn draw(top: &Top, frame: &mut Frame<'_>) {
     let area = frame.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        let words = format!("{} columns and {} rows are too few: {} and {} are needed", area.width, area.height, LEAST.0, LEAST.1);
+        let words = format!(
+            "{} columns and {} rows are too few: {} and {} are needed",
+            area.width, area.height, LEAST.0, LEAST.1
+        );
         return show(frame, area, vec![Line::raw(words)]);
     }
     let (width, height) = (usize::from(area.width), usize::from(area.height));
@@ -45,9 +49,9 @@ pub(super) fn draw(top: &Top, frame: &mut Frame<'_>) {
     show(frame, area, lines);
     match &top.over {
         Some(Over::Help) => over(frame, area, "Help", help()),
-        Some(Over::Page { id, lines, from }) => {
-            let lines = lines.iter().skip(*from).map(|line| Line::raw(line.clone()));
-            over(frame, area, &format!("Page {id}"), lines.collect());
+        Some(Over::Page { id, found, from }) => {
+            let lines = opened(found, width).into_iter().skip(*from).collect();
+            over(frame, area, &format!("Page {id}"), lines);
         }
         None => {}
     }
@@ -74,15 +78,26 @@ fn upper(top: &Top, snapshot: &Snapshot, width: usize, height: usize) -> Vec<Lin
     if room > CHART.0 {
         let points: Vec<_> = top.points.iter().copied().collect();
         let changes = snapshot.changes.iter();
-        let changes: Vec<_> = changes.map(|change| (change.at_ms, change.outcome == "refused")).collect();
-        lines.extend(chart::bars(&points, &changes, snapshot.at_ms, width, chart_height));
+        let changes: Vec<_> = changes
+            .map(|change| (change.at_ms, change.outcome == "refused"))
+            .collect();
+        lines.extend(chart::bars(
+            &points,
+            &changes,
+            snapshot.at_ms,
+            width,
+            chart_height,
+        ));
     }
     lines.extend(downstreams);
     lines.push(sections::own(snapshot, width));
     let most = height.saturating_sub(PANEL + 2);
     if lines.len() > most {
         lines.truncate(most.saturating_sub(1));
-        lines.push(Line::styled("more than fits: a larger terminal shows all", SOFT));
+        lines.push(Line::styled(
+            "more than fits: a larger terminal shows all",
+            SOFT,
+        ));
     }
     lines
 }
@@ -111,12 +126,22 @@ fn lower(top: &Top, snapshot: &Snapshot, width: usize, room: usize) -> Vec<Line<
         Panel::Changes => sections::changes(snapshot, width),
     };
     let mut lines = vec![Line::from(names)];
-    lines.extend(window(list, top.chosen_row(), room.saturating_sub(1), width));
+    lines.extend(window(
+        list,
+        top.chosen_row(),
+        room.saturating_sub(1),
+        width,
+    ));
     lines
 }
 
 /// The part of a list that has the chosen row; its header stays.
-fn window(list: Vec<Line<'static>>, chosen: Option<usize>, room: usize, width: usize) -> Vec<Line<'static>> {
+fn window(
+    list: Vec<Line<'static>>,
+    chosen: Option<usize>,
+    room: usize,
+    width: usize,
+) -> Vec<Line<'static>> {
     let Some(chosen) = chosen else {
         return list.into_iter().take(room).collect();
     };
@@ -149,13 +174,40 @@ fn footer(top: &Top, width: usize) -> Line<'static> {
     }
 }
 
+/// Rows of an opened page on a screen of this height.
+pub(super) fn rows_of_opened(height: usize) -> usize {
+    height.saturating_sub(4)
+}
+
+/// An opened page on a screen of this width.
+pub(super) fn opened(found: &Found, width: usize) -> Vec<Line<'static>> {
+    match found {
+        Found::NotYet => vec![Line::styled("asking the gateway", SOFT)],
+        Found::Nothing(why) => vec![Line::styled(why.clone(), BAD)],
+        Found::Page(page) => waterfall::lines(page, width.saturating_sub(4))
+            .into_iter()
+            .map(Line::raw)
+            .collect(),
+    }
+}
+
 /// A box over the middle.
 fn over(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'static>>) {
-    let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let wanted = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(2);
     let height = wanted.clamp(8, area.height.saturating_sub(2));
-    let width = area.width.saturating_sub(4);
-    let area = Rect { x: 2, y: (area.height - height) / 2, width, height };
-    let title = cut(&format!(" {title}: esc closes "), usize::from(width.saturating_sub(2)));
+    let width = area.width.saturating_sub(2);
+    let area = Rect {
+        x: 1,
+        y: (area.height - height) / 2,
+        width,
+        height,
+    };
+    let title = cut(
+        &format!(" {title}: esc closes "),
+        usize::from(width.saturating_sub(2)),
+    );
     frame.render_widget(Clear, area);
     let block = Block::bordered().title(title).border_style(ACCENT);
     frame.render_widget(Paragraph::new(lines).block(block), area);
@@ -197,6 +249,8 @@ pub(super) fn plain(snapshot: &Snapshot, width: usize) -> String {
         lines.push(Line::raw(title));
         lines.extend(list);
     }
-    let text = lines.iter().map(|line| format!("{}\n", line.to_string().trim_end()));
+    let text = lines
+        .iter()
+        .map(|line| format!("{}\n", line.to_string().trim_end()));
     text.collect()
 }

@@ -89,15 +89,24 @@ impl Link<'_> {
         loop {
             if let Some(data) = self.events.next() {
                 let snapshot = serde_json::from_str(&data);
-                return snapshot.map_err(|error| self.client.unexpected("/events", error.to_string()));
+                return snapshot
+                    .map_err(|error| self.client.unexpected("/events", error.to_string()));
             }
             let Some(streamed) = &mut self.streamed else {
                 return Err(self.client.unexpected("/events", "the stream ended".into()));
             };
             match self.client.more("/events", streamed).await? {
                 Some(more) if self.events.rest.len() + more.len() <= MOST => self.events.add(&more),
-                Some(_) => return Err(self.client.unexpected("/events", format!("an event of more than {MOST} bytes"))),
-                None => return Err(self.client.unexpected("/events", "the gateway ended the stream".into())),
+                Some(_) => {
+                    return Err(self
+                        .client
+                        .unexpected("/events", format!("an event of more than {MOST} bytes")));
+                }
+                None => {
+                    return Err(self
+                        .client
+                        .unexpected("/events", "the gateway ended the stream".into()));
+                }
             }
         }
     }
@@ -121,7 +130,10 @@ impl Events {
             let end = self.rest.windows(2).position(|two| two == b"\n\n")?;
             let event: Vec<u8> = self.rest.drain(..end + 2).collect();
             let text = String::from_utf8_lossy(&event);
-            let data: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+            let data: Vec<_> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .collect();
             if !data.is_empty() {
                 return Some(data.join("\n"));
             }

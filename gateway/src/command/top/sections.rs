@@ -3,10 +3,11 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::columns::{Align, Cell, cut, table};
+use super::columns::{Cell, Column, cut, numbers, table, words};
 use super::looks::{self, BAD, SOFT, STRONG};
-use super::units::{ago, rate, time};
+use super::units::{ago, rate};
 use crate::admin::console::snapshot::{Downstream, Endpoint, Page, Rate, Snapshot};
+use crate::command::waterfall::time;
 
 /// Cells of a bar that shows how full a bulkhead is.
 const METER: usize = 6;
@@ -30,10 +31,16 @@ pub(super) fn title(snapshot: &Snapshot, right: &str, width: usize) -> Line<'sta
 /// How it does: one line, or two where the sentence is longer.
 pub(super) fn headline(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let (shape, style) = looks::of(snapshot.headline.state);
-    let word = format!("{shape} {}  ", snapshot.headline.state.as_str().to_uppercase());
+    let word = format!(
+        "{shape} {}  ",
+        snapshot.headline.state.as_str().to_uppercase()
+    );
     let indent = word.chars().count();
     let mut lines = Vec::new();
-    for (nth, words) in wrapped(&snapshot.headline.text, width.saturating_sub(indent), 2).into_iter().enumerate() {
+    for (nth, words) in wrapped(&snapshot.headline.text, width.saturating_sub(indent), 2)
+        .into_iter()
+        .enumerate()
+    {
         let lead = match nth {
             0 => Span::styled(word.clone(), style.patch(STRONG)),
             _ => Span::raw(" ".repeat(indent)),
@@ -62,27 +69,36 @@ fn wrapped(words: &str, width: usize, most: usize) -> Vec<String> {
 
 /// A line for each page, and one above them.
 pub(super) fn pages(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
-    use Align::{Left, Right};
     let columns = [
-        ("page", Left),
-        ("good/s", Right),
-        ("owed/s", Right),
-        ("p50", Right),
-        ("p99", Right),
-        ("deadline", Right),
-        ("waiting", Right),
-        ("pages that are not good, per second", Left),
+        words("page"),
+        numbers("good/s"),
+        numbers("owed/s"),
+        numbers("p50").if_wide(),
+        numbers("p99"),
+        numbers("deadline"),
+        numbers("queue"),
+        words("not good/s"),
     ];
     let row = |page: &Page| {
-        let beyond = page.p99_ms.zip(page.deadline_ms).is_some_and(|(p99, deadline)| p99 >= deadline);
+        let beyond = page
+            .p99_ms
+            .zip(page.deadline_ms)
+            .is_some_and(|(p99, deadline)| p99 >= deadline);
         let p99 = time(page.p99_ms);
         vec![
             Cell(page.name.clone(), STRONG),
             Cell::plain(rate(page.good_per_s)),
             Cell::plain(rate(page.owed_per_s)),
             Cell::plain(time(page.p50_ms)),
-            if beyond { Cell::bad(p99) } else { Cell::plain(p99) },
-            Cell::plain(page.deadline_ms.map_or_else(|| "none".into(), |ms| time(Some(ms)))),
+            if beyond {
+                Cell::bad(p99)
+            } else {
+                Cell::plain(p99)
+            },
+            Cell::plain(
+                page.deadline_ms
+                    .map_or_else(|| "none".into(), |ms| time(Some(ms))),
+            ),
             Cell::plain(format!("{}/{}", page.queued, page.queue)),
             badly(&page.outcomes, &["complete", "partial"], None),
         ]
@@ -92,15 +108,14 @@ pub(super) fn pages(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
 
 /// A line for each downstream, and one above them.
 pub(super) fn downstreams(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
-    use Align::{Left, Right};
     let columns = [
-        ("downstream", Left),
-        ("permits", Left),
-        ("waiting", Right),
-        ("calls/s", Right),
-        ("p50", Right),
-        ("p99", Right),
-        ("endpoints; calls that ended badly, per second", Left),
+        words("downstream"),
+        words("permits"),
+        numbers("queue"),
+        numbers("calls/s"),
+        numbers("p50").if_wide(),
+        numbers("p99"),
+        words("endpoints; bad/s"),
     ];
     let row = |one: &Downstream| {
         let calls = one.calls.iter().map(|rate| rate.per_s).sum();
@@ -108,7 +123,7 @@ pub(super) fn downstreams(snapshot: &Snapshot, width: usize) -> Vec<Line<'static
         let bad = badly(&one.calls, &["ok", "not_found"], shed);
         vec![
             match one.required_by.is_empty() {
-                true => Cell::plain(format!("{} (optional)", one.name)),
+                true => Cell::plain(format!("{} (opt.)", one.name)),
                 false => Cell(one.name.clone(), STRONG),
             },
             permits(one),
@@ -119,15 +134,27 @@ pub(super) fn downstreams(snapshot: &Snapshot, width: usize) -> Vec<Line<'static
             endpoints(&one.endpoints, bad),
         ]
     };
-    table(&columns, snapshot.downstreams.iter().map(row).collect(), width)
+    table(
+        &columns,
+        snapshot.downstreams.iter().map(row).collect(),
+        width,
+    )
 }
 
 /// Outcomes that are not among `fine`, most first.
 fn badly(rates: &[Rate], fine: &[&str], more: Option<(&str, f64)>) -> Cell {
-    let all = rates.iter().map(|rate| (rate.outcome.as_str(), rate.per_s)).chain(more);
-    let mut bad: Vec<_> = all.filter(|(outcome, per_s)| *per_s > 0.0 && !fine.contains(outcome)).collect();
+    let all = rates
+        .iter()
+        .map(|rate| (rate.outcome.as_str(), rate.per_s))
+        .chain(more);
+    let mut bad: Vec<_> = all
+        .filter(|(outcome, per_s)| *per_s > 0.0 && !fine.contains(outcome))
+        .collect();
     bad.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let words: Vec<_> = bad.iter().map(|(outcome, per_s)| format!("{} {outcome}", rate(*per_s))).collect();
+    let words: Vec<_> = bad
+        .iter()
+        .map(|(outcome, per_s)| format!("{} {outcome}", rate(*per_s)))
+        .collect();
     match words.is_empty() {
         true => Cell::soft("none"),
         false => Cell::bad(words.join(", ")),
@@ -140,7 +167,12 @@ fn permits(one: &Downstream) -> Cell {
     };
     let share = f64::from(one.in_use) / f64::from(limit.max(1));
     let full = ((share * METER as f64).ceil() as usize).min(METER);
-    let words = format!("{}{} {}/{limit}", "▮".repeat(full), "▯".repeat(METER - full), one.in_use);
+    let words = format!(
+        "{}{} {}/{limit}",
+        "▮".repeat(full),
+        "▯".repeat(METER - full),
+        one.in_use
+    );
     match one.in_use >= limit {
         true => Cell::bad(words + " full"),
         false => Cell::plain(words),
@@ -162,24 +194,43 @@ fn endpoints(all: &[Endpoint], bad: Cell) -> Cell {
 
 /// What each limit refused.
 pub(super) fn refusals(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
-    use Align::{Left, Right};
-    let columns = [("pages/s", Right), ("reason", Left), ("limit", Left), ("key that would change it", Left)];
+    let columns = [
+        numbers("pages/s"),
+        words("reason"),
+        words("limit"),
+        words("key that would change it"),
+    ];
     let row = |one: &crate::admin::console::snapshot::Refused| {
         vec![
             Cell::plain(rate(one.per_s)),
             Cell::bad(one.reason.clone()),
             Cell::plain(one.scope.clone()),
-            one.key.clone().map_or_else(|| Cell::soft("none"), Cell::plain),
+            match one.keys.first() {
+                Some(turn) => Cell::plain(format!("{}: {}", turn.key, turn.advice)),
+                None => Cell::soft("none"),
+            },
         ]
     };
-    let over = format!("no page was refused in the last {:.0} s", snapshot.spread_over_ms / 1e3);
-    listed(&columns, snapshot.refusals.iter().map(row).collect(), &over, width)
+    let over = format!(
+        "no page was refused in the last {:.0} s",
+        snapshot.spread_over_ms / 1e3
+    );
+    listed(
+        &columns,
+        snapshot.refusals.iter().map(row).collect(),
+        &over,
+        width,
+    )
 }
 
 /// Pages without an answer yet.
 pub(super) fn in_flight(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
-    use Align::{Left, Right};
-    let columns = [("age", Right), ("left", Right), ("page", Left), ("stage", Left)];
+    let columns = [
+        numbers("age"),
+        numbers("left"),
+        words("page"),
+        words("stage"),
+    ];
     let row = |page: &crate::admin::console::snapshot::PageInFlight| {
         vec![
             Cell::plain(time(Some(page.age_ms))),
@@ -188,13 +239,23 @@ pub(super) fn in_flight(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>>
             Cell::plain(page.stage.clone()),
         ]
     };
-    listed(&columns, snapshot.in_flight.iter().map(row).collect(), "no page is in flight", width)
+    listed(
+        &columns,
+        snapshot.in_flight.iter().map(row).collect(),
+        "no page is in flight",
+        width,
+    )
 }
 
 /// Pages that ended lately, and took long or were refused.
 pub(super) fn slow(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
-    use Align::{Left, Right};
-    let columns = [("took", Right), ("outcome", Left), ("ended", Right), ("page", Left), ("because", Left)];
+    let columns = [
+        numbers("took"),
+        words("outcome"),
+        numbers("ended"),
+        words("page"),
+        words("because"),
+    ];
     let row = |page: &crate::admin::console::snapshot::SlowPage| {
         vec![
             Cell::plain(time(Some(page.total_ms))),
@@ -204,26 +265,49 @@ pub(super) fn slow(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
             Cell::plain(page.because.clone()),
         ]
     };
-    listed(&columns, snapshot.slow.iter().map(row).collect(), "no page was kept yet", width)
+    listed(
+        &columns,
+        snapshot.slow.iter().map(row).collect(),
+        "no page was kept yet",
+        width,
+    )
 }
 
 /// What was changed last.
 pub(super) fn changes(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
-    use Align::{Left, Right};
-    let columns = [("when", Right), ("what asked", Left), ("outcome", Left), ("keys", Left)];
+    let columns = [
+        numbers("when"),
+        words("what asked"),
+        words("outcome"),
+        words("keys"),
+    ];
     let row = |change: &crate::admin::console::snapshot::Change| {
         let outcome = change.outcome.clone();
         vec![
             Cell::plain(ago(change.at_ms, snapshot.at_ms)),
             Cell::plain(change.trigger.replace('_', " ")),
-            if outcome == "refused" { Cell::bad(outcome) } else { Cell::plain(outcome) },
+            if outcome == "refused" {
+                Cell::bad(outcome)
+            } else {
+                Cell::plain(outcome)
+            },
             Cell::plain(change.keys.join(", ")),
         ]
     };
-    listed(&columns, snapshot.changes.iter().map(row).collect(), "nothing was changed since the start", width)
+    listed(
+        &columns,
+        snapshot.changes.iter().map(row).collect(),
+        "nothing was changed since the start",
+        width,
+    )
 }
 
-fn listed(columns: &[(&str, Align)], rows: Vec<Vec<Cell>>, none: &str, width: usize) -> Vec<Line<'static>> {
+fn listed(
+    columns: &[Column],
+    rows: Vec<Vec<Cell>>,
+    none: &str,
+    width: usize,
+) -> Vec<Line<'static>> {
     match rows.is_empty() {
         true => vec![Line::styled(cut(none, width), SOFT)],
         false => table(columns, rows, width),
@@ -237,7 +321,7 @@ pub(super) fn own(snapshot: &Snapshot, width: usize) -> Line<'static> {
         true => format!(" (of {}: {})", own.max_in_flight, own.tickets_because),
         false => String::new(),
     };
-    let words = format!(
+    let said = format!(
         "{} pages in flight of {} tickets{fewer}, lag p50 {} p90 {}",
         own.in_flight,
         own.tickets,
@@ -245,5 +329,5 @@ pub(super) fn own(snapshot: &Snapshot, width: usize) -> Line<'static> {
         time(Some(own.lag_p90_ms))
     );
     let style = if fewer.is_empty() { Style::new() } else { BAD };
-    Line::styled(cut(&words, width), style)
+    Line::styled(cut(&said, width), style)
 }

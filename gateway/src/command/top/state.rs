@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
+
 use super::chart::Point;
+use super::draw;
 use super::link::LinkEvent;
 use crate::admin::console::snapshot::{Page, Snapshot};
 
@@ -33,15 +36,26 @@ impl Panel {
 }
 
 /// What lies over everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Over {
     Help,
     /// A page: its id, what is known of it, and the first line that is shown.
     Page {
         id: String,
-        lines: Vec<String>,
+        found: Found,
         from: usize,
     },
+}
+
+/// What is known of an opened page.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Found {
+    /// The gateway was asked.
+    NotYet,
+    /// As it answered.
+    Page(Box<Value>),
+    /// Why there is nothing to show.
+    Nothing(String),
 }
 
 /// A key, as far as it does something.
@@ -122,12 +136,23 @@ impl Top {
         }
     }
 
+    /// The screen has this size: what is opened is not scrolled beyond its end.
+    pub(super) fn fit(&mut self, width: usize, height: usize) {
+        if let Some(Over::Page { found, from, .. }) = &mut self.over {
+            let lines = draw::opened(found, width).len();
+            *from = (*from).min(lines.saturating_sub(draw::rows_of_opened(height)));
+        }
+    }
+
     /// A page was fetched, or could not be: what is to be shown of it.
-    pub(super) fn fetched(&mut self, of: &str, found: Vec<String>) {
-        if let Some(Over::Page { id, lines, .. }) = &mut self.over
+    pub(super) fn fetched(&mut self, of: &str, answer: Result<Value, String>) {
+        if let Some(Over::Page { id, found, .. }) = &mut self.over
             && id == of
         {
-            *lines = found;
+            *found = match answer {
+                Ok(mut pages) => Found::Page(Box::new(pages["pages"][0].take())),
+                Err(why) => Found::Nothing(why),
+            };
         }
     }
 
@@ -152,9 +177,7 @@ impl Top {
     fn key_over(&mut self, key: Key) -> Effect {
         match (key, &mut self.over) {
             (Key::Up, Some(Over::Page { from, .. })) => *from = from.saturating_sub(1),
-            (Key::Down, Some(Over::Page { from, lines, .. })) => {
-                *from = (*from + 1).min(lines.len().saturating_sub(1));
-            }
+            (Key::Down, Some(Over::Page { from, .. })) => *from += 1,
             (Key::Pause, _) => self.pause(),
             (Key::Next | Key::Previous | Key::Up | Key::Down, _) => {}
             (Key::Quit | Key::Close | Key::Open | Key::Help, _) => self.over = None,
@@ -164,7 +187,9 @@ impl Top {
 
     fn pause(&mut self) {
         self.paused = !self.paused;
-        if !self.paused && let Some(held) = self.held.take() {
+        if !self.paused
+            && let Some(held) = self.held.take()
+        {
             self.snapshot = Some(held);
         }
     }
@@ -181,7 +206,11 @@ impl Top {
             return Vec::new();
         };
         match self.panel {
-            Panel::InFlight => snapshot.in_flight.iter().map(|page| page.id.as_str()).collect(),
+            Panel::InFlight => snapshot
+                .in_flight
+                .iter()
+                .map(|page| page.id.as_str())
+                .collect(),
             Panel::Slow => snapshot.slow.iter().map(|page| page.id.as_str()).collect(),
             Panel::Refused | Panel::Changes => Vec::new(),
         }
@@ -215,7 +244,7 @@ impl Top {
         self.chosen = Some((at, id.clone()));
         self.over = Some(Over::Page {
             id: id.clone(),
-            lines: vec!["asking the gateway".into()],
+            found: Found::NotYet,
             from: 0,
         });
         Effect::Fetch(id)

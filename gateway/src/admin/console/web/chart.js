@@ -2,13 +2,17 @@
 // is never hangs on its colour alone.
 
 import { svg, set, text } from './dom.js';
-import { SPAN_MS } from './history.js';
+import { SPANS_MS } from './history.js';
 
 const LEFT = 46, RIGHT = 8, TOP = 14, BOTTOM = 20;
 /** A longer time without a figure is a gap in the line. */
 const GAP_MS = 3500;
-/** The axis of time, in ms before now. */
-const TICKS = [[SPAN_MS, '5 min ago'], [SPAN_MS * 3 / 5, '3 min'], [SPAN_MS / 5, '1 min'], [0, 'now']];
+/** Words of the axis of time, by the time it shows; each at a share of it before now. */
+const TICKS = new Map([
+  [60_000, [[1, '1 min ago'], [0.5, '30 s'], [0, 'now']]],
+  [300_000, [[1, '5 min ago'], [0.6, '3 min'], [0.2, '1 min'], [0, 'now']]],
+]);
+const MOST_TICKS = 4;
 
 /** The least of 1, 2, 5, 10, 20, .. that is not below `value`. */
 export function ceiling(value) {
@@ -42,10 +46,10 @@ function path(points, x, y, baseline) {
 }
 
 /**
- * A chart with `lines` of `{name}`, drawn in their order by the classes `line-NAME`; `unit` writes a value of the axis.
+ * A chart with these `lines`, drawn in their order by the classes `line-NAME`; `unit` writes a value, `axis` a round one.
  * `update({now, lines: {name: points}, limit, marks, label})` draws it; `limit` is a value to hold the lines against.
  */
-export function chart(host, lines, unit, height = 132) {
+export function chart(host, lines, { axis, unit }, height = 132) {
   const paths = lines.map((name) => svg('path', { class: `line line-${name}` }));
   const area = svg('path', { class: 'area' });
   const limitLine = svg('path', { class: 'limit' });
@@ -54,34 +58,40 @@ export function chart(host, lines, unit, height = 132) {
   const grid = svg('path', { class: 'grid' });
   const top = svg('text', { x: LEFT - 6, 'text-anchor': 'end' });
   const zero = svg('text', { x: LEFT - 6, 'text-anchor': 'end' }, '0');
-  const ticks = TICKS.map(([, words], nth) => svg('text', { 'text-anchor': nth === 0 ? 'start' : nth === TICKS.length - 1 ? 'end' : 'middle' }, words));
+  const ticks = Array.from({ length: MOST_TICKS }, () => svg('text'));
   const drawing = svg('svg', { role: 'img', height, class: 'chart' }, grid, area, ...paths, limitLine, limitText, marks, top, zero, ...ticks);
   host.append(drawing);
   drawing.update = ({ now, lines: values, limit, changes, label }) => {
     const width = Math.max(host.clientWidth, 240);
     const [right, bottom] = [width - RIGHT, height - BOTTOM];
-    const shown = Object.values(values).flat().filter((point) => point.at >= now - SPAN_MS);
+    const first = Math.min(now, ...Object.values(values).map((points) => points[0]?.at ?? now));
+    const span = SPANS_MS.find((span) => span >= now - first) ?? SPANS_MS.at(-1);
+    const shown = Object.values(values).flat().filter((point) => point.at >= now - span);
     const most = ceiling(Math.max(limit ?? 0, ...shown.map((point) => point.value ?? 0)) * 1.05);
-    const x = (at) => LEFT + (right - LEFT) * (1 - (now - at) / SPAN_MS);
+    const x = (at) => LEFT + (right - LEFT) * (1 - (now - at) / span);
     const y = (value) => bottom - (bottom - TOP) * Math.min(value, most) / most;
     set(drawing, 'width', width);
     set(drawing, 'viewBox', `0 0 ${width} ${height}`);
     set(drawing, 'aria-label', label);
     set(grid, 'd', `M${LEFT} ${TOP}H${right}M${LEFT} ${(TOP + bottom) / 2}H${right}M${LEFT} ${bottom}H${right}`);
-    const within = (name) => values[name].filter((point) => point.at >= now - SPAN_MS);
+    const within = (name) => values[name].filter((point) => point.at >= now - span);
     set(area, 'd', path(within(lines.at(-1)), x, y, bottom));
     lines.forEach((name, nth) => set(paths[nth], 'd', path(within(name), x, y)));
     set(limitLine, 'd', limit ? `M${LEFT} ${y(limit)}H${right}` : 'M0 0');
     text(limitText, limit ? `deadline ${unit(limit)}` : '');
     set(limitText, 'x', right);
     set(limitText, 'y', limit ? y(limit) - 4 : 0);
-    drawMarks(marks, changes.filter((change) => change.at_ms >= now - SPAN_MS && change.at_ms <= now), x, bottom);
-    text(top, unit(most));
+    drawMarks(marks, changes.filter((change) => change.at_ms >= now - span && change.at_ms <= now), x, bottom);
+    text(top, axis(most));
     set(top, 'y', TOP + 4);
     set(zero, 'y', bottom + 4);
-    TICKS.forEach(([before], nth) => {
-      set(ticks[nth], 'x', x(now - before).toFixed(1));
-      set(ticks[nth], 'y', height - 4);
+    const words = TICKS.get(span);
+    ticks.forEach((tick, nth) => {
+      const [before, word] = words[nth] ?? [0, ''];
+      text(tick, word);
+      set(tick, 'text-anchor', before === 1 ? 'start' : before === 0 ? 'end' : 'middle');
+      set(tick, 'x', x(now - before * span).toFixed(1));
+      set(tick, 'y', height - 4);
     });
   };
   return drawing;

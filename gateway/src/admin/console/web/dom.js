@@ -64,10 +64,15 @@ export function each(parent, items, key, make) {
   }
 }
 
-/** A table's row of cells, each `{class, ...}`; `update(cells, item)` brings them up to date. */
-export function row(classes, update) {
-  const cells = classes.map((name, nth) => html(nth === 0 && name === 'head' ? 'th' : 'td', nth === 0 && name === 'head' ? { scope: 'row' } : { class: name }));
-  const made = html('tr', {}, ...cells);
+/**
+ * A table's row of cells with these classes, the first one its header where its class is `head`; `update(cells, item)` brings
+ * them up to date. With roles and labels of their own they stay a table's when a small screen shows them one below the other.
+ */
+export function row(columns, update) {
+  const cells = columns.map(([label, name]) => (name === 'head'
+    ? html('th', { scope: 'row', role: 'rowheader' })
+    : html('td', { class: name, role: 'cell', 'data-label': label })));
+  const made = html('tr', { role: 'row' }, ...cells);
   made.update = (item) => update(cells, item);
   return made;
 }

@@ -27,5 +27,5 @@ export class History {
   }
 }
 
-/** The time that charts show, in ms. */
-export const SPAN_MS = MOST * 1000;
+/** Times that charts may show, in ms: the least that has all there is. */
+export const SPANS_MS = [60_000, MOST * 1000];

@@ -39,8 +39,8 @@ function card(name) {
       html('figure', {}, html('figcaption', {}, 'Pages per second: ', key('good', 'good'), ' of ', key('owed', 'owed')), goodHost),
       html('figure', {}, html('figcaption', {}, 'Time of pages that were let in: ', key('p50', 'p50'), ' and ', key('p99', 'p99')), timeHost)),
     outcomes);
-  const good = chart(goodHost, ['owed', 'good'], rate);
-  const times = chart(timeHost, ['p99', 'p50'], time);
+  const good = chart(goodHost, ['owed', 'good'], { axis: String, unit: rate });
+  const times = chart(timeHost, ['p99', 'p50'], { axis: time, unit: time });
   let page;
   element.update = (shown) => { page = shown; };
   element.draw = (snapshot, history) => {

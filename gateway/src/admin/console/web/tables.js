@@ -30,7 +30,7 @@ export function showDownstreams({ downstreams }) {
   showTable('bulkheads', downstreams, (one) => one.name, () => {
     const [bar, words] = [meter(), html('span')];
     const [name, needed] = [html('b'), html('small', { class: 'soft' })];
-    const made = row(['head', '', 'n', 'n', '', 'n', 'n', ''], (cells, one) => {
+    const made = row([['', 'head'], ['Permits in use', ''], ['Pages waiting', 'n'], ['Calls/s', 'n'], ['Ended badly', ''], ['p50', 'n'], ['p99', 'n'], ['Endpoints', '']], (cells, one) => {
       text(name, one.name);
       text(needed, one.required_by.length > 0 ? 'required' : 'optional');
       bar.update(one.in_use, one.permits);
@@ -69,11 +69,15 @@ function endpoints(all) {
 
 export function showRefusals({ refusals, spread_over_ms: over }) {
   text(byId('refusals-over'), `in the last ${(over / 1000).toFixed(0)} s`);
-  showTable('refusals', refusals, (one) => `${one.reason} ${one.scope}`, () => row(['n', '', '', ''], (cells, one) => {
+  showTable('refusals', refusals, (one) => `${one.reason} ${one.scope}`, () => row([['Pages/s', 'n'], ['Reason', ''], ['Limit', ''], ['Keys', 'words']], (cells, one) => {
     text(cells[0], rate(one.per_s));
     text(cells[1], one.reason);
     text(cells[2], one.scope);
-    if (cells[3].textContent !== (one.key ?? 'none')) cells[3].replaceChildren(one.key ? html('code', {}, one.key) : 'none');
+    const keys = one.keys.map((turn) => turn.key).join(' ');
+    if (cells[3].dataset.keys !== keys) {
+      cells[3].dataset.keys = keys;
+      cells[3].replaceChildren(...one.keys.map((turn) => html('div', {}, html('code', {}, turn.key), html('span', { class: 'soft' }, ` ${turn.advice}`))));
+    }
   }));
 }
 
@@ -92,7 +96,7 @@ function opener(open) {
 export function showInFlight({ in_flight: pages }, open) {
   showTable('flight', pages, (page) => page.id, () => {
     const opens = opener(open);
-    const made = row(['n', 'n', '', ''], (cells, page) => {
+    const made = row([['Age', 'n'], ['Left', 'n'], ['Stage', 'words'], ['Page', '']], (cells, page) => {
       opens.update(page, time(page.age_ms));
       text(cells[1], time(page.left_ms));
       text(cells[2], page.stage);
@@ -106,7 +110,7 @@ export function showInFlight({ in_flight: pages }, open) {
 export function showSlow({ slow, at_ms: now }, open) {
   showTable('slow', slow, (page) => page.id, () => {
     const opens = opener(open);
-    const made = row(['n', '', '', ''], (cells, page) => {
+    const made = row([['Took', 'n'], ['Outcome', ''], ['Because', 'words'], ['Ended', '']], (cells, page) => {
       opens.update(page, time(page.total_ms));
       text(cells[1], page.outcome);
       text(cells[2], page.because);
