@@ -11,6 +11,7 @@ use tower::service_fn;
 use super::files::Budget;
 use crate::admin::{Admin, AdminBody};
 use crate::config::Config;
+use crate::edge::body::Streamed;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
@@ -72,7 +73,11 @@ pub(super) fn serve_operators(
         layers::compressed(service_fn(move |request| {
             connection.begins_answer();
             let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
-            async move { Ok(answer_operators(&admin, &hosts, request).await) }
+            let connection = Arc::clone(&connection);
+            async move {
+                let answer = answer_operators(&admin, &hosts, request).await;
+                Ok(answer.map(|body| Streamed::new(body, connection)))
+            }
         }))
     };
     let unreadable = move |what| telemetry.counts().unreadable(what);

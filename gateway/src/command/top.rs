@@ -110,6 +110,10 @@ async fn fetch(client: &Client, id: String) -> (String, Result<Value, String>) {
     (id, found.map_err(|error| error.to_string()))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most keys do nothing, also those that there will be"
+)]
 fn key(event: &Event) -> Option<Key> {
     let Event::Key(KeyEvent {
         code,

@@ -12,6 +12,7 @@ mod agreement;
 mod cancellation;
 mod common;
 mod connections;
+mod console;
 mod downstream;
 mod drain;
 mod forwarding;

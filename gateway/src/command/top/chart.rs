@@ -3,7 +3,6 @@
 use ratatui::text::{Line, Span};
 
 use super::looks::{ACCENT, BAD, SOFT};
-use super::units::rate;
 
 /// One second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,7 +49,11 @@ pub(super) fn bars(
     );
     let mut lines: Vec<Line<'static>> = (0..height)
         .map(|row| {
-            let label = if row == 0 { rate(most) } else { String::new() };
+            let label = if row == 0 {
+                format!("{most}/s")
+            } else {
+                String::new()
+            };
             let cells = shown.iter().map(|point| cell(*point, most, height, row));
             let axis = Span::styled(format!("{label:>6} ┤"), SOFT);
             Line::from_iter(std::iter::once(axis).chain(cells))
@@ -83,16 +86,17 @@ fn cell(point: Point, most: f64, height: usize, row: usize) -> Span<'static> {
     }
 }
 
-/// The least of 1, 2, 5, 10, 20, .. that is not below it.
+/// Where an axis ends: times a power of ten.
+const ENDS: [f64; 8] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+
+/// The least round number that is not below `value`.
 fn ceiling(value: f64) -> f64 {
-    let mut top = 1.0;
-    for factor in [2.0, 2.5, 2.0].into_iter().cycle() {
-        if top >= value || !value.is_finite() {
-            break;
-        }
-        top *= factor;
+    if value <= 1.0 || !value.is_finite() {
+        return 1.0;
     }
-    top
+    let unit = 10_f64.powf(value.log10().floor());
+    let ends = ENDS.map(|end| end * unit).into_iter();
+    ends.filter(|end| *end >= value).fold(10.0 * unit, f64::min)
 }
 
 #[cfg(test)]
@@ -115,12 +119,12 @@ mod tests {
             2,
         );
         let drawn: Vec<String> = lines.iter().map(ToString::to_string).collect();
-        assert_eq!(drawn, ["  10.0 ┤ ▅░ ░", "       ┤ █▆ ░", "     0 ┼─x─^─"]);
+        assert_eq!(drawn, ["  10/s ┤ ▅░ ░", "       ┤ █▆ ░", "     0 ┼─x─^─"]);
     }
 
     #[test]
     fn the_axis_ends_at_a_round_number() {
         let tops = [0.0, 1.0, 1.1, 3.0, 5.1, 59.0, 101.0].map(ceiling);
-        assert_eq!(tops, [1.0, 1.0, 2.0, 5.0, 10.0, 100.0, 200.0]);
+        assert_eq!(tops, [1.0, 1.0, 2.0, 3.0, 6.0, 60.0, 200.0]);
     }
 }

@@ -18,12 +18,12 @@ use crate::command::waterfall;
 const LEAST: (u16, u16) = (60, 16);
 
 /// Rows of the chart on a small screen, and on a large one.
-const CHART: (usize, usize) = (3, 8);
+const CHART: (usize, usize) = (3, 12);
 
 /// Rows that the lower part has at least.
 const PANEL: usize = 5;
 
-const KEYS: &str = "q quit  tab next list  ↑↓ choose  enter open  p pause  ? help";
+const KEYS: &str = "q quit  tab list  ↑↓ choose  enter open  p pause  ? help";
 
 /// Draws all of it.
 pub(super) fn draw(top: &Top, frame: &mut Frame<'_>) {
@@ -38,14 +38,15 @@ pub(super) fn draw(top: &Top, frame: &mut Frame<'_>) {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let mut lines = match &top.snapshot {
         Some(snapshot) => upper(top, snapshot, width, height),
-        None => vec![Line::styled("the first second is being measured", SOFT)],
+        None => vec![Line::styled(nothing_yet(top), SOFT)],
     };
     let left = height.saturating_sub(lines.len() + 1);
     if let Some(snapshot) = &top.snapshot {
         lines.extend(lower(top, snapshot, width, left));
     }
-    lines.resize(height - 1, Line::default());
-    lines.push(footer(top, width));
+    let footer = footer(top, width);
+    lines.resize(height - footer.len(), Line::default());
+    lines.extend(footer);
     show(frame, area, lines);
     match &top.over {
         Some(Over::Help) => over(frame, area, "Help", help()),
@@ -64,6 +65,13 @@ pub(super) fn draw(top: &Top, frame: &mut Frame<'_>) {
 
 fn show(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>) {
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn nothing_yet(top: &Top) -> &'static str {
+    match top.away {
+        Some(_) => "no gateway was reached yet",
+        None => "the first second is being measured",
+    }
 }
 
 /// Everything above the list.
@@ -167,10 +175,14 @@ fn link(top: &Top) -> String {
     }
 }
 
-fn footer(top: &Top, width: usize) -> Line<'static> {
+/// The keys; or why there are no newer figures.
+fn footer(top: &Top, width: usize) -> Vec<Line<'static>> {
     match &top.away {
-        Some(why) => Line::styled(cut(why, width), BAD),
-        None => Line::styled(cut(KEYS, width), SOFT),
+        Some(why) => {
+            let lines = sections::wrapped(why, width, 2).into_iter();
+            lines.map(|line| Line::styled(line, BAD)).collect()
+        }
+        None => vec![Line::styled(cut(KEYS, width), SOFT)],
     }
 }
 
@@ -205,7 +217,7 @@ fn over(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'static>
         height,
     };
     let title = cut(
-        &format!(" {title}: esc closes "),
+        &format!(" {title}: esc closes, ↑↓ scroll "),
         usize::from(width.saturating_sub(2)),
     );
     frame.render_widget(Clear, area);

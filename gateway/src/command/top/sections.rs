@@ -51,7 +51,7 @@ pub(super) fn headline(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> 
 }
 
 /// The words in lines of at most `width`, at most `most` of them; the last is cut.
-fn wrapped(words: &str, width: usize, most: usize) -> Vec<String> {
+pub(super) fn wrapped(words: &str, width: usize, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words.split(' ') {
         let last = lines.len() == most;

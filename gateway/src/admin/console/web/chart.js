@@ -14,11 +14,11 @@ const TICKS = new Map([
 ]);
 const MOST_TICKS = 4;
 
-/** The least of 1, 2, 5, 10, 20, .. that is not below `value`. */
+/** The least round number that is not below `value`. */
 export function ceiling(value) {
   if (!(value > 0)) return 1;
   const unit = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * unit).find((top) => top >= value);
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * unit).find((top) => top >= value);
 }
 
 /** Pieces of a line without gaps. */

@@ -30,7 +30,7 @@ function shown(page) {
   const story = html('ul', { class: 'story' }, ...(page.story ?? []).map((sentence) => html('li', {}, sentence)));
   const keys = (page.keys ?? []).map((turn) => html('li', {}, html('code', {}, turn.key), ` ${turn.advice}`));
   const advice = keys.length > 0 ? [html('h3', {}, 'Keys that would have changed it'), html('ul', { class: 'story' }, ...keys)] : [];
-  return html('article', {}, head, ids, story, ...advice, html('h3', {}, 'Waterfall'), waterfall(page));
+  return html('article', {}, head, waterfall(page), story, ...advice, ids);
 }
 
 /** Rows of `{name, about, begin, ms, kind, words}`. */
