@@ -8,6 +8,7 @@
 //! [`crate::command`]).
 
 mod answer;
+mod incident;
 mod limits;
 mod pages;
 mod throttling;
@@ -49,10 +50,12 @@ enum Route {
     Pages,
     /// What became of one.
     Page,
+    /// What goes wrong now.
+    Incident,
 }
 
 impl Route {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -61,6 +64,7 @@ impl Route {
         Self::PagesInFlight,
         Self::Pages,
         Self::Page,
+        Self::Incident,
     ];
 
     fn path(self) -> &'static str {
@@ -73,6 +77,7 @@ impl Route {
             Self::PagesInFlight => "/pages/in-flight",
             Self::Pages => "/pages",
             Self::Page => "/pages/{id}",
+            Self::Incident => "/incident",
         }
     }
 
@@ -86,7 +91,8 @@ impl Route {
             | Self::Limits
             | Self::PagesInFlight
             | Self::Pages
-            | Self::Page => "GET, HEAD",
+            | Self::Page
+            | Self::Incident => "GET, HEAD",
         }
     }
 
@@ -106,7 +112,8 @@ impl Route {
             | Self::Limits
             | Self::PagesInFlight
             | Self::Pages
-            | Self::Page => false,
+            | Self::Page
+            | Self::Incident => false,
         }
     }
 }
@@ -163,6 +170,7 @@ impl<T: Transport> Admin<T> {
                 let id = matched.params.get("id").unwrap_or_default();
                 pages::one(&self.pages, id)
             }
+            Route::Incident => incident::incident(&self.pages, request.uri().query()),
         }
     }
 

@@ -14,7 +14,7 @@ mod promise;
 mod reason;
 mod shed;
 
-pub use self::keys::Turn;
+pub use self::keys::{Fault, Turn};
 pub use self::promise::{Promise, Standing};
 pub use self::reason::Reason;
 pub use self::shed::{Scope, ShedBy};

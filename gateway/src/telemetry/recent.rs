@@ -7,6 +7,7 @@
 //! Not here: how it is asked for ([`crate::admin`]).
 
 pub mod in_flight;
+pub mod incident;
 pub mod retention;
 pub mod shown;
 mod story;
@@ -37,6 +38,9 @@ pub struct Recent {
     /// Hides who a client is, and still tells clients apart.
     tags: RandomState,
 }
+
+/// A page, and what it is kept as.
+pub type Kept = (Class, Arc<PageRecord>);
 
 /// What is kept of one class.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +109,7 @@ impl Recent {
     }
 
     /// Everything that is kept, each page once, the last to end first.
-    pub fn all(&self) -> Vec<(Class, Arc<PageRecord>)> {
+    pub fn all(&self) -> Vec<Kept> {
         let mut all: Vec<_> = Class::ALL
             .iter()
             .flat_map(|&class| self.of(class).into_iter().map(move |page| (class, page)))
