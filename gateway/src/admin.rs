@@ -9,6 +9,7 @@
 
 mod answer;
 pub mod console;
+mod incident;
 mod limits;
 mod pages;
 mod throttling;
@@ -60,10 +61,12 @@ enum Route {
     Pages,
     /// What became of one.
     Page,
+    /// What goes wrong now.
+    Incident,
 }
 
 impl Route {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -75,6 +78,7 @@ impl Route {
         Self::PagesInFlight,
         Self::Pages,
         Self::Page,
+        Self::Incident,
     ];
 
     fn path(self) -> &'static str {
@@ -90,6 +94,7 @@ impl Route {
             Self::PagesInFlight => "/pages/in-flight",
             Self::Pages => "/pages",
             Self::Page => "/pages/{id}",
+            Self::Incident => "/incident",
         }
     }
 
@@ -106,7 +111,8 @@ impl Route {
             | Self::Events
             | Self::PagesInFlight
             | Self::Pages
-            | Self::Page => "GET, HEAD",
+            | Self::Page
+            | Self::Incident => "GET, HEAD",
         }
     }
 
@@ -129,7 +135,8 @@ impl Route {
             | Self::Events
             | Self::PagesInFlight
             | Self::Pages
-            | Self::Page => false,
+            | Self::Page
+            | Self::Incident => false,
         }
     }
 }
@@ -192,6 +199,7 @@ impl<T: Transport> Admin<T> {
                 let id = matched.params.get("id").unwrap_or_default();
                 pages::one(&self.pages, id)
             }
+            Route::Incident => incident::incident(&self.pages, request.uri().query()),
         }
     }
 

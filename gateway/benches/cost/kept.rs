@@ -7,6 +7,7 @@ use std::time::Duration;
 use gateway::config::{ClientKey, PageId};
 use gateway::outcome::PartStatus;
 use gateway::page::deadline::now;
+use gateway::telemetry::names::configured::Configured;
 use gateway::telemetry::recent::Recent;
 use gateway::telemetry::record::{ConnectionUse, PageRecord};
 
@@ -22,11 +23,11 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Pages of `parts` calls; records of at most `bytes`, or none.
-    pub(crate) fn new(bytes: Option<usize>, parts: usize) -> Self {
+    pub(crate) fn new(bytes: Option<usize>, names: &Arc<Configured>, parts: usize) -> Self {
         Self {
             recent: Recent::new(bytes.and_then(NonZeroUsize::new)),
             parts,
-            like: Arc::new(record(PageId(0), parts)),
+            like: Arc::new(record(PageId(0), Arc::clone(names), parts)),
         }
     }
 
@@ -44,10 +45,9 @@ impl Kept {
     /// What a page does in its place among those in flight, from its begin to its last byte.
     pub(crate) fn fly(&self) {
         let began = now();
-        let page = self
-            .recent
-            .in_flight()
-            .open(self.like.page, &self.like.origin);
+        let like = &self.like;
+        let in_flight = self.recent.in_flight();
+        let page = in_flight.open(like.page, &like.names, &like.origin);
         page.known(ClientKey(1), Some(began));
         page.admitted(self.like.admission, self.parts);
         for part in 0..self.parts {

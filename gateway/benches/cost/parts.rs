@@ -18,6 +18,7 @@ use gateway::page::deadline::{Deadline, now};
 use gateway::page::fetch::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
+use gateway::telemetry::names::configured::Configured;
 
 use crate::kept::Kept;
 use crate::samples::Samples;
@@ -58,7 +59,9 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
     let quiet = ("TELEMETRY__DOGSTATSD", "");
     let metrics = configured(&[quiet, ("TELEMETRY__EXPORTER", "none")])?;
     let metrics = Told::new(&metrics, PAGE, PARTS);
-    let (nothing, kept) = (Kept::new(None, PARTS), Kept::new(Some(8 << 20), PARTS));
+    let names = Arc::new(Configured::new(&configured(&[])?));
+    let nothing = Kept::new(None, &names, PARTS);
+    let kept = Kept::new(Some(8 << 20), &names, PARTS);
     let statistics = Told::new(&configured(&[quiet])?, PAGE, PARTS);
     let rows = [
         (

@@ -7,6 +7,7 @@ use gateway::config::{Config, PageId};
 use gateway::outcome::{PageOutcome, PartStatus};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::context::TraceContext;
+use gateway::telemetry::names::configured::Configured;
 use gateway::telemetry::record::{
     AttemptRecord, CallRecord, ConnectionUse, Origin, PageRecord, PartRecord, TimeSpan,
 };
@@ -28,8 +29,8 @@ impl Told {
     pub(crate) fn new(config: &Config, page: PageId, parts: usize) -> Self {
         let (telemetry, exports) = Telemetry::exporting(config);
         Self {
+            record: Arc::new(record(page, Arc::clone(telemetry.names()), parts)),
             telemetry,
-            record: Arc::new(record(page, parts)),
             _exports: exports,
         }
     }
@@ -40,7 +41,7 @@ impl Told {
 }
 
 /// A complete page of `parts` calls, made anew.
-pub(crate) fn record(page: PageId, parts: usize) -> PageRecord {
+pub(crate) fn record(page: PageId, names: Arc<Configured>, parts: usize) -> PageRecord {
     let (began, took) = (now(), Duration::from_millis(20));
     let attempt = AttemptRecord {
         endpoint: Arc::clone(&ENDPOINT),
@@ -77,6 +78,6 @@ pub(crate) fn record(page: PageId, parts: usize) -> PageRecord {
         ended_at: wall_clock(),
         outcome: PageOutcome::Complete,
         status: Some(200),
-        ..PageRecord::open(page, Arc::new(origin))
+        ..PageRecord::open(page, names, Arc::new(origin))
     }
 }

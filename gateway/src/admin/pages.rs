@@ -44,7 +44,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::query::Query;
+use self::query::{Names, Query};
 use super::answer::{AdminBody, text, view};
 use crate::page::Pages;
 use crate::page::deadline::{now, wall_clock};
@@ -72,15 +72,14 @@ pub(super) fn in_flight<T: Transport>(pages: &Pages<T>) -> Response<AdminBody> {
 /// Recent pages that match `query`.
 pub(super) fn recent<T: Transport>(pages: &Pages<T>, query: Option<&str>) -> Response<AdminBody> {
     let shown = shown(pages);
-    let query = match Query::parse(query.unwrap_or_default(), shown.names) {
+    let all = shown.recent.all();
+    let names = Names::of(pages.telemetry().names(), &all);
+    let query = match Query::parse(query.unwrap_or_default(), &names) {
         Ok(query) => query,
         Err(problem) => return text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
     };
-    let all = shown.recent.all();
     let tag = |record: &PageRecord| Some(shown.recent.client_tag(record.client?));
-    let matching = all
-        .iter()
-        .filter(|(_, record)| query.matches(record, shown.names, tag));
+    let matching = all.iter().filter(|(_, record)| query.matches(record, tag));
     let matching: Vec<_> = matching.collect();
     let first = matching.iter().take(query.limit);
     let listed: Vec<_> = first
@@ -130,10 +129,8 @@ fn shown<T>(pages: &Pages<T>) -> Shown<'_>
 where
     T: Transport,
 {
-    let telemetry = pages.telemetry();
     Shown {
-        recent: telemetry.recent(),
-        names: telemetry.names(),
+        recent: pages.telemetry().recent(),
     }
 }
 

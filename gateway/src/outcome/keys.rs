@@ -45,6 +45,12 @@ turns! {
     TIMEOUT = "page.PAGE.part.PART.timeout"
         "longer, if the page may wait longer for the part"
         "call-errors";
+    SHORTER_DEADLINE = "page.PAGE.deadline"
+        "shorter, until the service is back: permits are released sooner, and refusals are quicker; no key makes a service faster"
+        "error-rate";
+    SHORTER_TIMEOUT = "page.PAGE.part.PART.timeout"
+        "shorter, for a part that pages can do without: a slow one is left out sooner"
+        "call-errors";
     RATE = "clients.rate"
         "higher, if this is what a client may ask for"
         "quota-refusals";
@@ -78,6 +84,51 @@ impl Reason {
             Self::QueueEvicted => &[PERMITS, QUEUE],
             Self::DeadlineUnreachable => &[PERMITS, DEADLINE],
             Self::Draining => &[DRAIN_DELAY],
+        }
+    }
+}
+
+/// What goes wrong when pages are lost, refused or incomplete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A service takes longer than pages can wait.
+    SlowService,
+    /// A service fails, or cannot be reached.
+    FailingService,
+    /// A service does as ever, and its permits do not suffice for what is asked.
+    TooFewPermits,
+    /// The gateway's tickets do not suffice, or are fewer for its own lag.
+    TooFewTickets,
+    /// The gateway is being shut down, and clients still come.
+    Draining,
+    /// Clients ask for more than their quota.
+    Quota,
+}
+
+impl Fault {
+    /// For views.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SlowService => "slow_service",
+            Self::FailingService => "failing_service",
+            Self::TooFewPermits => "too_few_permits",
+            Self::TooFewTickets => "too_few_tickets",
+            Self::Draining => "draining",
+            Self::Quota => "quota",
+        }
+    }
+
+    /// What helps until it is over; `optional` if pages can do without the service.
+    pub fn turns(self, optional: bool) -> &'static [Turn] {
+        match self {
+            Self::SlowService if optional => &[SHORTER_TIMEOUT],
+            Self::FailingService if optional => &[],
+            Self::SlowService => &[REQUIRED, SHORTER_DEADLINE],
+            Self::FailingService => &[REQUIRED],
+            Self::TooFewPermits => &[PERMITS, MAX_WAIT],
+            Self::TooFewTickets => &[MAX_IN_FLIGHT, MAX_LAG],
+            Self::Draining => &[DRAIN_DELAY],
+            Self::Quota => &[RATE, BURST],
         }
     }
 }

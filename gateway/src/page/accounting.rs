@@ -52,9 +52,14 @@ impl<'a> PageAccount<'a> {
             telemetry,
             promise,
             charge: None,
-            in_flight: Some(telemetry.recent().in_flight().open(page, origin)),
+            in_flight: Some(
+                telemetry
+                    .recent()
+                    .in_flight()
+                    .open(page, telemetry.names(), origin),
+            ),
             ticket: None,
-            record: PageRecord::open(page, Arc::clone(origin)),
+            record: PageRecord::open(page, Arc::clone(telemetry.names()), Arc::clone(origin)),
             retry_after: None,
             closed: false,
         }
@@ -160,6 +165,7 @@ impl<'a> PageAccount<'a> {
         self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
+            names: Arc::clone(&self.record.names),
             parts: std::mem::take(&mut self.record.parts),
             ..self.record
         };

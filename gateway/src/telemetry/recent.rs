@@ -7,6 +7,7 @@
 //! Not here: how it is asked for ([`crate::admin`]).
 
 pub mod in_flight;
+pub mod incident;
 pub mod retention;
 pub mod shown;
 mod story;
@@ -14,6 +15,7 @@ mod story;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -28,18 +30,17 @@ use crate::telemetry::record::{AttemptRecord, Origin, PageRecord, PartRecord};
 #[derive(Debug)]
 pub struct Recent {
     in_flight: InFlight,
-    /// `None` keeps nothing.
-    kept: Option<Kept>,
+    /// Whether anything is kept.
+    keeps: AtomicBool,
+    /// By [`Class`].
+    shelves: [Mutex<Shelf<Arc<PageRecord>>>; Class::ALL.len()],
+    chooser: Mutex<Chooser<Arc<PageRecord>>>,
     /// Hides who a client is, and still tells clients apart.
     tags: RandomState,
 }
 
-#[derive(Debug)]
-struct Kept {
-    /// By [`Class`].
-    shelves: [Mutex<Shelf<Arc<PageRecord>>>; Class::ALL.len()],
-    chooser: Mutex<Chooser<Arc<PageRecord>>>,
-}
+/// A page, and what it is kept as.
+pub type Kept = (Class, Arc<PageRecord>);
 
 /// What is kept of one class.
 #[derive(Clone, Copy, Debug)]
@@ -59,14 +60,27 @@ pub struct Holding {
 impl Recent {
     /// Nothing yet; records of at most `bytes`, or none.
     pub fn new(bytes: Option<NonZeroUsize>) -> Self {
-        let kept = bytes.map(|bytes| Kept {
-            shelves: Class::ALL.map(|class| Mutex::new(Shelf::new(class, bytes.get()))),
-            chooser: Mutex::new(Chooser::new(fastrand::Rng::new())),
-        });
+        let shelf = |class| Mutex::new(Shelf::new(class, bytes.map_or(0, NonZeroUsize::get)));
         Self {
             in_flight: InFlight::default(),
-            kept,
+            keeps: AtomicBool::new(bytes.is_some()),
+            shelves: Class::ALL.map(shelf),
+            chooser: Mutex::new(Chooser::new(fastrand::Rng::new())),
             tags: RandomState::new(),
+        }
+    }
+
+    /// From now on records of at most so many `bytes`, or none.
+    pub fn resize(&self, bytes: Option<NonZeroUsize>) {
+        self.keeps.store(bytes.is_some(), Ordering::Relaxed);
+        for (class, shelf) in Class::ALL.iter().zip(&self.shelves) {
+            let mut gone = Vec::new();
+            let bytes = bytes.map_or(0, NonZeroUsize::get);
+            let ended = |page: &Arc<PageRecord>| page.ended;
+            shelf
+                .lock()
+                .resize(*class, bytes, ended, |page| gone.push(page));
+            drop(gone);
         }
     }
 
@@ -77,25 +91,25 @@ impl Recent {
 
     /// Keeps a page that has ended.
     pub fn keep(&self, record: &Arc<PageRecord>) {
-        let Some(kept) = &self.kept else {
+        if !self.keeps.load(Ordering::Relaxed) {
             return;
-        };
+        }
         let (class, bytes) = (class(record), weight(record));
-        kept.push(class, record, bytes);
+        self.push(class, record, bytes);
         if class != Class::Whole {
             return;
         }
-        let (drawn, slowest) = kept.chooser.lock().look(record, record.total());
+        let (drawn, slowest) = self.chooser.lock().look(record, record.total());
         if drawn {
-            kept.push(Class::Sample, record, bytes);
+            self.push(Class::Sample, record, bytes);
         }
         if let Some(slowest) = slowest {
-            kept.push(Class::Slow, &slowest, weight(&slowest));
+            self.push(Class::Slow, &slowest, weight(&slowest));
         }
     }
 
     /// Everything that is kept, each page once, the last to end first.
-    pub fn all(&self) -> Vec<(Class, Arc<PageRecord>)> {
+    pub fn all(&self) -> Vec<Kept> {
         let mut all: Vec<_> = Class::ALL
             .iter()
             .flat_map(|&class| self.of(class).into_iter().map(move |page| (class, page)))
@@ -114,10 +128,7 @@ impl Recent {
 
     /// The pages of one class, the oldest first.
     pub fn of(&self, class: Class) -> Vec<Arc<PageRecord>> {
-        let Some(kept) = &self.kept else {
-            return Vec::new();
-        };
-        kept.shelves[class as usize]
+        self.shelves[class as usize]
             .lock()
             .pages()
             .cloned()
@@ -131,10 +142,7 @@ impl Recent {
         since: Option<Instant>,
         most: usize,
     ) -> Vec<Arc<PageRecord>> {
-        let Some(kept) = &self.kept else {
-            return Vec::new();
-        };
-        let shelf = kept.shelves[class as usize].lock();
+        let shelf = self.shelves[class as usize].lock();
         let latest = shelf.pages().rev().take(most);
         let later = |page: &&Arc<PageRecord>| since.is_none_or(|since| page.ended > since);
         latest.take_while(later).cloned().collect()
@@ -142,7 +150,6 @@ impl Recent {
 
     /// How much of each class is kept.
     pub fn holdings(&self) -> Vec<Holding> {
-        let kept = self.kept.iter().flat_map(|kept| &kept.shelves);
         let holding = |(&class, shelf): (&Class, &Mutex<Shelf<_>>)| {
             let shelf = shelf.lock();
             Holding {
@@ -153,7 +160,7 @@ impl Recent {
                 forgotten: shelf.forgotten(),
             }
         };
-        Class::ALL.iter().zip(kept).map(holding).collect()
+        Class::ALL.iter().zip(&self.shelves).map(holding).collect()
     }
 
     /// What stands for a client where people look: the same for the same client as long as the
@@ -161,9 +168,7 @@ impl Recent {
     pub fn client_tag(&self, client: ClientKey) -> String {
         format!("{:08x}", self.tags.hash_one(client) as u32)
     }
-}
 
-impl Kept {
     fn push(&self, class: Class, record: &Arc<PageRecord>, bytes: usize) {
         // Usually one is evicted. It is freed outside the lock, since others wait for that.
         let mut gone = None;

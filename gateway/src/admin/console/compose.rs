@@ -50,8 +50,8 @@ pub(super) fn snapshot<T: Transport>(
         pages: shown,
         downstreams,
         refusals,
-        in_flight: listed::in_flight(recent, names, at),
-        slow: listed::slow(recent, names, at),
+        in_flight: listed::in_flight(recent, at),
+        slow: listed::slow(recent, at),
         changes: Vec::new(),
     }
 }

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::since_1970;
 use super::snapshot::{PageInFlight, SlowPage};
 use crate::outcome::PartStatus;
-use crate::telemetry::names::configured::Configured;
 use crate::telemetry::recent::Recent;
 use crate::telemetry::recent::in_flight::{self, Stage};
 use crate::telemetry::recent::retention::Class;
@@ -28,38 +27,39 @@ const LATELY: Duration = Duration::from_secs(60);
 const LOOKED_AT: usize = 1000;
 
 /// Pages without an answer yet, the oldest first.
-pub(super) fn in_flight(recent: &Recent, names: &Configured, now: Instant) -> Vec<PageInFlight> {
+pub(super) fn in_flight(recent: &Recent, now: Instant) -> Vec<PageInFlight> {
     let listed = recent.in_flight().list(now);
     let shown = |page: &in_flight::PageInFlight| {
         let record = &page.record;
         let left = |deadline: Instant| milliseconds(deadline.saturating_duration_since(now));
         PageInFlight {
             id: id(record),
-            page: names.page(record.page).name.clone(),
+            page: record.names.page(record.page).name.clone(),
             age_ms: milliseconds(now.saturating_duration_since(record.origin.arrived)),
-            stage: stage(page, names, now),
+            stage: stage(page, now),
             left_ms: record.deadline.map(left),
         }
     };
     listed.iter().take(MOST).map(shown).collect()
 }
 
-fn stage(page: &in_flight::PageInFlight, names: &Configured, now: Instant) -> String {
+fn stage(page: &in_flight::PageInFlight, now: Instant) -> String {
     match (page.stage, page.waits) {
         (Stage::Admission, Some((since, downstream))) => {
             let waited = milliseconds(now.saturating_duration_since(since));
-            let name = &names.downstream(downstream).name;
+            let name = &page.record.names.downstream(downstream).name;
             format!("waits for permits of {name} since {waited:.0} ms")
         }
         (Stage::Admission, None) => "being admitted".into(),
-        (Stage::Calls, _) => calls(page, names),
+        (Stage::Calls, _) => calls(page),
         (Stage::Assembling, _) => "being assembled".into(),
         (Stage::Writing, _) => "its client takes the answer".into(),
     }
 }
 
-fn calls(page: &in_flight::PageInFlight, names: &Configured) -> String {
-    let parts = names.page(page.record.page).parts.iter().enumerate();
+fn calls(page: &in_flight::PageInFlight) -> String {
+    let record = &page.record;
+    let parts = record.names.page(record.page).parts.iter().enumerate();
     let running = parts.filter(|(part, _)| page.running.get(*part) == Some(&true));
     let words = running.map(|(part, names)| match page.connected.get(part) {
         Some(true) => names.name.clone(),
@@ -69,7 +69,7 @@ fn calls(page: &in_flight::PageInFlight, names: &Configured) -> String {
 }
 
 /// Of the pages that ended lately, the slowest and then the last that were refused.
-pub(super) fn slow(recent: &Recent, names: &Configured, now: Instant) -> Vec<SlowPage> {
+pub(super) fn slow(recent: &Recent, now: Instant) -> Vec<SlowPage> {
     let since = now.checked_sub(LATELY);
     let of = |class| recent.latest(class, since, LOOKED_AT);
     let mut slow: Vec<_> = [Class::Lost, Class::Partial, Class::Slow]
@@ -82,24 +82,29 @@ pub(super) fn slow(recent: &Recent, names: &Configured, now: Instant) -> Vec<Slo
     slow.truncate(MOST - refused.len());
     let shown = |record: &Arc<PageRecord>| SlowPage {
         id: id(record),
-        page: names.page(record.page).name.clone(),
+        page: record.names.page(record.page).name.clone(),
         at_ms: since_1970(record.ended_at),
         total_ms: milliseconds(record.total()),
         outcome: record.outcome.as_str().to_owned(),
-        because: because(record, names),
+        because: because(record),
     };
     slow.iter().chain(&refused).map(shown).collect()
 }
 
 /// What it was refused for, or lost; or else what it waited for longest.
-fn because(record: &PageRecord, names: &Configured) -> String {
+fn because(record: &PageRecord) -> String {
     if let Some(reason) = record.reason {
-        let scope = record.scope.map(|scope| names.scope(scope));
+        let scope = record.scope.map(|scope| record.names.scope(scope));
         return format!("{reason} {}", scope.unwrap_or_default())
             .trim_end()
             .to_owned();
     }
-    let parts = names.page(record.page).parts.iter().zip(&record.parts);
+    let parts = record
+        .names
+        .page(record.page)
+        .parts
+        .iter()
+        .zip(&record.parts);
     let lost = parts
         .clone()
         .filter(|(_, part)| !matches!(part.status, PartStatus::Ok | PartStatus::NotFound));

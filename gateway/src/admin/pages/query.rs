@@ -1,13 +1,16 @@
 //! Which recent pages are asked for.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::form_urlencoded;
 
-use crate::config::{DownstreamId, PageId, units};
+use crate::config::units;
 use crate::outcome::PageOutcome;
 use crate::telemetry::names::configured::Configured;
+use crate::telemetry::recent::retention::Class;
 use crate::telemetry::record::PageRecord;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -18,9 +21,9 @@ const MOST: usize = 1000;
 pub(super) struct Query {
     outcome: Option<PageOutcome>,
     slower_than: Option<Duration>,
-    downstream: Option<DownstreamId>,
+    downstream: Option<String>,
     client: Option<String>,
-    page: Option<PageId>,
+    page: Option<String>,
     /// Pages that are shown at most.
     pub(super) limit: usize,
 }
@@ -56,7 +59,7 @@ impl fmt::Display for BadParameter {
 impl Query {
     /// # Errors
     /// The first parameter that there is not, is there twice, or has a value it cannot have.
-    pub(super) fn parse(query: &str, names: &Configured) -> Result<Self, BadParameter> {
+    pub(super) fn parse(query: &str, names: &Names<'_>) -> Result<Self, BadParameter> {
         let mut parsed = Self {
             outcome: None,
             slower_than: None,
@@ -84,7 +87,7 @@ impl Query {
     }
 
     /// Or what the value may be.
-    fn set(&mut self, name: &str, value: &str, names: &Configured) -> Result<(), String> {
+    fn set(&mut self, name: &str, value: &str, names: &Names<'_>) -> Result<(), String> {
         match name {
             "outcome" => {
                 let mut all = PageOutcome::ALL.into_iter();
@@ -97,16 +100,8 @@ impl Query {
                 let duration = duration.map_err(|_| "a duration, such as 250ms".to_owned())?;
                 self.slower_than = Some(duration);
             }
-            "downstream" => {
-                let all = names.downstreams.iter().map(|one| one.name.as_str());
-                let at = all.clone().position(|name| name == value);
-                self.downstream = Some(DownstreamId(at.ok_or_else(|| one_of(all))?));
-            }
-            "page" => {
-                let all = names.pages.iter().map(|one| one.name.as_str());
-                let at = all.clone().position(|name| name == value);
-                self.page = Some(PageId(at.ok_or_else(|| one_of(all))?));
-            }
+            "downstream" => self.downstream = Some(known(value, &names.downstreams)?),
+            "page" => self.page = Some(known(value, &names.pages)?),
             "client" => {
                 let is_tag = value.len() == 8 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
                 let allowed = "a tag of 8 hex digits, as \"client\" of a page shows it";
@@ -133,17 +128,49 @@ impl Query {
     pub(super) fn matches(
         &self,
         record: &PageRecord,
-        names: &Configured,
         tag: impl Fn(&PageRecord) -> Option<String>,
     ) -> bool {
-        let parts = &names.page(record.page).parts;
-        let uses = |id| parts.iter().any(|part| part.downstream == id);
+        let page = record.names.page(record.page);
+        let uses = |name: &String| {
+            let mut parts = page.parts.iter();
+            parts.any(|part| record.names.downstream(part.downstream).name == *name)
+        };
         self.outcome.is_none_or(|outcome| record.outcome == outcome)
             && self.slower_than.is_none_or(|limit| record.total() > limit)
-            && self.downstream.is_none_or(uses)
-            && self.page.is_none_or(|page| record.page == page)
+            && self.downstream.as_ref().is_none_or(uses)
+            && self.page.as_ref().is_none_or(|name| page.name == *name)
             && (self.client.is_none() || self.client == tag(record))
     }
+}
+
+/// Names that can be asked for: of the configuration in force, and of those that pages were kept of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names<'a> {
+    pages: BTreeSet<&'a str>,
+    downstreams: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(current: &'a Arc<Configured>, kept: &'a [(Class, Arc<PageRecord>)]) -> Self {
+        let mut names = Self::default();
+        let mut last = None;
+        let kept = kept.iter().map(|(_, record)| &record.names);
+        for configured in kept.chain([current]) {
+            if last != Some(Arc::as_ptr(configured)) {
+                let pages = configured.pages.iter().map(|page| page.name.as_str());
+                names.pages.extend(pages);
+                let downstreams = configured.downstreams.iter().map(|one| one.name.as_str());
+                names.downstreams.extend(downstreams);
+            }
+            last = Some(Arc::as_ptr(configured));
+        }
+        names
+    }
+}
+
+fn known(value: &str, names: &BTreeSet<&str>) -> Result<String, String> {
+    let found = names.contains(value).then(|| value.to_owned());
+    found.ok_or_else(|| one_of(names.iter().copied()))
 }
 
 fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::{ClientKey, DownstreamId, PageId};
 use crate::outcome::PartStatus;
+use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::{
     AttemptRecord, CallRecord, ConnectionUse, Origin, PageRecord, PartRecord, TimeSpan,
 };
@@ -46,11 +47,14 @@ struct Place {
     now: Mutex<Doing>,
 }
 
+/// Which page of which configuration, and the request.
+type Named = (PageId, Arc<Configured>, Arc<Origin>);
+
 /// What a page is doing.
 #[derive(Debug, Default)]
 struct Doing {
     /// `None` while no page is here.
-    page: Option<(PageId, Arc<Origin>)>,
+    page: Option<Named>,
     client: Option<ClientKey>,
     deadline: Option<Instant>,
     stage: Stage,
@@ -129,12 +133,17 @@ impl Default for InFlight {
 
 impl InFlight {
     /// A page begins.
-    pub fn open(&self, page: PageId, origin: &Arc<Origin>) -> InFlightPage {
+    pub fn open(
+        &self,
+        page: PageId,
+        names: &Arc<Configured>,
+        origin: &Arc<Origin>,
+    ) -> InFlightPage {
         // Span ids are random, so this spreads pages evenly.
         let shard = &self.shards[origin.trace.span_id as usize % SHARDS];
         let free = shard.places.lock().free.pop();
         let place = free.unwrap_or_else(|| shard.grow());
-        place.now.lock().page = Some((page, Arc::clone(origin)));
+        place.now.lock().page = Some((page, Arc::clone(names), Arc::clone(origin)));
         InFlightPage { place }
     }
 
@@ -262,7 +271,7 @@ impl InFlightCall<'_> {
 
 impl Doing {
     /// Makes room for the next page; what the last one shared with others is the caller's to drop.
-    fn clear(&mut self) -> (Option<(PageId, Arc<Origin>)>, Option<Arc<PageRecord>>) {
+    fn clear(&mut self) -> (Option<Named>, Option<Arc<PageRecord>>) {
         self.parts.clear();
         let parts = std::mem::take(&mut self.parts);
         let before = std::mem::replace(
@@ -276,13 +285,13 @@ impl Doing {
     }
 
     fn seen(&self, now: Instant) -> Option<PageInFlight> {
-        let (page, origin) = self.page.as_ref()?;
+        let named = self.page.as_ref()?;
         let running = self.parts.iter().map(Part::is_running);
         let connected = self.parts.iter().map(Part::is_connected);
         Some(PageInFlight {
             record: match &self.record {
                 Some(record) => Arc::clone(record),
-                None => Arc::new(self.so_far(*page, origin, now)),
+                None => Arc::new(self.so_far(named, now)),
             },
             stage: self.stage,
             waits: self.waits.filter(|_| self.stage == Stage::Admission),
@@ -291,7 +300,7 @@ impl Doing {
         })
     }
 
-    fn so_far(&self, page: PageId, origin: &Arc<Origin>, now: Instant) -> PageRecord {
+    fn so_far(&self, (page, names, origin): &Named, now: Instant) -> PageRecord {
         let waiting = self.waits.map(|(began, _)| TimeSpan {
             began,
             took: now.saturating_duration_since(began),
@@ -303,7 +312,7 @@ impl Doing {
             waited_for: self.waits.map(|(_, downstream)| downstream),
             parts: self.parts.iter().map(|part| part.so_far(now)).collect(),
             ended: now,
-            ..PageRecord::open(page, Arc::clone(origin))
+            ..PageRecord::open(*page, Arc::clone(names), Arc::clone(origin))
         }
     }
 }

@@ -75,6 +75,11 @@ impl Class {
 /// What the shares are of.
 const WHOLE: usize = 16;
 
+/// The bytes of a class, of all `bytes`.
+fn share(class: Class, bytes: usize) -> usize {
+    bytes / WHOLE * class.share()
+}
+
 /// The pages of one class, the oldest first.
 #[derive(Debug)]
 pub struct Shelf<T> {
@@ -89,7 +94,7 @@ impl<T> Shelf<T> {
     /// Empty; for the share of `class` in `bytes`.
     pub fn new(class: Class, bytes: usize) -> Self {
         Self {
-            most: bytes / WHOLE * class.share(),
+            most: share(class, bytes),
             bytes: 0,
             pages: VecDeque::new(),
             forgotten: None,
@@ -112,15 +117,32 @@ impl<T> Shelf<T> {
             gone(page);
             return;
         };
-        while self.bytes + bytes > self.most
+        self.evict(self.most - bytes, ended, gone);
+        self.bytes += bytes;
+        self.pages.push_back((page, weight));
+    }
+
+    /// From now on for the share in so many `bytes`.
+    pub fn resize(
+        &mut self,
+        class: Class,
+        bytes: usize,
+        ended: impl Fn(&T) -> Instant,
+        gone: impl FnMut(T),
+    ) {
+        self.most = share(class, bytes);
+        self.evict(self.most, ended, gone);
+    }
+
+    /// Until what is left weighs no more than `most`.
+    fn evict(&mut self, most: usize, ended: impl Fn(&T) -> Instant, mut gone: impl FnMut(T)) {
+        while self.bytes > most
             && let Some((oldest, weight)) = self.pages.pop_front()
         {
             self.bytes -= weight as usize;
             self.forgotten = Some(ended(&oldest));
             gone(oldest);
         }
-        self.bytes += bytes;
-        self.pages.push_back((page, weight));
     }
 
     /// The pages, the oldest first.

@@ -23,8 +23,6 @@ use crate::telemetry::record::{
 pub struct Shown<'a> {
     /// Who clients are, as far as that is shown.
     pub recent: &'a Recent,
-    /// Of the configuration in which the pages ran.
-    pub names: &'a Configured,
 }
 
 impl Shown<'_> {
@@ -38,8 +36,8 @@ impl Shown<'_> {
     /// A page that has ended, and what there is to say of it.
     pub fn told(self, class: Class, record: &PageRecord) -> Value {
         let mut page = self.kept(class, record);
-        page["story"] = story::sentences(self.names, record).into();
-        page["keys"] = story::keys(self.names, record).into();
+        page["story"] = story::sentences(record).into();
+        page["keys"] = story::keys(record).into();
         page
     }
 
@@ -73,10 +71,11 @@ impl Shown<'_> {
     }
 
     fn waits_for(self, page: &PageInFlight) -> Vec<Value> {
+        let configured = &page.record.names;
         let permits = page.waits.map(|(_, downstream)| {
-            json!({ "what": "permits", "downstream": self.names.downstream(downstream).name })
+            json!({ "what": "permits", "downstream": configured.downstream(downstream).name })
         });
-        let names = &self.names.page(page.record.page).parts;
+        let names = &page.record.names.page(page.record.page).parts;
         let parts = names.iter().zip(&page.record.parts);
         let running = parts.enumerate().filter(|(part, _)| page.running[*part]);
         let calls = running.map(|(index, (names, part))| {
@@ -84,7 +83,7 @@ impl Shown<'_> {
             json!({
                 "what": if page.connected[index] { "answer" } else { "connection" },
                 "part": names.name,
-                "downstream": self.names.downstream(names.downstream).name,
+                "downstream": configured.downstream(names.downstream).name,
                 "endpoint": attempt.map(|attempt| &*attempt.endpoint),
             })
         });
@@ -93,13 +92,13 @@ impl Shown<'_> {
     }
 
     fn page(self, record: &PageRecord) -> Value {
-        let (origin, names) = (&record.origin, self.names.page(record.page));
+        let (origin, names) = (&record.origin, record.names.page(record.page));
         let trace = &origin.trace;
         let since = Since(origin.arrived);
         let until = record.deadline.map(|deadline| since.to(deadline));
         let parts = names.parts.iter().zip(&record.parts);
         let parts: Vec<_> = parts
-            .map(|(names, part)| self.part(since, names, part))
+            .map(|(names, part)| shown_part(&record.names, since, names, part))
             .collect();
         let standing = record.standing;
         json!({
@@ -118,7 +117,7 @@ impl Shown<'_> {
             "outcome": record.outcome.as_str(),
             "http_status": record.status,
             "reason": record.reason.map(Reason::as_str),
-            "scope": record.scope.map(|scope| self.names.scope(scope)),
+            "scope": record.scope.map(|scope| record.names.scope(scope)),
             "owed": standing.owed,
             "good": standing.good,
             "abandoned": standing.abandoned,
@@ -127,47 +126,54 @@ impl Shown<'_> {
             "total_ms": milliseconds(record.total()),
             "lag_ms": milliseconds(record.lag),
             "deadline_ms": until,
-            "admission": record.admission.map(|wait| self.admission(record, since, wait)),
-            "occupancy": record.occupancy.map(|occupancy| self.occupancy(&occupancy)),
+            "admission": record.admission.map(|wait| admission(record, since, wait)),
+            "occupancy": record.occupancy.map(|occupancy| shown_occupancy(&record.names, &occupancy)),
             "parts": parts,
             "assembly": record.assembly.map(|span| since.span(span)),
         })
     }
+}
 
-    fn admission(self, record: &PageRecord, since: Since, wait: TimeSpan) -> Value {
-        let mut shown = since.span(wait);
-        let for_whose = record.waited_for.map(|id| &self.names.downstream(id).name);
-        shown["waited_for"] = for_whose.cloned().into();
-        let left = record
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(wait.began));
-        shown["budget_left_ms"] = left.map(milliseconds).into();
+fn admission(record: &PageRecord, since: Since, wait: TimeSpan) -> Value {
+    let mut shown = since.span(wait);
+    let for_whose = record
+        .waited_for
+        .map(|id| &record.names.downstream(id).name);
+    shown["waited_for"] = for_whose.cloned().into();
+    let left = record
+        .deadline
+        .map(|deadline| deadline.saturating_duration_since(wait.began));
+    shown["budget_left_ms"] = left.map(milliseconds).into();
+    shown
+}
+
+fn shown_occupancy(configured: &Configured, occupancy: &Occupancy) -> Value {
+    let shown = |used: Use| json!({ "taken": used.taken, "limit": used.limit });
+    let permits = occupancy.permits.map(|(downstream, used)| {
+        let mut shown = shown(used);
+        shown["downstream"] = configured.downstream(downstream).name.clone().into();
         shown
-    }
+    });
+    json!({
+        "tickets": shown(occupancy.tickets),
+        "queue": shown(occupancy.queue),
+        "permits": permits,
+    })
+}
 
-    fn occupancy(self, occupancy: &Occupancy) -> Value {
-        let shown = |used: Use| json!({ "taken": used.taken, "limit": used.limit });
-        let permits = occupancy.permits.map(|(downstream, used)| {
-            let mut shown = shown(used);
-            shown["downstream"] = self.names.downstream(downstream).name.clone().into();
-            shown
-        });
-        json!({
-            "tickets": shown(occupancy.tickets),
-            "queue": shown(occupancy.queue),
-            "permits": permits,
-        })
-    }
-
-    fn part(self, since: Since, names: &PartNames, part: &PartRecord) -> Value {
-        json!({
-            "part": names.name,
-            "downstream": self.names.downstream(names.downstream).name,
-            "required": names.required,
-            "outcome": part.status.as_str(),
-            "call": part.call.as_ref().map(|call| shown_call(since, part.status, call)),
-        })
-    }
+fn shown_part(
+    configured: &Configured,
+    since: Since,
+    names: &PartNames,
+    part: &PartRecord,
+) -> Value {
+    json!({
+        "part": names.name,
+        "downstream": configured.downstream(names.downstream).name,
+        "required": names.required,
+        "outcome": part.status.as_str(),
+        "call": part.call.as_ref().map(|call| shown_call(since, part.status, call)),
+    })
 }
 
 fn shown_call(since: Since, status: PartStatus, call: &CallRecord) -> Value {

@@ -16,7 +16,8 @@ use crate::telemetry::record::{
 const LAG_WORTH_A_WORD: f64 = 2.0;
 
 /// The page in sentences, in the order in which things happened to it.
-pub(super) fn sentences(names: &Configured, record: &PageRecord) -> Vec<String> {
+pub(super) fn sentences(record: &PageRecord) -> Vec<String> {
+    let names = &*record.names;
     let page = names.page(record.page);
     let parts: Vec<_> = page.parts.iter().zip(&record.parts).collect();
     let mut all = vec![ending(names, page, record)];
@@ -181,7 +182,8 @@ fn connection(attempt: &AttemptRecord) -> String {
 }
 
 /// The keys that would have changed what became of the page, the likeliest first.
-pub(super) fn keys(names: &Configured, record: &PageRecord) -> Vec<Value> {
+pub(super) fn keys(record: &PageRecord) -> Vec<Value> {
+    let names = &*record.names;
     let page = names.page(record.page);
     let mut all: Vec<Value> = Vec::new();
     let mut add = |turn: &Turn, part: &str, downstream: &str| {
