@@ -27,7 +27,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
-    ("command", &["http_client", "page", "readings"]),
+    (
+        "command",
+        &["admin", "colours", "http_client", "page", "readings"],
+    ),
     (
         "edge",
         &[
