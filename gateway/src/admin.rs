@@ -1,12 +1,12 @@
 //! What operators may ask, on their own listener.
 //!
-//! `Route` lists all of it: which path, by which method, and whether a request for any host is
-//! answered. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
+//! `Route` lists all of it: which path, by which method, and what a request for it does. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
 //! service must not take the whole gateway out of rotation).
 //!
 //! Not here: connections and their limits (see [`crate::edge`]), the commands that ask (see
 //! [`crate::command`]).
 
+mod access;
 mod answer;
 pub mod console;
 mod incident;
@@ -22,12 +22,15 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
+use self::access::Does;
+pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, stream, text, view};
 use self::console::web::{FILES, File, HEADERS, file};
 use self::console::{Console, MOST_VIEWERS};
 use self::limits::endpoint_state;
 pub use self::limits::limits;
+use crate::config::Token;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
@@ -122,21 +125,23 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// Whether it is answered for every host: nothing in it is worth hiding from a page that a
-    /// browser shows, and probes name the gateway as they like.
-    fn for_every_host(self) -> bool {
+    /// What a request for it would do. A probe is answered for everybody and for every host:
+    /// nothing in it is worth hiding, and probes name the gateway as they like.
+    fn does(self, method: &Method) -> Does {
         match self {
-            Self::Livez | Self::Readyz => true,
+            Self::Livez | Self::Readyz => Does::Probe,
+            Self::Console | Self::ConsoleFile => Does::Load,
             Self::Metrics
             | Self::Config
             | Self::Limits
-            | Self::Console
-            | Self::ConsoleFile
             | Self::Events
             | Self::PagesInFlight
             | Self::Pages
             | Self::Page
-            | Self::Incident => false,
+            | Self::Incident => match *method {
+                Method::GET | Method::HEAD => Does::Look,
+                _ => Does::Change,
+            },
         }
     }
 }
@@ -148,12 +153,19 @@ pub struct Admin<T> {
     pages: Arc<Pages<T>>,
     effective: Value,
     console: Arc<Console<T>>,
+    token: Option<Token>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    /// Views on `pages`; `effective` is the configuration in force, without secrets. Who shows
+    /// the `token` may do everything.
+    pub fn new(
+        phase: CurrentPhase,
+        pages: Arc<Pages<T>>,
+        effective: Value,
+        token: Option<Token>,
+    ) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -167,13 +179,20 @@ impl<T: Transport> Admin<T> {
             pages,
             effective,
             console: Arc::new(console),
+            token,
             routes,
         }
     }
 
-    /// Answers one request. `is_own` says whether the request is for a host that only this
-    /// gateway has: a page of a stranger's that a browser shows must read nothing.
-    pub async fn answer<B>(&self, request: Request<B>, is_own: bool) -> Response<AdminBody> {
+    /// Answers one request that came `via` there. `is_own` says whether the request is for a host
+    /// that only this gateway has: a page of a stranger's that a browser shows must read nothing.
+    /// No browser opens a socket of the file system.
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        via: Via,
+        is_own: bool,
+    ) -> Response<AdminBody> {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -181,8 +200,12 @@ impl<T: Transport> Admin<T> {
         if !route.allows(request.method()) {
             return wrong_method(route);
         }
-        if !is_own && !route.for_every_host() {
+        let does = route.does(request.method());
+        if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
+        }
+        if let Err(denied) = access::check(does, via, self.token.as_ref(), request.headers()) {
+            return denied.answer();
         }
         match route {
             Route::Livez => text(StatusCode::OK, "alive\n"),

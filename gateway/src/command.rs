@@ -11,12 +11,26 @@ pub mod readings;
 pub mod top;
 pub mod waterfall;
 
+use std::path::PathBuf;
+
+use crate::config::Problem;
+
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Target {
-    /// Address of its admin listener, as reachable from here.
+    /// Address of its admin listener, as reachable from here: host and port, or unix:/path.
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: String,
+    /// The file with its token: that of its `admin.token_file`.
+    #[arg(long, env = "GATEWAY_ADMIN_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+fn token_hint(shown: bool) -> &'static str {
+    match shown {
+        true => "",
+        false => "; the command shows one with --token-file FILE",
+    }
 }
 
 /// Why a command did not do what it is for.
@@ -50,6 +64,21 @@ pub enum CommandError {
     /// The terminal does not do as it is told.
     #[error("the terminal: {0}")]
     Terminal(#[from] std::io::Error),
+    /// It is one, and does not answer whoever shows no token, or a wrong one.
+    #[error("{address}{path}: {what}{}", token_hint(*.token_shown))]
+    Denied {
+        /// What was asked.
+        address: String,
+        /// The view that was asked for, or the change.
+        path: String,
+        /// The gateway's words.
+        what: String,
+        /// Whether a token was shown.
+        token_shown: bool,
+    },
+    /// There is no token in the file that is named.
+    #[error("--token-file: {0}")]
+    Token(Problem),
     /// Two looks at a gateway do not belong together.
     #[error(transparent)]
     Readings(#[from] crate::readings::ReadingsError),

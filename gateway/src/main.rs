@@ -8,11 +8,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
+use gateway::app::inherited::{Inherited, InheritedError};
 use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
 use gateway::colours;
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
+use gateway::lifecycle::manager::ServiceManager;
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::telemetry::names::listing;
 use gateway::telemetry::{events, log};
@@ -38,9 +40,12 @@ enum Command {
     },
     /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
     Check {
-        /// The configuration file.
+        /// The configuration file; `-` is standard input.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
+        /// For machines; with every key, its value, and where that came from.
+        #[arg(long)]
+        json: bool,
     },
     /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
@@ -72,10 +77,10 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded)),
+            Ok(loaded) => ended_with(run(loaded, Inherited::from_env())),
             Err(code) => code,
         },
-        Command::Check { config } => check(&config),
+        Command::Check { config, json } => check(&config, json),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Top(flags) => printed(command::top::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
@@ -130,12 +135,19 @@ fn say(report: &Report) {
     }
 }
 
-fn check(path: &Path) -> ExitCode {
+fn check(path: &Path, json: bool) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     let colours = colours::wanted_on(&stdout);
     let memory =
         |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
-    match config::check(path, colours, &mut stdout, memory) {
+    let checked = match json {
+        true => {
+            let (shown, usable) = config::check_json(path);
+            writeln!(stdout, "{shown:#}").map(|()| usable)
+        }
+        false => config::check(path, colours, &mut stdout, memory),
+    };
+    match checked {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(UNUSABLE),
         // Nobody is left to tell when stdout is gone.
@@ -192,13 +204,12 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded) -> anyhow::Result<()> {
+async fn run(loaded: Loaded, inherited: Result<Inherited, InheritedError>) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
-    let app = App::bind(loaded.config, loaded.effective)
-        .await
-        .context("not started")?;
-    serve(app).await
+    let inherited = inherited.context("not started")?;
+    let app = App::adopt(inherited, loaded.config, loaded.effective).context("not started")?;
+    serve(app.managed_by(ServiceManager::from_env())).await
 }
 
 #[cfg(feature = "demo")]

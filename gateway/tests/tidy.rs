@@ -29,7 +29,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["config"]),
     (
         "command",
-        &["admin", "colours", "http_client", "page", "readings"],
+        &[
+            "admin",
+            "colours",
+            "config",
+            "http_client",
+            "page",
+            "readings",
+        ],
     ),
     (
         "edge",
@@ -62,6 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["colours", "config", "http_client", "outcome", "text"],
     ),
     ("config", &["ids"]),
+    ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
     ("colours", &[]),

@@ -16,17 +16,19 @@ use self::downstream::downstream;
 use self::page::page;
 use self::telemetry::telemetry;
 use super::address::ADDRESS;
+use super::admin::{self, ADMIN_ADDRESS};
 use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{
-    COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, POSITIVE_DURATION, RATE, STATUS,
+    COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, POSITIVE_DURATION, RATE, STATUS,
 };
 use super::problem::Problem;
 use super::reader::Section;
+use super::report::Severity;
 use super::{
     Admin, Admission, Clients, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Page, Server, Shed,
-    Telemetry,
+    Telemetry, Token,
 };
 
 /// What could be read of a file; complete only if no fault was recorded.
@@ -116,17 +118,37 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
 }
 
 fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
-    let listen = s.take(
-        key("listen", ADDRESS, "127.0.0.1:9901")
-            .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
-    );
+    let listen =
+        s.take(key("listen", ADMIN_ADDRESS, "127.0.0.1:9901").about(
+            "Address and port where operators look in and change things; or \"unix:/path\".",
+        ));
+    let token = token(s);
     let hosts = s.take(key("hosts", HOSTS, "").about(
         "Host names, besides addresses and names without a dot, under which operators may request more than health.",
     ));
     Some(Admin {
         listen: listen?,
+        token: token?,
         hosts: hosts?,
     })
+}
+
+/// From the file that the key names, now: it is not looked at again before the next reload.
+fn token(s: &mut Section<'_, '_>) -> Option<Option<Token>> {
+    let file = s.take(key("token_file", FILE, "").about(
+        "File with the token by which operators change something, and see more than health where the listener is not on loopback; \"\": none.",
+    ))?;
+    let Some(path) = file else {
+        return Some(None);
+    };
+    match admin::read_token(&path) {
+        Ok(token) => Some(Some(token)),
+        Err(problem) => {
+            let key = s.dotted("token_file");
+            s.registry.fault(Severity::Error, &key, problem);
+            None
+        }
+    }
 }
 
 fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {

@@ -2,10 +2,11 @@
 
 use serde_json::Value as Json;
 
+use super::AdminAddress;
 use super::file::Draft;
 use super::path::PathPattern;
 use super::problem::Problem;
-use super::registry::KeyRegistry;
+use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Severity};
 use super::variables;
 
@@ -21,6 +22,7 @@ pub(super) fn check(draft: &Draft, registry: &mut KeyRegistry) {
     pages_do_not_overlap(draft, registry);
     pages_can_be_admitted(draft, registry);
     variables_found_their_keys(registry);
+    overrides_found_their_keys(registry);
 }
 
 fn error(registry: &mut KeyRegistry, path: &str, problem: Problem) {
@@ -31,7 +33,9 @@ fn listeners_differ(draft: &Draft, registry: &mut KeyRegistry) {
     let (Some(server), Some(admin)) = (&draft.server, &draft.admin) else {
         return;
     };
-    let (public, private) = (server.listen, admin.listen);
+    let (public, AdminAddress::Tcp(private)) = (server.listen, &admin.listen) else {
+        return;
+    };
     let same_host = public.ip() == private.ip()
         || public.ip().is_unspecified()
         || private.ip().is_unspecified();
@@ -137,6 +141,23 @@ fn variables_found_their_keys(registry: &mut KeyRegistry) {
             one.name, other.name
         );
         faults.push(Fault::of_the_whole(title, "unset one of them"));
+    }
+    registry.faults.append(&mut faults);
+}
+
+fn overrides_found_their_keys(registry: &mut KeyRegistry) {
+    let is_key = |what: &What| matches!(what, What::Key { .. });
+    let taken = registry.taken().iter().filter(|taken| is_key(&taken.what));
+    let keys: Vec<String> = taken.map(|taken| taken.path.join(".")).collect();
+    let mut faults = Vec::new();
+    for over in registry.overrides.unknown() {
+        let meant = super::problem::did_you_mean(&over.key, keys.iter().map(String::as_str));
+        let help = meant.map_or_else(
+            || "`gateway check --json` lists every key there is".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        let title = format!("`{}`: the override stands for no key", over.key);
+        faults.push(Fault::of_the_whole(title, help));
     }
     registry.faults.append(&mut faults);
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::admin::is_for_everybody;
 use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
@@ -26,6 +27,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
     for (id, downstream) in config.downstreams.iter().enumerate() {
         found.downstream(id, downstream);
     }
+    found.admin();
     found.drain();
     found.early_returns();
     found.otlp();
@@ -245,6 +247,22 @@ impl Warnings<'_> {
             let what = "traces are sent to `/`: the address of traces alone is used as it is";
             let help = "add `/v1/traces` to OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or set OTEL_EXPORTER_OTLP_ENDPOINT";
             self.warn("telemetry.otlp_endpoint", Problem::new(what).help(help));
+        }
+    }
+
+    fn admin(&mut self) {
+        let admin = &self.config.admin;
+        if admin.token.is_none() && admin.listen.is_open_to_others() {
+            let what = "others reach this address, and without `admin.token_file` operators are shown nothing but /livez and /readyz there";
+            let help = "name a file with a token in `admin.token_file`, or listen on 127.0.0.1 or on a unix: socket";
+            self.warn("admin.listen", Problem::new(what).help(help));
+        }
+        let file = self.registry.value("admin.token_file");
+        let path = file.and_then(serde_json::Value::as_str).unwrap_or_default();
+        if admin.token.is_some() && is_for_everybody(path.as_ref()) {
+            let what = "everybody on this machine may read the token";
+            let help = "let its owner and group read it alone: chmod o-r, or defaultMode: 0440 of a mounted secret";
+            self.warn("admin.token_file", Problem::new(what).help(help));
         }
     }
 

@@ -16,8 +16,28 @@ use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
-pub fn serving(listen: SocketAddr, admin: SocketAddr) {
-    tracing::info!(%listen, %admin, "serving");
+pub fn serving(listen: SocketAddr, admin: &str) {
+    tracing::info!(%listen, admin, "serving");
+}
+
+/// A listening socket was passed to this process: it is served on, whatever is configured.
+pub fn socket_passed(listener: impl Display, address: SocketAddr, configured: &dyn Display) {
+    tracing::info!(
+        %listener,
+        %address,
+        %configured,
+        "the service manager passed a socket: it is used in place of the configured address"
+    );
+}
+
+/// The service manager cannot be told how the gateway is.
+pub fn manager_not_told(error: &dyn Display) {
+    tracing::warn!(%error, "the service manager (NOTIFY_SOCKET) cannot be told how the gateway is");
+}
+
+/// The public socket is left to the next gateway.
+pub fn handing_over() {
+    tracing::info!("handing over: new connections wait in the public socket for the next gateway");
 }
 
 /// A downstream could not be reached when its connections were warmed.
