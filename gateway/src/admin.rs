@@ -10,6 +10,7 @@
 mod answer;
 mod incident;
 mod limits;
+mod outliers;
 mod pages;
 mod throttling;
 
@@ -52,10 +53,12 @@ enum Route {
     Page,
     /// What goes wrong now.
     Incident,
+    /// What slow and lost pages have in common.
+    Outliers,
 }
 
 impl Route {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -65,6 +68,7 @@ impl Route {
         Self::Pages,
         Self::Page,
         Self::Incident,
+        Self::Outliers,
     ];
 
     fn path(self) -> &'static str {
@@ -78,6 +82,7 @@ impl Route {
             Self::Pages => "/pages",
             Self::Page => "/pages/{id}",
             Self::Incident => "/incident",
+            Self::Outliers => "/outliers",
         }
     }
 
@@ -92,7 +97,8 @@ impl Route {
             | Self::PagesInFlight
             | Self::Pages
             | Self::Page
-            | Self::Incident => "GET, HEAD",
+            | Self::Incident
+            | Self::Outliers => "GET, HEAD",
         }
     }
 
@@ -113,7 +119,8 @@ impl Route {
             | Self::PagesInFlight
             | Self::Pages
             | Self::Page
-            | Self::Incident => false,
+            | Self::Incident
+            | Self::Outliers => false,
         }
     }
 }
@@ -170,6 +177,7 @@ impl<T: Transport> Admin<T> {
                 let id = matched.params.get("id").unwrap_or_default();
                 pages::one(&self.pages, id)
             }
+            Route::Outliers => outliers::outliers(&self.pages, request.uri().query()),
             Route::Incident => incident::incident(&self.pages, request.uri().query()),
         }
     }

@@ -7,7 +7,10 @@
 //! Not here: what an operator's request does (see [`crate::admin`]).
 
 pub mod client;
+pub mod outliers;
 pub mod readings;
+pub mod waterfall;
+pub mod why;
 
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +43,9 @@ pub enum CommandError {
         /// How it answered.
         what: String,
     },
+    /// The gateway has no answer to that; its words.
+    #[error("{0}")]
+    Refused(String),
     /// Two looks at a gateway do not belong together.
     #[error(transparent)]
     Readings(#[from] crate::readings::ReadingsError),

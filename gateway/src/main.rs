@@ -43,6 +43,10 @@ enum Command {
     },
     /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
     Readings(command::readings::Flags),
+    /// Why a page was slow, lost or refused, with its waterfall; without an id what goes wrong now: what is slow, since when, whose fault, which key.
+    Why(command::why::Flags),
+    /// What the slowest pages and those refused or lost have in common that the others do not.
+    Outliers(command::outliers::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
         /// For machines; with the fields of spans.
@@ -73,6 +77,8 @@ fn main() -> ExitCode {
         },
         Command::Check { config } => check(&config),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
+        Command::Why(flags) => printed(command::why::run(&flags)),
+        Command::Outliers(flags) => printed(command::outliers::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
