@@ -99,8 +99,15 @@ impl World {
         assert_eq!(self.page(PAGE, "shed", "").await, 429);
         drop(leaving);
         vec![
-            "complete", "partial", "failed", "not_found", "bad_request", "quota", "late",
-            "cancelled", "shed",
+            "complete",
+            "partial",
+            "failed",
+            "not_found",
+            "bad_request",
+            "quota",
+            "late",
+            "cancelled",
+            "shed",
         ]
     }
 
@@ -109,8 +116,11 @@ impl World {
         let mut found = None;
         until("the line of the page", async || {
             let said = self.binary.said();
-            let mut lines = said.lines().filter_map(|line| serde_json::from_str(line).ok());
-            found = lines.find(|line: &Value| line["message"] == "page" && line["request_id"] == id);
+            let mut lines = said
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            found =
+                lines.find(|line: &Value| line["message"] == "page" && line["request_id"] == id);
             found.is_some()
         })
         .await;
@@ -207,7 +217,11 @@ fn parts_agree(parts: &Value, said: &Value) {
                 "outcome" => &part["outcome"],
                 same => &part["call"][same],
             };
-            assert_eq!(as_number(own), as_number(value), "{key} of {name}: {said}\n{part:#}");
+            assert_eq!(
+                as_number(own),
+                as_number(value),
+                "{key} of {name}: {said}\n{part:#}"
+            );
         }
         assert_eq!(part["call"].is_null(), said.get("ms").is_none(), "{name}");
     }
@@ -215,8 +229,14 @@ fn parts_agree(parts: &Value, said: &Value) {
 
 fn agrees_with_trace(page: &Value, trace: &Trace) {
     let root = trace.root();
-    assert_eq!(format!("{:032x}", trace.id()), page["trace_id"].as_str().unwrap());
-    assert_eq!(root.span_id.to_string(), page["dd.span_id"].as_str().unwrap());
+    assert_eq!(
+        format!("{:032x}", trace.id()),
+        page["trace_id"].as_str().unwrap()
+    );
+    assert_eq!(
+        root.span_id.to_string(),
+        page["dd.span_id"].as_str().unwrap()
+    );
     span_agrees(root, page, &["total_ms"], |key| match key {
         "http.route" => Some("route"),
         "http.request.method" => Some("method"),
@@ -263,9 +283,14 @@ fn call_agrees(span: &Span, part: &Value) {
         other => other.strip_prefix("gateway."),
     });
     let last = call["attempts"].as_array().unwrap().last();
-    let peer = span.get("network.peer.address").zip(span.get("network.peer.port"));
+    let peer = span
+        .get("network.peer.address")
+        .zip(span.get("network.peer.port"));
     let peer = peer.map(|(address, port)| format!("{address}:{port}"));
-    assert_eq!(last.map(|last| last["endpoint"].as_str().unwrap().to_owned()), peer);
+    assert_eq!(
+        last.map(|last| last["endpoint"].as_str().unwrap().to_owned()),
+        peer
+    );
     let kind = match part["outcome"].as_str().unwrap() {
         "late" => Some("timeout".to_owned()),
         "not_found" => Some("404".to_owned()),
@@ -279,12 +304,7 @@ fn call_agrees(span: &Span, part: &Value) {
 }
 
 /// Every field of ours and of HTTP that a span has, and how long it lasted.
-fn span_agrees(
-    span: &Span,
-    shown: &Value,
-    took: &[&str],
-    named: impl Fn(&str) -> Option<&str>,
-) {
+fn span_agrees(span: &Span, shown: &Value, took: &[&str], named: impl Fn(&str) -> Option<&str>) {
     let lasted = took.iter().fold(shown, |value, key| &value[*key]);
     assert_eq!(*lasted, ms(span.duration), "{span:#?}\n{shown:#}");
     let texts = span.meta.keys().chain(span.metrics.keys());
@@ -301,14 +321,19 @@ fn span_agrees(
             Value::Number(number) => number.as_f64().unwrap().to_string(),
             other => other.to_string(),
         };
-        let said = said.parse::<f64>().map_or(said, |number| number.to_string());
+        let said = said
+            .parse::<f64>()
+            .map_or(said, |number| number.to_string());
         assert_eq!(own, said, "{key} of {span:#?}\n{shown:#}");
     }
 }
 
 /// Words of the text, whatever its line breaks.
 fn agrees_with_text(page: &Value, text: &str) {
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
     assert!(!text.contains('\x1b'), "{text}");
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let has = |expected: &str| assert!(words.contains(expected), "{expected:?} is not in\n{text}");
@@ -327,9 +352,15 @@ fn agrees_with_text(page: &Value, text: &str) {
         assert!(story.contains(value), "{field}: {story}");
     }
     for part in page["parts"].as_array().unwrap() {
-        let (name, outcome) = (part["part"].as_str().unwrap(), part["outcome"].as_str().unwrap());
+        let (name, outcome) = (
+            part["part"].as_str().unwrap(),
+            part["outcome"].as_str().unwrap(),
+        );
         let mut rows = text.lines().filter(|line| line.starts_with(name));
-        assert!(rows.any(|row| row.ends_with(outcome)), "{name} {outcome} in\n{text}");
+        assert!(
+            rows.any(|row| row.ends_with(outcome)),
+            "{name} {outcome} in\n{text}"
+        );
         let is_lost = ["late", "failed", "shed"].contains(&outcome);
         assert!(!is_lost || story.contains(name), "{name} in {story}");
     }

@@ -18,9 +18,9 @@ pub(super) fn report(view: &Value) -> String {
         lines.push(String::new());
     }
     if findings.is_empty() {
-        let last = time(view["last_ms"].as_f64());
+        let last = view["last_ms"].as_f64().unwrap_or(0.0) / 1000.0;
         lines.push(format!(
-            "Nothing was lost or refused in the last {last}, as far as is kept."
+            "Nothing was lost or refused in the last {last:.0} s, as far as is kept."
         ));
         lines.push(String::new());
     }
