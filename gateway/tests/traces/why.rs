@@ -69,9 +69,7 @@ impl World {
     async fn pages(&self) -> Vec<&'static str> {
         let status = Fault::Status(500);
         assert_eq!(self.page(PAGE, "complete", "").await, 200);
-        self.fakes
-            .set(Service::Reviews, failing(status.clone()))
-            .unwrap();
+        self.fakes.set(Service::Reviews, failing(status)).unwrap();
         assert_eq!(self.page(PAGE, "partial", "").await, 200);
         self.fakes.set(Service::Pricing, failing(status)).unwrap();
         assert_eq!(self.page(PAGE, "failed", "").await, 502);
@@ -316,11 +314,9 @@ fn span_agrees(span: &Span, shown: &Value, took: &[&str], named: impl Fn(&str) -
             continue;
         };
         let own = name.split('.').fold(shown, |value, key| &value[key]);
-        let own = match own {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.as_f64().unwrap().to_string(),
-            other => other.to_string(),
-        };
+        let text = own.as_str().map(str::to_owned);
+        let number = own.as_f64().map(|number| number.to_string());
+        let own = text.or(number).unwrap_or_else(|| own.to_string());
         let said = said
             .parse::<f64>()
             .map_or(said, |number| number.to_string());
