@@ -11,6 +11,7 @@ mod answer;
 pub mod console;
 mod incident;
 mod limits;
+mod outliers;
 mod pages;
 mod throttling;
 
@@ -66,10 +67,12 @@ enum Route {
     Page,
     /// What goes wrong now.
     Incident,
+    /// What slow and lost pages have in common.
+    Outliers,
 }
 
 impl Route {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -82,6 +85,7 @@ impl Route {
         Self::Pages,
         Self::Page,
         Self::Incident,
+        Self::Outliers,
     ];
 
     fn path(self) -> &'static str {
@@ -98,6 +102,7 @@ impl Route {
             Self::Pages => "/pages",
             Self::Page => "/pages/{id}",
             Self::Incident => "/incident",
+            Self::Outliers => "/outliers",
         }
     }
 
@@ -115,7 +120,8 @@ impl Route {
             | Self::PagesInFlight
             | Self::Pages
             | Self::Page
-            | Self::Incident => "GET, HEAD",
+            | Self::Incident
+            | Self::Outliers => "GET, HEAD",
         }
     }
 
@@ -138,7 +144,8 @@ impl Route {
             | Self::PagesInFlight
             | Self::Pages
             | Self::Page
-            | Self::Incident => match *method {
+            | Self::Incident
+            | Self::Outliers => match *method {
                 Method::GET | Method::HEAD => Does::Look,
                 _ => Does::Change,
             },
@@ -222,6 +229,7 @@ impl<T: Transport> Admin<T> {
                 let id = matched.params.get("id").unwrap_or_default();
                 pages::one(&self.pages, id)
             }
+            Route::Outliers => outliers::outliers(&self.pages, request.uri().query()),
             Route::Incident => incident::incident(&self.pages, request.uri().query()),
         }
     }

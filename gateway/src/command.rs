@@ -7,9 +7,11 @@
 //! Not here: what an operator's request does (see [`crate::admin`]).
 
 pub mod client;
+pub mod outliers;
 pub mod readings;
 pub mod top;
 pub mod waterfall;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -64,6 +66,9 @@ pub enum CommandError {
     /// The terminal does not do as it is told.
     #[error("the terminal: {0}")]
     Terminal(#[from] std::io::Error),
+    /// The gateway has no answer to that; its words.
+    #[error("{0}")]
+    Refused(String),
     /// It is one, and does not answer whoever shows no token, or a wrong one.
     #[error("{address}{path}: {what}{}", token_hint(*.token_shown))]
     Denied {

@@ -51,6 +51,10 @@ enum Command {
     Readings(command::readings::Flags),
     /// How a running gateway does, second by second, in this terminal. Exit 0; 2 where there is no terminal.
     Top(command::top::Flags),
+    /// Why a page was slow, lost or refused, with its waterfall; without an id what goes wrong now: what is slow, since when, whose fault, which key.
+    Why(command::why::Flags),
+    /// What the slowest pages and those refused or lost have in common that the others do not.
+    Outliers(command::outliers::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
         /// As JSON, with the fields of spans.
@@ -83,6 +87,8 @@ fn main() -> ExitCode {
         Command::Check { config, json } => check(&config, json),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Top(flags) => printed(command::top::run(&flags)),
+        Command::Why(flags) => printed(command::why::run(&flags)),
+        Command::Outliers(flags) => printed(command::outliers::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
@@ -181,13 +187,16 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error = format!("{error:#}");
+            let words = format!("{error:#}");
             let _ = writeln!(
                 std::io::stderr(),
                 "gateway: {}",
-                config::fit_to_show(&error)
+                config::fit_to_show(&words)
             );
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(CommandError::NoTerminal) => ExitCode::from(UNUSABLE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

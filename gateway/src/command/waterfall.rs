@@ -173,7 +173,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Words in lines of at most `width` columns, those after the first indented.
-fn wrapped(words: &str, width: usize, indent: &str) -> Vec<String> {
+pub fn wrapped(words: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![indent.to_owned()];
     for word in words.split(' ') {
         let Some(line) = lines.last_mut() else { break };

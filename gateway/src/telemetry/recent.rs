@@ -8,14 +8,15 @@
 
 pub mod in_flight;
 pub mod incident;
+pub mod outliers;
 pub mod retention;
 pub mod shown;
 mod story;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -30,6 +31,8 @@ use crate::telemetry::record::{AttemptRecord, Origin, PageRecord, PartRecord};
 #[derive(Debug)]
 pub struct Recent {
     in_flight: InFlight,
+    /// When the first page that ended had arrived.
+    started: OnceLock<Instant>,
     /// Whether anything is kept.
     keeps: AtomicBool,
     /// By [`Class`].
@@ -63,6 +66,7 @@ impl Recent {
         let shelf = |class| Mutex::new(Shelf::new(class, bytes.map_or(0, NonZeroUsize::get)));
         Self {
             in_flight: InFlight::default(),
+            started: OnceLock::new(),
             keeps: AtomicBool::new(bytes.is_some()),
             shelves: Class::ALL.map(shelf),
             chooser: Mutex::new(Chooser::new(fastrand::Rng::new())),
@@ -89,11 +93,17 @@ impl Recent {
         &self.in_flight
     }
 
+    /// When pages began to come; `None` before one has ended.
+    pub fn started(&self) -> Option<Instant> {
+        self.started.get().copied()
+    }
+
     /// Keeps a page that has ended.
     pub fn keep(&self, record: &Arc<PageRecord>) {
         if !self.keeps.load(Ordering::Relaxed) {
             return;
         }
+        self.started.get_or_init(|| record.origin.arrived);
         let (class, bytes) = (class(record), weight(record));
         self.push(class, record, bytes);
         if class != Class::Whole {

@@ -179,7 +179,7 @@ fn link(top: &Top) -> String {
 fn footer(top: &Top, width: usize) -> Vec<Line<'static>> {
     match &top.away {
         Some(why) => {
-            let lines = sections::wrapped(why, width, 2).into_iter();
+            let lines = sections::in_lines(why, width, 2).into_iter();
             lines.map(|line| Line::styled(line, BAD)).collect()
         }
         None => vec![Line::styled(cut(KEYS, width), SOFT)],

@@ -7,7 +7,7 @@ use super::columns::{Cell, Column, cut, numbers, table, words};
 use super::looks::{self, BAD, SOFT, STRONG};
 use super::units::{ago, rate};
 use crate::admin::console::snapshot::{Downstream, Endpoint, Page, Rate, Snapshot};
-use crate::command::waterfall::time;
+use crate::command::waterfall::{time, wrapped};
 
 /// Cells of a bar that shows how full a bulkhead is.
 const METER: usize = 6;
@@ -37,7 +37,7 @@ pub(super) fn headline(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> 
     );
     let indent = word.chars().count();
     let mut lines = Vec::new();
-    for (nth, words) in wrapped(&snapshot.headline.text, width.saturating_sub(indent), 2)
+    for (nth, words) in in_lines(&snapshot.headline.text, width.saturating_sub(indent), 2)
         .into_iter()
         .enumerate()
     {
@@ -50,19 +50,12 @@ pub(super) fn headline(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> 
     lines
 }
 
-/// The words in lines of at most `width`, at most `most` of them; the last is cut.
-pub(super) fn wrapped(words: &str, width: usize, most: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in words.split(' ') {
-        let last = lines.len() == most;
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if last || line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
+/// The words in at most so many lines, the last of which is cut.
+pub(super) fn in_lines(words: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines = wrapped(words, width, "");
+    if lines.len() > most {
+        let rest = lines.split_off(most - 1).join(" ");
+        lines.push(rest);
     }
     lines.iter().map(|line| cut(line, width)).collect()
 }

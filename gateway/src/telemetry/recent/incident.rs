@@ -150,10 +150,8 @@ fn finding(
     let mut counts = BTreeMap::new();
     for page in row {
         let name = page.names.page(page.page).name.clone();
-        let what = match page.outcome {
-            PageOutcome::Shed => page.reason.map_or("shed", Reason::as_str),
-            outcome => outcome.as_str(),
-        };
+        let refused = page.reason.filter(|_| page.outcome == PageOutcome::Shed);
+        let what = refused.map_or(page.outcome.as_str(), Reason::as_str);
         *counts.entry((name, what)).or_default() += 1;
     }
     Some(Finding {

@@ -224,9 +224,10 @@ pub(super) fn moment(at: Option<SystemTime>) -> Option<String> {
     Some(humantime::format_rfc3339_micros(at).to_string())
 }
 
-/// `12.3 ms`, `250 ms`, `1.50 s`: as sentences have times.
+/// `12.3 ms`, `250 ms`, `1.50 s`, `5.0 min`: as sentences have times.
 pub(super) fn time(duration: Duration) -> String {
     match milliseconds(duration) {
+        ms if ms >= 120_000.0 => format!("{:.1} min", ms / 60_000.0),
         ms if ms >= 1000.0 => format!("{:.2} s", ms / 1000.0),
         ms if ms >= 100.0 => format!("{ms:.0} ms"),
         ms => format!("{ms:.1} ms"),
