@@ -8,6 +8,7 @@
 
 mod access;
 mod answer;
+pub mod change;
 pub mod console;
 mod incident;
 mod limits;
@@ -21,19 +22,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde_json::Value;
+use http_body::Body;
 
 use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, stream, text, view};
+use self::change::{Change, Changes, Refused};
 use self::console::web::{FILES, File, HEADERS, file};
 use self::console::{Console, MOST_VIEWERS};
 use self::limits::endpoint_state;
 pub use self::limits::limits;
-use crate::config::Token;
+use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
-use crate::page::Pages;
+use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -69,10 +71,16 @@ enum Route {
     Incident,
     /// What slow and lost pages have in common.
     Outliers,
+    /// Read the file again.
+    Reload,
+    /// The keys that are overridden.
+    Overrides,
+    /// One of them.
+    Override,
 }
 
 impl Route {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 16] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -86,6 +94,9 @@ impl Route {
         Self::Page,
         Self::Incident,
         Self::Outliers,
+        Self::Reload,
+        Self::Overrides,
+        Self::Override,
     ];
 
     fn path(self) -> &'static str {
@@ -103,6 +114,9 @@ impl Route {
             Self::Page => "/pages/{id}",
             Self::Incident => "/incident",
             Self::Outliers => "/outliers",
+            Self::Reload => "/reload",
+            Self::Overrides => "/overrides",
+            Self::Override => "/overrides/{key}",
         }
     }
 
@@ -121,7 +135,10 @@ impl Route {
             | Self::Pages
             | Self::Page
             | Self::Incident
-            | Self::Outliers => "GET, HEAD",
+            | Self::Outliers
+            | Self::Overrides => "GET, HEAD",
+            Self::Reload => "POST",
+            Self::Override => "PUT, DELETE",
         }
     }
 
@@ -131,24 +148,40 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// What a request for it would do. A probe is answered for everybody and for every host:
-    /// nothing in it is worth hiding, and probes name the gateway as they like.
-    fn does(self, method: &Method) -> Does {
+    /// Whether it is answered for every host, and for everybody: nothing in it is worth hiding
+    /// from a page that a browser shows, and probes name the gateway as they like.
+    fn for_every_host(self) -> bool {
         match self {
-            Self::Livez | Self::Readyz => Does::Probe,
-            Self::Console | Self::ConsoleFile => Does::Load,
+            Self::Livez | Self::Readyz => true,
             Self::Metrics
             | Self::Config
             | Self::Limits
+            | Self::Console
+            | Self::ConsoleFile
             | Self::Events
             | Self::PagesInFlight
             | Self::Pages
             | Self::Page
             | Self::Incident
-            | Self::Outliers => match *method {
-                Method::GET | Method::HEAD => Does::Look,
-                _ => Does::Change,
-            },
+            | Self::Outliers
+            | Self::Reload
+            | Self::Overrides
+            | Self::Override => false,
+        }
+    }
+
+    /// Whether it is a file of the console, in which nothing is this gateway's.
+    fn is_file(self) -> bool {
+        matches!(self, Self::Console | Self::ConsoleFile)
+    }
+
+    /// What a request for it would do.
+    fn does(self, method: &Method) -> Does {
+        match *method {
+            _ if self.for_every_host() => Does::Probe,
+            _ if self.is_file() => Does::Load,
+            Method::GET | Method::HEAD => Does::Look,
+            _ => Does::Change,
         }
     }
 }
@@ -157,21 +190,19 @@ impl Route {
 #[derive(Debug)]
 pub struct Admin<T> {
     phase: CurrentPhase,
-    pages: Arc<Pages<T>>,
-    effective: Value,
+    generations: Generations<T>,
+    changes: Changes,
     console: Arc<Console<T>>,
-    token: Option<Token>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets. Who shows
-    /// the `token` may do everything.
+    /// Views on the generation in force, and `changes` of it; `console` shows how it does.
     pub fn new(
         phase: CurrentPhase,
-        pages: Arc<Pages<T>>,
-        effective: Value,
-        token: Option<Token>,
+        generations: Generations<T>,
+        changes: Changes,
+        console: Console<T>,
     ) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
@@ -180,13 +211,11 @@ impl<T: Transport> Admin<T> {
                 .insert(route.path(), route)
                 .expect("paths of routes are disjoint");
         }
-        let console = Console::new(phase.clone(), Arc::clone(&pages));
         Self {
             phase,
-            pages,
-            effective,
+            generations,
+            changes,
             console: Arc::new(console),
-            token,
             routes,
         }
     }
@@ -199,7 +228,10 @@ impl<T: Transport> Admin<T> {
         request: Request<B>,
         via: Via,
         is_own: bool,
-    ) -> Response<AdminBody> {
+    ) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -211,27 +243,55 @@ impl<T: Transport> Admin<T> {
         if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
         }
-        if let Err(denied) = access::check(does, via, self.token.as_ref(), request.headers()) {
+        let generation = self.generations.current();
+        let token = generation.config.admin.token.as_ref();
+        if let Err(denied) = access::check(does, via, token, request.headers()) {
             return denied.answer();
         }
         match route {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
-            Route::Config => view(&self.effective),
-            Route::Limits => view(&limits(&self.pages)),
             Route::Console => console_file(FILES.first()),
             Route::ConsoleFile => console_file(matched.params.get("file").and_then(file)),
             Route::Events => self.events(),
-            Route::PagesInFlight => pages::in_flight(&self.pages),
-            Route::Pages => pages::recent(&self.pages, request.uri().query()),
+            Route::PagesInFlight => pages::in_flight(&generation.pages),
+            Route::Pages => pages::recent(&generation.pages, request.uri().query()),
             Route::Page => {
                 let id = matched.params.get("id").unwrap_or_default();
-                pages::one(&self.pages, id)
+                pages::one(&generation.pages, id)
             }
-            Route::Outliers => outliers::outliers(&self.pages, request.uri().query()),
-            Route::Incident => incident::incident(&self.pages, request.uri().query()),
+            Route::Outliers => outliers::outliers(&generation.pages, request.uri().query()),
+            Route::Incident => incident::incident(&generation.pages, request.uri().query()),
+            Route::Config => match request.uri().query() {
+                Some("origins") => view(&self.changes.in_force().origins(now())),
+                _ => view(&generation.effective),
+            },
+            Route::Limits => view(&limits(&generation.pages)),
+            Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
+            Route::Overrides => view(&self.changes.in_force().overrides(now())),
+            Route::Override => {
+                let key = matched.params.get("key").unwrap_or_default().to_owned();
+                self.over(&key, request).await
+            }
         }
+    }
+
+    /// Sets or ends the override of the key that a path names.
+    async fn over<B>(&self, segment: &str, request: Request<B>) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let is_end = request.method() == Method::DELETE;
+        let change = match change::read_key(segment) {
+            Ok(key) if is_end => Ok(Change::Unset { key }),
+            Ok(key) => change::read_set(&key, request.into_body()).await,
+            Err(wrong) => Err(wrong),
+        };
+        change::answered(match change {
+            Ok(change) => self.changes.ask(change).await,
+            Err(wrong) => Err(Refused::Malformed(wrong)),
+        })
     }
 
     /// Answers a request that is none, saying what is `wrong` with it.
@@ -259,8 +319,9 @@ impl<T: Transport> Admin<T> {
     }
 
     fn metrics(&self) -> Response<AdminBody> {
-        self.pages.publish();
-        let text = self.pages.telemetry().prometheus();
+        let pages = self.generations.pages();
+        pages.publish();
+        let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 }

@@ -19,6 +19,7 @@ pub mod web;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,8 +31,9 @@ use tokio::time::{Instant, sleep_until};
 
 use self::compose::Spans;
 use self::reading::{Between, Reading};
+use self::snapshot::Change;
+use crate::generation::Generations;
 use crate::lifecycle::phase::CurrentPhase;
-use crate::page::Pages;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
@@ -51,9 +53,13 @@ const BEGIN: &str = "retry: 2000\n\n";
 #[derive(Debug)]
 pub struct Console<T> {
     phase: CurrentPhase,
-    pages: Arc<Pages<T>>,
+    generations: Generations<T>,
+    changes: LastChanges,
     shared: Mutex<Shared>,
 }
+
+/// Where the last changes of the configuration are asked for, the latest first.
+pub struct LastChanges(Box<dyn Fn() -> Vec<Change> + Send + Sync>);
 
 /// What viewers share.
 #[derive(Debug, Default)]
@@ -75,10 +81,15 @@ struct Event {
 
 impl<T: Transport> Console<T> {
     /// Nobody looks yet.
-    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>) -> Self {
+    pub fn new(
+        phase: CurrentPhase,
+        generations: Generations<T>,
+        changes: impl Fn() -> Vec<Change> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             phase,
-            pages,
+            generations,
+            changes: LastChanges(Box::new(changes)),
             shared: Mutex::default(),
         }
     }
@@ -106,7 +117,9 @@ impl<T: Transport> Console<T> {
             return None;
         }
         if shared.viewers == 0 {
-            shared.readings.push_back(Reading::of(&self.pages, now()));
+            shared
+                .readings
+                .push_back(Reading::of(&self.generations.pages(), now()));
         }
         shared.viewers += 1;
         Some(Viewer {
@@ -123,7 +136,9 @@ impl<T: Transport> Console<T> {
         if at < last + EVERY {
             return (shared.newest.clone(), last + EVERY);
         }
-        shared.readings.push_back(Reading::of(&self.pages, at));
+        shared
+            .readings
+            .push_back(Reading::of(&self.generations.pages(), at));
         if shared.readings.len() > SPREAD_OVER + 1 {
             shared.readings.pop_front();
         }
@@ -142,9 +157,11 @@ impl<T: Transport> Console<T> {
             long: Between(first, last),
         };
         let phase = self.phase.get();
-        let mut snapshot = compose::snapshot(&self.pages, phase, spans, shared.viewers);
-        snapshot.number = shared.made;
-        let number = snapshot.number;
+        let pages = self.generations.pages();
+        let mut snapshot = compose::snapshot(&pages, phase, spans, shared.viewers);
+        let number = shared.made;
+        snapshot.number = number;
+        snapshot.changes = (self.changes.0)();
         // It has neither keys that are no text nor numbers that JSON has not.
         let data = serde_json::to_string(&snapshot).ok()?;
         let text = format!("id: {number}\nevent: snapshot\ndata: {data}\n\n").into();
@@ -153,9 +170,15 @@ impl<T: Transport> Console<T> {
 }
 
 /// Milliseconds since 1970.
-fn since_1970(at: SystemTime) -> u64 {
+pub fn since_1970(at: SystemTime) -> u64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as u64
+}
+
+impl fmt::Debug for LastChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastChanges")
+    }
 }
 
 /// One who looks.

@@ -57,7 +57,7 @@ pub(super) async fn asked(client: &Client, path: &str) -> Result<Value, CommandE
     let answer = client.ask(Method::GET, path, None).await?;
     match answer.status {
         StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
-            Err(CommandError::Refused(answer.body.trim_end().to_owned()))
+            Err(CommandError::NoAnswer(answer.body.trim_end().to_owned()))
         }
         _ => client.view(path).await,
     }
