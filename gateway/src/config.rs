@@ -8,11 +8,15 @@
 
 mod address;
 mod admin;
+mod changes;
 mod check;
+mod diff;
 mod file;
+mod fixed;
 mod headers;
 mod hosts;
 mod input;
+mod kept;
 mod key;
 mod kinds;
 mod load;
@@ -49,9 +53,13 @@ use url::Url;
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
 pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
+pub use changes::KeyChange;
 pub use check::{check, check_json};
+pub use diff::{Change, Difference, Effect, differences, effect};
+pub use fixed::{FIXED, fixed_among, why_fixed};
 pub use headers::is_reserved_header;
-pub use load::{Loaded, Misfit, Source, default_text, load_file, load_text};
+pub use kept::Kept;
+pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
 pub use origin::{EffectiveKey, Origin, origins_json};
 pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
@@ -61,6 +69,7 @@ pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
 pub use shown::fit as fit_to_show;
+pub use variables::name_of as variable_name;
 
 pub use crate::ids::{DownstreamId, PageId};
 

@@ -100,14 +100,14 @@ impl Gateway {
     pub(crate) async fn start(text: &str, changes: &[String]) -> Self {
         let loaded = config::load_text("test.toml", text, &variables(changes))
             .unwrap_or_else(|report| panic!("{report}"));
-        let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+        let app = App::bind(loaded).await.unwrap();
         Self::run(app).await
     }
 
     /// Runs `app`; returns when it is ready.
     pub(crate) async fn run(app: App) -> Self {
         let (public, admin) = (app.public_address().unwrap(), app.admin_address().unwrap());
-        let telemetry = Arc::clone(app.pages().telemetry());
+        let telemetry = Arc::clone(app.generations().pages().telemetry());
         let stop = StopSignal::default();
         let mut running = JoinSet::new();
         running.spawn(app.run(stop.clone()));
