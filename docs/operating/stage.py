@@ -19,8 +19,8 @@ import running  # noqa: E402
 WORK = running.TARGET / "console"
 # The browser's driver, and who says what a screen reader would miss.
 PACKAGES = ["playwright-core@1.65.1", "axe-core@4.14.1"]
-# More than pricing has permits for once each of its calls takes the whole deadline.
-RATE = 240
+# Pages a second: more than pricing has permits for once each of its calls takes the whole deadline.
+RATE, PERMITS = 60, 16
 TOKEN = "for-the-pictures-only-0123456789"
 SLOW = {"name": "slow", "type": "latency", "attributes": {"latency": 1500, "jitter": 100}}
 # As shipped, where the worked example has other times for machines that stall.
@@ -28,6 +28,7 @@ SHIPPED = {
     "GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE": "300ms",
     "GATEWAY__PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT": "200ms",
     "GATEWAY__PAGE__PRODUCT_PAGE__PART__RECOMMENDATIONS__TIMEOUT": "200ms",
+    "GATEWAY__DOWNSTREAM__PRICING__PERMITS": str(PERMITS),
     # Who asks is one address here, and is not what the pictures are about.
     "GATEWAY__CLIENTS__RATE": "none",
     # Nobody collects anything.
@@ -64,7 +65,7 @@ class Stage(running.Running):
         """From now on `RATE` pages a second are asked for, whatever comes of them."""
         ended = threading.Event()
         address = urllib.parse.urlsplit(self.pages).netloc
-        begin, clients = time.monotonic(), 96
+        begin, clients = time.monotonic(), 48
         askers = [
             threading.Thread(target=ask, args=(address, begin + nth / RATE, clients / RATE, ended), daemon=True)
             for nth in range(clients)

@@ -60,16 +60,16 @@ function rows(page) {
 function waterfall(page) {
   const all = rows(page);
   const end = Math.max(1, page.deadline_ms ?? 0, ...all.map((row) => (row.begin ?? 0) + (row.ms ?? 0))) * 1.01;
-  const line = (row) => html('tr', { class: row.inner ? 'inner' : '' },
-    html('th', { scope: 'row' }, row.name, ' ', html('small', { class: 'soft' }, row.about)),
-    html('td', { class: 'bar-cell' }, bar(row, end, page.deadline_ms)),
-    html('td', { class: 'n' }, row.ms === null ? '–' : time(row.ms)),
-    html('td', { class: ['late', 'failed', 'shed'].includes(row.kind) ? 'bad' : 'soft' }, row.words));
+  const line = (row) => html('tr', { class: row.inner ? 'inner' : '', role: 'row' },
+    html('th', { scope: 'row', role: 'rowheader' }, row.name, ' ', html('small', { class: 'soft' }, row.about)),
+    html('td', { class: 'bar-cell', role: 'cell' }, bar(row, end, page.deadline_ms)),
+    html('td', { class: 'n', role: 'cell' }, row.ms === null ? '–' : time(row.ms)),
+    html('td', { role: 'cell', class: ['late', 'failed', 'shed'].includes(row.kind) ? 'bad' : 'soft' }, row.words));
   const scale = page.deadline_ms === null ? `0 to ${time(end)}` : `0 to ${time(end)}; the line is where calls must have ended: ${time(page.deadline_ms)}`;
-  return html('div', { class: 'wide' }, html('table', { class: 'waterfall' },
+  return html('div', { class: 'wide' }, html('table', { class: 'waterfall', role: 'table' },
     html('caption', { class: 'soft' }, scale),
-    html('thead', {}, html('tr', {}, ...['Step', 'When', 'Took', 'Ended'].map((name, nth) => html('th', { scope: 'col', class: nth === 2 ? 'n' : '' }, name)))),
-    html('tbody', {}, ...all.map(line))));
+    html('thead', { role: 'rowgroup' }, html('tr', { role: 'row' }, ...['Step', 'When', 'Took', 'Ended'].map((name, nth) => html('th', { scope: 'col', role: 'columnheader', class: nth === 2 ? 'n' : '' }, name)))),
+    html('tbody', { role: 'rowgroup' }, ...all.map(line))));
 }
 
 /** A bar for the eye: its figures stand beside it. */
