@@ -12,7 +12,9 @@ WIDTH, HEIGHT, MARGIN = 8.4, 17, 14
 FONT = "ui-monospace, 'DejaVu Sans Mono', 'Liberation Mono', Menlo, monospace"
 # Two grounds, so that it reads the same in a light and a dark theme.
 INK, GROUND, DIM = "#1f2328", "#ffffff", "#656d76"
-COLOURS = {"31": "#a8330b", "36": "#0a5cc4"}
+COLOURS = {"38;5;1": "#a8330b", "38;5;6": "#0a5cc4"}
+# Of a cell that has a colour, however it is written.
+COLOURED = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[349][0-7]|[34]8;5;\d+)m")
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
@@ -25,7 +27,7 @@ class Terminal:
         variables = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | variables
         settings = " ".join(f"{key}='{value}'" for key, value in variables.items())
         # A shell remains, so that it is seen what state the terminal was left in.
-        shell = f"env {settings} {command}; echo ended with $?; exec cat"
+        shell = f"env -u NO_COLOR {settings} {command}; echo ended with $?; exec cat"
         self.tmux("new-session", "-d", "-s", name, "-x", str(columns), "-y", str(rows), f"timeout 120 sh -c '{quoted(shell)}'")
 
     def tmux(self, *arguments: str, check: bool = True) -> str:
@@ -72,7 +74,7 @@ def runs(line: str) -> list[tuple[int, str, frozenset[str]]]:
     found, column, looks = [], 0, set()
     for piece in re.split(r"(\x1b\[[0-9;]*m)", line):
         if code := re.fullmatch(r"\x1b\[([0-9;]*)m", piece):
-            for number in (code[1] or "0").split(";"):
+            for number in re.findall(r"[34]8;5;\d+|\d+", code[1] or "0"):
                 match number:
                     case "0":
                         looks.clear()
