@@ -24,8 +24,14 @@ struct World {
 impl World {
     async fn start(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, shipped(folder.path(), &[])).unwrap();
+        // A change there is not noticed: it is read when a test says so.
+        let (elsewhere, file) = (
+            folder.path().join("elsewhere"),
+            folder.path().join("config.toml"),
+        );
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("file"), shipped(folder.path(), &[])).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("file"), &file).unwrap();
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

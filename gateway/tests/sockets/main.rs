@@ -28,5 +28,6 @@ mod process;
 mod promise;
 mod readings;
 mod refusals;
+mod reload;
 mod restart;
 mod validate;
