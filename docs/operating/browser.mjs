@@ -129,6 +129,7 @@ try {
   cue('slow pricing');
   await until('an incident that is seen', async () => ['degraded', 'failing'].includes(await state(first)));
   await until('pages refused, with the key that would change it', async () => (await first.locator('#refusals').innerText()).includes('downstream.pricing.permits'));
+  await first.waitForTimeout(4000);
   cue('override a key');
   await until('the change as a mark in both charts', async () => (await first.locator('.mark').count()) >= 2);
   assert.match(await first.locator('#changes').innerText(), /override, applied: page\.product-page\.max_wait/);
@@ -138,7 +139,7 @@ try {
     grounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
     await fits(page, name);
     await accessible(page, name);
-    await page.screenshot({ path: `${pictures}/console-${name}.png`, fullPage: name.startsWith('desktop') });
+    await page.screenshot({ path: `${pictures}/console-${name}.png`, ...(name.startsWith('desktop') && { fullPage: true, clip: { x: 0, y: 0, width: DESKTOP.width, height: 1500 } }) });
   }
   assert.equal(grounds.size, 2, 'light and dark are not the same');
   await byKeyboard(first);

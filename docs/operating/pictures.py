@@ -44,15 +44,19 @@ def browser(there: stage.Stage, pictures: pathlib.Path) -> None:
     assert process.wait(timeout=20) == 0, "the console in the browser is not as it should be: see above"
 
 
-def terminal(there: stage.Stage, binaries: pathlib.Path) -> dict[str, str]:
+def terminals(there: stage.Stage) -> list[Terminal]:
+    """Three that show `gateway top` from now on: a small one, a large one, and one without colours."""
+    top = f"{there.binaries / 'gateway'} top --admin {there.target}"
+    opened = [Terminal("small", 80, 24, top), Terminal("large", 120, 36, top), Terminal("plain", 80, 24, top, NO_COLOR="1")]
+    for one in opened:
+        there.callback(one.close)
+    return opened
+
+
+def terminal(there: stage.Stage, opened: list[Terminal]) -> dict[str, str]:
     """`gateway top` while the incident lasts, as it looks; and what its keys do."""
-    top = f"{binaries / 'gateway'} top --admin {there.target}"
-    small, large = Terminal("small", 80, 24, top), Terminal("large", 120, 36, top)
-    plain = Terminal("plain", 80, 24, top, NO_COLOR="1")
-    there.callback(plain.close)
-    there.callback(large.close)
-    there.callback(small.close)
-    for one in (small, large, plain):
+    small, large, plain = opened
+    for one in opened:
         one.until("the incident", "downstream:pricing", 20)
     drawn = {"top-80x24": (small.cells(), 80), "top-120x36": (large.cells(), 120)}
     assert COLOURED.search(drawn["top-80x24"][0]), "no colour"
@@ -77,7 +81,8 @@ def terminal(there: stage.Stage, binaries: pathlib.Path) -> dict[str, str]:
     # The screen is the shell's again, as it was before.
     left = small.until("the end", "ended with 0")
     assert "FAILING" not in left and "downstream" not in left, left
-    without = subprocess.run(top.split(), capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+    top = [there.binaries / "gateway", "top", "--admin", there.target]
+    without = subprocess.run(top, capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
     assert (without.returncode, "--once" in without.stderr) == (2, True), without
     return {name: draw(screen, f"gateway top: {name}", columns) for name, (screen, columns) in drawn.items()}
 
@@ -93,9 +98,9 @@ def why(there: stage.Stage) -> dict[str, str]:
     return {name: draw(text, f"gateway why: {name}", 82) for name, text in shown.items()}
 
 
-def gone(there: stage.Stage, binaries: pathlib.Path) -> None:
+def gone(there: stage.Stage) -> None:
     """A gateway that ends is said to be gone, and the terminal is left as it was when that is all."""
-    top = Terminal("gone", 80, 24, f"{binaries / 'gateway'} top --admin {there.target}")
+    top = Terminal("gone", 80, 24, f"{there.binaries / 'gateway'} top --admin {there.target}")
     there.callback(top.close)
     top.until("figures", "downstream", 20)
     running.stop(there.running["gateway"])
@@ -107,9 +112,10 @@ def gone(there: stage.Stage, binaries: pathlib.Path) -> None:
 def show(binaries: pathlib.Path, pictures: pathlib.Path) -> dict[str, str]:
     with stage.Stage(binaries) as there:
         there.load()
+        opened = terminals(there)
         browser(there, pictures)
-        drawn = terminal(there, binaries) | why(there)
-        gone(there, binaries)
+        drawn = terminal(there, opened) | why(there)
+        gone(there)
     return drawn
 
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::waterfall::wrapped;
-use super::why::{WIDTH, asked, in_query};
+use super::why::{WIDTH, in_query};
 use super::{CommandError, Target};
 
 /// Flags of the command.
@@ -30,7 +30,7 @@ pub struct Flags {
 pub async fn run(flags: &Flags) -> Result<String, CommandError> {
     let client = Client::new(&flags.target)?;
     let path = format!("/outliers?last={}", in_query(flags.last));
-    let view = asked(&client, &path).await?;
+    let view = client.find(&path).await?;
     Ok(match flags.json {
         true => format!("{view:#}\n"),
         false => report(&view),

@@ -8,7 +8,6 @@ mod incident;
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::client::Client;
@@ -44,23 +43,12 @@ pub async fn run(flags: &Flags) -> Result<String, CommandError> {
         Some(id) => format!("/pages/{}", segment(id)),
         None => format!("/incident?last={}", in_query(flags.last)),
     };
-    let view = asked(&client, &path).await?;
+    let view = client.find(&path).await?;
     Ok(match (flags.json, &flags.id) {
         (true, _) => format!("{view:#}\n"),
         (false, Some(_)) => pages(&view),
         (false, None) => incident::report(&view),
     })
-}
-
-/// What the gateway answers; its words where it has nothing.
-pub(super) async fn asked(client: &Client, path: &str) -> Result<Value, CommandError> {
-    let answer = client.ask(Method::GET, path, None).await?;
-    match answer.status {
-        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
-            Err(CommandError::NoAnswer(answer.body.trim_end().to_owned()))
-        }
-        _ => client.view(path).await,
-    }
 }
 
 /// Whole milliseconds: the gateway reads no fractions.

@@ -13,7 +13,7 @@ use crate::page::admission::AdmissionView;
 use crate::page::deadline::wall_clock;
 use crate::page::downstream::Transport;
 use crate::telemetry::meters::distribution::Distribution;
-use crate::telemetry::names::configured::Configured;
+use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::record::milliseconds;
 
 /// What is counted between the last two readings, and between the last and one of some seconds before.
@@ -36,7 +36,7 @@ pub(super) fn snapshot<T: Transport>(
     let each = |index| downstream(pages, DownstreamId(index), &now, spans);
     let downstreams: Vec<Downstream> = (0..names.downstreams.len()).map(each).collect();
     let (refusals, recent, at) = (
-        refusals(spans),
+        refusals(spans, names),
         pages.telemetry().recent(),
         spans.short.1.at,
     );
@@ -130,30 +130,43 @@ fn required_by(names: &Configured, id: DownstreamId) -> Vec<String> {
     pages.map(|page| page.name.clone()).collect()
 }
 
-fn refusals(spans: Spans<'_>) -> Vec<Refused> {
+fn refusals(spans: Spans<'_>, names: &Configured) -> Vec<Refused> {
     let refused = spans.long.refused().into_iter();
     let one = |(reason, scope, per_s): (Reason, String, f64)| Refused {
         reason: reason.as_str().to_owned(),
         per_s,
-        keys: keys(reason, &scope),
+        keys: keys(reason, &scope, names),
         scope,
     };
     refused.map(one).collect()
 }
 
 /// What would have changed a refusal. A client's own budget is the client's to change.
-fn keys(reason: Reason, scope: &str) -> Vec<Turnable> {
+fn keys(reason: Reason, scope: &str, names: &Configured) -> Vec<Turnable> {
     let downstream = scope.strip_prefix("downstream:").unwrap_or_default();
     let turns = match (reason, downstream) {
         (Reason::DeadlineUnreachable, "") => &[],
         _ => reason.turns(),
     };
     let turnable = |turn: &Turn| Turnable {
-        key: turn.key_of("PAGE", "PART", downstream),
+        key: turn.key_of(page_of(downstream, names), "PART", downstream),
         advice: turn.advice.to_owned(),
         runbook: turn.entry.to_owned(),
     };
     turns.iter().map(turnable).collect()
+}
+
+/// The only page that needs a downstream; any of several may have been refused.
+fn page_of<'a>(downstream: &str, names: &'a Configured) -> &'a str {
+    let needs = |page: &&PageNames| {
+        let mut parts = page.parts.iter().filter(|part| part.required);
+        parts.any(|part| names.downstream(part.downstream).name == downstream)
+    };
+    let mut pages = names.pages.iter().filter(needs);
+    match (pages.next(), pages.next()) {
+        (Some(only), None) => &only.name,
+        _ => "PAGE",
+    }
 }
 
 fn percentiles(took: &Distribution) -> (Option<f64>, Option<f64>) {

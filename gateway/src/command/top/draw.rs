@@ -196,7 +196,7 @@ pub(super) fn opened(found: &Found, width: usize) -> Vec<Line<'static>> {
     match found {
         Found::NotYet => vec![Line::styled("asking the gateway", SOFT)],
         Found::Nothing(why) => vec![Line::styled(why.clone(), BAD)],
-        Found::Page(page) => waterfall::lines(page, width.saturating_sub(4))
+        Found::Page(page) => waterfall::lines(page, width.saturating_sub(2))
             .into_iter()
             .map(Line::raw)
             .collect(),
@@ -209,9 +209,9 @@ fn over(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'static>
         .unwrap_or(u16::MAX)
         .saturating_add(2);
     let height = wanted.clamp(8, area.height.saturating_sub(2));
-    let width = area.width.saturating_sub(2);
+    let width = area.width;
     let area = Rect {
-        x: 1,
+        x: 0,
         y: (area.height - height) / 2,
         width,
         height,

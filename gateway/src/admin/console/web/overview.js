@@ -95,10 +95,10 @@ function definitions(list, rows) {
 }
 
 export function showOwn({ gateway }) {
-  const fewer = gateway.tickets < gateway.max_in_flight ? `fewer than ${gateway.max_in_flight}: ${gateway.tickets_because}` : '';
+  const fewer = gateway.tickets < gateway.max_in_flight ? `, fewer than ${gateway.max_in_flight}: ${gateway.tickets_because}` : '';
   const limit = gateway.max_lag_ms === null ? 'no limit' : `limit ${time(gateway.max_lag_ms)}`;
   definitions(byId('own'), [
-    ['Pages in flight', count(gateway.in_flight, 'page'), `of ${count(gateway.tickets, 'ticket')} ${fewer}`.trim()],
+    ['Pages in flight', count(gateway.in_flight, 'page'), `of ${count(gateway.tickets, 'ticket')}${fewer}`],
     ['Lag, p50', time(gateway.lag_p50_ms), 'how long what could run waited to run'],
     ['Lag, p90', time(gateway.lag_p90_ms), limit],
     ['Consoles open', String(gateway.viewers), ''],
