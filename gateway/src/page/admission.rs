@@ -11,6 +11,7 @@
 pub mod core;
 pub mod limit;
 mod permit;
+pub mod shadow;
 #[cfg(test)]
 mod tests;
 mod waiting;
