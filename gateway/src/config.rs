@@ -113,6 +113,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Names with a dot, in lower case, that `Host` may be there.
     pub hosts: Vec<String>,
+    /// Whether `/readyz` follows sustained shedding.
+    pub unready_when_shedding: bool,
 }
 
 /// `[admission]`.
@@ -122,6 +124,18 @@ pub struct Admission {
     pub max_in_flight: NonZeroU32,
     /// Lag above which tickets shrink; `None`: they never do.
     pub max_lag: Option<Duration>,
+    /// Whether tickets, and their shrinking with lag, are only watched.
+    pub observe: bool,
+    /// Whether only their shrinking is.
+    pub observe_lag: bool,
+}
+
+impl Admission {
+    /// Whether lag takes no tickets away, but for those that are only watched.
+    #[must_use]
+    pub fn watches_lag(&self) -> bool {
+        self.observe || self.observe_lag
+    }
 }
 
 /// `[shed]`.
@@ -153,6 +167,8 @@ pub struct Clients {
     pub attempts: NonZeroU32,
     /// What becomes of a client that is back before its `Retry-After`.
     pub early_returns: EarlyReturns,
+    /// Whether the quota of pages and of attempts is only watched.
+    pub observe: bool,
 }
 
 /// What becomes of a client that is back before its `Retry-After`, while pages are refused.
@@ -270,6 +286,8 @@ pub struct Downstream {
     pub resolve: Duration,
     /// Concurrent calls at most; `None` (written `0`) is no bulkhead.
     pub permits: Option<NonZeroU32>,
+    /// Whether the bulkhead is only watched.
+    pub observe: bool,
     /// How long opening a connection may take. Never zero.
     pub connect_timeout: Duration,
     /// Connections opened to each endpoint before the first page.
@@ -335,6 +353,8 @@ pub struct Page {
     pub max_wait: Duration,
     /// Pages that may wait for permits at once.
     pub queue: usize,
+    /// Whether `queue` and `max_wait` are only watched: pages wait until their deadline.
+    pub observe: bool,
     /// Request headers of the client that calls carry; never hop-by-hop ones, `host`, or ones the gateway sets itself.
     pub forward_headers: Vec<HeaderName>,
     /// In the order of the file; 1 to [`MAX_PARTS`].

@@ -21,6 +21,8 @@ pub struct Counts {
     answered_late: Vec<AtomicU64>,
     shed: Vec<AtomicU64>,
     parts_shed: Vec<AtomicU64>,
+    would_shed: Vec<AtomicU64>,
+    parts_would_shed: Vec<AtomicU64>,
     calls: Vec<AtomicU64>,
     retries: Vec<AtomicU64>,
     traces: Vec<AtomicU64>,
@@ -44,6 +46,8 @@ impl Counts {
             answered_late: zeros(&metrics::ANSWERS_LATE),
             shed: zeros(&metrics::SHED),
             parts_shed: zeros(&metrics::PARTS_SHED),
+            would_shed: zeros(&metrics::WOULD_SHED),
+            parts_would_shed: zeros(&metrics::PARTS_WOULD_SHED),
             calls: zeros(&metrics::CALLS),
             retries: zeros(&metrics::RETRIES),
             traces: zeros(&metrics::TELEMETRY_TRACES),
@@ -54,7 +58,7 @@ impl Counts {
     }
 
     /// Every metric that is counted, with the counters of its series.
-    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 13] {
+    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 15] {
         [
             (&metrics::PAGES, &self.pages),
             (&metrics::PAGES_OWED, &self.owed),
@@ -63,6 +67,8 @@ impl Counts {
             (&metrics::ANSWERS_LATE, &self.answered_late),
             (&metrics::SHED, &self.shed),
             (&metrics::PARTS_SHED, &self.parts_shed),
+            (&metrics::WOULD_SHED, &self.would_shed),
+            (&metrics::PARTS_WOULD_SHED, &self.parts_would_shed),
             (&metrics::CALLS, &self.calls),
             (&metrics::RETRIES, &self.retries),
             (&metrics::TELEMETRY_TRACES, &self.traces),
@@ -106,6 +112,16 @@ impl Counts {
         add(&self.parts_shed[downstream.0], 1);
     }
 
+    /// One more page would have been shed by a limit that is only watched.
+    pub fn would_shed(&self, by: ShedBy) {
+        add(&self.would_shed[by.index()], 1);
+    }
+
+    /// One more optional part would have been left out for want of a permit.
+    pub fn part_would_shed(&self, downstream: DownstreamId) {
+        add(&self.parts_would_shed[downstream.0], 1);
+    }
+
     /// One more call was asked for again, as it had never been sent.
     pub fn retry(&self, downstream: DownstreamId) {
         add(&self.retries[downstream.0], 1);
@@ -140,6 +156,11 @@ impl Counts {
     pub fn standings(&self, page: PageId) -> [u64; 4] {
         let all = [&self.owed, &self.good, &self.abandoned, &self.answered_late];
         all.map(|counters| counters[page.0].load(Ordering::Relaxed))
+    }
+
+    /// Pages that would have been shed so.
+    pub fn would_have_shed(&self, by: ShedBy) -> u64 {
+        self.would_shed[by.index()].load(Ordering::Relaxed)
     }
 
     /// Calls that were asked for again.
