@@ -119,7 +119,7 @@ impl<T: Transport> Pages<T> {
         admission: Arc<Admission>,
     ) -> Self {
         Self {
-            plans: Plan::compile(config),
+            plans: Plan::compile(config, &admission),
             admission,
             clients: Clients::new(config),
             downstreams: Downstreams::new(config, transport),
@@ -293,6 +293,7 @@ fn planned<'a>(
         own.push((BUDGET_LEFT, left));
     }
     PlannedCall {
+        downstream: part.downstream,
         path: part.path(params),
         shared,
         own,
