@@ -17,6 +17,7 @@ mod key;
 mod kinds;
 mod load;
 mod names;
+mod observed;
 mod otlp_headers;
 mod path;
 mod problem;
@@ -130,14 +131,6 @@ pub struct Admission {
     pub observe: bool,
     /// Whether only their shrinking is.
     pub observe_lag: bool,
-}
-
-impl Admission {
-    /// Whether lag takes no tickets away, but for those that are only watched.
-    #[must_use]
-    pub fn watches_lag(&self) -> bool {
-        self.observe || self.observe_lag
-    }
 }
 
 /// `[shed]`.

@@ -42,9 +42,10 @@ use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{Client, Quota};
+use self::quota::{Charge, Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{Config, DownstreamId, PageId, ShedStatus};
+use crate::outcome::{Scope, ShedBy};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -134,17 +135,34 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
-        if let Err(refusal) = &result {
-            let charge = account.charge.take();
-            account.retry_after =
-                self.clients
-                    .refused(request.client, request.page, refusal, charge);
-        }
+        let charge = account.charge.take();
+        let charge = match &result {
+            Ok(_) => charge,
+            Err(refusal) => {
+                account.retry_after =
+                    self.clients
+                        .refused(request.client, request.page, refusal, charge);
+                None
+            }
+        };
         let answer = account.close(result, self.shed);
         if answer.result.is_ok() {
-            self.own_load.in_time(answer.record.total());
+            self.served(&answer.record, charge);
         }
         answer
+    }
+
+    /// A page was served, which limits that are only watched may have refused.
+    fn served(&self, record: &PageRecord, charge: Option<Charge>) {
+        match record.would_shed.map(ShedBy::scope) {
+            None => self.own_load.in_time(record.total()),
+            Some(Scope::Gateway) => self.clients.would_be_given_back(charge),
+            Some(Scope::Downstream(_)) => {
+                self.own_load.in_time(record.total());
+                self.clients.would_be_given_back(charge);
+            }
+            Some(Scope::Client) => {}
+        }
     }
 
     /// The order itself. Each line is a module, and each `?` a refusal.
@@ -158,13 +176,17 @@ impl<T: Transport> Pages<T> {
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
         account.record.deadline = deadline.instant();
-        account.charge = Some(self.clients.charge(request.client, plan.page)?);
+        let charge = self.clients.charge(request.client, plan.page)?;
+        account.record.would_shed = self.observe_quota(&charge);
+        account.charge = Some(charge);
         self.clients
             .refuse_early(plan.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
+        self.observe(plan, deadline, account);
         let permits = account
             .wait(self.admission.permits(plan.page, &plan.needs, deadline))
             .await?;
+        let permits = permits.with_shadow(account.shadow.as_ref());
         still_ahead(deadline)?;
         self.clients.admitted(plan.page);
         let shared = request.call_headers();
@@ -189,6 +211,25 @@ impl<T: Transport> Pages<T> {
         ticket.ok_or(Refusal::GatewayFull)
     }
 
+    fn observe_quota(&self, charge: &Charge) -> Option<ShedBy> {
+        self.admission.observe_quota(charge.over, &self.telemetry)
+    }
+
+    /// Lets the limits that are only watched know of the page, if none would have refused it.
+    fn observe(&self, plan: &Plan, deadline: Deadline, account: &mut PageAccount<'_>) {
+        if account.record.would_shed.is_some() {
+            return;
+        }
+        let admission = &self.admission;
+        match admission.observe(plan.page, &plan.needs, deadline, &self.telemetry) {
+            Ok(shadow) => account.in_shadow(shadow),
+            Err(by) => {
+                self.own_load.refused();
+                account.record.would_shed = Some(by);
+            }
+        }
+    }
+
     /// The gateway's own load.
     pub fn own_load(&self) -> &OwnLoad {
         &self.own_load
@@ -196,7 +237,7 @@ impl<T: Transport> Pages<T> {
 
     /// Takes in a probe of lag that ran at `ran`, `lag` after it could.
     pub fn probed(&self, ran: Instant, lag: Duration) {
-        let in_use = self.admission.tickets_under_way();
+        let in_use = self.admission.tickets_that_count();
         let tickets = self.own_load.probed(ran, lag, in_use, &self.telemetry);
         self.admission.resize_tickets(tickets);
     }

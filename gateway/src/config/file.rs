@@ -123,9 +123,10 @@ fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
     let hosts = s.take(key("hosts", HOSTS, "").about(
         "Names besides addresses and names without a dot by which operators may ask for more than health.",
     ));
-    let unready_when_shedding = s.take(key("unready_when_shedding", BOOLEAN, "false").about(
-        "Whether /readyz is 503 for a while when most pages are refused for load.",
-    ));
+    let unready_when_shedding = s.take(
+        key("unready_when_shedding", BOOLEAN, "false")
+            .about("Whether /readyz is 503 for a while when most pages are refused for load."),
+    );
     Some(Admin {
         listen: listen?,
         hosts: hosts?,

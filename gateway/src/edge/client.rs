@@ -72,6 +72,7 @@ mod tests {
             burst: NonZeroU32::MIN,
             attempts: NonZeroU32::MIN,
             early_returns: EarlyReturns::Auto,
+            observe: false,
         })
     }
 

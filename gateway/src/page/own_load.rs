@@ -54,6 +54,8 @@ struct State {
 /// How the gateway's own load stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnLoadView {
+    /// Tickets there are at most.
+    pub most: u32,
     /// Tickets there are now.
     pub tickets: u32,
     /// Why as many.
@@ -101,6 +103,7 @@ impl OwnLoad {
     pub fn view(&self) -> OwnLoadView {
         let state = self.state.lock();
         OwnLoadView {
+            most: self.most,
             tickets: state.limit.limit(),
             reason: state.limit.reason(),
             lag_p50: state.window.quantile(0.5),

@@ -55,6 +55,8 @@ pub struct Quota {
     epoch: Instant,
     /// `None` lets everybody ask for as much as they like.
     rates: Option<Rates>,
+    /// Whether nobody is refused.
+    observe: bool,
     store: Arc<Store>,
 }
 
@@ -91,6 +93,8 @@ pub struct Charge {
     client: Client,
     asked: Nanos,
     before: LetIn,
+    /// Whether the client is over its quota, which is only watched: nothing was charged.
+    pub over: bool,
     /// Set if the client is back before its `Retry-After`.
     pub early: Option<Early>,
 }
@@ -113,6 +117,7 @@ impl Quota {
         Self {
             epoch,
             rates,
+            observe: config.observe,
             store,
         }
     }
@@ -126,6 +131,7 @@ impl Quota {
             client,
             asked: 0,
             before: LetIn::default(),
+            over: false,
             early: None,
         };
         if self.rates.is_some() || client.held {
@@ -133,7 +139,11 @@ impl Quota {
             let now = self.now();
             self.store.with(client.key, |known| {
                 if let Some(rates) = &self.rates {
-                    known.paid.take(&rates.pages, now, attempt)?;
+                    let taken = known.paid.take(&rates.pages, now, attempt);
+                    charge.over = taken.is_err() && self.observe;
+                    if !self.observe {
+                        taken?;
+                    }
                 }
                 charge.early = known.told.is_early(page, now).filter(|_| client.held);
                 (charge.asked, charge.before) = (now, known.let_in.asks(now));
@@ -152,7 +162,9 @@ impl Quota {
         }
         let now = self.now();
         self.store.with(charge.client.key, |known| {
-            if let Some(rates) = &self.rates {
+            if let Some(rates) = &self.rates
+                && !charge.over
+            {
                 known.paid.give_back(&rates.pages);
             }
             known.let_in.refused(charge.asked, charge.before);
@@ -164,6 +176,15 @@ impl Quota {
                 known.told = Told::new(page, limit, until);
             }
         });
+    }
+
+    /// The gateway would have refused the page. What its client was charged counts only if the
+    /// quota is enforced.
+    pub fn would_be_given_back(&self, charge: &Charge) {
+        if let Some(rates) = self.rates.as_ref().filter(|_| self.observe && !charge.over) {
+            let paid = |known: &mut Known| known.paid.give_back(&rates.pages);
+            self.store.with(charge.client.key, paid);
+        }
     }
 
     /// Charges the client for a request that is none for a page. It is answered all the same:
@@ -260,6 +281,7 @@ mod tests {
             burst: NonZeroU32::new(burst).unwrap(),
             attempts: NonZeroU32::new(4).unwrap(),
             early_returns: EarlyReturns::Auto,
+            observe: false,
         };
         Quota::with_room(&config, room)
     }

@@ -158,6 +158,11 @@ impl Counts {
         all.map(|counters| counters[page.0].load(Ordering::Relaxed))
     }
 
+    /// Pages that were shed so.
+    pub fn pages_shed(&self, by: ShedBy) -> u64 {
+        self.shed[by.index()].load(Ordering::Relaxed)
+    }
+
     /// Pages that would have been shed so.
     pub fn would_have_shed(&self, by: ShedBy) -> u64 {
         self.would_shed[by.index()].load(Ordering::Relaxed)

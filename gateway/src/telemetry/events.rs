@@ -167,6 +167,8 @@ macro_rules! page_line {
         let origin = &$record.origin;
         let page = $names.page($record.page);
         let scope = $record.scope.map(|scope| $names.scope(scope));
+        let would_shed = $record.would_shed;
+        let would_shed_scope = would_shed.map(|by| $names.scope(by.scope()));
         let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
         tracing::event!(
             target: PAGE,
@@ -179,6 +181,8 @@ macro_rules! page_line {
             http.status_code = $record.status,
             reason = $record.reason.map(Reason::as_str),
             scope = scope.as_deref(),
+            would_shed = would_shed.map(|by| by.reason().as_str()),
+            would_shed_scope = would_shed_scope.as_deref(),
             request_id,
             total_ms = milliseconds($record.total()),
             wait_ms = $record.admission.map(|wait| milliseconds(wait.took)),

@@ -15,7 +15,7 @@
 //! - memory is bounded by the pages in flight and by what may wait and be held here.
 //!
 //! Not here: quotas, which need no shadow ([`quota`](crate::page::quota)); the clock; and what is
-//! made of decisions ([`observe`](crate::page::observe)).
+//! made of decisions ([`observer`](super::observer)).
 
 #[cfg(test)]
 mod tests;
@@ -24,29 +24,30 @@ use std::collections::{BTreeSet, HashMap};
 use std::mem;
 
 use super::core::{
-    Action, AdmissionView, Arrival, Core, Event, GiveUp, NeedSet, PageSeq, Parts, Shed, Time,
+    Action, AdmissionView, Arrival, BulkheadId, Core, Event, GiveUp, NeedSet, Order, PageSeq,
+    Parts, QueueId, Shed, Time,
 };
-use crate::config::{DownstreamId, PageId};
 
-/// The state machine. See the module's head for what always holds.
+/// The state machine. See the module's head for what always holds. Of each page it keeps an `O`,
+/// whose it is, for whoever is told of the decision.
 #[derive(Debug)]
-pub struct Shadow {
+pub struct Shadow<O> {
     core: Core,
-    open: HashMap<PageSeq, Open>,
+    open: HashMap<PageSeq, Open<O>>,
     /// What happens by itself, in order.
     due: BTreeSet<(Time, PageSeq, Due)>,
     /// The number of the next arrival.
     next: u64,
     /// Kept between events, so that most allocate nothing.
     actions: Vec<Action>,
-    decided: Vec<Decided>,
+    decided: Vec<Decided<O>>,
 }
 
 /// A page that has its ticket and wants its permits.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// Whose queue it waits in if it has to.
-    pub queue: PageId,
+    pub queue: QueueId,
     /// The permits it starts with.
     pub needs: &'a NeedSet,
     /// When it stops waiting.
@@ -70,11 +71,11 @@ pub enum End {
 
 /// The fate of a page among permits.
 #[derive(Clone, Debug)]
-pub struct Decided {
-    /// Which.
+pub struct Decided<O> {
+    /// Which page.
     pub page: PageSeq,
-    /// Of which definition.
-    pub queue: PageId,
+    /// Whose it is.
+    pub of: O,
     /// What it asked for.
     pub needs: NeedSet,
     /// The parts it would have started with, or why it would not have started.
@@ -90,8 +91,8 @@ enum Due {
 
 /// A page that has a ticket here, or would have been refused its permits and has not ended.
 #[derive(Debug)]
-struct Open {
-    queue: PageId,
+struct Open<O> {
+    of: O,
     needs: NeedSet,
     give_up: Time,
     deadline: Time,
@@ -113,14 +114,15 @@ enum Stage {
     Refused(Shed),
 }
 
-impl Shadow {
-    /// Of limits of which nothing is in use.
-    pub fn new(core: Core) -> Self {
+impl<O: Clone> Shadow<O> {
+    /// Without bulkheads and queues, and with no ticket in use. Pages are numbered from `next` on,
+    /// so that those of a shadow before are not taken for its own.
+    pub fn new(tickets: u32, next: u64) -> Self {
         Self {
-            core,
+            core: Core::new(Order::default(), tickets),
             open: HashMap::new(),
             due: BTreeSet::new(),
-            next: 0,
+            next,
             actions: Vec::new(),
             decided: Vec::new(),
         }
@@ -128,7 +130,7 @@ impl Shadow {
 
     /// A page takes a ticket and wants its permits. `None` if there would have been no ticket: it
     /// holds nothing then, and nothing more is to be told of it.
-    pub fn arrive(&mut self, now: Time, wanted: &Wanted<'_>) -> Option<PageSeq> {
+    pub fn arrive(&mut self, now: Time, wanted: &Wanted<'_>, of: O) -> Option<PageSeq> {
         self.advance(now);
         if !self.core.take_ticket() {
             return None;
@@ -136,7 +138,7 @@ impl Shadow {
         let page = PageSeq(self.next);
         self.next += 1;
         let open = Open {
-            queue: wanted.queue,
+            of,
             needs: wanted.needs.clone(),
             give_up: wanted.give_up,
             deadline: wanted.deadline,
@@ -211,6 +213,11 @@ impl Shadow {
         self.advance(now);
     }
 
+    /// The number of the next page.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Lets everything happen that was due until `now`.
     pub fn advance(&mut self, now: Time) {
         while let Some(&(at, page, due)) = self.due.first()
@@ -225,23 +232,45 @@ impl Shadow {
     }
 
     /// What has been decided since this was last asked, in order.
-    pub fn decided(&mut self) -> std::vec::Drain<'_, Decided> {
+    pub fn decided(&mut self) -> std::vec::Drain<'_, Decided<O>> {
         self.decided.drain(..)
     }
 
-    /// Why the page would have been refused its permits, if that is decided.
-    pub fn refused(&self, page: PageSeq) -> Option<Shed> {
-        match self.open.get(&page)?.stage {
-            Stage::Refused(shed) => Some(shed),
+    /// Whose the page is, and why it would have been refused its permits, if that is decided.
+    pub fn refused(&self, page: PageSeq) -> Option<(&O, Shed)> {
+        let open = self.open.get(&page)?;
+        match open.stage {
+            Stage::Refused(shed) => Some((&open.of, shed)),
             Stage::Waiting | Stage::Running { .. } => None,
         }
     }
 
-    /// A downstream has so many permits from now on.
-    pub fn resize(&mut self, now: Time, downstream: DownstreamId, limit: Option<u32>) {
+    /// A bulkhead has so many permits from now on.
+    pub fn resize(&mut self, now: Time, bulkhead: BulkheadId, limit: Option<u32>) {
         self.advance(now);
-        self.tell(now, Event::Resize { downstream, limit });
+        // Names are the business of the core that decides: here are places alone.
+        while self.core.places().0 <= bulkhead.0 {
+            let name = self.core.places().0.to_string();
+            self.core.enter_bulkhead(&name, None);
+        }
+        self.tell(now, Event::Resize { bulkhead, limit });
         self.advance(now);
+    }
+
+    /// As many pages may wait in a queue as this from now on.
+    pub fn resize_queue(&mut self, now: Time, queue: QueueId, limit: usize) {
+        self.advance(now);
+        while self.core.places().1 <= queue.0 {
+            let name = self.core.places().1.to_string();
+            self.core.enter_queue(&name, limit);
+        }
+        self.tell(now, Event::ResizeQueue { queue, limit });
+        self.advance(now);
+    }
+
+    /// There are so many tickets from now on.
+    pub fn configure_tickets(&mut self, most: u32) {
+        self.core.configure_tickets(most);
     }
 
     /// There are so many tickets from now on, or as configured if that is fewer.
@@ -291,7 +320,7 @@ impl Shadow {
         open.stage = Stage::Running { since: at, held };
         self.decided.push(Decided {
             page,
-            queue: open.queue,
+            of: open.of.clone(),
             needs: open.needs.clone(),
             verdict: Ok(held),
         });
@@ -311,7 +340,7 @@ impl Shadow {
         open.stage = Stage::Refused(shed);
         self.decided.push(Decided {
             page,
-            queue: open.queue,
+            of: open.of.clone(),
             needs: open.needs.clone(),
             verdict: Err(shed),
         });
@@ -365,13 +394,13 @@ impl Shadow {
             }
         }
         for part in each(released) {
-            let downstream = needs.downstreams()[part];
-            self.tell(at, Event::Release { downstream });
+            let bulkhead = needs.parts()[part].bulkhead;
+            self.tell(at, Event::Release { bulkhead });
         }
     }
 }
 
-impl Open {
+impl<O> Open<O> {
     /// When something ends here that really ended so long `after` the start, if the page starts
     /// at `since`: calls, and with them their page, are cut off at the deadline; from the answer
     /// on, its client takes as long as it took.

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::*;
-use crate::page::admission::core::{Need, Order, ShedWhy};
+use crate::config::DownstreamId;
+use crate::page::admission::core::{Need, Required, ShedWhy};
 
 const TICKETS: u32 = 9;
 const LIMITS: [Option<u32>; 3] = [Some(3), Some(4), None];
@@ -14,7 +15,25 @@ const MAX_WAIT: Time = Duration::from_millis(50);
 const DEADLINE: Time = Duration::from_millis(120);
 
 fn core() -> Core {
-    Core::new(Order::NewestFirst, TICKETS, LIMITS, QUEUES)
+    let mut core = Core::new(Order::NewestFirst, TICKETS);
+    for (at, limit) in LIMITS.into_iter().enumerate() {
+        core.enter_bulkhead(&at.to_string(), limit);
+    }
+    for (at, limit) in QUEUES.into_iter().enumerate() {
+        core.enter_queue(&at.to_string(), limit);
+    }
+    core
+}
+
+fn shadow(limits: &[Option<u32>], queues: &[usize]) -> Shadow<()> {
+    let mut shadow = Shadow::new(TICKETS, 0);
+    for (at, &limit) in limits.iter().enumerate() {
+        shadow.resize(Time::ZERO, BulkheadId(at), limit);
+    }
+    for (at, &limit) in queues.iter().enumerate() {
+        shadow.resize_queue(Time::ZERO, QueueId(at), limit);
+    }
+    shadow
 }
 
 fn needs() -> Vec<NeedSet> {
@@ -22,6 +41,7 @@ fn needs() -> Vec<NeedSet> {
         let need = |required| {
             move |&id| Need {
                 downstream: DownstreamId(id),
+                bulkhead: BulkheadId(id),
                 required,
             }
         };
@@ -40,7 +60,7 @@ fn needs() -> Vec<NeedSet> {
 #[derive(Clone, Debug)]
 struct Page {
     at: Time,
-    queue: PageId,
+    queue: QueueId,
     needs: NeedSet,
     /// How long the call of each part takes.
     calls: Vec<Time>,
@@ -72,7 +92,9 @@ impl Page {
     fn ends(&self, start: Time, parts: Parts) -> Vec<(Time, End)> {
         let deadline = self.at + DEADLINE;
         let end = |part: usize| (start + self.calls[part]).min(deadline);
-        let mut ends: Vec<_> = each(parts).map(|part| (end(part), End::Call(part))).collect();
+        let mut ends: Vec<_> = each(parts)
+            .map(|part| (end(part), End::Call(part)))
+            .collect();
         let answered = ends.iter().map(|(at, _)| *at).max().unwrap_or(start);
         ends.push((answered, End::Answered));
         ends.push((answered + self.reading, End::Page));
@@ -92,15 +114,15 @@ fn history(seed: u64) -> Vec<Page> {
     let mut page = || {
         at += Duration::from_micros(random.u64(1..14_000));
         let needs = sets[random.usize(..sets.len())].clone();
-        let mut calls: Vec<_> = (0..needs.downstreams().len())
+        let mut calls: Vec<_> = (0..needs.parts().len())
             .map(|_| Duration::from_micros(random.u64(1_000..90_000)))
             .collect();
-        let last = (0..calls.len()).filter(|&part| needs.is_required(part));
+        let last = (0..calls.len()).filter(|&part| needs.parts()[part].required);
         let last = last.map(|part| calls[part]).max().unwrap_or_default();
         calls.iter_mut().for_each(|call| *call = (*call).min(last));
         Page {
             at,
-            queue: PageId(usize::from(random.u8(..8) == 0)),
+            queue: QueueId(usize::from(random.u8(..8) == 0)),
             needs,
             calls,
             reading: Duration::from_micros(random.u64(..30_000)),
@@ -133,7 +155,7 @@ fn enforced(pages: &[Page]) -> Vec<Option<Fate>> {
             }),
             Some(Due::Expire) => Event::Expire { page: seq },
             Some(Due::End(End::Call(part))) => Event::Release {
-                downstream: page.needs.downstreams()[part],
+                bulkhead: page.needs.parts()[part].bulkhead,
             },
             Some(Due::End(End::Answered)) => {
                 core.answer_ticket();
@@ -175,8 +197,8 @@ enum Refused {
 }
 
 /// What a shadow decides beside a gateway that lets in everything, and what it then still keeps.
-fn observed(pages: &[Page], refused: Refused) -> (Vec<Option<Fate>>, Shadow) {
-    let (mut shadow, mut fates) = (Shadow::new(core()), vec![None; pages.len()]);
+fn observed(pages: &[Page], refused: Refused) -> (Vec<Option<Fate>>, Shadow<()>) {
+    let (mut shadow, mut fates) = (shadow(&LIMITS, &QUEUES), vec![None; pages.len()]);
     let mut due: BTreeSet<(Time, usize, Option<End>)> = BTreeSet::new();
     due.extend(pages.iter().enumerate().map(|(n, page)| (page.at, n, None)));
     let mut seqs: HashMap<usize, PageSeq> = HashMap::new();
@@ -187,7 +209,7 @@ fn observed(pages: &[Page], refused: Refused) -> (Vec<Option<Fate>>, Shadow) {
             None => {
                 let ends = pages[n].ends(now, pages[n].every_part());
                 due.extend(ends.into_iter().map(|(at, end)| (at, n, Some(end))));
-                match shadow.arrive(now, &pages[n].wanted()) {
+                match shadow.arrive(now, &pages[n].wanted(), ()) {
                     None => fates[n] = Some(Fate::NoTicket),
                     Some(seq) => {
                         seqs.insert(n, seq);
@@ -226,23 +248,33 @@ struct Beyond {
 }
 
 impl Beyond {
-    fn held(&mut self, now: Time, page: usize, needs: &NeedSet, shadow: &mut Shadow) {
+    fn held(&mut self, now: Time, page: usize, needs: &NeedSet, shadow: &mut Shadow<()>) {
         self.pages.insert(page, needs.clone());
         self.change(now, needs, shadow, u32::wrapping_add);
     }
 
-    fn released(&mut self, now: Time, page: usize, shadow: &mut Shadow) {
+    fn released(&mut self, now: Time, page: usize, shadow: &mut Shadow<()>) {
         if let Some(needs) = self.pages.remove(&page) {
             self.change(now, &needs, shadow, u32::wrapping_sub);
         }
     }
 
-    fn change(&mut self, now: Time, needs: &NeedSet, shadow: &mut Shadow, by: fn(u32, u32) -> u32) {
-        for &(id, count) in needs.required() {
-            self.held[id.0] = by(self.held[id.0], count);
+    fn change(
+        &mut self,
+        now: Time,
+        needs: &NeedSet,
+        shadow: &mut Shadow<()>,
+        by: fn(u32, u32) -> u32,
+    ) {
+        for &Required {
+            bulkhead, count, ..
+        } in needs.required()
+        {
+            let held = &mut self.held[bulkhead.0];
+            *held = by(*held, count);
             // What a page needs at once stays within the limit, or all would be hopeless.
-            let limit = LIMITS[id.0].map(|limit| limit.saturating_sub(self.held[id.0]).max(2));
-            shadow.resize(now, id, limit);
+            let limit = LIMITS[bulkhead.0].map(|limit| limit.saturating_sub(*held).max(2));
+            shadow.resize(now, bulkhead, limit);
         }
     }
 }
@@ -253,7 +285,10 @@ fn where_calls_take_as_long_a_shadow_decides_the_very_same_as_enforcing() {
     for seed in 0..60 {
         let pages = history(seed);
         let (fates, shadow) = observed(&pages, Refused::HoldNothing);
-        let differs = fates.iter().zip(enforced(&pages)).position(|(a, b)| *a != b);
+        let differs = fates
+            .iter()
+            .zip(enforced(&pages))
+            .position(|(a, b)| *a != b);
         assert_eq!(differs, None, "the page of seed {seed}");
         assert_eq!(shadow.kept(), 0);
         let view = shadow.view();
@@ -268,7 +303,10 @@ fn where_calls_take_as_long_a_shadow_decides_the_very_same_as_enforcing() {
         }
     }
     let [no_ticket, started, full, evicted, _] = kinds;
-    assert!(no_ticket > 100 && started > 1_000 && full > 100 && evicted > 100, "{kinds:?}");
+    assert!(
+        no_ticket > 100 && started > 1_000 && full > 100 && evicted > 100,
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -283,7 +321,7 @@ fn a_shadow_in_which_refused_pages_hold_their_permits_would_be_noticed() {
 fn one(at_ms: u64) -> Page {
     Page {
         at: Duration::from_millis(at_ms),
-        queue: PageId(0),
+        queue: QueueId(0),
         needs: needs()[1].clone(),
         calls: vec![Duration::from_millis(20); 2],
         reading: Time::ZERO,
@@ -291,10 +329,9 @@ fn one(at_ms: u64) -> Page {
 }
 
 /// A shadow of one permit, and one page that has it from 0 to 20 ms.
-fn taken() -> (Shadow, PageSeq) {
-    let core = Core::new(Order::NewestFirst, TICKETS, [None, Some(1)], [4]);
-    let mut shadow = Shadow::new(core);
-    let first = shadow.arrive(Time::ZERO, &one(0).wanted()).unwrap();
+fn taken() -> (Shadow<()>, PageSeq) {
+    let mut shadow = shadow(&[None, Some(1)], &[4]);
+    let first = shadow.arrive(Time::ZERO, &one(0).wanted(), ()).unwrap();
     shadow.started(Time::ZERO, first, 0b11);
     (shadow, first)
 }
@@ -306,10 +343,14 @@ const fn ms(ms: u64) -> Time {
 #[test]
 fn a_page_that_would_have_waited_holds_its_permit_that_much_longer() {
     let (mut shadow, first) = taken();
-    let second = shadow.arrive(ms(5), &one(5).wanted()).unwrap();
+    let second = shadow.arrive(ms(5), &one(5).wanted(), ()).unwrap();
     shadow.started(ms(5), second, 0b11);
     shadow.ended(ms(20), first, End::Call(0));
-    assert_eq!(shadow.view().bulkheads[1].in_use, 1, "granted to the second");
+    assert_eq!(
+        shadow.view().bulkheads[1].in_use,
+        1,
+        "granted to the second"
+    );
     // Really from 5 to 25; here from 20 to 40.
     shadow.ended(ms(25), second, End::Call(0));
     shadow.advance(ms(39));
@@ -321,7 +362,7 @@ fn a_page_that_would_have_waited_holds_its_permit_that_much_longer() {
 #[test]
 fn a_page_may_have_ended_before_it_is_known_whether_it_would_have_started() {
     let (mut shadow, first) = taken();
-    let second = shadow.arrive(ms(5), &one(5).wanted()).unwrap();
+    let second = shadow.arrive(ms(5), &one(5).wanted(), ()).unwrap();
     shadow.started(ms(5), second, 0b11);
     for end in [End::Call(0), End::Call(1), End::Answered, End::Page] {
         shadow.ended(ms(10), second, end);
@@ -332,18 +373,22 @@ fn a_page_may_have_ended_before_it_is_known_whether_it_would_have_started() {
     shadow.advance(ms(24));
     assert_eq!(shadow.view().bulkheads[1].in_use, 1);
     shadow.advance(ms(25));
-    assert_eq!(shadow.view().bulkheads[1].in_use, 0, "5 ms, as it really took");
+    assert_eq!(
+        shadow.view().bulkheads[1].in_use,
+        0,
+        "5 ms, as it really took"
+    );
 }
 
 #[test]
 fn a_page_that_waits_too_long_is_refused_at_its_own_instant_whenever_that_is_noticed() {
     let (mut shadow, _) = taken();
-    let second = shadow.arrive(ms(5), &one(5).wanted()).unwrap();
+    let second = shadow.arrive(ms(5), &one(5).wanted(), ()).unwrap();
     shadow.started(ms(5), second, 0b11);
     shadow.advance(ms(54));
-    assert_eq!(shadow.refused(second), None);
+    assert!(shadow.refused(second).is_none());
     shadow.advance(ms(1_000));
-    let why = shadow.refused(second).map(|shed| shed.why);
+    let why = shadow.refused(second).map(|(_, shed)| shed.why);
     assert_eq!(why, Some(ShedWhy::BulkheadFull));
     assert_eq!(shadow.view().in_flight, 1, "the first page's");
 }
@@ -351,7 +396,7 @@ fn a_page_that_waits_too_long_is_refused_at_its_own_instant_whenever_that_is_not
 #[test]
 fn a_client_that_leaves_takes_its_page_out_of_the_queue_uncounted() {
     let (mut shadow, first) = taken();
-    let second = shadow.arrive(ms(5), &one(5).wanted()).unwrap();
+    let second = shadow.arrive(ms(5), &one(5).wanted(), ()).unwrap();
     shadow.left(ms(6), second);
     shadow.left(ms(7), first);
     assert_eq!(shadow.kept(), 0);
@@ -361,9 +406,8 @@ fn a_client_that_leaves_takes_its_page_out_of_the_queue_uncounted() {
 
 #[test]
 fn an_optional_part_that_is_really_left_out_holds_nothing() {
-    let core = Core::new(Order::NewestFirst, TICKETS, LIMITS, QUEUES);
-    let mut shadow = Shadow::new(core);
-    let page = shadow.arrive(Time::ZERO, &one(0).wanted()).unwrap();
+    let mut shadow = shadow(&LIMITS, &QUEUES);
+    let page = shadow.arrive(Time::ZERO, &one(0).wanted(), ()).unwrap();
     assert_eq!(shadow.view().bulkheads[0].in_use, 1);
     shadow.started(Time::ZERO, page, 0b01);
     assert_eq!(shadow.view().bulkheads[0].in_use, 0);
