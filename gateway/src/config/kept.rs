@@ -13,9 +13,14 @@ pub struct Kept {
 impl Kept {
     /// Of the first configuration: everything is new.
     pub fn nothing(now: &Config) -> Self {
+        Self::nothing_of(now.pages.len(), now.downstreams.len())
+    }
+
+    /// The same of so many pages and downstreams.
+    pub(crate) fn nothing_of(pages: usize, downstreams: usize) -> Self {
         Self {
-            pages: vec![None; now.pages.len()],
-            downstreams: vec![None; now.downstreams.len()],
+            pages: vec![None; pages],
+            downstreams: vec![None; downstreams],
         }
     }
 
@@ -31,6 +36,11 @@ impl Kept {
                 .map(|now| downstream(&now.name).map(DownstreamId))
                 .collect(),
         }
+    }
+
+    /// Nothing of this downstream is carried over, though its name is.
+    pub fn forget(&mut self, downstream: DownstreamId) {
+        self.downstreams[downstream.0] = None;
     }
 
     /// Something for each page: what `before`, by its place there, has for one that was there,

@@ -51,7 +51,7 @@ impl<'a> PageAccount<'a> {
             charge: None,
             ticket: None,
             shadow: None,
-            record: PageRecord::open(page, Arc::clone(origin)),
+            record: PageRecord::open(page, Arc::clone(telemetry.names()), Arc::clone(origin)),
             retry_after: None,
             closed: false,
         }
@@ -134,6 +134,7 @@ impl<'a> PageAccount<'a> {
         self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
+            names: Arc::clone(&self.record.names),
             parts: std::mem::take(&mut self.record.parts),
             ..self.record
         };

@@ -31,8 +31,6 @@ const AT_REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct OwnLoad {
     epoch: Instant,
-    max_lag: Option<Duration>,
-    most: u32,
     state: Mutex<State>,
     /// Pages refused for want of a ticket, ever.
     refused: AtomicU64,
@@ -44,6 +42,8 @@ pub struct OwnLoad {
 struct State {
     window: Window,
     limit: TicketLimit,
+    /// Whether it is only watched.
+    observed: bool,
     /// What of the counts has been looked at.
     refused: u64,
     in_time: u64,
@@ -74,11 +74,10 @@ impl OwnLoad {
         let most = settings.max_in_flight.get();
         Self {
             epoch: now(),
-            max_lag: settings.max_lag,
-            most,
             state: Mutex::new(State {
                 window: Window::default(),
                 limit: TicketLimit::new(most, settings.max_lag),
+                observed: settings.observes_lag(),
                 refused: 0,
                 in_time: 0,
                 shrunk: None,
@@ -86,6 +85,14 @@ impl OwnLoad {
             refused: AtomicU64::new(0),
             in_time: AtomicU64::new(0),
         }
+    }
+
+    /// From now on there are as many tickets, and lag may be as long, as these say.
+    pub(super) fn configure(&self, settings: &Settings) {
+        let most = settings.max_in_flight.get();
+        let state = &mut *self.state.lock();
+        state.limit.configure(most, settings.max_lag);
+        state.observed = settings.observes_lag();
     }
 
     /// A page was refused for want of a ticket.
@@ -103,12 +110,12 @@ impl OwnLoad {
     pub fn view(&self) -> OwnLoadView {
         let state = self.state.lock();
         OwnLoadView {
-            most: self.most,
+            most: state.limit.most(),
             tickets: state.limit.limit(),
             reason: state.limit.reason(),
             lag_p50: state.window.quantile(0.5),
             lag_p90: state.window.quantile(0.9),
-            max_lag: self.max_lag,
+            max_lag: state.limit.max_lag(),
         }
     }
 
@@ -134,7 +141,7 @@ impl OwnLoad {
         (state.refused, state.in_time) = (refused, in_time);
         let at = ran.saturating_duration_since(self.epoch);
         let tickets = state.limit.look(at, &state.window, used);
-        state.log(ran, tickets, self.most);
+        state.log(ran, tickets);
         tickets
     }
 }
@@ -150,11 +157,12 @@ impl State {
     }
 
     /// Once when tickets shrink, and once when they are back.
-    fn log(&mut self, at: Instant, tickets: u32, most: u32) {
+    fn log(&mut self, at: Instant, tickets: u32) {
+        let most = self.limit.most();
         match (tickets < most, self.shrunk) {
             (true, None) => {
                 self.shrunk = Some(at);
-                events::tickets_shrink(tickets, most, self.window.quantile(0.9));
+                events::tickets_shrink(tickets, most, self.window.quantile(0.9), self.observed);
             }
             (false, Some(since)) => {
                 self.shrunk = None;

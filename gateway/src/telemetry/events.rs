@@ -57,13 +57,16 @@ pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize)
 }
 
 /// The gateway is short of CPU: from now on there are fewer tickets, until [`tickets_back`].
-pub fn tickets_shrink(tickets: u32, most: u32, lag: Duration) {
-    tracing::warn!(
-        tickets,
-        most,
-        lag_ms = milliseconds(lag),
-        "short of CPU: what could run waits longer than admission.max_lag, so fewer pages are admitted"
-    );
+/// If they are only `observed` nobody is refused for it.
+pub fn tickets_shrink(tickets: u32, most: u32, lag: Duration, observed: bool) {
+    let lag_ms = milliseconds(lag);
+    if observed {
+        let what = "short of CPU: what could run waits longer than admission.max_lag, and fewer pages would be admitted if this were not only observed";
+        tracing::warn!(tickets, most, lag_ms, "{what}");
+    } else {
+        let what = "short of CPU: what could run waits longer than admission.max_lag, so fewer pages are admitted";
+        tracing::warn!(tickets, most, lag_ms, "{what}");
+    }
 }
 
 /// There are as many tickets as ever, after so long with fewer.

@@ -316,7 +316,11 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 parts: vec![called.clone()],
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                ..PageRecord::open(PageId(page), Arc::clone(&origin))
+                ..PageRecord::open(
+                    PageId(page),
+                    Arc::clone(telemetry.names()),
+                    Arc::clone(&origin),
+                )
             };
             telemetry.page_ended(&Arc::new(record));
         }

@@ -20,7 +20,7 @@ use super::Admission;
 use super::core::{BulkheadId, GiveUp, NeedSet, PageSeq, Parts, QueueId, Shed, Time};
 use super::gate::Gate;
 use super::shadow::{Decided, End, Shadow, Wanted};
-use crate::config::{Config, DownstreamId, PageId, ShedStatus};
+use crate::config::{Config, PageId, ShedStatus};
 use crate::outcome::{Reason, Scope, ShedBy};
 use crate::page::deadline::{Deadline, now};
 use crate::page::refusal::Refusal;

@@ -84,7 +84,7 @@ impl Played {
     }
 
     fn would_shed(&self) -> Shed {
-        self.counted(Counts::would_have_shed)
+        self.counted(Counts::pages_would_shed)
     }
 }
 
