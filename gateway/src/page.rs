@@ -309,6 +309,12 @@ impl<T: Transport> Pages<T> {
         &self.admission
     }
 
+    /// Pages that limits which are only watched would have refused so far.
+    pub fn would_shed(&self) -> u64 {
+        self.admission.observed();
+        self.telemetry.counts().all_would_shed()
+    }
+
     /// The quotas of clients.
     pub fn quota(&self) -> &Quota {
         self.clients.quota()

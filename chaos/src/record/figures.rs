@@ -70,6 +70,7 @@ impl Figures<'_> {
             Metric::Sli => quotient(self.good(), self.owed()),
             Metric::Refused => self.share(PageEnd::is_refused),
             Metric::OverQuota => self.share(|page| page.outcome == PageOutcome::Quota),
+            Metric::WouldShed => self.would_shed(),
             Metric::Partial => self.share(|page| page.outcome == PageOutcome::Partial),
             Metric::Failed => {
                 self.share(|page| matches!(page.outcome, PageOutcome::Failed | PageOutcome::Late))
@@ -123,6 +124,16 @@ impl Figures<'_> {
 
     fn calls(&self) -> Option<f64> {
         self.sum(|page| page.calls, |slice| slice.started)
+    }
+
+    /// Decisions may follow arrivals by the longest wait for permits, and the gateway does not
+    /// tell them apart by client.
+    fn would_shed(&self) -> Option<f64> {
+        if self.window.page.is_some() || self.window.client.is_some() {
+            return None;
+        }
+        let decided = self.slices.iter().map(|slice| f64::from(slice.would_shed));
+        quotient(decided.sum(), self.pages.len() as f64)
     }
 
     /// Calls of these pages; where pages do not know theirs, those of the same time. `None` if then
@@ -285,6 +296,27 @@ mod tests {
             ..first
         };
         assert_eq!(of(&of_one, Metric::Calls), None);
+    }
+
+    #[test]
+    fn what_would_have_been_refused_is_of_all_pages_of_the_time() {
+        let slice = Slice {
+            would_shed: 1,
+            ..Slice::default()
+        };
+        let record = Record {
+            pages: vec![page(0, 10, 0, PageOutcome::Complete); 40],
+            slices: vec![slice; 20],
+            ..Record::default()
+        };
+        let of = |window: &Window| record.figure(&scenario(), window, Metric::WouldShed);
+        let first = window(0, 1000);
+        assert_eq!(of(&first), Some(0.25));
+        let of_one = Window {
+            page: Some(PageId(0)),
+            ..first
+        };
+        assert_eq!(of(&of_one), None);
     }
 
     #[test]

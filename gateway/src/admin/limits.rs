@@ -32,6 +32,7 @@ fn gateway<T: Transport>(pages: &Pages<T>, in_flight: u32, observed: &ObservedVi
     json!({
         "max_in_flight": own.most,
         "observed": watched(observed.tickets),
+        "would_shed": pages.telemetry().counts().all_would_shed(),
         "tickets": own.tickets,
         "tickets_because": own.reason.as_str(),
         "in_flight": in_flight,

@@ -229,6 +229,12 @@ impl Counts {
         of_limit(&self.would_shed_by_gateway, &self.would_shed, by).get()
     }
 
+    /// Pages that would have been shed, whatever by.
+    pub fn all_would_shed(&self) -> u64 {
+        let all = self.would_shed_by_gateway.all();
+        all.chain(self.would_shed.all()).map(Counter::get).sum()
+    }
+
     /// Calls that were asked for again.
     pub fn retries(&self, downstream: DownstreamId) -> u64 {
         self.retries.of(downstream.0)[0].get()
