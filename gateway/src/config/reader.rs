@@ -84,7 +84,7 @@ impl<'r, 't> Section<'r, 't> {
         let value = match read {
             Ok(value) => Some(value),
             Err(problem) => {
-                let problem = with_default(problem, &kind, fallback);
+                let problem = with_sound_remedy(problem, &kind, fallback);
                 self.refuse(&dotted, &origin, problem, costs);
                 costs.and_then(|_| (kind.read)(&Raw::Plain("")).ok())
             }
@@ -419,8 +419,27 @@ impl<'r, 't> Section<'r, 't> {
     }
 }
 
-/// The problem, with the default in its remedy where that is what it asks for.
-fn with_default<T>(mut problem: Problem, kind: &Kind<T>, fallback: Fallback) -> Problem {
+/// The problem, with a remedy that itself can be read; the default where there is no better one.
+fn with_sound_remedy<T>(mut problem: Problem, kind: &Kind<T>, fallback: Fallback) -> Problem {
+    let is_sound = |value: &Json| {
+        let text = value.to_string();
+        // What JSON calls a value TOML does too, but for null.
+        let value = DeValue::parse(&text);
+        value.is_ok_and(|value| (kind.read)(&Raw::Toml(value.get_ref())).is_ok())
+    };
+    problem.remedy = match problem.remedy {
+        Remedy::Write(value) if !is_sound(&value) => Remedy::Default,
+        Remedy::Either(one, other) => {
+            let sound = |text: &String| is_sound(&Json::from(text.as_str()));
+            match (sound(&one), sound(&other)) {
+                (true, true) => Remedy::Either(one, other),
+                (true, false) => Remedy::Write(one.into()),
+                (false, true) => Remedy::Write(other.into()),
+                (false, false) => Remedy::Default,
+            }
+        }
+        remedy => remedy,
+    };
     if problem.remedy == Remedy::Default {
         let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
         let value = value.map(|value| Remedy::Write((kind.show)(&value)));
