@@ -12,17 +12,15 @@ mod limits;
 mod throttling;
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde_json::Value;
 
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
 pub use self::limits::limits;
+use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
-use crate::page::Pages;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -90,14 +88,13 @@ impl Route {
 #[derive(Debug)]
 pub struct Admin<T> {
     phase: CurrentPhase,
-    pages: Arc<Pages<T>>,
-    effective: Value,
+    generations: Generations<T>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    /// Views on the generation in force.
+    pub fn new(phase: CurrentPhase, generations: Generations<T>) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -107,8 +104,7 @@ impl<T: Transport> Admin<T> {
         }
         Self {
             phase,
-            pages,
-            effective,
+            generations,
             routes,
         }
     }
@@ -130,8 +126,8 @@ impl<T: Transport> Admin<T> {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
-            Route::Config => view(&self.effective),
-            Route::Limits => view(&limits(&self.pages)),
+            Route::Config => view(&self.generations.current().effective),
+            Route::Limits => view(&limits(&self.generations.pages())),
         }
     }
 
@@ -150,8 +146,9 @@ impl<T: Transport> Admin<T> {
     }
 
     fn metrics(&self) -> Response<AdminBody> {
-        self.pages.publish();
-        let text = self.pages.telemetry().prometheus();
+        let pages = self.generations.pages();
+        pages.publish();
+        let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 }

@@ -7,6 +7,7 @@
 //! `file` and stays there; nothing outside this module sees it.
 
 mod address;
+mod changes;
 mod check;
 mod file;
 mod headers;
@@ -46,10 +47,11 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use address::show as shown_address;
+pub use changes::KeyChange;
 pub use check::check;
 pub use headers::is_reserved_header;
 pub use kept::Kept;
-pub use load::{Loaded, Source, default_text, load_file, load_text};
+pub use load::{Loaded, Source, default_text, load_file, load_file_with, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};

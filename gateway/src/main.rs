@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
 use gateway::app::memory::{self, Memory};
+use gateway::app::reload::ConfigFile;
 use gateway::app::{App, files};
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded)),
+            Ok(loaded) => ended_with(run(loaded, config)),
             Err(code) => code,
         },
         Command::Check { config } => check(&config),
@@ -187,12 +188,13 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded) -> anyhow::Result<()> {
+async fn run(loaded: Loaded, file: PathBuf) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
     let app = App::bind(loaded.config, loaded.effective)
         .await
-        .context("not started")?;
+        .context("not started")?
+        .reading(ConfigFile::new(file));
     serve(app).await
 }
 
@@ -218,9 +220,10 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
 async fn serve(app: App) -> anyhow::Result<()> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let stop = StopSignal::default();
-    let pages = Arc::clone(app.pages());
+    let (generations, reloader) = (app.generations().clone(), Arc::clone(app.reloader()));
+    let state = || events::state(&admin::limits(&generations.pages()));
     tokio::select! {
         ended = app.run(stop.clone()) => Ok(ended?),
-        never = signals.forward(&stop, || events::state(&admin::limits(&pages))) => match never {},
+        never = signals.forward(&stop, || reloader.ask(), state) => match never {},
     }
 }

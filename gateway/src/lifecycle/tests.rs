@@ -76,7 +76,7 @@ async fn serve_with_a_page(lifecycle: Lifecycle, page: Duration, log: &Log) -> R
         log.say("page answered");
         drop(ticket);
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), in_flight);
+    let (ended, ()) = tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || TIMES), in_flight);
     log.say("ended");
     ended
 }
@@ -176,7 +176,7 @@ async fn phases(
     };
     tokio::select! {
         biased;
-        (_, ()) = async { tokio::join!(lifecycle.serve(&pages, delayed), ask) } => {}
+        (_, ()) = async { tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || delayed), ask) } => {}
         () = watch => {}
     }
     seen
@@ -232,7 +232,7 @@ async fn a_second_request_to_stop_ends_it_where_it_stands() {
         sleep(1_300 * MS).await;
         stop.request();
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), twice);
+    let (ended, ()) = tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || TIMES), twice);
     assert_eq!(ended, Err(Failure::ToldTwice));
     assert_eq!(now() - log.began, 1_300 * MS);
     assert_eq!(log.lines(), []);
