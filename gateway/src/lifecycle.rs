@@ -12,6 +12,7 @@
 //! Not here: what is served and by whom (`crate::app` composes it).
 
 pub mod phase;
+pub mod shedding;
 pub mod stop;
 #[cfg(test)]
 mod tests;

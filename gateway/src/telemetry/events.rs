@@ -79,6 +79,17 @@ pub fn tickets_back(most: u32, after: Duration) {
     );
 }
 
+/// Readiness follows what is refused, and has turned.
+pub fn unready_when_shedding(unready: bool) {
+    if unready {
+        tracing::warn!(
+            "not ready for now: most pages are refused for load (admin.unready_when_shedding)"
+        );
+    } else {
+        tracing::info!("ready again (admin.unready_when_shedding)");
+    }
+}
+
 /// A shutdown was asked for; pages are served on.
 pub fn turning_away(delay: Duration) {
     tracing::info!(
