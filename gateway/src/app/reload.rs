@@ -11,6 +11,7 @@
 mod changes;
 pub mod fixed;
 mod source;
+mod watch;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use self::changes::{Change, Trigger};
 pub use self::source::ConfigFile;
 
 use self::changes::Changes;
+use self::source::Contents;
 use super::files::Budget;
 use super::listeners::ListenerLimits;
 use crate::config::{Kept, KeyChange, Loaded, Report};
@@ -119,12 +121,38 @@ impl Reloader {
         self.asked.notify_one();
     }
 
-    /// Reloads whenever it is asked to by a signal. Never ends.
+    /// Reloads whenever it is asked to by a signal, and when the file has changed. Never ends.
     pub async fn run(&self) {
+        tokio::join!(self.follow_signals(), self.follow_file());
+    }
+
+    async fn follow_signals(&self) {
         loop {
             self.asked.notified().await;
             // What came of it has been logged.
             let _ = self.reload(Trigger::Signal).await;
+        }
+    }
+
+    /// Ends where there is no file that could change.
+    async fn follow_file(&self) {
+        let Some((source, path)) = self.source.as_ref().and_then(|s| Some((s, s.path().ok()?)))
+        else {
+            return;
+        };
+        let Some(watched) = watch::watch(path) else {
+            return;
+        };
+        let mut seen = source.first_seen();
+        loop {
+            // Also at the start: it may have changed since it was read.
+            let now = contents(source).await;
+            if now != seen {
+                seen = now;
+                // What came of it has been logged.
+                let _ = self.reload(Trigger::File).await;
+            }
+            watched.changed().await;
         }
     }
 
@@ -208,6 +236,12 @@ impl Reloader {
             error: result.as_ref().err().map(ToString::to_string),
         });
     }
+}
+
+async fn contents(source: &ConfigFile) -> Contents {
+    let source = source.clone();
+    let read = tokio::task::spawn_blocking(move || source.contents());
+    read.await.ok().flatten()
 }
 
 fn prepare(current: &Generation<HttpTransport>, loaded: Loaded) -> Result<Prepared, NotChanged> {

@@ -24,4 +24,5 @@ mod process;
 mod promise;
 mod readings;
 mod refusals;
+mod reload;
 mod validate;
