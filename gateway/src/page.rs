@@ -317,7 +317,9 @@ impl<T: Transport> Pages<T> {
             (owed, counts.pages(page, PageOutcome::Shed))
         };
         let pages = (0..self.plans.len()).map(|index| of_page(PageId(index)));
-        pages.fold((0, 0), |(owed, shed), of_one| (owed + of_one.0, shed + of_one.1))
+        pages.fold((0, 0), |(owed, shed), of_one| {
+            (owed + of_one.0, shed + of_one.1)
+        })
     }
 
     /// Pages that limits which are only watched would have refused so far.
