@@ -324,7 +324,7 @@ impl<T: Transport> Pages<T> {
 
     /// Pages that limits which are only watched would have refused so far.
     pub fn would_shed(&self) -> u64 {
-        self.admission.observed();
+        self.admission.advance_observed();
         self.telemetry.counts().all_would_shed()
     }
 
@@ -345,6 +345,7 @@ impl<T: Transport> Pages<T> {
 
     /// Hands the gauges of admission to those who collect metrics.
     pub fn publish(&self) {
+        self.admission.advance_observed();
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
         let downstreams = (0..view.bulkheads.len()).map(DownstreamId);

@@ -16,6 +16,14 @@ impl Admission {
         }
     }
 
+    /// Pages in flight at most: a connection has one at a time, if nothing else bounds them.
+    fn most_in_flight(&self, connections: usize) -> u32 {
+        match self.observe {
+            true => u32::try_from(connections).unwrap_or(u32::MAX),
+            false => self.max_in_flight.get(),
+        }
+    }
+
     /// Whether lag takes no ticket away that is in force.
     #[must_use]
     pub fn observes_lag(&self) -> bool {
@@ -53,6 +61,13 @@ impl Page {
 }
 
 impl Config {
+    /// Pages in flight at most.
+    #[must_use]
+    pub fn most_in_flight(&self) -> u32 {
+        let connections = self.server.max_connections.get();
+        self.admission.most_in_flight(connections)
+    }
+
     /// The limits that are only watched, by the section that says so.
     #[must_use]
     pub fn observed(&self) -> Vec<String> {

@@ -438,7 +438,8 @@ fn with_sound_remedy<T>(mut problem: Problem, kind: &Kind<T>, fallback: Fallback
                 (false, false) => Remedy::Default,
             }
         }
-        remedy => remedy,
+        Remedy::Write(value) => Remedy::Write(value),
+        remedy @ (Remedy::None | Remedy::Default | Remedy::Do(_)) => remedy,
     };
     if problem.remedy == Remedy::Default {
         let value = (kind.read)(&Raw::Plain(fallback.text())).ok();

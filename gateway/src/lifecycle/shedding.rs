@@ -82,10 +82,10 @@ impl Shedding {
     /// Looks at how many pages there were so far, once a second. Returns whether the gateway is
     /// to be unready; `at` is the time since any epoch.
     pub fn look(&mut self, at: Duration, pages: Pages) -> bool {
-        let before = std::mem::replace(&mut self.seen[self.next], Some(pages));
+        let before = self.seen[self.next].replace(pages);
         self.next = (self.next + 1) % LOOKS;
         self.state = match self.state {
-            State::Ready(rests) if rests.is_some_and(|until| at < until) => self.state,
+            State::Ready(Some(until)) if at < until => self.state,
             State::Ready(_) if before.is_some_and(|before| share(before, pages) > ABOVE) => {
                 State::Unready(at)
             }
@@ -95,7 +95,7 @@ impl Shedding {
             State::Unready(_) if before.is_some_and(|before| share(before, pages) < BELOW) => {
                 State::Ready(Some(at + REST))
             }
-            state => state,
+            state @ (State::Ready(_) | State::Unready(_)) => state,
         };
         matches!(self.state, State::Unready(_))
     }

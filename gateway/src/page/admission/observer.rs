@@ -182,6 +182,10 @@ impl Observer {
         let on = limits.clients || limits.of_admission();
         self.on.store(on, Ordering::Release);
     }
+
+    fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
 }
 
 impl State {
@@ -199,6 +203,14 @@ impl State {
         }
         for &(id, limit, _) in &limits.queues {
             shadow.resize_queue(at, id, limit);
+        }
+        self.settle(at);
+    }
+
+    /// Lets everything happen that was due until `at`, and counts it.
+    fn advance(&mut self, at: Time) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.advance(at);
         }
         self.settle(at);
     }
@@ -283,7 +295,7 @@ impl Admission {
         deadline: Deadline,
         telemetry: &Arc<Telemetry>,
     ) -> Result<Option<InShadow>, ShedBy> {
-        if !self.gate.observer.on.load(Ordering::Relaxed) {
+        if !self.gate.observer.is_on() {
             return Ok(None);
         }
         let state = &mut *self.gate.observer.state.lock();
@@ -341,6 +353,9 @@ impl Admission {
 
     /// So many tickets are left by lag, of those that are only watched as well.
     pub(super) fn observe_tickets(&self, limit: u32) {
+        if !self.gate.observer.is_on() {
+            return;
+        }
         if let Some(shadow) = &mut self.gate.observer.state.lock().shadow {
             shadow.resize_tickets(limit);
         }
@@ -356,14 +371,20 @@ impl Admission {
         observed.unwrap_or_else(|| self.tickets_under_way())
     }
 
+    /// Counts what limits that are only watched have decided by now: they decide by themselves
+    /// about those who would have waited.
+    pub fn advance_observed(&self) {
+        if self.gate.observer.is_on() {
+            let at = self.gate.time(now());
+            self.gate.observer.state.lock().advance(at);
+        }
+    }
+
     /// What the limits that are only watched decided in the last minute.
     pub fn observed(&self) -> ObservedView {
         let state = &mut *self.gate.observer.state.lock();
         let at = self.gate.time(now());
-        if let Some(shadow) = &mut state.shadow {
-            shadow.advance(at);
-        }
-        state.settle(at);
+        state.advance(at);
         let seen = |share: &mut Option<Box<Share>>| share.as_mut().map(|share| share.seen(at));
         let downstreams = self.observed.bulkheads.iter().map(|&(id, limit, _)| {
             let bulkhead = state.bulkheads.get_mut(id.0)?.as_mut()?;
