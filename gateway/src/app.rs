@@ -6,10 +6,12 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+pub mod inherited;
 mod listeners;
 pub mod memory;
 pub mod reload;
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -21,13 +23,16 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
+use self::inherited::Inherited;
 use self::listeners::ListenerLimits;
 use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{AdminAddress, Config};
 use crate::edge::Edge;
+use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
 use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::phase::CurrentPhase;
 use crate::lifecycle::shedding;
 use crate::lifecycle::stop::StopSignal;
@@ -51,8 +56,11 @@ pub struct App {
     reloader: Arc<Reloader>,
     exports: Exports,
     public: TcpListener,
-    operators: TcpListener,
+    operators: Bound,
     files: Budget,
+    /// The public socket stays open when this gateway has ended.
+    public_stays: bool,
+    manager: ServiceManager,
 }
 
 /// Why the gateway did not start.
@@ -61,10 +69,10 @@ pub enum StartError {
     /// A listener's address could not be had.
     #[error("{key} = \"{address}\"")]
     Bind {
-        /// The key in `config.toml`.
-        key: &'static str,
+        /// The listener, by its key in `config.toml`.
+        key: Listener,
         /// Its value.
-        address: SocketAddr,
+        address: String,
         /// What the system says.
         source: io::Error,
     },
@@ -79,9 +87,39 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen)?;
-        let operators = bind("admin.listen", config.admin.listen)?;
-        Self::on(public, operators, config, effective)
+        Self::adopt(Inherited::default(), config, effective)
+    }
+
+    /// The same, but serves on the sockets that were passed to this process, whatever `config`
+    /// says about their addresses. Within a runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub fn adopt(
+        inherited: Inherited,
+        config: Config,
+        effective: serde_json::Value,
+    ) -> Result<Self, StartError> {
+        let public_stays = inherited.public.is_some();
+        let public = match inherited.public {
+            Some(passed) => adopt(Listener::Public, passed, &config.server.listen)?,
+            None => bind(Listener::Public, config.server.listen)?,
+        };
+        let operators = match inherited.admin {
+            Some(passed) => adopt(Listener::Operators, passed, &config.admin.listen)?.into(),
+            None => bind_admin(&config.admin.listen)?,
+        };
+        let app = Self::on(public, operators, config, effective)?;
+        Ok(Self {
+            public_stays,
+            ..app
+        })
+    }
+
+    /// The same gateway, which tells `manager` when it serves, stops and is alive.
+    #[must_use]
+    pub fn managed_by(self, manager: ServiceManager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Builds everything around listeners that are bound already, whatever `config` says
@@ -91,7 +129,7 @@ impl App {
     /// [`StartError`], but not [`StartError::Bind`].
     pub fn on(
         public: TcpListener,
-        operators: TcpListener,
+        operators: impl Into<Bound>,
         config: Config,
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
@@ -112,8 +150,10 @@ impl App {
             limits,
             exports,
             public,
-            operators,
+            operators: operators.into(),
             files,
+            public_stays: false,
+            manager: ServiceManager::default(),
         })
     }
 
@@ -138,12 +178,12 @@ impl App {
         self.public.local_addr()
     }
 
-    /// Where operators look in.
+    /// Where operators look in, if that is an address.
     ///
     /// # Errors
-    /// The system's, if it cannot say.
+    /// The system's, if it cannot say; or that it is a socket of the file system.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.operators.local_addr()
+        self.operators.address()
     }
 
     /// What is in force, for views and counts.
@@ -166,9 +206,14 @@ impl App {
             public,
             operators,
             files,
+            public_stays,
+            manager,
         } = self;
-        let addresses = (public.local_addr(), operators.local_addr());
-        let mut lifecycle = Lifecycle::new(stop);
+        let addresses = (public.local_addr(), operators.shown());
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        if public_stays {
+            lifecycle = lifecycle.leaving_the_public_socket();
+        }
         let admin = Arc::new(Admin::new(lifecycle.phase(), generations.clone()));
         lifecycle.listen(Listener::Operators, |guard| {
             listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
@@ -203,11 +248,11 @@ impl App {
             reloader.run().await;
         });
         lifecycle.listen(Listener::Public, |guard| {
-            listeners::serve_public(public, &limits, generations.clone(), edge, guard)
+            listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
         });
         lifecycle.ready();
-        if let (Ok(public), Ok(operators)) = addresses {
-            events::serving(public, operators);
+        if let (Ok(public), operators) = addresses {
+            events::serving(public, &operators);
         }
         let times = || {
             let server = &generations.current().config.server;
@@ -220,12 +265,33 @@ impl App {
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Bind {
+fn bind(key: Listener, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(failed(key, &address))
+}
+
+fn bind_admin(address: &AdminAddress) -> Result<Bound, StartError> {
+    match address {
+        AdminAddress::Tcp(address) => bind(Listener::Operators, *address).map(Bound::from),
+        AdminAddress::Unix(path) => bind_unix(path).map_err(failed(Listener::Operators, address)),
+    }
+}
+
+/// Takes `passed` in place of what is configured.
+fn adopt(
+    key: Listener,
+    passed: std::net::TcpListener,
+    configured: &impl Display,
+) -> Result<TcpListener, StartError> {
+    inherited::adopt(key, passed, configured).map_err(failed(key, configured))
+}
+
+fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> StartError {
+    let address = address.to_string();
+    move |source| StartError::Bind {
         key,
         address,
         source,
-    })
+    }
 }
 
 /// That of each generation in turn.

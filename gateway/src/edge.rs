@@ -10,6 +10,7 @@
 
 mod accept;
 pub mod body;
+pub mod bound;
 mod connection;
 pub mod heads;
 mod hop;

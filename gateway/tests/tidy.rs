@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config"]),
-    ("command", &["http_client", "page", "readings"]),
+    ("command", &["config", "http_client", "page", "readings"]),
     (
         "edge",
         &[
@@ -58,10 +58,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
     ("readings", &["outcome", "telemetry"]),
-    ("telemetry", &["config", "http_client", "outcome", "text"]),
+    (
+        "telemetry",
+        &["colours", "config", "http_client", "outcome", "text"],
+    ),
     ("config", &["ids"]),
+    ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
+    ("colours", &[]),
     ("http_client", &[]),
     ("ids", &[]),
     ("text", &[]),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::service_fn;
 
 use super::files::Budget;
-use crate::admin::{Admin, AdminBody};
+use crate::admin::{Admin, AdminBody, Via};
 use crate::config::Config;
+use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
@@ -44,7 +44,7 @@ impl ListenerLimits {
 
 /// Pages, for clients.
 pub(super) fn serve_public(
-    listener: TcpListener,
+    listener: Bound,
     limits: &ListenerLimits,
     generations: Generations<HttpTransport>,
     edge: Arc<Edge<HttpTransport>>,
@@ -68,13 +68,13 @@ pub(super) fn serve_public(
 
 /// Views, for operators.
 pub(super) fn serve_operators(
-    listener: TcpListener,
+    listener: Bound,
     limits: &ListenerLimits,
     generations: Generations<HttpTransport>,
     admin: Arc<Admin<HttpTransport>>,
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let now = generations.clone();
+    let (now, via) = (generations.clone(), via(&listener));
     let service = move |connection: Arc<Connection>| {
         let (admin, now) = (Arc::clone(&admin), now.clone());
         // What Prometheus reads is long, and mostly the same words.
@@ -83,7 +83,7 @@ pub(super) fn serve_operators(
             let (admin, generation) = (Arc::clone(&admin), now.current());
             async move {
                 let hosts = &generation.config.admin.hosts;
-                Ok(answer_operators(&admin, hosts, request).await)
+                Ok(answer_operators(&admin, via, hosts, request).await)
             }
         }))
     };
@@ -123,15 +123,28 @@ fn waits(config: &Config) -> Waits {
     }
 }
 
+/// How requests come to a listener. Where the system cannot say, they may come from anywhere.
+fn via(listener: &Bound) -> Via {
+    match (listener, listener.address()) {
+        (Bound::Unix(..), _) => Via::Socket,
+        (_, Ok(address)) if address.ip().to_canonical().is_loopback() => Via::Loopback,
+        (Bound::Tcp(_), _) => Via::Network,
+    }
+}
+
 /// Operators' requests are checked as clients' are.
-async fn answer_operators<B: Body>(
+async fn answer_operators<B>(
     admin: &Admin<HttpTransport>,
+    via: Via,
     hosts: &[String],
     request: Request<B>,
-) -> Response<AdminBody> {
+) -> Response<AdminBody>
+where
+    B: Body<Error: std::error::Error + Send + Sync + 'static>,
+{
     let close = validate::leaves_connection_unusable(&request);
     let answered = match Host::of(request.headers()) {
-        Ok(host) => admin.answer(request, host.is_own_or(hosts)).await,
+        Ok(host) => admin.answer(request, via, host.is_own_or(hosts)).await,
         Err(wrong) => Admin::<HttpTransport>::refuse(&wrong),
     };
     validate::with_close(close, answered)

@@ -258,8 +258,10 @@ fn prepare(current: &Generation<HttpTransport>, loaded: Loaded) -> Result<Prepar
         .map_err(|error| NotChanged::Transport(Arc::new(error)))?;
     Ok(Prepared {
         files: Budget::of_process(&loaded.config),
-        // A certificate may have been renewed under its name.
-        differs: !keys.is_empty() || reached != kept,
+        // A certificate or a token may have been renewed under its name.
+        differs: !keys.is_empty()
+            || reached != kept
+            || current.config.admin.token != loaded.config.admin.token,
         keys,
         warnings: loaded.warnings.clone(),
         next: current.next(loaded, &kept, &reached, transport),

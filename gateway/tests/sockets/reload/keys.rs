@@ -19,6 +19,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("server.drain_timeout", "\"24s\""),
     ("admin.listen", "\"127.0.0.1:1\""),
     ("admin.hosts", "[\"gateway.example\"]"),
+    ("admin.token_file", "\"TOKEN\""),
     ("admission.max_in_flight", "1000"),
     ("admission.max_lag", "\"20ms\""),
     ("shed.status", "503"),
@@ -87,6 +88,8 @@ fn with(other: Option<(&str, &str)>) -> String {
 #[tokio::test]
 async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not() {
     let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "a-token-that-is-long-enough-0123456789").unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, with(None)).unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();
@@ -94,7 +97,8 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
     let app = App::bind(loaded.config, loaded.effective).await.unwrap();
     let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
     for &(key, value) in OTHERS {
-        std::fs::write(&file, with(Some((key, value)))).unwrap();
+        let value = value.replace("TOKEN", token.to_str().unwrap());
+        std::fs::write(&file, with(Some((key, &value)))).unwrap();
         let fixed = FIXED.iter().any(|(fixed, _)| *fixed == key);
         match app.reloader().reload(Trigger::Request).await {
             Ok(_) => {

@@ -20,7 +20,11 @@ const PERMITS: (u32, u32) = (2, 6);
 
 /// Another configuration in each round: limits, deadlines, a page and a downstream that come and go.
 fn round(round: u32, service: &str) -> String {
-    let permits = if round % 2 == 0 { PERMITS.0 } else { PERMITS.1 };
+    let permits = if round.is_multiple_of(2) {
+        PERMITS.0
+    } else {
+        PERMITS.1
+    };
     let mut text = shipped(&[
         ("permits = 64", &format!("permits = {permits}")),
         // Wide enough for all clients: nobody is refused for want of a place.
@@ -34,7 +38,7 @@ fn round(round: u32, service: &str) -> String {
         ),
         ("burst = 1000", "burst = 1000000"),
     ]);
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         // A name that has never been there before.
         text += &format!(
             "\n[page.other-{round}]\npath = \"/other/{{id}}\"\n\
@@ -97,7 +101,7 @@ async fn two_hundred_reloads_under_load_cost_no_page_and_leave_nothing_behind() 
             world.write(&round(number, &service)).await,
             ReloadOutcome::Applied
         );
-        if number % (RELOADS / BROKEN) == 0 {
+        if number.is_multiple_of(RELOADS / BROKEN) {
             assert_eq!(
                 world.write("permits = \"none").await,
                 ReloadOutcome::Refused
