@@ -14,24 +14,26 @@ use crate::page::downstream::eject::Health;
 use crate::page::quota::MAX_CLIENTS;
 use crate::telemetry::record::milliseconds;
 
-/// What a limit that is only watched decided in the last minute; `null` of one that is enforced.
-fn watched(seen: Option<Seen>) -> Value {
-    seen.map_or(Value::Null, |seen| {
-        json!({
+/// Adds what a limit that is only watched decided in the last minute; nothing for one that is
+/// enforced.
+fn watched(mut limit: Value, name: &str, seen: Option<Seen>) -> Value {
+    if let (Some(members), Some(seen)) = (limit.as_object_mut(), seen) {
+        let share = json!({
             "would_refuse": seen.share(),
             "refused": seen.refused,
             "of": seen.of,
             "window_s": WINDOW.as_secs(),
-        })
-    })
+        });
+        members.insert(name.to_owned(), share);
+    }
+    limit
 }
 
 /// The cap on pages, and why it is what it is now.
 fn gateway<T: Transport>(pages: &Pages<T>, in_flight: u32, observed: &ObservedView) -> Value {
     let own = pages.own_load().view();
-    json!({
+    let gateway = json!({
         "max_in_flight": own.most,
-        "observed": watched(observed.tickets),
         "would_shed": pages.telemetry().counts().all_would_shed(),
         "tickets": own.tickets,
         "tickets_because": own.reason.as_str(),
@@ -44,7 +46,8 @@ fn gateway<T: Transport>(pages: &Pages<T>, in_flight: u32, observed: &ObservedVi
             "periods": cpu.periods,
             "throttled": cpu.throttled,
         })),
-    })
+    });
+    watched(gateway, "observed", observed.tickets)
 }
 
 /// How full everything is, as `/limits` shows it.
@@ -66,11 +69,15 @@ pub fn limits<T: Transport>(pages: &Pages<T>) -> Value {
                 "permits": watches.map_or(bulkhead.limit, |watched| watched.limit),
                 "in_use": bulkhead.in_use,
                 "queued": bulkhead.queued,
-                "observed": watched(watches.map(|watched| watched.pages)),
-                "observed_parts": watched(watches.map(|watched| watched.parts)),
                 "calls": Map::from_iter(calls),
                 "endpoints": endpoints(pages, DownstreamId(index)),
             });
+            let value = watched(value, "observed", watches.map(|watched| watched.pages));
+            let value = watched(
+                value,
+                "observed_parts",
+                watches.map(|watched| watched.parts),
+            );
             (names.name.clone(), value)
         })
         .collect();
@@ -90,19 +97,16 @@ pub fn limits<T: Transport>(pages: &Pages<T>) -> Value {
             let value = json!({
                 "queue": watches.map_or(queue.limit, |watched| watched.limit),
                 "queued": queue.depth,
-                "observed": watched(watches.map(|watched| watched.seen)),
                 "outcomes": Map::from_iter(outcomes),
             });
+            let value = watched(value, "observed", watches.map(|watched| watched.seen));
             (names.name.clone(), value)
         })
         .collect();
+    let clients = json!({ "known": pages.quota().clients(), "max_known": MAX_CLIENTS });
     json!({
         "gateway": gateway(pages, now.in_flight, &observed),
-        "clients": {
-            "known": pages.quota().clients(),
-            "max_known": MAX_CLIENTS,
-            "observed": watched(observed.clients),
-        },
+        "clients": watched(clients, "observed", observed.clients),
         "downstreams": downstreams,
         "pages": by_page,
     })
