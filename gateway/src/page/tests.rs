@@ -18,6 +18,7 @@ mod clients;
 mod dropped;
 mod observed;
 mod own_load;
+mod reloads;
 
 const MS: Duration = Duration::from_millis(1);
 
