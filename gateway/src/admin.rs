@@ -303,6 +303,7 @@ impl<T: Transport> Admin<T> {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self.phase.get() {
             Phase::Starting => text(unavailable, "starting\n"),
+            Phase::Ready if self.phase.is_shedding() => text(unavailable, "shedding\n"),
             Phase::Ready => text(StatusCode::OK, "ready\n"),
             Phase::LameDuck | Phase::Draining => text(unavailable, "draining\n"),
         }
