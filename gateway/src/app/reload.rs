@@ -28,6 +28,7 @@ use crate::config::{
     Difference, Kept, KeyChange, Loaded, Misfit, Report, differences, fixed_among,
 };
 use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
 use crate::overrides::{Layers, Next, NoNext};
 use crate::page::deadline::wall_clock;
 use crate::telemetry::events;
@@ -151,11 +152,13 @@ impl Reloader {
     }
 
     /// Reloads whenever it is asked to by a signal. Never ends.
-    pub async fn run(&self) {
+    pub async fn run(&self, manager: &ServiceManager) {
         loop {
             self.asked.notified().await;
+            manager.reloading();
             // What came of it has been logged.
             let _ = self.reload(Trigger::Signal).await;
+            manager.ready();
         }
     }
 
