@@ -182,10 +182,10 @@ impl<T: Transport> Admin<T> {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
-            Route::Config => match request.uri().query() {
-                Some("origins") => view(&self.changes.in_force().origins(now())),
-                _ => view(&generation.effective),
-            },
+            Route::Config if asks_for_origins(request.uri().query()) => {
+                view(&self.changes.in_force().origins(now()))
+            }
+            Route::Config => view(&generation.effective),
             Route::Limits => view(&limits(&generation.pages)),
             Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
             Route::Overrides => view(&self.changes.in_force().overrides(now())),
@@ -233,6 +233,14 @@ impl<T: Transport> Admin<T> {
         let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
+}
+
+/// `?origins`, with or without a value.
+fn asks_for_origins(query: Option<&str>) -> bool {
+    let names = query.unwrap_or_default().split('&');
+    names
+        .filter_map(|pair| pair.split('=').next())
+        .any(|name| name == "origins")
 }
 
 fn unknown_path() -> Response<AdminBody> {

@@ -11,16 +11,19 @@
 mod changes;
 mod operators;
 mod source;
+mod watch;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex as Lock;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::watch::Sender;
+use tokio::sync::{Mutex, Notify};
 
 pub use self::changes::{Change, Trigger};
 pub use self::source::ConfigFile;
 
 use self::changes::Changes;
+use self::source::Contents;
 use super::files::Budget;
 use super::listeners::ListenerLimits;
 use crate::admin::change::InForce;
@@ -43,7 +46,7 @@ pub struct Reloader {
     source: Lock<Option<ConfigFile>>,
     /// What is in force, and the right to change it.
     layers: Mutex<Layers>,
-    in_force: watch::Sender<Arc<InForce>>,
+    in_force: Sender<Arc<InForce>>,
     asked: Notify,
     changes: Lock<Changes>,
 }
@@ -111,7 +114,7 @@ impl Reloader {
             generations,
             limits,
             source: Lock::default(),
-            in_force: watch::Sender::new(Arc::new(InForce::without_overrides(&loaded))),
+            in_force: Sender::new(Arc::new(InForce::without_overrides(&loaded))),
             layers: Mutex::new(Layers::new(loaded)),
             asked: Notify::new(),
             changes: Lock::default(),
@@ -151,14 +154,41 @@ impl Reloader {
         self.asked.notify_one();
     }
 
-    /// Reloads whenever it is asked to by a signal. Never ends.
+    /// Reloads whenever it is asked to by a signal, and when the file has changed. Never ends.
     pub async fn run(&self, manager: &ServiceManager) {
+        tokio::join!(self.follow_signals(manager), self.follow_file());
+    }
+
+    /// The manager may have sent the signal, and waits for what comes of it.
+    async fn follow_signals(&self, manager: &ServiceManager) {
         loop {
             self.asked.notified().await;
             manager.reloading();
             // What came of it has been logged.
             let _ = self.reload(Trigger::Signal).await;
             manager.ready();
+        }
+    }
+
+    /// Ends where there is no file that could change.
+    async fn follow_file(&self) {
+        let source = self.source.lock().clone();
+        let Some((source, path)) = source.as_ref().and_then(|s| Some((s, s.path().ok()?))) else {
+            return;
+        };
+        let Some(watched) = watch::watch(path) else {
+            return;
+        };
+        let mut seen = source.first_seen();
+        loop {
+            // Also at the start: it may have changed since it was read.
+            let now = contents(source).await;
+            if now != seen {
+                seen = now;
+                // What came of it has been logged.
+                let _ = self.reload(Trigger::File).await;
+            }
+            watched.changed().await;
         }
     }
 
@@ -251,6 +281,12 @@ impl Reloader {
             error: result.as_ref().err().map(ToString::to_string),
         });
     }
+}
+
+async fn contents(source: &ConfigFile) -> Contents {
+    let source = source.clone();
+    let read = tokio::task::spawn_blocking(move || source.contents());
+    read.await.ok().flatten()
 }
 
 fn prepare(

@@ -139,6 +139,11 @@ pub fn reload_error(error: &str) {
     tracing::error!(error, "not reloaded for this");
 }
 
+/// Nobody notices when the configuration file changes.
+pub fn file_not_watched(file: &dyn Display, error: &dyn Display) {
+    tracing::warn!(%file, %error, "the file cannot be watched: changes of it take effect with SIGHUP");
+}
+
 /// What is in force now is legal, but probably not meant so.
 pub fn reload_warning(warning: &str) {
     tracing::warn!(warning, "in the configuration in force");

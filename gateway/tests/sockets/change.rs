@@ -24,8 +24,14 @@ struct World {
 impl World {
     async fn start(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, shipped(folder.path(), &[])).unwrap();
+        // A change there is not noticed: it is read when a test says so.
+        let (elsewhere, file) = (
+            folder.path().join("elsewhere"),
+            folder.path().join("config.toml"),
+        );
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("file"), shipped(folder.path(), &[])).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("file"), &file).unwrap();
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -281,6 +287,10 @@ async fn a_diff_is_what_a_reload_does_with_the_variables_and_overrides_of_that_p
         format!("{part}.reviews"),
     ];
     assert_eq!(keys, expected);
+    assert_eq!(diff["overrides"][WAIT]["value"], "20ms");
+    let (said, _) = world.diff(&[]).await;
+    let stays = format!("the override of {WAIT} stays: \"20ms\", ends in ");
+    assert!(said.contains(&stays), "{said}");
     let answer = world
         .client
         .ask(http::Method::POST, "/reload", None)

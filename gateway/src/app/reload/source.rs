@@ -1,5 +1,8 @@
 //! Where the configuration is read from, again and again.
 
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::NotChanged;
@@ -11,15 +14,26 @@ pub struct ConfigFile {
     path: PathBuf,
     /// Those of the process, if not these.
     variables: Option<Vec<(String, String)>>,
+    /// What stood in it when this was made.
+    seen: Contents,
 }
+
+/// So much of a file is looked at: more than a configuration may have.
+const MOST: u64 = 2 << 20;
+
+/// What stands in a file, as a number; `None` where there is no file.
+pub(super) type Contents = Option<u64>;
 
 impl ConfigFile {
     /// The file at `path`, overridden by the variables of this process.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
+        let mut file = Self {
             path: path.into(),
             variables: None,
-        }
+            seen: None,
+        };
+        file.seen = file.contents();
+        file
     }
 
     /// The same with these variables instead.
@@ -46,6 +60,21 @@ impl ConfigFile {
             )));
         }
         Ok(&self.path)
+    }
+
+    /// What stood in it when this was made.
+    pub(super) fn first_seen(&self) -> Contents {
+        self.seen
+    }
+
+    /// What stands in it now.
+    pub(super) fn contents(&self) -> Contents {
+        let file = File::open(self.path().ok()?).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&bytes);
+        Some(hasher.finish())
     }
 
     /// As it is now.
