@@ -28,12 +28,14 @@ use self::listeners::ListenerLimits;
 use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
 use crate::admin::change::Changes;
+use crate::admin::console::Console;
 use crate::config::{AdminAddress, Loaded};
 use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::manager::ServiceManager;
+use crate::lifecycle::phase::CurrentPhase;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -212,7 +214,8 @@ impl App {
         }
         let (changes, asked) = Changes::new(reloader.in_force());
         let phase = lifecycle.phase();
-        let admin = Arc::new(Admin::new(phase, generations.clone(), changes));
+        let console = console(phase.clone(), &generations, &reloader);
+        let admin = Arc::new(Admin::new(phase, generations.clone(), changes, console));
         lifecycle.listen(Listener::Operators, |guard| {
             listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
         });
@@ -293,6 +296,15 @@ fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> St
 }
 
 /// That of each generation in turn.
+fn console(
+    phase: CurrentPhase,
+    generations: &Generations<HttpTransport>,
+    reloader: &Arc<Reloader>,
+) -> Console<HttpTransport> {
+    let reloader = Arc::clone(reloader);
+    Console::new(phase, generations.clone(), move || reloader.shown_changes())
+}
+
 async fn keep_transport(generations: Generations<HttpTransport>) {
     loop {
         let current = generations.current();

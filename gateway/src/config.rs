@@ -71,7 +71,7 @@ pub use schema::json_schema;
 pub use shown::fit as fit_to_show;
 pub use variables::name_of as variable_name;
 
-pub use crate::ids::{DownstreamId, PageId};
+pub use crate::ids::{ClientKey, DownstreamId, PageId};
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
@@ -249,6 +249,8 @@ pub struct Telemetry {
     pub sample: f64,
     /// Pages that took longer are always kept; `None` (written `"none"`): however long they took.
     pub keep_slower_than: Option<Duration>,
+    /// Most bytes of records of recent pages; `None` (written `"none"`) keeps none.
+    pub recent: Option<NonZeroUsize>,
     /// Where metrics are sent as DogStatsD; `None` sends none.
     pub dogstatsd: Option<StatsdAgent>,
     /// The pod's id, of `DD_ENTITY_ID`: an agent that is sent metrics over UDP finds the pod's tags by it.
@@ -383,6 +385,12 @@ impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A name for what belongs to both: no file can have written it, since it has a dot in it.
+    #[must_use]
+    pub fn beside(&self, other: &Name) -> Name {
+        Name(format!("{self}.{other}"))
     }
 }
 

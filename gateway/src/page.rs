@@ -48,7 +48,8 @@ use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
-use crate::telemetry::record::{Origin, PageRecord};
+use crate::telemetry::recent::in_flight::InFlightPage;
+use crate::telemetry::record::{Occupancy, Origin, PageRecord};
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
@@ -103,6 +104,8 @@ pub struct Answer {
     pub retry_after: Option<u32>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
+    /// Its place among the pages in flight, to be dropped with the ticket.
+    pub in_flight: Option<InFlightPage>,
     /// What the page did.
     pub record: Arc<PageRecord>,
 }
@@ -167,6 +170,8 @@ impl<T: Transport> Pages<T> {
         let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
         if let Err(refusal) = &result {
+            let occupancy = || self.occupancy(&self.plans[request.page.0]);
+            account.record.occupancy.get_or_insert_with(occupancy);
             let charge = account.charge.take();
             account.retry_after =
                 self.clients
@@ -189,22 +194,27 @@ impl<T: Transport> Pages<T> {
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
-        account.record.deadline = deadline.instant();
+        account.known(request.client.key, deadline);
         account.charge = Some(self.clients.charge(request.client, plan.page)?);
         self.clients
             .refuse_early(plan.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
         let permits = account
-            .wait(self.admission.permits(plan.page, &plan.needs, deadline))
+            .wait(
+                self.admission.permits(plan.page, &plan.needs, deadline),
+                || self.occupancy(plan),
+            )
             .await?;
         still_ahead(deadline)?;
         self.clients.admitted(plan.page);
         let shared = request.call_headers();
-        let call = |part, permit, record| {
+        let (records, seen) = account.parts(plan.parts.len());
+        let call = |index, part, permit, record| {
             let planned = planned(request, &shared, &params, deadline, part);
+            let planned = planned.seen(seen.of(index));
             downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
-        let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
+        let ends = fetch(&plan.parts, permits, records, call).await?;
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
     }
 
@@ -213,12 +223,21 @@ impl<T: Transport> Pages<T> {
         PageAccount::open(&self.telemetry, page, origin, promise)
     }
 
+    fn occupancy(&self, plan: &Plan) -> Occupancy {
+        self.admission.occupancy(plan.page, &plan.needs)
+    }
+
     fn ticket(&self) -> Result<Ticket, Refusal> {
         let ticket = self.admission.ticket();
         if ticket.is_none() {
             self.own_load.refused();
         }
         ticket.ok_or(Refusal::GatewayFull)
+    }
+
+    /// The definition of a page.
+    pub fn plan(&self, page: PageId) -> &Plan {
+        &self.plans[page.0]
     }
 
     /// The gateway's own load.
@@ -343,6 +362,7 @@ fn planned<'a>(
         span_id,
         begins,
         deadline,
+        seen: None,
     }
 }
 

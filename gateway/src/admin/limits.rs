@@ -85,13 +85,18 @@ pub fn limits<T: Transport>(pages: &Pages<T>) -> Value {
 fn endpoints<T: Transport>(pages: &Pages<T>, downstream: DownstreamId) -> Map<String, Value> {
     let endpoints = pages.downstreams().endpoints(downstream);
     let one = |endpoint: EndpointView| {
-        let state = match endpoint.health {
-            Health::InUse { .. } => "in use",
-            Health::Ejected { .. } => "ejected",
-            Health::Probing { .. } => "probing",
-        };
+        let state = endpoint_state(endpoint.health);
         let value = json!({ "state": state, "in_flight": endpoint.in_flight });
         (endpoint.address.to_string(), value)
     };
     endpoints.into_iter().map(one).collect()
+}
+
+/// As operators read it.
+pub(super) fn endpoint_state(health: Health) -> &'static str {
+    match health {
+        Health::InUse { .. } => "in use",
+        Health::Ejected { .. } => "ejected",
+        Health::Probing { .. } => "probing",
+    }
 }

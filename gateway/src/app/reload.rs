@@ -27,6 +27,7 @@ use self::source::Contents;
 use super::files::Budget;
 use super::listeners::ListenerLimits;
 use crate::admin::change::InForce;
+use crate::admin::console::snapshot;
 use crate::config::{
     Difference, Kept, KeyChange, Loaded, Misfit, Report, differences, fixed_among,
 };
@@ -195,6 +196,11 @@ impl Reloader {
     /// The last changes, the latest first.
     pub fn changes(&self) -> Vec<Change> {
         self.changes.lock().all()
+    }
+
+    /// The same, as the console shows them.
+    pub(super) fn shown_changes(&self) -> Vec<snapshot::Change> {
+        self.changes().into_iter().map(Change::shown).collect()
     }
 
     /// Everything that the configuration is made of, in the order in which one overrides the other:

@@ -30,6 +30,7 @@ use self::gate::Gate;
 use self::waiting::{Arrived, Verdict};
 use crate::config::{Config, DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
+use crate::telemetry::record::Occupancy;
 
 /// Tickets, permits and queues of one gateway, as one configuration numbers and sizes them.
 ///
@@ -240,6 +241,12 @@ impl Admission {
             held.add(part, self.at_once(page, &one, deadline).await?);
         }
         Ok(held)
+    }
+
+    /// How the limits stand now that a page with these needs meets.
+    pub fn occupancy(&self, page: PageId, needs: &NeedSet) -> Occupancy {
+        let queue = self.queues[page.0].id;
+        self.gate.state.lock().core.occupancy(queue, needs)
     }
 
     /// How admission stands now.

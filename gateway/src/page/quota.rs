@@ -27,6 +27,7 @@ use self::attempts::Attempts;
 use self::law::{Nanos, PageRate, Paid, nanos};
 use self::marks::Marks;
 use self::told::{LetIn, Told};
+pub use crate::config::ClientKey;
 use crate::config::{Clients, Config, DownstreamId, Kept, PageId};
 use crate::page::deadline::now;
 
@@ -35,11 +36,6 @@ pub const MAX_CLIENTS: usize = 100_000;
 
 /// Fewer, and clients of different cores would wait for each other; more buys nothing.
 const SHARDS: usize = 16;
-
-/// What tells one client from another, as a number of fixed size: an address, or the
-/// hash of a header's value under a key that is new in every process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientKey(pub u128);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -144,11 +144,15 @@ impl Counts {
 
     /// One more page was shed.
     pub fn shed(&self, by: ShedBy) {
+        self.shed_of(by).add(1);
+    }
+
+    fn shed_of(&self, by: ShedBy) -> &Counter {
         let (family, name) = match by.scope() {
             Scope::Client | Scope::Gateway => (&self.shed_by_gateway, 0),
             Scope::Downstream(id) => (&self.shed, id.0),
         };
-        family.of(name)[by.within_name()].add(1);
+        &family.of(name)[by.within_name()]
     }
 
     /// One more optional part was left out for want of a permit.
@@ -200,6 +204,16 @@ impl Counts {
     pub fn standings(&self, page: PageId) -> [u64; 4] {
         let all = [&self.owed, &self.good, &self.abandoned, &self.answered_late];
         all.map(|counters| counters.of(page.0)[0].get())
+    }
+
+    /// Pages shed so.
+    pub fn sheds(&self, by: ShedBy) -> u64 {
+        self.shed_of(by).get()
+    }
+
+    /// Optional parts left out for want of a permit.
+    pub fn parts_shed(&self, downstream: DownstreamId) -> u64 {
+        self.parts_shed.of(downstream.0)[0].get()
     }
 
     /// Calls that were asked for again.

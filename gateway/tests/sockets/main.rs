@@ -13,6 +13,7 @@ mod cancellation;
 mod change;
 mod common;
 mod connections;
+mod console;
 mod downstream;
 mod drain;
 mod forwarding;

@@ -238,6 +238,7 @@ mod tests {
             span: TimeSpan { began: now(), took },
             budget_left: None,
             http_status: None,
+            body: None,
             lag: Duration::ZERO,
             failure,
             attempts: Vec::new(),
