@@ -209,7 +209,7 @@ impl App {
             manager,
         } = self;
         let addresses = (public.local_addr(), operators.shown());
-        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager.clone());
         if public_stays {
             lifecycle = lifecycle.leaving_the_public_socket();
         }
@@ -251,7 +251,7 @@ impl App {
             changes.serve(asked).await;
         });
         lifecycle.background("reads the configuration again", async move {
-            reloader.run().await;
+            reloader.run(&manager).await;
         });
         lifecycle.listen(Listener::Public, |guard| {
             listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
