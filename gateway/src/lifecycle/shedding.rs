@@ -129,7 +129,7 @@ pub async fn watch(phase: CurrentPhase, count: impl Fn() -> Option<Pages>) {
             }
         };
         if unready != before {
-            phase.pages_shed(unready);
+            phase.sheds(unready);
             events::unready_when_shedding(unready);
         }
     }
