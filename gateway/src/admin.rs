@@ -263,10 +263,10 @@ impl<T: Transport> Admin<T> {
             }
             Route::Outliers => outliers::outliers(&generation.pages, request.uri().query()),
             Route::Incident => incident::incident(&generation.pages, request.uri().query()),
-            Route::Config => match request.uri().query() {
-                Some("origins") => view(&self.changes.in_force().origins(now())),
-                _ => view(&generation.effective),
-            },
+            Route::Config if asks_for_origins(request.uri().query()) => {
+                view(&self.changes.in_force().origins(now()))
+            }
+            Route::Config => view(&generation.effective),
             Route::Limits => view(&limits(&generation.pages)),
             Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
             Route::Overrides => view(&self.changes.in_force().overrides(now())),
@@ -337,6 +337,14 @@ fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+/// `?origins`, with or without a value.
+fn asks_for_origins(query: Option<&str>) -> bool {
+    let names = query.unwrap_or_default().split('&');
+    names
+        .filter_map(|pair| pair.split('=').next())
+        .any(|name| name == "origins")
 }
 
 fn unknown_path() -> Response<AdminBody> {

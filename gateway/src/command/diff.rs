@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::{CommandError, Target, differences};
@@ -37,25 +37,28 @@ pub struct Flags {
 /// # Errors
 /// One of the two cannot be used, or nobody answers.
 pub async fn run(flags: &Flags) -> Result<(String, bool), CommandError> {
-    let (before, after, dropped) = match flags.against.to_str() {
+    let both = match flags.against.to_str() {
         Some(RUNNING) => against_running(flags).await?,
-        _ => {
-            let before = load(config::load_file(&flags.against))?;
-            let after = load(config::load_file(&flags.config))?;
-            (before.effective, after, Vec::new())
-        }
+        _ => of_files(flags)?,
     };
-    let found = config::differences(&before, &after);
+    let found = config::differences(&both.before, &both.after);
     let shown: Vec<Value> = found.iter().map(Difference::json).collect();
-    let differ = !found.is_empty() || !dropped.is_empty();
+    let differ = !found.is_empty() || !both.dropped.is_empty();
     let text = match flags.json {
         true => {
             let (from, to) = (name(&flags.against), name(&flags.config));
-            let all =
-                json!({"from": from, "to": to, "differences": shown, "dropped_overrides": dropped});
+            let all = json!({
+                "from": from,
+                "to": to,
+                "differences": shown,
+                "overrides": both.overridden,
+                "dropped_overrides": both.dropped,
+            });
             format!("{all:#}\n")
         }
-        false => text(&shown, &dropped),
+        // As diff(1), it says nothing where nothing differs.
+        false if !differ => String::new(),
+        false => text(&shown, &both),
     };
     Ok((text, differ))
 }
@@ -68,9 +71,15 @@ fn load(loaded: Result<Loaded, config::Report>) -> Result<Loaded, CommandError> 
     loaded.map_err(|report| CommandError::Refused(report.to_string()))
 }
 
-fn text(differences: &[Value], dropped: &[String]) -> String {
+fn text(differences: &[Value], both: &Both) -> String {
     let mut text = differences::lines(differences);
-    for key in dropped {
+    let stay = both.overridden.iter();
+    for (key, over) in stay.filter(|(key, _)| !both.dropped.contains(key)) {
+        let (value, ends_in) = (&over["value"], over["ends_in"].as_str());
+        let ends_in = ends_in.unwrap_or_default();
+        text += &format!("the override of {key} stays: {value}, ends in {ends_in}\n");
+    }
+    for key in &both.dropped {
         text +=
             &format!("the override of {key} would end: the configuration cannot be used with it\n");
     }
@@ -81,8 +90,27 @@ fn text(differences: &[Value], dropped: &[String]) -> String {
     text
 }
 
-/// What is in force there, what would be, and which overrides would end for it.
-type Both = (Value, Loaded, Vec<String>);
+/// What is compared.
+struct Both {
+    /// What is in force, nested as in the file.
+    before: Value,
+    /// What would be.
+    after: Loaded,
+    /// Overrides that would end for it.
+    dropped: Vec<String>,
+    /// All that there are now, as `/config?origins` shows them.
+    overridden: Map<String, Value>,
+}
+
+fn of_files(flags: &Flags) -> Result<Both, CommandError> {
+    let before = load(config::load_file(&flags.against))?;
+    Ok(Both {
+        before: before.effective,
+        after: load(config::load_file(&flags.config))?,
+        dropped: Vec::new(),
+        overridden: Map::new(),
+    })
+}
 
 async fn against_running(flags: &Flags) -> Result<Both, CommandError> {
     const ORIGINS: &str = "/config?origins";
@@ -96,7 +124,16 @@ async fn against_running(flags: &Flags) -> Result<Both, CommandError> {
     let base = load(config::load_file_with(&flags.config, &variables(&running)))?;
     let (after, misfits) = base.with_those_that_fit(&overrides(&running));
     let dropped = misfits.into_iter().map(|misfit| misfit.key).collect();
-    Ok((in_force, after, dropped))
+    let is_override = |json: &Value| json["from"] == Origin::Override.as_str();
+    let overridden = origins.as_object().into_iter().flatten();
+    let overridden = overridden.filter(|(_, json)| is_override(json));
+    let overridden = overridden.map(|(key, json)| (key.clone(), json.clone()));
+    Ok(Both {
+        before: in_force,
+        after,
+        dropped,
+        overridden: overridden.collect(),
+    })
 }
 
 /// Those of the running process, as far as they reached a key, each as a variable of ours.

@@ -243,4 +243,82 @@ mod tests {
         assert_eq!(value(&next, "/page/product-page/reserve"), "5ms");
         assert_eq!(next.layers.overrides().all(), []);
     }
+
+    /// Small, so that many histories fit into a second.
+    const SMALL: &str = "[downstream.d]\nurl = \"http://127.0.0.1:1\"\n[page.p]\npath = \"/p\"\ndeadline = \"300ms\"\n\
+                         [page.p.part.a]\ndownstream = \"d\"\npath = \"/a\"\n";
+
+    /// Keys and values, some of which cannot be used, or only beside another.
+    const SETS: &[(&str, &str)] = &[
+        ("page.p.deadline", "2s"),
+        ("page.p.deadline", "4ms"),
+        ("page.p.reserve", "1s"),
+        ("page.p.reserve", "1ms"),
+        ("page.p.queue", "9"),
+        ("page.p.queue", "x"),
+        ("page.q.queue", "9"),
+        ("downstream.d.permits", "7"),
+        ("server.listen", "127.0.0.1:1"),
+    ];
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Set { at: usize, lasts: u64 },
+        Unset { at: usize },
+        Time { passes: u64 },
+        File { deadline_ms: u64 },
+    }
+
+    fn event() -> impl proptest::strategy::Strategy<Value = Event> {
+        use proptest::prelude::*;
+        prop_oneof![
+            4 => (0..SETS.len(), 1u64..20).prop_map(|(at, lasts)| Event::Set { at, lasts }),
+            1 => (0..SETS.len()).prop_map(|at| Event::Unset { at }),
+            2 => (1u64..15).prop_map(|passes| Event::Time { passes }),
+            2 => (6u64..400).prop_map(|deadline_ms| Event::File { deadline_ms }),
+        ]
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        /// Whatever happens, what is in force is the file with the overrides that are shown over
+        /// it, none of them has ended, and without them it is the file alone.
+        #[test]
+        fn what_is_in_force_is_the_file_below_the_overrides_that_are_shown(
+            events in proptest::collection::vec(event(), 1..12),
+        ) {
+            let start = now();
+            let mut layers = Layers::new(load_text("c.toml", SMALL, &[]).unwrap());
+            let mut seconds = 0;
+            for event in events {
+                let at = start + Duration::from_secs(seconds);
+                let next = match event {
+                    Event::Set { at: set, lasts } => {
+                        let (key, value) = SETS[set];
+                        let lasts = Duration::from_secs(lasts);
+                        layers.set(at, Override::new(key, &json!(value)), lasts).ok()
+                    }
+                    Event::Unset { at: set } => layers.unset(SETS[set].0).ok(),
+                    Event::Time { passes } => {
+                        seconds += passes;
+                        Some(layers.expire(start + Duration::from_secs(seconds)))
+                    }
+                    Event::File { deadline_ms } => {
+                        let text = SMALL.replace("300ms", &format!("{deadline_ms}ms"));
+                        Some(layers.on(load_text("c.toml", &text, &[]).unwrap()))
+                    }
+                };
+                let Some(next) = next else { continue };
+                layers = next.layers;
+                let again = layers.base().with(&layers.overrides().values());
+                proptest::prop_assert_eq!(&again.unwrap().effective, &next.loaded.effective);
+                let alone = layers.base().with(&[]).unwrap();
+                proptest::prop_assert_eq!(&alone.effective, &layers.base().effective);
+                for misfit in &next.dropped {
+                    proptest::prop_assert!(layers.overrides().get(&misfit.key).is_none());
+                }
+            }
+        }
+    }
 }

@@ -287,6 +287,10 @@ async fn a_diff_is_what_a_reload_does_with_the_variables_and_overrides_of_that_p
         format!("{part}.reviews"),
     ];
     assert_eq!(keys, expected);
+    assert_eq!(diff["overrides"][WAIT]["value"], "20ms");
+    let (said, _) = world.diff(&[]).await;
+    let stays = format!("the override of {WAIT} stays: \"20ms\", ends in ");
+    assert!(said.contains(&stays), "{said}");
     let answer = world
         .client
         .ask(http::Method::POST, "/reload", None)
