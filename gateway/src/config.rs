@@ -8,6 +8,7 @@
 
 mod address;
 mod admin;
+mod changes;
 mod check;
 mod file;
 mod headers;
@@ -50,10 +51,11 @@ use url::Url;
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
 pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
+pub use changes::KeyChange;
 pub use check::{check, check_json};
 pub use headers::is_reserved_header;
 pub use kept::Kept;
-pub use load::{Loaded, Misfit, Source, default_text, load_file, load_text};
+pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
 pub use origin::{EffectiveKey, Origin, origins_json};
 pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};

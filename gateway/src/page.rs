@@ -287,6 +287,11 @@ impl<T: Transport> Pages<T> {
         self.clients.quota()
     }
 
+    /// Status of load refusals.
+    pub fn shed(&self) -> ShedStatus {
+        self.shed
+    }
+
     /// What records pages and calls.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
@@ -317,6 +322,12 @@ impl<T: Transport> Pages<T> {
     pub fn transport(&self) -> &T {
         self.downstreams.transport()
     }
+}
+
+/// A copy that does not keep all of the buffer that the head was read into.
+pub(crate) fn detached(value: &HeaderValue) -> HeaderValue {
+    // What has been a value is one.
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 fn planned<'a>(

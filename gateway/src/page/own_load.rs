@@ -7,6 +7,7 @@
 //!
 //! Not here: what is told of lag ([`crate::telemetry::lag`]).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -165,10 +166,11 @@ impl State {
     }
 }
 
-/// Probes lag for as long as it is polled, and sizes the tickets by it.
-pub async fn watch<T: Transport>(pages: &Pages<T>) {
+/// Probes lag for as long as it is polled, and sizes the tickets by it. `pages` are those in force.
+pub async fn watch<T: Transport>(pages: impl Fn() -> Arc<Pages<T>>) {
     let mut due = now();
     loop {
+        let pages = pages();
         due += match pages.admission().tickets_under_way() {
             0 => AT_REST,
             _ => PROBE_EVERY,

@@ -26,5 +26,6 @@ mod process;
 mod promise;
 mod readings;
 mod refusals;
+mod reload;
 mod restart;
 mod validate;
