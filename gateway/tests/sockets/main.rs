@@ -29,3 +29,4 @@ mod refusals;
 mod reload;
 mod restart;
 mod validate;
+mod why;
