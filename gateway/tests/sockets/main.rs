@@ -31,3 +31,4 @@ mod refusals;
 mod reload;
 mod restart;
 mod validate;
+mod why;
