@@ -303,6 +303,7 @@ impl<T: Transport> Admin<T> {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self.phase.get() {
             Phase::Starting => text(unavailable, "starting\n"),
+            Phase::Ready if self.phase.is_shedding() => text(unavailable, "shedding\n"),
             Phase::Ready => text(StatusCode::OK, "ready\n"),
             Phase::LameDuck | Phase::Draining => text(unavailable, "draining\n"),
         }
@@ -326,6 +327,14 @@ impl<T: Transport> Admin<T> {
     }
 }
 
+/// `?origins`, with or without a value.
+fn asks_for_origins(query: Option<&str>) -> bool {
+    let names = query.unwrap_or_default().split('&');
+    names
+        .filter_map(|pair| pair.split('=').next())
+        .any(|name| name == "origins")
+}
+
 fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
     let Some(file) = file else {
         return text(StatusCode::NOT_FOUND, "the console has no such file\n");
@@ -337,14 +346,6 @@ fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
         response.headers_mut().insert(name, value);
     }
     response
-}
-
-/// `?origins`, with or without a value.
-fn asks_for_origins(query: Option<&str>) -> bool {
-    let names = query.unwrap_or_default().split('&');
-    names
-        .filter_map(|pair| pair.split('=').next())
-        .any(|name| name == "origins")
 }
 
 fn unknown_path() -> Response<AdminBody> {

@@ -36,6 +36,7 @@ use crate::edge::listener;
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::phase::CurrentPhase;
+use crate::lifecycle::shedding;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -208,7 +209,7 @@ impl App {
             manager,
         } = self;
         let addresses = (public.local_addr(), operators.shown());
-        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager.clone());
         if public_stays {
             lifecycle = lifecycle.leaving_the_public_socket();
         }
@@ -241,12 +242,16 @@ impl App {
             "keeps connections to services",
             keep_transport(generations.clone()),
         );
+        lifecycle.background(
+            "watches how much is refused",
+            watch_shedding(lifecycle.phase(), generations.clone()),
+        );
         let changes = Arc::clone(&reloader);
         lifecycle.background("makes changes that operators ask for", async move {
             changes.serve(asked).await;
         });
         lifecycle.background("reads the configuration again", async move {
-            reloader.run().await;
+            reloader.run(&manager).await;
         });
         lifecycle.listen(Listener::Public, |guard| {
             listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
@@ -318,6 +323,16 @@ async fn keep_transport(generations: Generations<HttpTransport>) {
 
 async fn probe_lag(generations: Generations<HttpTransport>) {
     own_load::watch(|| generations.pages()).await;
+}
+
+async fn watch_shedding(phase: CurrentPhase, generations: Generations<HttpTransport>) {
+    shedding::watch(phase, || {
+        let current = generations.current();
+        let follows = current.config.admin.unready_when_shedding;
+        let (owed, shed) = current.pages.owed_and_shed();
+        follows.then_some(shedding::Pages { owed, shed })
+    })
+    .await;
 }
 
 async fn drop_idle_clients(generations: Generations<HttpTransport>) {

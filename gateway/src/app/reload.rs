@@ -32,6 +32,7 @@ use crate::config::{
     Difference, Kept, KeyChange, Loaded, Misfit, Report, differences, fixed_among,
 };
 use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
 use crate::overrides::{Layers, Next, NoNext};
 use crate::page::deadline::wall_clock;
 use crate::telemetry::events;
@@ -155,15 +156,18 @@ impl Reloader {
     }
 
     /// Reloads whenever it is asked to by a signal, and when the file has changed. Never ends.
-    pub async fn run(&self) {
-        tokio::join!(self.follow_signals(), self.follow_file());
+    pub async fn run(&self, manager: &ServiceManager) {
+        tokio::join!(self.follow_signals(manager), self.follow_file());
     }
 
-    async fn follow_signals(&self) {
+    /// The manager may have sent the signal, and waits for what comes of it.
+    async fn follow_signals(&self, manager: &ServiceManager) {
         loop {
             self.asked.notified().await;
+            manager.reloading();
             // What came of it has been logged.
             let _ = self.reload(Trigger::Signal).await;
+            manager.ready();
         }
     }
 

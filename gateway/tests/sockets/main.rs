@@ -21,6 +21,7 @@ mod log_lost;
 mod logs;
 mod manager;
 mod metrics;
+mod observed;
 mod operators;
 mod own_load;
 mod pages;

@@ -77,7 +77,7 @@ impl Reading {
         };
         let refused = |by: ShedBy| {
             let limit = (by.reason(), names.scope(by.scope()).into_owned());
-            (limit, counts.sheds(by))
+            (limit, counts.pages_shed(by))
         };
         let named = names.pages.iter().enumerate();
         let pages = named.map(|(index, names)| (names.name.clone(), page(index)));
