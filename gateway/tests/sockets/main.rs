@@ -32,3 +32,4 @@ mod refusals;
 mod reload;
 mod restart;
 mod validate;
+mod why;
