@@ -15,6 +15,7 @@ pub mod deadline;
 pub mod downstream;
 pub mod fetch;
 pub mod json;
+mod observed;
 pub mod own_load;
 pub mod plan;
 pub mod quota;
@@ -45,7 +46,7 @@ use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{Charge, Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
-use crate::outcome::{PageOutcome, Scope, ShedBy};
+use crate::outcome::{Scope, ShedBy};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -326,25 +327,6 @@ impl<T: Transport> Pages<T> {
     /// Tickets, permits and queues.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.admission
-    }
-
-    /// Pages so far that were owed, and of those the ones that were refused for load.
-    pub fn owed_and_shed(&self) -> (u64, u64) {
-        let counts = self.telemetry.counts();
-        let of_page = |page: PageId| {
-            let [owed, ..] = counts.standings(page);
-            (owed, counts.pages(page, PageOutcome::Shed))
-        };
-        let pages = (0..self.plans.len()).map(|index| of_page(PageId(index)));
-        pages.fold((0, 0), |(owed, shed), of_one| {
-            (owed + of_one.0, shed + of_one.1)
-        })
-    }
-
-    /// Pages that limits which are only watched would have refused so far.
-    pub fn would_shed(&self) -> u64 {
-        self.admission.advance_observed();
-        self.telemetry.counts().all_would_shed()
     }
 
     /// The quotas of clients.

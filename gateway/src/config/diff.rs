@@ -144,6 +144,9 @@ pub fn effect(key: &str) -> Effect {
     }
     let path: Vec<&str> = key.split('.').collect();
     match *path.as_slice() {
+        ["clients" | "admission", "observe" | "observe_lag"] | [_, _, "observe"] => Effect::Live(
+            "at once; a limit that is only watched refuses nothing, and what it would is counted",
+        ),
         ["server", "drain_delay" | "drain_timeout"] => Effect::Live("the next stop"),
         ["server", _] => Effect::Live("connections that are opened from now on"),
         ["admin", _] => Effect::Live("operators' requests from now on"),
@@ -246,6 +249,8 @@ mod tests {
         }
         for (key, words) in [
             ("downstream.d.permits", "fewer permits end no call"),
+            ("admission.observe_lag", "refuses nothing"),
+            ("page.p.observe", "refuses nothing"),
             ("downstream.d", "calls under way end as they began"),
             ("page.p.part.a.timeout", "pages that begin from now on"),
             (
