@@ -294,6 +294,8 @@ fn variables_with_one_underscore_are_mentioned_as_ignored_but_for_those_of_kuber
         "GATEWAYS_X",
     ];
     assert_eq!(with(&of_kubernetes), "");
+    // What `gateway reload` and its like read is no mistake.
+    assert_eq!(with(&["GATEWAY_ADMIN_TOKEN_FILE"]), "");
 }
 
 #[test]
