@@ -6,7 +6,10 @@
 //!
 //! Not here: what an operator's request does (see [`crate::admin`]).
 
+pub mod change;
 pub mod client;
+pub mod diff;
+mod differences;
 pub mod outliers;
 pub mod readings;
 pub mod waterfall;
@@ -57,9 +60,9 @@ pub enum CommandError {
         /// How it answered.
         what: String,
     },
-    /// The gateway has no answer to that; its words.
+    /// The gateway has nothing to show, or is asked for what it cannot be; its words.
     #[error("{0}")]
-    Refused(String),
+    Nothing(String),
     /// It is one, and does not answer whoever shows no token, or a wrong one.
     #[error("{address}{path}: {what}{}", token_hint(*.token_shown))]
     Denied {
@@ -72,6 +75,9 @@ pub enum CommandError {
         /// Whether a token was shown.
         token_shown: bool,
     },
+    /// The gateway refused to change, or a configuration cannot be used; all that is wrong.
+    #[error("{0}")]
+    Refused(String),
     /// There is no token in the file that is named.
     #[error("--token-file: {0}")]
     Token(Problem),

@@ -25,13 +25,10 @@ struct Step {
 pub fn lines(page: &Value, width: usize) -> Vec<String> {
     let width = width.max(60);
     let mut lines = wrapped(&head(page), width, "");
-    for id in ["trace_id", "request_id"] {
-        if let Some(value) = page[id].as_str() {
-            lines.push(format!("{} {value}", id.replace("_id", "")));
-        }
-    }
-    let sentences = page["story"].as_array().into_iter().flatten();
     lines.push(String::new());
+    lines.extend(waterfall(page, width));
+    lines.push(String::new());
+    let sentences = page["story"].as_array().into_iter().flatten();
     for sentence in sentences.filter_map(Value::as_str) {
         lines.extend(wrapped(sentence, width, ""));
     }
@@ -44,7 +41,11 @@ pub fn lines(page: &Value, width: usize) -> Vec<String> {
         lines.extend(keys.iter().flat_map(|key| wrapped(key, width, "  ")));
     }
     lines.push(String::new());
-    lines.extend(waterfall(page, width));
+    for id in ["trace_id", "request_id"] {
+        if let Some(value) = page[id].as_str() {
+            lines.push(format!("{} {value}", id.replace("_id", "")));
+        }
+    }
     lines
 }
 
@@ -227,8 +228,15 @@ mod tests {
     fn a_page_is_its_story_its_keys_and_a_bar_for_each_step() {
         let expected = "\
 GET /product-page/{id}: late, HTTP 504, 300 ms
-trace ae20
-request r-1
+
+0 to 300 ms; calls must have ended at │, 295 ms
+product-page   ─────────────────────   300 ms late
+admission      ▚▚▚▚                │    50 ms
+product           ███              │    25 ms ok
+pricing           ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒   245 ms late
+  attempt 1       ▒▒▒▒▒▒▒▒         │   100 ms refused
+  attempt 2              ███████████   145 ms
+reviews (opt.)                     │        - shed
 
 product-page was lost with 504 after 300 ms: deadline,
 downstream:pricing.
@@ -236,16 +244,9 @@ downstream:pricing.
 Keys that would have changed it:
   page.product-page.deadline: longer, if clients wait
 
-0 to 300 ms; calls must have ended at │, 295 ms
-product-page   ────────────────────   300 ms late
-admission      ▚▚▚▚               │    50 ms
-product           ███             │    25 ms ok
-pricing           ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒   245 ms late
-  attempt 1       ▒▒▒▒▒▒▒▒        │   100 ms refused
-  attempt 2               ██████████   145 ms
-reviews (opt.)                    │        - shed";
+trace ae20
+request r-1";
         let drawn = lines(&late(), 60).join("\n");
-        println!("{drawn}");
         assert_eq!(drawn, expected);
     }
 

@@ -19,6 +19,7 @@ mod clients;
 mod dropped;
 mod in_flight;
 mod own_load;
+mod reloads;
 
 const MS: Duration = Duration::from_millis(1);
 
