@@ -50,6 +50,8 @@ enum Command {
     },
     /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
+    /// How a running gateway does, second by second, in this terminal. Exit 0; 2 where there is no terminal.
+    Top(command::top::Flags),
     /// Why a page was slow, lost or refused, with its waterfall; without an id what goes wrong now: what is slow, since when, whose fault, which key.
     Why(command::why::Flags),
     /// What the slowest pages and those refused or lost have in common that the others do not.
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         },
         Command::Check { config, json } => check(&config, json),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
+        Command::Top(flags) => printed(command::top::run(&flags)),
         Command::Why(flags) => printed(command::why::run(&flags)),
         Command::Outliers(flags) => printed(command::outliers::run(&flags)),
         Command::Diff(flags) => diff(&flags),
@@ -180,7 +183,10 @@ fn printed(asking: impl Future<Output = Result<String, CommandError>>) -> ExitCo
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let refused = matches!(error.downcast_ref(), Some(CommandError::Refused(_)));
+            let refused = matches!(
+                error.downcast_ref(),
+                Some(CommandError::Refused(_) | CommandError::NoTerminal)
+            );
             let code = ended(Err(error));
             if refused {
                 ExitCode::from(UNUSABLE)

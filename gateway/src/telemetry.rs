@@ -154,6 +154,11 @@ impl Telemetry {
         self.meters.counts()
     }
 
+    /// What is counted and measured.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     /// The trace that a request belongs to: its own, or a new one where it brings none
     /// that can be read.
     pub fn trace_of(&self, headers: &HeaderMap) -> TraceContext {

@@ -91,3 +91,44 @@ impl Drop for PageBody {
         }
     }
 }
+
+/// A body that is written as it comes, with pauses: as long as it is there, its connection is neither idle nor unused.
+#[derive(Debug)]
+pub struct Streamed<B> {
+    body: B,
+    connection: Arc<Connection>,
+}
+
+impl<B> Streamed<B> {
+    /// `body`, on `connection`.
+    pub fn new(body: B, connection: Arc<Connection>) -> Self {
+        connection.set_streams(true);
+        Self { body, connection }
+    }
+}
+
+impl<B> Drop for Streamed<B> {
+    fn drop(&mut self) {
+        self.connection.set_streams(false);
+    }
+}
+
+impl<B: Body + Unpin> Body for Streamed<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

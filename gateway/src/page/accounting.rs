@@ -14,8 +14,8 @@ use std::task::Poll;
 use crate::config::{ClientKey, PageId, ShedStatus};
 use crate::outcome::{PageOutcome, Promise};
 use crate::page::Answer;
-use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
+use crate::page::admission::{InShadow, Ticket};
 use crate::page::assemble::Page;
 use crate::page::deadline::{Deadline, now, wall_clock};
 use crate::page::quota::Charge;
@@ -34,6 +34,8 @@ pub(super) struct PageAccount<'a> {
     in_flight: Option<InFlightPage>,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
+    /// The page beside limits that are only watched.
+    pub(super) shadow: Option<InShadow>,
     /// What the page did so far.
     pub(super) record: PageRecord,
     /// Whole seconds after which the client is to come back.
@@ -59,6 +61,7 @@ impl<'a> PageAccount<'a> {
                     .open(page, telemetry.names(), origin),
             ),
             ticket: None,
+            shadow: None,
             record: PageRecord::open(page, Arc::clone(telemetry.names()), Arc::clone(origin)),
             retry_after: None,
             closed: false,
@@ -72,6 +75,14 @@ impl<'a> PageAccount<'a> {
         if let Some(page) = &self.in_flight {
             page.known(client, deadline.instant());
         }
+    }
+
+    /// What limits that are only watched know it as.
+    pub(super) fn in_shadow(&mut self, shadow: Option<InShadow>) {
+        if let (Some(ticket), Some(shadow)) = (&mut self.ticket, &shadow) {
+            ticket.with_shadow(shadow.clone());
+        }
+        self.shadow = shadow;
     }
 
     /// Measures the wait for admission, however it ends. `occupancy` says how the limits stand.
@@ -162,6 +173,8 @@ impl<'a> PageAccount<'a> {
         let lag = self.telemetry.lag().worst(arrived, ended);
         let total = self.record.total();
         self.record.lag = lag.min(total);
+        let would_shed = self.shadow.as_ref().and_then(InShadow::would_shed);
+        self.record.would_shed = self.record.would_shed.or(would_shed);
         self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
@@ -185,6 +198,9 @@ impl Drop for PageAccount<'_> {
             self.refused(&Refusal::Internal, ShedStatus::TooManyRequests);
         }
         self.record();
+        if let Some(shadow) = &self.shadow {
+            shadow.left();
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod broken;
 mod clients;
 mod dropped;
 mod in_flight;
+mod observed;
 mod own_load;
 mod reloads;
 

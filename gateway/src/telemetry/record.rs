@@ -67,6 +67,8 @@ pub struct PageRecord {
     pub reason: Option<Reason>,
     /// The limit or downstream that a refusal is about.
     pub scope: Option<Scope>,
+    /// What would have shed it if it were not only watched, as far as that was known at the end.
+    pub would_shed: Option<ShedBy>,
 }
 
 impl PageRecord {
@@ -91,6 +93,7 @@ impl PageRecord {
             status: None,
             reason: None,
             scope: None,
+            would_shed: None,
             origin,
         }
     }
