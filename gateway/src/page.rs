@@ -34,7 +34,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use self::accounting::PageAccount;
-use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::clients::Clients;
@@ -459,14 +458,4 @@ fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
             "X-Request-Timeout-Ms must be a whole number of milliseconds, such as 250.".into(),
         )
     })
-}
-
-impl From<Shed> for Refusal {
-    fn from(shed: Shed) -> Self {
-        match shed.why {
-            ShedWhy::BulkheadFull => Self::BulkheadFull(shed.downstream),
-            ShedWhy::QueueEvicted => Self::QueueEvicted(shed.downstream),
-            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(shed.downstream)),
-        }
-    }
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use crate::config::{DownstreamId, ShedStatus};
 use crate::outcome::{PageOutcome, Reason, Scope};
+use crate::page::admission::core::{Shed, ShedWhy};
 use crate::page::quota::LoadLimit;
 
 /// A page that is not served, and why.
@@ -257,6 +258,16 @@ impl Refusal {
             Self::Internal => {
                 "A defect in the gateway ended this request. Please report the request id."
             }
+        }
+    }
+}
+
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        match shed.why {
+            ShedWhy::BulkheadFull => Self::BulkheadFull(shed.downstream),
+            ShedWhy::QueueEvicted => Self::QueueEvicted(shed.downstream),
+            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(shed.downstream)),
         }
     }
 }

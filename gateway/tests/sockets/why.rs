@@ -11,7 +11,8 @@ use crate::common::client::{Client, get};
 use crate::common::gateway::{Gateway, PAGE, shop};
 use crate::common::until;
 
-const NEVER: Duration = Duration::from_secs(50);
+/// Long enough to look at both pages, and well within their deadline.
+const SLOW: Duration = Duration::from_secs(7);
 
 /// What a command says, and whether that was a success.
 async fn command(arguments: &[&str], gateway: &Gateway) -> (String, bool) {
@@ -31,12 +32,10 @@ async fn in_flight(gateway: &Gateway) -> Vec<Value> {
 async fn a_page_in_flight_is_seen_with_what_it_waits_for_and_found_by_its_id() {
     let changes = [
         "downstream.pricing.permits=1",
-        "page.product-page.max_wait=10s",
+        "page.product-page.max_wait=15s",
     ];
     let (gateway, fakes) = shop(&changes).await;
-    fakes
-        .set(Service::Pricing, Behaviour::fixed(NEVER))
-        .unwrap();
+    fakes.set(Service::Pricing, Behaviour::fixed(SLOW)).unwrap();
     let mut calls = Client::connect(gateway.public).await;
     calls.send(get(PAGE, "X-Request-Id: calls\r\n")).await;
     until("the call to be at pricing", async || {
