@@ -10,8 +10,10 @@
 mod admin;
 mod agreement;
 mod cancellation;
+mod change;
 mod common;
 mod connections;
+mod console;
 mod downstream;
 mod drain;
 mod forwarding;
@@ -19,6 +21,7 @@ mod log_lost;
 mod logs;
 mod manager;
 mod metrics;
+mod observed;
 mod operators;
 mod own_load;
 mod pages;
