@@ -384,6 +384,12 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A name for what belongs to both: no file can have written it, since it has a dot in it.
+    #[must_use]
+    pub fn beside(&self, other: &Name) -> Name {
+        Name(format!("{self}.{other}"))
+    }
 }
 
 impl fmt::Display for Name {

@@ -158,9 +158,13 @@ impl<'r, 't> Section<'r, 't> {
 
     fn missing<T>(&self, name: &str, kind: &Kind<T>, example: &str) -> Problem {
         let example = (kind.read)(&Raw::Plain(example)).map_or(Json::Null, |v| (kind.show)(&v));
-        let header = self.path.join(".");
+        let place = match self.path.last().map(|last| last.split_once('[')) {
+            None => "at the top of the file, before its first section".to_owned(),
+            Some(Some((list, _))) => format!("below this `[[{list}]]`"),
+            Some(None) => format!("below `[{}]`", self.path.join(".")),
+        };
         Problem::new("is missing, and has no default")
-            .help(format!("add `{name} = {example}` below `[{header}]`"))
+            .help(format!("add `{name} = {example}` {place}"))
     }
 
     /// Takes what only a standard variable can say; it is no key of the file. With `costs`, what

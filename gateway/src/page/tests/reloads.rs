@@ -9,7 +9,7 @@ use crate::page::admission::Admission;
 const RELOADS: usize = 200;
 
 /// Permits of each downstream: as many as this, and as many as that, in turn.
-const PERMITS: [u32; 2] = [3, 6];
+const PERMITS: [u32; 2] = [4, 8];
 
 /// The usual page with the permits of this round, and in each third round a page and a downstream
 /// with names that have never been there before.
@@ -53,11 +53,11 @@ fn next(before: &Served, was: &Config, now: &Config, forgets: bool) -> Served {
     Arc::new(next)
 }
 
-/// Most calls at once, and how many pages were not served, with bursts of six pages each 8 ms and
-/// another configuration each 10 ms.
+/// Most calls at once, and how many pages were not served, with another configuration each 10 ms:
+/// each 50 ms six pages arrive, and six more 12 ms later, while the first ones' calls of 15 ms run.
 async fn under_load(forgets: bool) -> (usize, usize) {
     // Every downstream that there will ever be.
-    let simulated = Simulated::new(vec![Answers::ok(3); 2 + RELOADS]);
+    let simulated = Simulated::new(vec![Answers::ok(15); 2 + RELOADS]);
     let mut was = round(1);
     let transport = Only::new(simulated.clone(), was.downstreams.len());
     let mut pages = Arc::new(Pages::new(&was, transport, telemetry(&was)));
@@ -65,7 +65,7 @@ async fn under_load(forgets: bool) -> (usize, usize) {
     let mut running = JoinSet::new();
     for at in 0..RELOADS * 5 {
         // In steps of 2 ms.
-        if at % 4 == 0 {
+        if matches!(at % 25, 0 | 6) {
             for _ in 0..6 {
                 let pages = Arc::clone(&pages);
                 let request = PageRequest {
