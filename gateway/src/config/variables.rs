@@ -6,6 +6,8 @@
 
 use std::net::Ipv6Addr;
 
+use super::admin::TOKEN_FILE_VARIABLE;
+
 /// Before every variable that stands for a key.
 const PREFIX: &str = "GATEWAY__";
 
@@ -138,7 +140,8 @@ fn is_ignored(name: &str) -> bool {
         let after = rest.strip_prefix(word);
         after.is_some_and(|after| after.is_empty() || after.starts_with('_'))
     });
-    rest.starts_with('_') && !rest.starts_with("__") && !of_kubernetes
+    let of_commands = upper == TOKEN_FILE_VARIABLE;
+    rest.starts_with('_') && !rest.starts_with("__") && !of_kubernetes && !of_commands
 }
 
 /// The place in [`STANDARD`] of a variable.
