@@ -53,7 +53,7 @@ use url::Url;
 
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
-pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
+pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, TOKEN_FILE_VARIABLE, Token};
 pub use changes::KeyChange;
 pub use check::{check, check_json};
 pub use diff::{Change, Difference, Effect, differences, effect};

@@ -6,11 +6,10 @@
 
 use std::net::Ipv6Addr;
 
+use super::admin::TOKEN_FILE_VARIABLE;
+
 /// Before every variable that stands for a key.
 const PREFIX: &str = "GATEWAY__";
-
-/// Read by the commands that ask a running gateway: `--token-file`.
-const OF_COMMANDS: &str = "GATEWAY_ADMIN_TOKEN_FILE";
 
 /// Names that Datadog and OpenTelemetry have fixed, and the keys they stand for; of two for one
 /// key the first counts. An empty one counts as unset.
@@ -129,7 +128,7 @@ pub(super) fn concerns_us(name: &str) -> bool {
 }
 
 /// Whether somebody probably thinks that it stands for a key, and it does not. Kubernetes sets some of
-/// this form itself where a service is called `gateway`, and commands read one ([`OF_COMMANDS`]).
+/// this form itself where a service is called `gateway`, and commands read one ([`TOKEN_FILE_VARIABLE`]).
 /// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>
 fn is_ignored(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
@@ -141,8 +140,8 @@ fn is_ignored(name: &str) -> bool {
         let after = rest.strip_prefix(word);
         after.is_some_and(|after| after.is_empty() || after.starts_with('_'))
     });
-    let known = of_kubernetes || upper == OF_COMMANDS;
-    rest.starts_with('_') && !rest.starts_with("__") && !known
+    let of_commands = upper == TOKEN_FILE_VARIABLE;
+    rest.starts_with('_') && !rest.starts_with("__") && !of_kubernetes && !of_commands
 }
 
 /// The place in [`STANDARD`] of a variable.

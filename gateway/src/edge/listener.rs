@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::edge::accept::{Acceptor, until};
+use crate::edge::accept::Acceptor;
 use crate::edge::bound::Bound;
 use crate::edge::connection::Connection;
 use crate::edge::heads::SharedHeads;
@@ -26,7 +26,7 @@ use crate::edge::socket::{Socket, Waits};
 use crate::edge::unreadable::Report;
 use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
-use crate::page::deadline::now;
+use crate::page::deadline::{now, until};
 use crate::telemetry::events;
 use crate::telemetry::names::Unreadable;
 
