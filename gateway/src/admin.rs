@@ -21,6 +21,7 @@ use serde_json::Value;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
 pub use self::limits::limits;
+use crate::config::OPENAPI_PATH;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
@@ -42,15 +43,18 @@ enum Route {
     Config,
     /// How full everything is.
     Limits,
+    /// What the pages are, for clients' tools.
+    OpenApi,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
+        Self::OpenApi,
     ];
 
     fn path(self) -> &'static str {
@@ -60,13 +64,19 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Config => "/config",
             Self::Limits => "/limits",
+            Self::OpenApi => OPENAPI_PATH,
         }
     }
 
     /// As the `Allow` header names them.
     fn methods(self) -> &'static str {
         match self {
-            Self::Livez | Self::Readyz | Self::Metrics | Self::Config | Self::Limits => "GET, HEAD",
+            Self::Livez
+            | Self::Readyz
+            | Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::OpenApi => "GET, HEAD",
         }
     }
 
@@ -81,7 +91,7 @@ impl Route {
     fn for_every_host(self) -> bool {
         match self {
             Self::Livez | Self::Readyz => true,
-            Self::Metrics | Self::Config | Self::Limits => false,
+            Self::Metrics | Self::Config | Self::Limits | Self::OpenApi => false,
         }
     }
 }
@@ -92,12 +102,19 @@ pub struct Admin<T> {
     phase: CurrentPhase,
     pages: Arc<Pages<T>>,
     effective: Value,
+    openapi: Option<Value>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    /// Views on `pages`; `effective` is the configuration in force, without secrets, and `openapi`
+    /// what it says of its pages, if that is answered here.
+    pub fn new(
+        phase: CurrentPhase,
+        pages: Arc<Pages<T>>,
+        effective: Value,
+        openapi: Option<Value>,
+    ) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -109,6 +126,7 @@ impl<T: Transport> Admin<T> {
             phase,
             pages,
             effective,
+            openapi,
             routes,
         }
     }
@@ -132,6 +150,10 @@ impl<T: Transport> Admin<T> {
             Route::Metrics => self.metrics(),
             Route::Config => view(&self.effective),
             Route::Limits => view(&limits(&self.pages)),
+            Route::OpenApi => match &self.openapi {
+                Some(openapi) => view(openapi),
+                None => text(StatusCode::NOT_FOUND, "not here: see server.openapi\n"),
+            },
         }
     }
 

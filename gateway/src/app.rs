@@ -21,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{Config, OpenApi};
 use crate::edge::Edge;
 use crate::edge::listener;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
+use crate::openapi;
 use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
 use crate::telemetry::{Exports, Telemetry, events};
@@ -144,7 +145,14 @@ impl App {
         } = self;
         let addresses = (public.local_addr(), operators.local_addr());
         let mut lifecycle = Lifecycle::new(stop);
-        let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
+        let openapi = |on| (config.server.openapi == on).then(|| openapi::document(&config));
+        let admin = Admin::new(
+            lifecycle.phase(),
+            Arc::clone(&pages),
+            effective,
+            openapi(OpenApi::Admin),
+        );
+        let admin = Arc::new(admin);
         lifecycle.listen(Listener::Operators, |guard| {
             let telemetry = Arc::clone(pages.telemetry());
             listeners::serve_operators(operators, &config, files, admin, telemetry, guard)
@@ -160,7 +168,8 @@ impl App {
             return end;
         }
 
-        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages), lifecycle.phase()));
+        let edge = Edge::new(&config, Arc::clone(&pages), lifecycle.phase());
+        let edge = Arc::new(edge.describing(openapi(OpenApi::Public)));
         lifecycle.background("drops idle clients", drop_idle_clients(Arc::clone(&pages)));
         lifecycle.background(
             "watches the gateway's own load",

@@ -8,6 +8,7 @@
 
 mod address;
 mod check;
+mod data_schema;
 mod file;
 mod headers;
 mod hosts;
@@ -45,6 +46,7 @@ use url::Url;
 
 pub use address::show as shown_address;
 pub use check::check;
+pub use data_schema::DataSchema;
 pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
@@ -104,7 +106,23 @@ pub struct Server {
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
+    /// Which listener answers `/openapi.json`.
+    pub openapi: OpenApi,
 }
+
+/// Which listener answers `/openapi.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenApi {
+    /// Neither.
+    Off,
+    /// The clients'.
+    Public,
+    /// The operators'.
+    Admin,
+}
+
+/// Where the description of the pages is answered.
+pub const OPENAPI_PATH: &str = "/openapi.json";
 
 /// `[admin]`.
 #[derive(Clone, Debug)]
@@ -354,6 +372,8 @@ pub struct Part {
     pub required: bool,
     /// Never wait longer than this for the part; `None` is the page's deadline alone.
     pub timeout: Option<Duration>,
+    /// What its data looks like, for the description of the page; `None` is any JSON.
+    pub schema: Option<DataSchema>,
 }
 
 /// A name of a page, part or downstream: `[a-z0-9][a-z0-9_-]{0,62}`. It appears in

@@ -28,16 +28,18 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
+use serde_json::Value;
 
 use self::body::PageBody;
 use self::client::ClientNames;
 pub use self::connection::Connection;
 use self::respond::Respond;
 use self::route::Routes;
-use crate::config::{Config, PageId};
+use crate::config::{Config, OPENAPI_PATH, PageId};
 use crate::lifecycle::phase::CurrentPhase;
 pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
@@ -58,6 +60,8 @@ pub struct Edge<T> {
     clients: ClientNames,
     respond: Respond,
     phase: CurrentPhase,
+    /// The description of the pages, if clients may have it here.
+    openapi: Option<Bytes>,
 }
 
 impl<T: Transport> Edge<T> {
@@ -70,7 +74,15 @@ impl<T: Transport> Edge<T> {
             clients: ClientNames::new(&config.clients),
             respond: Respond::new(config, telemetry),
             phase,
+            openapi: None,
         }
+    }
+
+    /// Answers `GET /openapi.json` with `document` too.
+    #[must_use]
+    pub fn describing(mut self, document: Option<Value>) -> Self {
+        self.openapi = document.map(|document| document.to_string().into());
+        self
     }
 
     /// Answers one request. Dropping the future ends everything it began. A defect is
@@ -131,14 +143,15 @@ impl<T: Transport> Edge<T> {
     async fn answer(
         &self,
         connection: &Arc<Connection>,
-        asked: Result<PageRequest, RefusedAtEdge>,
+        asked: Result<Asked, RefusedAtEdge>,
         origin: &Arc<Origin>,
     ) -> Response<PageBody> {
         match asked {
-            Ok(asked) => {
+            Ok(Asked::Page(asked)) => {
                 let answer = self.pages.serve(asked).await;
                 self.respond.answer(answer, connection)
             }
+            Ok(Asked::Description(document)) => respond::description(document, origin),
             Err(RefusedAtEdge {
                 refusal,
                 page,
@@ -155,7 +168,7 @@ impl<T: Transport> Edge<T> {
         connection: &Connection,
         request: &Request<B>,
         origin: &Arc<Origin>,
-    ) -> Result<PageRequest, RefusedAtEdge> {
+    ) -> Result<Asked, RefusedAtEdge> {
         let client = self.clients.client(connection.peer.ip(), request.headers());
         self.page_request(client, request, origin)
             .map_err(|refusal| RefusedAtEdge {
@@ -170,22 +183,35 @@ impl<T: Transport> Edge<T> {
         client: Client,
         request: &Request<B>,
         origin: &Arc<Origin>,
-    ) -> Result<PageRequest, Refusal> {
+    ) -> Result<Asked, Refusal> {
         validate::check_head(request)?;
+        if let Some(document) = &self.openapi
+            && request.uri().path() == OPENAPI_PATH
+        {
+            validate::check_method_and_body(request)?;
+            return Ok(Asked::Description(document.clone()));
+        }
         let matched = self.routes.find(request.uri().path())?;
         validate::check_method_and_body(request)?;
         let mut headers = HeaderMap::new();
         self.routes
             .forward(matched.page, request.headers(), &mut headers);
-        Ok(PageRequest {
+        Ok(Asked::Page(PageRequest {
             page: matched.page,
             params: matched.params,
             client,
             timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
             headers,
             origin: Arc::clone(origin),
-        })
+        }))
     }
+}
+
+/// What a request is for.
+enum Asked {
+    Page(PageRequest),
+    /// What the pages are; no page, so nothing is admitted or counted.
+    Description(Bytes),
 }
 
 /// A request that was refused before it could be one for a page.

@@ -9,6 +9,7 @@
 //!
 //! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
 //! the end, [`admin`] lets operators look in, [`command`] is how they ask from a terminal,
+//! [`openapi`] describes the pages to clients' tools,
 //! [`telemetry`] tells what happened, and all of them say how things ended in the words of
 //! [`outcome`].
 
@@ -23,6 +24,7 @@ pub mod edge;
 mod http_client;
 pub mod ids;
 pub mod lifecycle;
+pub mod openapi;
 pub mod outcome;
 pub mod page;
 pub mod readings;

@@ -13,6 +13,7 @@ use gateway::app::{App, files};
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
 use gateway::lifecycle::stop::{Signals, StopSignal};
+use gateway::openapi;
 use gateway::telemetry::names::listing;
 use gateway::telemetry::{events, log};
 
@@ -37,6 +38,12 @@ enum Command {
     },
     /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
     Check {
+        /// The configuration file.
+        #[arg(long, default_value = "config.toml")]
+        config: PathBuf,
+    },
+    /// Print the OpenAPI 3.1 description of a configuration's pages. Exit 0; 2 for a bad config.
+    Openapi {
         /// The configuration file.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
@@ -72,6 +79,10 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::Check { config } => check(&config),
+        Command::Openapi { config } => match load(&config) {
+            Ok(loaded) => write_out(&format!("{:#}\n", openapi::document(&loaded.config))),
+            Err(code) => code,
+        },
         Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
@@ -153,7 +164,11 @@ fn list_metrics(json: bool) -> ExitCode {
         true => format!("{:#}\n", listing::json()),
         false => listing::table(),
     };
-    match std::io::stdout().lock().write_all(listed.as_bytes()) {
+    write_out(&listed)
+}
+
+fn write_out(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody is left to tell when stdout is gone.
         Err(_) => ExitCode::FAILURE,

@@ -18,6 +18,7 @@ mod forwarding;
 mod log_lost;
 mod logs;
 mod metrics;
+mod openapi;
 mod own_load;
 mod pages;
 mod process;
