@@ -12,6 +12,8 @@ use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
+#[cfg(feature = "demo")]
+use gateway::demo::storefront::{Behind, Storefront};
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::openapi;
 use gateway::telemetry::names::listing;
@@ -216,15 +218,25 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     files::raise_limit();
     let (loaded, fakes) = gateway::demo::start(free_ports).await?;
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
+    let storefront = Storefront::bind(free_ports).context("no port for the shop's page")?;
+    let config = loaded.config.clone();
     let app = App::bind(loaded.config, loaded.effective).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.
     let _ = write!(
         std::io::stdout(),
         "{}",
-        gateway::demo::transcript(page, admin, &fakes.control_url())
+        gateway::demo::transcript(storefront.address(), page, admin, &fakes.control_url())
     );
-    let result = serve(app).await;
+    let behind = Behind {
+        public: page,
+        admin,
+        control: fakes.control_url(),
+    };
+    let result = tokio::select! {
+        ended = serve(app) => ended,
+        Err(failed) = storefront.serve(&config, behind) => Err(failed),
+    };
     fakes.stop().await;
     result
 }

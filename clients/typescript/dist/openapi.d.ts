@@ -9,7 +9,7 @@ export interface paths {
             header?: {
                 /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
-                /** @description The client's own name of this request; one that does not fit is replaced. */
+                /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
                 /** @description Continues the client's trace; ignored if it cannot be read. */
                 "x-datadog-trace-id"?: components["parameters"]["x-datadog-trace-id"];
@@ -629,7 +629,7 @@ export interface components {
     parameters: {
         /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
         "X-Request-Timeout-Ms": number;
-        /** @description The client's own name of this request; one that does not fit is replaced. */
+        /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
         "X-Request-Id": string;
         /** @description Continues the client's trace; ignored if it cannot be read. */
         "x-datadog-trace-id": string;
@@ -673,7 +673,7 @@ export interface operations {
             header?: {
                 /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
-                /** @description The client's own name of this request; one that does not fit is replaced. */
+                /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
                 /** @description Continues the client's trace; ignored if it cannot be read. */
                 "x-datadog-trace-id"?: components["parameters"]["x-datadog-trace-id"];
@@ -732,7 +732,7 @@ export interface operations {
             header?: {
                 /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
-                /** @description The client's own name of this request; one that does not fit is replaced. */
+                /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
                 /** @description Continues the client's trace; ignored if it cannot be read. */
                 "x-datadog-trace-id"?: components["parameters"]["x-datadog-trace-id"];

@@ -14,7 +14,7 @@ pub(super) fn all() -> Value {
     json!({
         "X-Request-Id": text(
             "The request's own if it was usable, else made here; for logs and traces.",
-            super::request::REQUEST_ID,
+            "^[A-Za-z0-9._-]{1,64}$",
         ),
         "traceparent": text(
             "The trace of this request (W3C Trace Context).",

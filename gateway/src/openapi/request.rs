@@ -7,9 +7,6 @@ use serde_json::{Map, Value, json};
 use super::reference;
 use crate::config::{Config, IdentifyBy, Notation, Page, Param};
 
-/// Of a request id that is kept.
-pub(super) const REQUEST_ID: &str = "^[A-Za-z0-9._-]{1,64}$";
-
 /// What OpenAPI says elsewhere: a parameter of this name is to be ignored.
 /// <https://spec.openapis.org/oas/v3.1.0#parameter-object>
 const NO_PARAMETERS: [HeaderName; 3] = [ACCEPT, AUTHORIZATION, CONTENT_TYPE];
@@ -17,17 +14,12 @@ const NO_PARAMETERS: [HeaderName; 3] = [ACCEPT, AUTHORIZATION, CONTENT_TYPE];
 /// Headers that every page takes, as components.
 pub(super) fn shared(config: &Config) -> Map<String, Value> {
     let mut all = Map::new();
-    let whole = json!({"type": "integer", "minimum": 0});
+    let whole = json!({"type": "integer", "minimum": 0, "maximum": u64::MAX});
     let timeout =
         "Milliseconds that the client will wait: lowers the page's deadline, never raises it.";
     add(&mut all, "X-Request-Timeout-Ms", timeout, whole);
-    let id = json!({"type": "string", "pattern": REQUEST_ID});
-    add(
-        &mut all,
-        "X-Request-Id",
-        "The client's own name of this request; one that does not fit is replaced.",
-        id,
-    );
+    let id = "The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced.";
+    add(&mut all, "X-Request-Id", id, json!({"type": "string"}));
     for notation in config.telemetry.propagation.notations() {
         for name in trace_headers(notation) {
             add(
