@@ -1,12 +1,12 @@
 //! What operators may ask, on their own listener.
 //!
-//! `Route` lists all of it: which path, by which method, and whether a request for any host is
-//! answered. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
+//! `Route` lists all of it: which path, by which method, and what a request for it does. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
 //! service must not take the whole gateway out of rotation).
 //!
 //! Not here: connections and their limits (see [`crate::edge`]), the commands that ask (see
 //! [`crate::command`]).
 
+mod access;
 mod answer;
 mod limits;
 mod throttling;
@@ -18,10 +18,12 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
+use self::access::Does;
+pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
 pub use self::limits::limits;
-use crate::config::OPENAPI_PATH;
+use crate::config::{OPENAPI_PATH, Token};
 use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::page::Pages;
 use crate::page::downstream::Transport;
@@ -86,12 +88,15 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// Whether it is answered for every host: nothing in it is worth hiding from a page that a
-    /// browser shows, and probes name the gateway as they like.
-    fn for_every_host(self) -> bool {
+    /// What a request for it would do. A probe is answered for everybody and for every host:
+    /// nothing in it is worth hiding, and probes name the gateway as they like.
+    fn does(self, method: &Method) -> Does {
         match self {
-            Self::Livez | Self::Readyz => true,
-            Self::Metrics | Self::Config | Self::Limits | Self::OpenApi => false,
+            Self::Livez | Self::Readyz => Does::Probe,
+            Self::Metrics | Self::Config | Self::Limits | Self::OpenApi => match *method {
+                Method::GET | Method::HEAD => Does::Look,
+                _ => Does::Change,
+            },
         }
     }
 }
@@ -103,17 +108,19 @@ pub struct Admin<T> {
     pages: Arc<Pages<T>>,
     effective: Value,
     openapi: Option<Value>,
+    token: Option<Token>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
     /// Views on `pages`; `effective` is the configuration in force, without secrets, and `openapi`
-    /// what it says of its pages, if that is answered here.
+    /// what it says of its pages, if that is answered here. Who shows the `token` may do everything.
     pub fn new(
         phase: CurrentPhase,
         pages: Arc<Pages<T>>,
         effective: Value,
         openapi: Option<Value>,
+        token: Option<Token>,
     ) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
@@ -127,13 +134,20 @@ impl<T: Transport> Admin<T> {
             pages,
             effective,
             openapi,
+            token,
             routes,
         }
     }
 
-    /// Answers one request. `is_own` says whether the request is for a host that only this
-    /// gateway has: a page of a stranger's that a browser shows must read nothing.
-    pub async fn answer<B>(&self, request: Request<B>, is_own: bool) -> Response<AdminBody> {
+    /// Answers one request that came `via` there. `is_own` says whether the request is for a host
+    /// that only this gateway has: a page of a stranger's that a browser shows must read nothing.
+    /// No browser opens a socket of the file system.
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        via: Via,
+        is_own: bool,
+    ) -> Response<AdminBody> {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -141,8 +155,12 @@ impl<T: Transport> Admin<T> {
         if !route.allows(request.method()) {
             return wrong_method(route);
         }
-        if !is_own && !route.for_every_host() {
+        let does = route.does(request.method());
+        if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
+        }
+        if let Err(denied) = access::check(does, via, self.token.as_ref(), request.headers()) {
+            return denied.answer();
         }
         match route {
             Route::Livez => text(StatusCode::OK, "alive\n"),

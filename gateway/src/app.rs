@@ -6,9 +6,11 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+pub mod inherited;
 mod listeners;
 pub mod memory;
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -20,10 +22,13 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
+use self::inherited::Inherited;
 use crate::admin::Admin;
-use crate::config::{Config, OpenApi};
+use crate::config::{AdminAddress, Config, OpenApi};
 use crate::edge::Edge;
+use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
+use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::openapi;
@@ -45,9 +50,12 @@ pub struct App {
     pages: Arc<Pages<HttpTransport>>,
     exports: Exports,
     public: TcpListener,
-    operators: TcpListener,
+    operators: Bound,
     effective: serde_json::Value,
     files: Budget,
+    /// The public socket stays open when this gateway has ended.
+    public_stays: bool,
+    manager: ServiceManager,
 }
 
 /// Why the gateway did not start.
@@ -56,10 +64,10 @@ pub enum StartError {
     /// A listener's address could not be had.
     #[error("{key} = \"{address}\"")]
     Bind {
-        /// The key in `config.toml`.
-        key: &'static str,
+        /// The listener, by its key in `config.toml`.
+        key: Listener,
         /// Its value.
-        address: SocketAddr,
+        address: String,
         /// What the system says.
         source: io::Error,
     },
@@ -74,9 +82,39 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen)?;
-        let operators = bind("admin.listen", config.admin.listen)?;
-        Self::on(public, operators, config, effective)
+        Self::adopt(Inherited::default(), config, effective)
+    }
+
+    /// The same, but serves on the sockets that were passed to this process, whatever `config`
+    /// says about their addresses. Within a runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub fn adopt(
+        inherited: Inherited,
+        config: Config,
+        effective: serde_json::Value,
+    ) -> Result<Self, StartError> {
+        let public_stays = inherited.public.is_some();
+        let public = match inherited.public {
+            Some(passed) => adopt(Listener::Public, passed, &config.server.listen)?,
+            None => bind(Listener::Public, config.server.listen)?,
+        };
+        let operators = match inherited.admin {
+            Some(passed) => adopt(Listener::Operators, passed, &config.admin.listen)?.into(),
+            None => bind_admin(&config.admin.listen)?,
+        };
+        let app = Self::on(public, operators, config, effective)?;
+        Ok(Self {
+            public_stays,
+            ..app
+        })
+    }
+
+    /// The same gateway, which tells `manager` when it serves, stops and is alive.
+    #[must_use]
+    pub fn managed_by(self, manager: ServiceManager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Builds everything around listeners that are bound already, whatever `config` says
@@ -86,7 +124,7 @@ impl App {
     /// [`StartError`], but not [`StartError::Bind`].
     pub fn on(
         public: TcpListener,
-        operators: TcpListener,
+        operators: impl Into<Bound>,
         config: Config,
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
@@ -100,9 +138,11 @@ impl App {
             pages,
             exports,
             public,
-            operators,
+            operators: operators.into(),
             effective,
             files,
+            public_stays: false,
+            manager: ServiceManager::default(),
         })
     }
 
@@ -114,12 +154,12 @@ impl App {
         self.public.local_addr()
     }
 
-    /// Where operators look in.
+    /// Where operators look in, if that is an address.
     ///
     /// # Errors
-    /// The system's, if it cannot say.
+    /// The system's, if it cannot say; or that it is a socket of the file system.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.operators.local_addr()
+        self.operators.address()
     }
 
     /// The pages, for views and counts.
@@ -142,15 +182,21 @@ impl App {
             operators,
             effective,
             files,
+            public_stays,
+            manager,
         } = self;
-        let addresses = (public.local_addr(), operators.local_addr());
-        let mut lifecycle = Lifecycle::new(stop);
+        let addresses = (public.local_addr(), operators.shown());
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        if public_stays {
+            lifecycle = lifecycle.leaving_the_public_socket();
+        }
         let openapi = |on| (config.server.openapi == on).then(|| openapi::document(&config));
         let admin = Admin::new(
             lifecycle.phase(),
             Arc::clone(&pages),
             effective,
             openapi(OpenApi::Admin),
+            config.admin.token.clone(),
         );
         let admin = Arc::new(admin);
         lifecycle.listen(Listener::Operators, |guard| {
@@ -181,11 +227,11 @@ impl App {
         );
         lifecycle.listen(Listener::Public, |guard| {
             let telemetry = Arc::clone(pages.telemetry());
-            listeners::serve_public(public, &config, files, edge, telemetry, guard)
+            listeners::serve_public(public.into(), &config, files, edge, telemetry, guard)
         });
         lifecycle.ready();
-        if let (Ok(public), Ok(operators)) = addresses {
-            events::serving(public, operators);
+        if let (Ok(public), operators) = addresses {
+            events::serving(public, &operators);
         }
         let times = Times {
             drain_delay: config.server.drain_delay,
@@ -195,12 +241,33 @@ impl App {
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Bind {
+fn bind(key: Listener, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(failed(key, &address))
+}
+
+fn bind_admin(address: &AdminAddress) -> Result<Bound, StartError> {
+    match address {
+        AdminAddress::Tcp(address) => bind(Listener::Operators, *address).map(Bound::from),
+        AdminAddress::Unix(path) => bind_unix(path).map_err(failed(Listener::Operators, address)),
+    }
+}
+
+/// Takes `passed` in place of what is configured.
+fn adopt(
+    key: Listener,
+    passed: std::net::TcpListener,
+    configured: &impl Display,
+) -> Result<TcpListener, StartError> {
+    inherited::adopt(key, passed, configured).map_err(failed(key, configured))
+}
+
+fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> StartError {
+    let address = address.to_string();
+    move |source| StartError::Bind {
         key,
         address,
         source,
-    })
+    }
 }
 
 async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {

@@ -7,6 +7,7 @@
 //! `file` and stays there; nothing outside this module sees it.
 
 mod address;
+mod admin;
 mod check;
 mod data_schema;
 mod file;
@@ -17,7 +18,9 @@ mod key;
 mod kinds;
 mod load;
 mod names;
+mod origin;
 mod otlp_headers;
+mod overrides;
 mod path;
 mod problem;
 mod propagation;
@@ -45,10 +48,14 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use address::show as shown_address;
-pub use check::check;
+pub(crate) use admin::read_token_text;
+pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
+pub use check::{check, check_json};
 pub use data_schema::DataSchema;
 pub use headers::is_reserved_header;
-pub use load::{Loaded, Source, default_text, load_file, load_text};
+pub use load::{Loaded, Misfit, Source, default_text, load_file, load_text};
+pub use origin::{EffectiveKey, Origin, origins_json};
+pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
@@ -128,7 +135,9 @@ pub const OPENAPI_PATH: &str = "/openapi.json";
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// Address of the operators' listener.
-    pub listen: SocketAddr,
+    pub listen: AdminAddress,
+    /// What is shown to change something; `None`: nothing can be changed over TCP.
+    pub token: Option<Token>,
     /// Names with a dot, in lower case, that `Host` may be there.
     pub hosts: Vec<String>,
 }

@@ -10,6 +10,7 @@
 
 mod accept;
 pub mod body;
+pub mod bound;
 pub mod client;
 mod connection;
 pub mod heads;

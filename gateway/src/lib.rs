@@ -9,13 +9,14 @@
 //!
 //! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
 //! the end, [`admin`] lets operators look in, [`command`] is how they ask from a terminal,
-//! [`openapi`] describes the pages to clients' tools,
+//! [`overrides`] are what they changed for a while, [`openapi`] describes the pages to clients' tools,
 //! [`telemetry`] tells what happened, and all of them say how things ended in the words of
 //! [`outcome`].
 
 pub mod admin;
 pub mod app;
 mod cgroup;
+pub mod colours;
 pub mod command;
 pub mod config;
 #[cfg(feature = "demo")]
@@ -26,6 +27,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod openapi;
 pub mod outcome;
+pub mod overrides;
 pub mod page;
 pub mod readings;
 pub mod telemetry;

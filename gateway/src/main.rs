@@ -1,6 +1,6 @@
 //! The `gateway` command: flags, config, logs, exit codes.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,12 +8,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
+use gateway::app::inherited::{Inherited, InheritedError};
 use gateway::app::memory::{self, Memory};
 use gateway::app::{App, files};
+use gateway::colours;
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
 #[cfg(feature = "demo")]
 use gateway::demo::storefront::{Behind, Storefront};
+use gateway::lifecycle::manager::ServiceManager;
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::openapi;
 use gateway::telemetry::names::listing;
@@ -40,34 +43,38 @@ enum Command {
     },
     /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
     Check {
-        /// The configuration file.
+        /// The configuration file; `-` is standard input.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
+        /// For machines; with every key, its value, and where that came from.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the OpenAPI 3.1 description of a configuration's pages. Exit 0; 2 for a bad config.
     Openapi {
-        /// The configuration file.
+        /// The configuration file; `-` is standard input.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
     },
-    /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
+    /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
-        /// For machines; with the fields of spans.
+        /// As JSON, with the fields of spans.
         #[arg(long)]
         json: bool,
     },
     /// Five fake services and a gateway in one process, and what to try with them.
     #[cfg(feature = "demo")]
     Demo {
-        /// Use ports that are free instead of those of config.toml.
+        /// Use free ports instead of those in config.toml.
         #[arg(long)]
         free_ports: bool,
     },
 }
 
-const BAD_CONFIG: u8 = 2;
+/// A command line or a configuration that cannot be used, as in `chaos`.
+const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     small_pages();
@@ -77,10 +84,10 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded)),
+            Ok(loaded) => ended_with(run(loaded, Inherited::from_env())),
             Err(code) => code,
         },
-        Command::Check { config } => check(&config),
+        Command::Check { config, json } => check(&config, json),
         Command::Openapi { config } => match load(&config) {
             Ok(loaded) => write_out(&format!("{:#}\n", openapi::document(&loaded.config))),
             Err(code) => code,
@@ -100,7 +107,7 @@ fn small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Help that was asked for is a success; 2 is for configurations only.
+/// Help that was requested is a success.
 fn explained(asked: &clap::Error) -> ExitCode {
     // Nobody is left to tell when the terminal is gone.
     if !asked.use_stderr() {
@@ -113,7 +120,7 @@ fn explained(asked: &clap::Error) -> ExitCode {
         true => asked.print(),
         false => write!(std::io::stderr(), "{}", config::fit_to_show(&said)),
     };
-    ExitCode::FAILURE
+    ExitCode::from(UNUSABLE)
 }
 
 /// The configuration, or the exit code after everything wrong with it has been said.
@@ -125,7 +132,7 @@ fn load(path: &Path) -> Result<Loaded, ExitCode> {
         }
         Err(report) => {
             say(&report);
-            Err(ExitCode::from(BAD_CONFIG))
+            Err(ExitCode::from(UNUSABLE))
         }
     }
 }
@@ -134,18 +141,25 @@ fn say(report: &Report) {
     if !report.is_empty() {
         let mut stderr = std::io::stderr().lock();
         // Nobody is left to tell when stderr is gone.
-        let _ = writeln!(stderr, "{}", report.render(stderr.is_terminal()));
+        let _ = writeln!(stderr, "{}", report.render(colours::wanted_on(&stderr)));
     }
 }
 
-fn check(path: &Path) -> ExitCode {
+fn check(path: &Path, json: bool) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
-    let colours = stdout.is_terminal();
+    let colours = colours::wanted_on(&stdout);
     let memory =
         |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
-    match config::check(path, colours, &mut stdout, memory) {
+    let checked = match json {
+        true => {
+            let (shown, usable) = config::check_json(path);
+            writeln!(stdout, "{shown:#}").map(|()| usable)
+        }
+        false => config::check(path, colours, &mut stdout, memory),
+    };
+    match checked {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(BAD_CONFIG),
+        Ok(false) => ExitCode::from(UNUSABLE),
         // Nobody is left to tell when stdout is gone.
         Err(_) => ExitCode::FAILURE,
     }
@@ -204,13 +218,12 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded) -> anyhow::Result<()> {
+async fn run(loaded: Loaded, inherited: Result<Inherited, InheritedError>) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
-    let app = App::bind(loaded.config, loaded.effective)
-        .await
-        .context("not started")?;
-    serve(app).await
+    let inherited = inherited.context("not started")?;
+    let app = App::adopt(inherited, loaded.config, loaded.effective).context("not started")?;
+    serve(app.managed_by(ServiceManager::from_env())).await
 }
 
 #[cfg(feature = "demo")]

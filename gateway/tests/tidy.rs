@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config", "edge", "http_client", "page"]),
-    ("command", &["http_client", "page", "readings"]),
+    ("command", &["config", "http_client", "page", "readings"]),
     (
         "edge",
         &[
@@ -56,10 +56,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("page", &["config", "outcome", "telemetry"]),
     ("openapi", &["config", "outcome", "page"]),
     ("readings", &["outcome", "telemetry"]),
-    ("telemetry", &["config", "http_client", "outcome", "text"]),
+    (
+        "telemetry",
+        &["colours", "config", "http_client", "outcome", "text"],
+    ),
     ("config", &["ids"]),
+    ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
+    ("colours", &[]),
     ("http_client", &[]),
     ("ids", &[]),
     ("text", &[]),

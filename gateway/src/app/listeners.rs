@@ -5,12 +5,12 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::net::TcpListener;
 use tower::service_fn;
 
 use super::files::Budget;
-use crate::admin::{Admin, AdminBody};
+use crate::admin::{Admin, AdminBody, Via};
 use crate::config::Config;
+use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
@@ -21,7 +21,7 @@ use crate::transport::HttpTransport;
 
 /// Pages, for clients.
 pub(super) fn serve_public(
-    listener: TcpListener,
+    listener: Bound,
     config: &Config,
     files: Budget,
     edge: Arc<Edge<HttpTransport>>,
@@ -51,7 +51,7 @@ pub(super) fn serve_public(
 
 /// Views, for operators.
 pub(super) fn serve_operators(
-    listener: TcpListener,
+    listener: Bound,
     config: &Config,
     files: Budget,
     admin: Arc<Admin<HttpTransport>>,
@@ -66,13 +66,14 @@ pub(super) fn serve_operators(
         max_age: None,
     };
     let hosts: Arc<[String]> = config.admin.hosts.as_slice().into();
+    let via = via(&listener);
     let service = move |connection: Arc<Connection>| {
         let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
         // What Prometheus reads is long, and mostly the same words.
         layers::compressed(service_fn(move |request| {
             connection.begins_answer();
             let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
-            async move { Ok(answer_operators(&admin, &hosts, request).await) }
+            async move { Ok(answer_operators(&admin, via, &hosts, request).await) }
         }))
     };
     let unreadable = move |what| telemetry.counts().unreadable(what);
@@ -86,15 +87,25 @@ fn waits(config: &Config) -> Waits {
     }
 }
 
+/// How requests come to a listener. Where the system cannot say, they may come from anywhere.
+fn via(listener: &Bound) -> Via {
+    match (listener, listener.address()) {
+        (Bound::Unix(..), _) => Via::Socket,
+        (_, Ok(address)) if address.ip().to_canonical().is_loopback() => Via::Loopback,
+        (Bound::Tcp(_), _) => Via::Network,
+    }
+}
+
 /// Operators' requests are checked as clients' are.
 async fn answer_operators<B: Body>(
     admin: &Admin<HttpTransport>,
+    via: Via,
     hosts: &[String],
     request: Request<B>,
 ) -> Response<AdminBody> {
     let close = validate::leaves_connection_unusable(&request);
     let answered = match Host::of(request.headers()) {
-        Ok(host) => admin.answer(request, host.is_own_or(hosts)).await,
+        Ok(host) => admin.answer(request, via, host.is_own_or(hosts)).await,
         Err(wrong) => Admin::<HttpTransport>::refuse(&wrong),
     };
     validate::with_close(close, answered)

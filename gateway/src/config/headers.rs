@@ -78,7 +78,7 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
         let forwarded = |text: &str| {
             let name = header(text)?;
             if is_reserved_header(&name) {
-                let what = format!("`{name}` is not the client's to send on: calls have their own");
+                let what = format!("`{name}` cannot be forwarded: calls have their own");
                 let help = match name.as_str() == "b3" || name.as_str().starts_with("x-b3-") {
                     true => {
                         "remove it from the list, and name b3 or b3multi in `telemetry.propagation`"
@@ -89,7 +89,7 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
             }
             Ok(name)
         };
-        list_of(raw, forwarded, |name| format!("`{name}` stands here twice"))
+        list_of(raw, forwarded, |name| format!("`{name}` is listed twice"))
     },
     show: |all| all.iter().map(HeaderName::as_str).collect(),
     schema: || json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "minLength": 1}}),

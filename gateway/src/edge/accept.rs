@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::edge::bound::{Bound, Stream};
 use crate::edge::listener::Limits;
 use crate::lifecycle::Listener;
 use crate::page::deadline::{Deadline, now};
@@ -32,7 +32,7 @@ const AT_ONCE: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Acceptor {
     name: Listener,
-    listener: TcpListener,
+    listener: Bound,
     limits: Limits,
     room: Arc<Semaphore>,
     backpressure: Backpressure,
@@ -41,10 +41,10 @@ pub(super) struct Acceptor {
 }
 
 /// A connection, its other end, and its place among those that may be open.
-pub(super) type Accepted = (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>);
+pub(super) type Accepted = (Stream, SocketAddr, Option<OwnedSemaphorePermit>);
 
 impl Acceptor {
-    pub(super) fn new(name: Listener, listener: TcpListener, limits: Limits) -> Self {
+    pub(super) fn new(name: Listener, listener: Bound, limits: Limits) -> Self {
         let most = limits.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
             name,
@@ -83,8 +83,6 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    // A page is one small write; waiting to fill a segment would only delay it.
-                    let _ = stream.set_nodelay(true);
                     self.at_once += 1;
                     return Ok((stream, peer, place));
                 }

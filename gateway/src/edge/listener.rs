@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::edge::accept::{Acceptor, until};
+use crate::edge::bound::Bound;
 use crate::edge::connection::Connection;
 use crate::edge::heads::SharedHeads;
 use crate::edge::least_used::LeastUsed;
@@ -76,7 +77,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// returns when the open ones have finished what they were answering. Dropping the future
 /// cuts them off.
 pub async fn serve<S, B>(
-    listener: TcpListener,
+    listener: Bound,
     limits: Limits,
     service: impl Fn(Arc<Connection>) -> S,
     unreadable: impl Fn(Unreadable) + Send + Sync + 'static,

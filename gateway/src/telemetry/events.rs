@@ -16,8 +16,28 @@ use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
-pub fn serving(listen: SocketAddr, admin: SocketAddr) {
-    tracing::info!(%listen, %admin, "serving");
+pub fn serving(listen: SocketAddr, admin: &str) {
+    tracing::info!(%listen, admin, "serving");
+}
+
+/// A listening socket was passed to this process: it is served on, whatever is configured.
+pub fn socket_passed(listener: impl Display, address: SocketAddr, configured: &dyn Display) {
+    tracing::info!(
+        %listener,
+        %address,
+        %configured,
+        "the service manager passed a socket: it is used in place of the configured address"
+    );
+}
+
+/// The service manager cannot be told how the gateway is.
+pub fn manager_not_told(error: &dyn Display) {
+    tracing::warn!(%error, "the service manager (NOTIFY_SOCKET) cannot be told how the gateway is");
+}
+
+/// The public socket is left to the next gateway.
+pub fn handing_over() {
+    tracing::info!("handing over: new connections wait in the public socket for the next gateway");
 }
 
 /// A downstream could not be reached when its connections were warmed.
@@ -32,7 +52,7 @@ pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
 
 /// It can be again.
 pub fn resolved_again(downstream: &str, host: &str) {
-    tracing::info!(downstream, name = host, "the name is resolved again");
+    tracing::info!(downstream, name = host, "the name can be resolved again");
 }
 
 /// A listener stopped accepting connections, and nobody had told it to.
@@ -79,7 +99,7 @@ pub fn tickets_back(most: u32, after: Duration) {
 pub fn turning_away(delay: Duration) {
     tracing::info!(
         drain_delay_ms = milliseconds(delay),
-        "told to stop: not ready any more, serving on while load balancers turn away"
+        "shutdown requested: no longer ready, still serving while load balancers turn away"
     );
 }
 
@@ -149,7 +169,7 @@ pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, mo
         %peer,
         kind = what.as_str(),
         more,
-        "bytes that are no HTTP/1.1 request: the connection is closed"
+        "received bytes that are not an HTTP/1.1 request: closing the connection"
     );
 }
 

@@ -397,7 +397,7 @@ impl Drop for Connection {
 fn undecoded(error: DecodeError, max_body: usize) -> Cause {
     match error {
         DecodeError::Unsupported => {
-            Cause::Encoded("body has a content coding that is not known, though none was asked for")
+            Cause::Encoded("body has an unknown content coding, though none was requested")
         }
         DecodeError::Broken => Cause::Encoded("body is not encoded as its head says"),
         DecodeError::TooLarge => Cause::TooLarge(max_body),

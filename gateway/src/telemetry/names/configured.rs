@@ -72,7 +72,7 @@ impl Configured {
             service: config.telemetry.service.clone(),
             env: config.telemetry.env.clone(),
             version: config.telemetry.version.clone(),
-            instance: instance(config.admin.listen),
+            instance: instance(&config.admin.listen),
             pages: config.pages.iter().map(page).collect(),
             downstreams: config.downstreams.iter().map(downstream).collect(),
         }

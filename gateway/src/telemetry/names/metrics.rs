@@ -181,7 +181,7 @@ metrics! {
     BULKHEAD_LIMIT = Gauge "gateway.bulkhead.limit" Permit [Downstream]
         "Permits there are; no series for a downstream without a bulkhead.";
     ENDPOINTS = Gauge "gateway.endpoints" Item [Downstream]
-        "Addresses that the downstream's name or urls stand for now; 0 while its name has never been resolved.";
+        "Addresses that the downstream's name or urls resolve to now; 0 while its name has never been resolved.";
     ENDPOINTS_EJECTED = Gauge "gateway.endpoints.ejected" Item [Downstream]
         "Endpoints set aside for their failures, those that are being probed among them.";
     PARTS_SHED = Counter "gateway.parts.shed" Call [Downstream]
@@ -191,7 +191,7 @@ metrics! {
     CALL_DURATION = Histogram "gateway.call.duration" Second [Downstream, CallOutcome]
         "From a call's begin to the last byte of its answer, or to its being ended.";
     RETRIES = Counter "gateway.retries" Call [Downstream]
-        "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
+        "Further attempts of calls whose attempt was never sent. What the HTTP library repeats by itself is not counted.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
         "Of pages that made calls, the time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
     RUNTIME_WORKERS = Gauge "gateway.runtime.workers" Item []
@@ -211,7 +211,7 @@ metrics! {
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]
         "Kept traces, log lines and statistics (in tens of seconds) that did not leave: what, and why.";
     TELEMETRY_BAD_CONTEXT = Counter "gateway.telemetry.bad_context" Item [Header]
-        "Trace headers of which something could not be read. The page went on without that part or, without a trace id, started a trace of its own.";
+        "Trace headers that could not be read completely. The page continued without what was unreadable or, without a trace id, started a trace of its own.";
 }
 
 #[cfg(test)]
