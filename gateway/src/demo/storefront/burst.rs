@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::forward::Upstream;
 use crate::page::deadline::now;
 
-/// More than the permits of every service, and than may wait for them.
-pub(super) const PAGES: usize = 400;
+/// More than the permits of every service and than may wait for them, together.
+pub(super) const PAGES: usize = 200;
 
 impl Upstream {
     /// How each of [`PAGES`] pages was answered, and after how long.

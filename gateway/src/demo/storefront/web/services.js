@@ -42,7 +42,9 @@ export async function showServices(about, changed) {
     const words = isSlow ? "Heal" : "Slow down";
     const button = el("button", { type: "button", class: "quiet", "data-service": name, "aria-label": `${words} ${name}` }, words);
     button.addEventListener("click", async () => {
-      button.disabled = true;
+      // Not `disabled`, which would take the focus away from it.
+      if (button.getAttribute("aria-disabled")) return;
+      button.setAttribute("aria-disabled", "true");
       await (isSlow ? heal(name) : slow(name)).catch(console.error);
       await showServices(about, changed);
       changed();
