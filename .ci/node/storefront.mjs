@@ -219,7 +219,7 @@ async function names() {
 
 /** What README.md shows: a service is slow, and the page comes without it. */
 async function picture() {
-  const page = await open({ width: 1280, height: 780 }, "light");
+  const page = await open({ width: 1360, height: 1230 }, "light");
   await button(page, "Slow down reviews").click();
   await says(page, "Without reviews");
   await burst(page);

@@ -12,20 +12,18 @@ mod limits;
 mod throttling;
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde_json::Value;
 
 use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
 pub use self::limits::limits;
-use crate::config::{OPENAPI_PATH, Token};
+use crate::config::{OPENAPI_PATH, OpenApi};
+use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
-use crate::page::Pages;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -105,23 +103,13 @@ impl Route {
 #[derive(Debug)]
 pub struct Admin<T> {
     phase: CurrentPhase,
-    pages: Arc<Pages<T>>,
-    effective: Value,
-    openapi: Option<Value>,
-    token: Option<Token>,
+    generations: Generations<T>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets, and `openapi`
-    /// what it says of its pages, if that is answered here. Who shows the `token` may do everything.
-    pub fn new(
-        phase: CurrentPhase,
-        pages: Arc<Pages<T>>,
-        effective: Value,
-        openapi: Option<Value>,
-        token: Option<Token>,
-    ) -> Self {
+    /// Views on the generation in force. Who shows its token may do everything.
+    pub fn new(phase: CurrentPhase, generations: Generations<T>) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -131,10 +119,7 @@ impl<T: Transport> Admin<T> {
         }
         Self {
             phase,
-            pages,
-            effective,
-            openapi,
-            token,
+            generations,
             routes,
         }
     }
@@ -159,18 +144,22 @@ impl<T: Transport> Admin<T> {
         if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
         }
-        if let Err(denied) = access::check(does, via, self.token.as_ref(), request.headers()) {
+        let generation = self.generations.current();
+        let token = generation.config.admin.token.as_ref();
+        if let Err(denied) = access::check(does, via, token, request.headers()) {
             return denied.answer();
         }
         match route {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
-            Route::Config => view(&self.effective),
-            Route::Limits => view(&limits(&self.pages)),
-            Route::OpenApi => match &self.openapi {
-                Some(openapi) => view(openapi),
-                None => text(StatusCode::NOT_FOUND, "not here: see server.openapi\n"),
+            Route::Config => view(&generation.effective),
+            Route::Limits => view(&limits(&generation.pages)),
+            Route::OpenApi => match generation.config.server.openapi {
+                OpenApi::Admin => answer(StatusCode::OK, "application/json", generation.openapi()),
+                OpenApi::Public | OpenApi::Off => {
+                    text(StatusCode::NOT_FOUND, "not here: see server.openapi\n")
+                }
             },
         }
     }
@@ -190,8 +179,9 @@ impl<T: Transport> Admin<T> {
     }
 
     fn metrics(&self) -> Response<AdminBody> {
-        self.pages.publish();
-        let text = self.pages.telemetry().prometheus();
+        let pages = self.generations.pages();
+        pages.publish();
+        let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 }

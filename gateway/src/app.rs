@@ -9,6 +9,7 @@ pub mod files;
 pub mod inherited;
 mod listeners;
 pub mod memory;
+pub mod reload;
 
 use std::fmt::Display;
 use std::io;
@@ -23,15 +24,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
 use self::inherited::Inherited;
+use self::listeners::ListenerLimits;
+use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
-use crate::config::{AdminAddress, Config, OpenApi};
+use crate::config::{AdminAddress, Config};
 use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
+use crate::generation::{Generation, Generations};
 use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
-use crate::openapi;
 use crate::page::{Pages, own_load};
 use crate::telemetry::meters::{self, dogstatsd::DogStatsD};
 use crate::telemetry::{Exports, Telemetry, events};
@@ -46,12 +49,12 @@ const PUBLISH: Duration = Duration::from_secs(1);
 /// A gateway that is bound and not yet serving.
 #[derive(Debug)]
 pub struct App {
-    config: Config,
-    pages: Arc<Pages<HttpTransport>>,
+    generations: Generations<HttpTransport>,
+    limits: Arc<ListenerLimits>,
+    reloader: Arc<Reloader>,
     exports: Exports,
     public: TcpListener,
     operators: Bound,
-    effective: serde_json::Value,
     files: Budget,
     /// The public socket stays open when this gateway has ended.
     public_stays: bool,
@@ -133,17 +136,36 @@ impl App {
         let telemetry = Arc::new(telemetry);
         let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
+        let limits = Arc::new(ListenerLimits::new(&config, files));
+        let generations = Generations::new(Generation::first(config, effective, pages));
         Ok(Self {
-            config,
-            pages,
+            reloader: Arc::new(Reloader::new(
+                generations.clone(),
+                Arc::clone(&limits),
+                None,
+            )),
+            generations,
+            limits,
             exports,
             public,
             operators: operators.into(),
-            effective,
             files,
             public_stays: false,
             manager: ServiceManager::default(),
         })
+    }
+
+    /// The same gateway, whose configuration is that of `file`: it is read again when asked.
+    #[must_use]
+    pub fn reading(mut self, file: ConfigFile) -> Self {
+        let (generations, limits) = (self.generations.clone(), Arc::clone(&self.limits));
+        self.reloader = Arc::new(Reloader::new(generations, limits, Some(file)));
+        self
+    }
+
+    /// What makes changes of the configuration.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
     }
 
     /// Where pages are served.
@@ -162,9 +184,9 @@ impl App {
         self.operators.address()
     }
 
-    /// The pages, for views and counts.
-    pub fn pages(&self) -> &Arc<Pages<HttpTransport>> {
-        &self.pages
+    /// What is in force, for views and counts.
+    pub fn generations(&self) -> &Generations<HttpTransport> {
+        &self.generations
     }
 
     /// Serves until `stop` is requested, and `drain_delay` more; then drains: new pages are
@@ -175,12 +197,12 @@ impl App {
     /// [`Failure`] when something else ended it.
     pub async fn run(self, stop: StopSignal) -> Result<(), Failure> {
         let Self {
-            config,
-            pages,
+            generations,
+            limits,
+            reloader,
             exports,
             public,
             operators,
-            effective,
             files,
             public_stays,
             manager,
@@ -190,54 +212,50 @@ impl App {
         if public_stays {
             lifecycle = lifecycle.leaving_the_public_socket();
         }
-        let openapi = |on| (config.server.openapi == on).then(|| openapi::document(&config));
-        let admin = Admin::new(
-            lifecycle.phase(),
-            Arc::clone(&pages),
-            effective,
-            openapi(OpenApi::Admin),
-            config.admin.token.clone(),
-        );
-        let admin = Arc::new(admin);
+        let admin = Arc::new(Admin::new(lifecycle.phase(), generations.clone()));
         lifecycle.listen(Listener::Operators, |guard| {
-            let telemetry = Arc::clone(pages.telemetry());
-            listeners::serve_operators(operators, &config, files, admin, telemetry, guard)
+            listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
         });
-        lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
+        lifecycle.export(|stop| export(generations.clone(), exports, stop));
         let warm = async {
+            let first = generations.current();
             // Idle connections must not take the files that the first pages need.
-            if files.suffice_to_warm(&config) {
-                pages.transport().warm().await;
+            if files.suffice_to_warm(&first.config) {
+                first.pages.transport().warm().await;
             }
         };
         if let ControlFlow::Break(end) = lifecycle.start(warm).await {
             return end;
         }
 
-        let edge = Edge::new(&config, Arc::clone(&pages), lifecycle.phase());
-        let edge = Arc::new(edge.describing(openapi(OpenApi::Public)));
-        lifecycle.background("drops idle clients", drop_idle_clients(Arc::clone(&pages)));
+        let edge = Arc::new(Edge::new(generations.clone(), lifecycle.phase()));
+        lifecycle.background("drops idle clients", drop_idle_clients(generations.clone()));
         lifecycle.background(
             "watches the gateway's own load",
-            probe_lag(Arc::clone(&pages)),
+            probe_lag(generations.clone()),
         );
         lifecycle.background(
             "keeps connections to services",
-            keep_transport(Arc::clone(&pages)),
+            keep_transport(generations.clone()),
         );
+        lifecycle.background("reads the configuration again", async move {
+            reloader.run().await;
+        });
         lifecycle.listen(Listener::Public, |guard| {
-            let telemetry = Arc::clone(pages.telemetry());
-            listeners::serve_public(public.into(), &config, files, edge, telemetry, guard)
+            listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
         });
         lifecycle.ready();
         if let (Ok(public), operators) = addresses {
             events::serving(public, &operators);
         }
-        let times = Times {
-            drain_delay: config.server.drain_delay,
-            drain_timeout: config.server.drain_timeout,
+        let times = || {
+            let server = &generations.current().config.server;
+            Times {
+                drain_delay: server.drain_delay,
+                drain_timeout: server.drain_timeout,
+            }
         };
-        lifecycle.serve(&pages, times).await
+        lifecycle.serve(|| generations.pages(), times).await
     }
 }
 
@@ -270,24 +288,36 @@ fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> St
     }
 }
 
-async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
-    pages.transport().run().await;
+/// That of each generation in turn.
+async fn keep_transport(generations: Generations<HttpTransport>) {
+    loop {
+        let current = generations.current();
+        either(
+            current.pages.transport().run(),
+            generations.after(current.number),
+        )
+        .await;
+    }
 }
 
-async fn probe_lag(pages: Arc<Pages<HttpTransport>>) {
-    own_load::watch(&pages).await;
+async fn probe_lag(generations: Generations<HttpTransport>) {
+    own_load::watch(|| generations.pages()).await;
 }
 
-async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
+async fn drop_idle_clients(generations: Generations<HttpTransport>) {
     let mut interval = tokio::time::interval(QUOTA_SWEEP);
     loop {
         interval.tick().await;
-        pages.quota().drop_idle();
+        generations.pages().quota().drop_idle();
     }
 }
 
 /// Lets traces, statistics and metrics leave until `stop`, and then what is left of them.
-async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: CancellationToken) {
+async fn export(
+    generations: Generations<HttpTransport>,
+    exports: Exports,
+    stop: CancellationToken,
+) {
     let traces = async {
         if let Some(traces) = exports.traces {
             traces.run(stop.cancelled()).await;
@@ -301,13 +331,13 @@ async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: Cancel
     tokio::join!(
         traces,
         stats,
-        tell_metrics(&pages, exports.metrics, stop.cancelled())
+        tell_metrics(&generations, exports.metrics, stop.cancelled())
     );
 }
 
 /// Once a second, and an agent as often as it is told.
 async fn tell_metrics(
-    pages: &Pages<HttpTransport>,
+    generations: &Generations<HttpTransport>,
     dogstatsd: Option<DogStatsD>,
     stop: impl Future<Output = ()>,
 ) {
@@ -316,7 +346,7 @@ async fn tell_metrics(
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            pages.publish();
+            generations.pages().publish();
         }
     };
     let Some(dogstatsd) = dogstatsd else {

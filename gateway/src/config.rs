@@ -8,12 +8,14 @@
 
 mod address;
 mod admin;
+mod changes;
 mod check;
 mod data_schema;
 mod file;
 mod headers;
 mod hosts;
 mod input;
+mod kept;
 mod key;
 mod kinds;
 mod load;
@@ -50,10 +52,12 @@ use url::Url;
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
 pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
+pub use changes::KeyChange;
 pub use check::{check, check_json};
 pub use data_schema::DataSchema;
 pub use headers::is_reserved_header;
-pub use load::{Loaded, Misfit, Source, default_text, load_file, load_text};
+pub use kept::Kept;
+pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
 pub use origin::{EffectiveKey, Origin, origins_json};
 pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};

@@ -7,7 +7,8 @@
 //! 2. [`page`]: the page is admitted, fetched, assembled, and accounted for;
 //! 3. [`transport`]: each call travels to its downstream.
 //!
-//! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
+//! Around it: [`app`] builds everything from the [`config`], as one [`generation`] after the
+//! other, [`lifecycle`] drains it at
 //! the end, [`admin`] lets operators look in, [`command`] is how they ask from a terminal,
 //! [`overrides`] are what they changed for a while, [`openapi`] describes the pages to clients' tools,
 //! [`telemetry`] tells what happened, and all of them say how things ended in the words of
@@ -22,6 +23,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod edge;
+pub mod generation;
 mod http_client;
 pub mod ids;
 pub mod lifecycle;

@@ -224,15 +224,15 @@ impl Lifecycle {
         self.manager.ready();
     }
 
-    /// Waits for a reason to stop, and ends as `times` allow; what telemetry holds leaves
-    /// within two seconds more.
+    /// Waits for a reason to stop, and ends as `times` allow then; what telemetry holds leaves
+    /// within two seconds more. `pages` are those in force.
     ///
     /// # Errors
     /// [`Failure`], when it was not a signal that ended it, or a second one.
     pub async fn serve<T: Transport>(
         mut self,
-        pages: &Pages<T>,
-        times: Times,
+        pages: impl Fn() -> Arc<Pages<T>>,
+        times: impl Fn() -> Times,
     ) -> Result<(), Failure> {
         tokio::select! {
             () = self.stop.asked.cancelled() => {}
@@ -242,8 +242,8 @@ impl Lifecycle {
         self.manager.stopping();
         let at_once = self.stop.at_once.clone();
         let end = async {
-            self.be_lame_duck(times.drain_delay).await;
-            self.drain(pages, times.drain_timeout).await;
+            self.be_lame_duck(times().drain_delay).await;
+            self.drain(&*pages(), times().drain_timeout).await;
         };
         tokio::select! {
             () = at_once.cancelled() => Err(Failure::ToldTwice),

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use gateway::admin;
 use gateway::app::inherited::{Inherited, InheritedError};
 use gateway::app::memory::{self, Memory};
+use gateway::app::reload::ConfigFile;
 use gateway::app::{App, files};
 use gateway::colours;
 use gateway::command::{self, CommandError};
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded, Inherited::from_env())),
+            Ok(loaded) => ended_with(run(loaded, config, Inherited::from_env())),
             Err(code) => code,
         },
         Command::Check { config, json } => check(&config, json),
@@ -218,11 +219,17 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded, inherited: Result<Inherited, InheritedError>) -> anyhow::Result<()> {
+async fn run(
+    loaded: Loaded,
+    file: PathBuf,
+    inherited: Result<Inherited, InheritedError>,
+) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
     let inherited = inherited.context("not started")?;
-    let app = App::adopt(inherited, loaded.config, loaded.effective).context("not started")?;
+    let app = App::adopt(inherited, loaded.config, loaded.effective)
+        .context("not started")?
+        .reading(ConfigFile::new(file));
     serve(app.managed_by(ServiceManager::from_env())).await
 }
 
@@ -258,9 +265,10 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
 async fn serve(app: App) -> anyhow::Result<()> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let stop = StopSignal::default();
-    let pages = Arc::clone(app.pages());
+    let (generations, reloader) = (app.generations().clone(), Arc::clone(app.reloader()));
+    let state = || events::state(&admin::limits(&generations.pages()));
     tokio::select! {
         ended = app.run(stop.clone()) => Ok(ended?),
-        never = signals.forward(&stop, || events::state(&admin::limits(&pages))) => match never {},
+        never = signals.forward(&stop, || reloader.ask(), state) => match never {},
     }
 }

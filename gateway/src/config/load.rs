@@ -191,6 +191,21 @@ impl Written {
 /// # Errors
 /// All that is wrong, at once; also if the file cannot be read.
 pub fn load_file(path: &Path) -> Result<Loaded, Report> {
+    load_file_by(path, environment)
+}
+
+/// The same, overridden by these variables.
+///
+/// # Errors
+/// Those of [`load_file`].
+pub fn load_file_with(path: &Path, env: &[(String, String)]) -> Result<Loaded, Report> {
+    load_file_by(path, || Ok(env.to_vec()))
+}
+
+fn load_file_by(
+    path: &Path,
+    environment: impl FnOnce() -> Result<Vec<(String, String)>, Fault>,
+) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let whole = |fault| Report {
         name: name.clone(),

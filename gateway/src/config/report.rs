@@ -88,6 +88,22 @@ impl Report {
         self.faults.iter().map(|fault| fit(&fault.title))
     }
 
+    /// Each of them on one line, with its place: `config.toml:12: unknown key`.
+    pub fn faults(&self) -> impl Iterator<Item = String> {
+        self.faults.iter().map(|fault| {
+            let title = fit(&fault.title);
+            let name = fit(&self.name);
+            match fault.marks.first() {
+                None => format!("{name}: {title}"),
+                Some(mark) => {
+                    let before = &self.text[..mark.span.start];
+                    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                    format!("{name}:{line}: {title}")
+                }
+            }
+        })
+    }
+
     /// All of them as text for a person, with colours for a terminal if asked.
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours {

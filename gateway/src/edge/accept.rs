@@ -35,6 +35,8 @@ pub(super) struct Acceptor {
     listener: Bound,
     limits: Limits,
     room: Arc<Semaphore>,
+    /// Places that are to go as soon as connections leave them.
+    surplus: usize,
     backpressure: Backpressure,
     /// Connections accepted since others have had their turn.
     at_once: u32,
@@ -45,14 +47,29 @@ pub(super) type Accepted = (Stream, SocketAddr, Option<OwnedSemaphorePermit>);
 
 impl Acceptor {
     pub(super) fn new(name: Listener, listener: Bound, limits: Limits) -> Self {
-        let most = limits.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
             name,
             listener,
             limits,
-            room: Arc::new(Semaphore::new(most)),
+            room: Arc::new(Semaphore::new(most(&limits))),
+            surplus: 0,
             backpressure: Backpressure::default(),
             at_once: 0,
+        }
+    }
+
+    /// Other limits hold from now on. Connections beyond them are not closed: none is accepted
+    /// until enough have ended.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        let before = most(&std::mem::replace(&mut self.limits, limits));
+        let now = most(&limits);
+        if let Some(more) = now.checked_sub(before) {
+            let kept = self.surplus.min(more);
+            self.surplus -= kept;
+            self.room.add_permits(more - kept);
+        } else {
+            let fewer = before - now;
+            self.surplus += fewer - self.room.forget_permits(fewer);
         }
     }
 
@@ -100,6 +117,17 @@ impl Acceptor {
 
     /// `None` never: the semaphore is never closed.
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let place = self.next_place().await;
+            if self.surplus == 0 {
+                return place;
+            }
+            self.surplus -= 1;
+            place?.forget();
+        }
+    }
+
+    async fn next_place(&mut self) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
             return Some(place);
         }
@@ -115,6 +143,10 @@ impl Acceptor {
         self.backpressure.noticed(now());
         place
     }
+}
+
+fn most(limits: &Limits) -> usize {
+    limits.max_connections.min(Semaphore::MAX_PERMITS)
 }
 
 /// Never, if there is no instant.

@@ -76,7 +76,7 @@ async fn serve_with_a_page(lifecycle: Lifecycle, page: Duration, log: &Log) -> R
         log.say("page answered");
         drop(ticket);
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), in_flight);
+    let (ended, ()) = tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || TIMES), in_flight);
     log.say("ended");
     ended
 }
@@ -174,7 +174,10 @@ async fn a_public_socket_that_stays_is_left_first_and_nobody_is_refused_for_it()
         lifecycle.ready();
         stop.request();
         let serve = async {
-            assert_eq!(lifecycle.serve(&pages, TIMES).await, Ok(()));
+            assert_eq!(
+                lifecycle.serve(|| Arc::clone(&pages), || TIMES).await,
+                Ok(())
+            );
             log.say("ended");
         };
         let watch = async {
@@ -239,7 +242,7 @@ async fn phases(
     };
     tokio::select! {
         biased;
-        (_, ()) = async { tokio::join!(lifecycle.serve(&pages, delayed), ask) } => {}
+        (_, ()) = async { tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || delayed), ask) } => {}
         () = watch => {}
     }
     seen
@@ -295,7 +298,7 @@ async fn a_second_request_to_stop_ends_it_where_it_stands() {
         sleep(1_300 * MS).await;
         stop.request();
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), twice);
+    let (ended, ()) = tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || TIMES), twice);
     assert_eq!(ended, Err(Failure::ToldTwice));
     assert_eq!(now() - log.began, 1_300 * MS);
     assert_eq!(log.lines(), []);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use crate::config::KeyChange;
 use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::log;
 use crate::telemetry::names::Unreadable;
@@ -108,12 +109,44 @@ pub fn state(limits: &dyn Display) {
     tracing::info!(%limits, "state");
 }
 
-/// SIGHUP.
-pub fn reload_not_possible(signal: &str) {
-    tracing::warn!(
-        signal,
-        "the configuration is read at the start only, nothing has changed: restart to change it"
+/// Keys of one change that have a line each: who changes more knows that it is another configuration.
+const MOST_KEYS: usize = 64;
+
+/// Another configuration is in force; `keys` are those that changed.
+pub fn reloaded(trigger: &str, keys: &[KeyChange]) {
+    tracing::info!(
+        trigger,
+        keys = keys.len(),
+        "reloaded: another configuration is in force"
     );
+    for change in keys.iter().take(MOST_KEYS) {
+        tracing::info!(%change, "changed");
+    }
+}
+
+/// The configuration was read again, and says what is in force.
+pub fn reload_unchanged(trigger: &str) {
+    tracing::info!(trigger, "read again: the configuration has not changed");
+}
+
+/// It was read again, and nothing of it is in force.
+pub fn reload_refused(trigger: &str, error: &dyn Display) {
+    tracing::error!(trigger, %error, "not reloaded: nothing has changed");
+}
+
+/// One of the errors for which it is not.
+pub fn reload_error(error: &str) {
+    tracing::error!(error, "not reloaded for this");
+}
+
+/// Nobody notices when the configuration file changes.
+pub fn file_not_watched(file: &dyn Display, error: &dyn Display) {
+    tracing::warn!(%file, %error, "the file cannot be watched: changes of it take effect with SIGHUP");
+}
+
+/// What is in force now is legal, but probably not meant so.
+pub fn reload_warning(warning: &str) {
+    tracing::warn!(warning, "in the configuration in force");
 }
 
 /// A signal without a meaning here.

@@ -27,5 +27,6 @@ mod process;
 mod promise;
 mod readings;
 mod refusals;
+mod reload;
 mod restart;
 mod validate;

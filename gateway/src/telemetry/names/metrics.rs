@@ -53,6 +53,8 @@ pub enum Tag {
     PageOutcome,
     /// How a call ended.
     CallOutcome,
+    /// What came of reading the configuration again.
+    ReloadOutcome,
     /// Why a page was refused for load.
     Reason,
     /// The limit that refused it.
@@ -101,7 +103,7 @@ impl Tag {
         match self {
             Self::Page => "page",
             Self::Downstream => "downstream",
-            Self::PageOutcome | Self::CallOutcome => "outcome",
+            Self::PageOutcome | Self::CallOutcome | Self::ReloadOutcome => "outcome",
             Self::Reason => "reason",
             Self::Scope => "scope",
             Self::Signal => "signal",
@@ -204,6 +206,8 @@ metrics! {
         "Always 1; its label is the version that runs: DD_VERSION, or the gateway's own.";
     CONFIG_LOADED = Gauge "gateway.config.loaded" Second []
         "When the configuration in force was loaded, in seconds since 1970.";
+    RELOADS = Counter "gateway.reloads" Item [ReloadOutcome]
+        "Times the configuration was read again: applied, unchanged, or refused for its errors or for what only a restart can change.";
     CONNECTIONS_UNREADABLE = Counter "gateway.connections.unreadable" Item [Kind]
         "Connections that ended with bytes that are no request: what they seem to be. Nothing else counts them.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
 
@@ -15,16 +16,27 @@ pub struct ClientNames {
     by: IdentifyBy,
     /// Whether a client is held to its `Retry-After`: one known by its address, by the header.
     held: [bool; 2],
-    halves: [RandomState; 2],
+    halves: Arc<[RandomState; 2]>,
 }
 
 impl ClientNames {
     /// As configured under `[clients]`.
     pub fn new(config: &Clients) -> Self {
+        let halves = Arc::new([RandomState::new(), RandomState::new()]);
+        Self::hashed(config, halves)
+    }
+
+    /// As another configuration says. Whoever is told apart as before is the same client.
+    #[must_use]
+    pub fn carried(&self, config: &Clients) -> Self {
+        Self::hashed(config, Arc::clone(&self.halves))
+    }
+
+    fn hashed(config: &Clients, halves: Arc<[RandomState; 2]>) -> Self {
         Self {
             by: config.identify_by.clone(),
             held: [false, true].map(|has_header| config.holds_early(has_header)),
-            halves: [RandomState::new(), RandomState::new()],
+            halves,
         }
     }
 
