@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use gateway::config::{self, Config};
 use gateway::openapi;
+use gateway::outcome::Reason;
 use serde_json::{Value, json};
 
 fn root() -> PathBuf {
@@ -213,6 +214,21 @@ fn request_headers_are_those_that_the_configuration_reads_and_each_is_named_once
     ];
     // OpenAPI has tools ignore a parameter that is named `authorization`.
     assert_eq!(changed, expected);
+}
+
+#[test]
+fn the_documentation_for_clients_has_every_reason_and_every_status_of_a_part() {
+    let text = fs::read_to_string(root().join("docs/clients.md")).unwrap();
+    for reason in Reason::ALL {
+        assert!(text.contains(&format!("`{reason}`")), "{reason}");
+    }
+    let document = default_with(&[]);
+    let schemas = &document["components"]["schemas"];
+    let lost = schemas["PartLost"]["properties"]["status"]["enum"].as_array();
+    let statuses = lost.unwrap().iter().filter_map(Value::as_str);
+    for status in statuses.chain(["ok", "not_found"]) {
+        assert!(text.contains(&format!("| `{status}` |")), "{status}");
+    }
 }
 
 #[test]
