@@ -6,6 +6,8 @@
 
 mod figures;
 
+pub use self::figures::Measured;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

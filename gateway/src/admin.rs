@@ -8,6 +8,7 @@
 
 mod access;
 mod answer;
+pub mod change;
 mod limits;
 mod throttling;
 
@@ -15,15 +16,18 @@ use std::fmt::Display;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 
 use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
+use self::change::{Change, Changes, Refused};
 pub use self::limits::limits;
 use crate::config::{OPENAPI_PATH, OpenApi};
 use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
+use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -45,16 +49,25 @@ enum Route {
     Limits,
     /// What the pages are, for clients' tools.
     OpenApi,
+    /// Read the file again.
+    Reload,
+    /// The keys that are overridden.
+    Overrides,
+    /// One of them.
+    Override,
 }
 
 impl Route {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
         Self::OpenApi,
+        Self::Reload,
+        Self::Overrides,
+        Self::Override,
     ];
 
     fn path(self) -> &'static str {
@@ -65,6 +78,9 @@ impl Route {
             Self::Config => "/config",
             Self::Limits => "/limits",
             Self::OpenApi => OPENAPI_PATH,
+            Self::Reload => "/reload",
+            Self::Overrides => "/overrides",
+            Self::Override => "/overrides/{key}",
         }
     }
 
@@ -76,7 +92,10 @@ impl Route {
             | Self::Metrics
             | Self::Config
             | Self::Limits
-            | Self::OpenApi => "GET, HEAD",
+            | Self::OpenApi
+            | Self::Overrides => "GET, HEAD",
+            Self::Reload => "POST",
+            Self::Override => "PUT, DELETE",
         }
     }
 
@@ -86,15 +105,27 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// What a request for it would do. A probe is answered for everybody and for every host:
-    /// nothing in it is worth hiding, and probes name the gateway as they like.
-    fn does(self, method: &Method) -> Does {
+    /// Whether it is answered for every host, and for everybody: nothing in it is worth hiding
+    /// from a page that a browser shows, and probes name the gateway as they like.
+    fn for_every_host(self) -> bool {
         match self {
-            Self::Livez | Self::Readyz => Does::Probe,
-            Self::Metrics | Self::Config | Self::Limits | Self::OpenApi => match *method {
-                Method::GET | Method::HEAD => Does::Look,
-                _ => Does::Change,
-            },
+            Self::Livez | Self::Readyz => true,
+            Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::OpenApi
+            | Self::Reload
+            | Self::Overrides
+            | Self::Override => false,
+        }
+    }
+
+    /// What a request for it would do.
+    fn does(self, method: &Method) -> Does {
+        match *method {
+            _ if self.for_every_host() => Does::Probe,
+            Method::GET | Method::HEAD => Does::Look,
+            _ => Does::Change,
         }
     }
 }
@@ -104,12 +135,13 @@ impl Route {
 pub struct Admin<T> {
     phase: CurrentPhase,
     generations: Generations<T>,
+    changes: Changes,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on the generation in force. Who shows its token may do everything.
-    pub fn new(phase: CurrentPhase, generations: Generations<T>) -> Self {
+    /// Views on the generation in force, and `changes` of it.
+    pub fn new(phase: CurrentPhase, generations: Generations<T>, changes: Changes) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -120,6 +152,7 @@ impl<T: Transport> Admin<T> {
         Self {
             phase,
             generations,
+            changes,
             routes,
         }
     }
@@ -132,7 +165,10 @@ impl<T: Transport> Admin<T> {
         request: Request<B>,
         via: Via,
         is_own: bool,
-    ) -> Response<AdminBody> {
+    ) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -153,6 +189,9 @@ impl<T: Transport> Admin<T> {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
+            Route::Config if asks_for_origins(request.uri().query()) => {
+                view(&self.changes.in_force().origins(now()))
+            }
             Route::Config => view(&generation.effective),
             Route::Limits => view(&limits(&generation.pages)),
             Route::OpenApi => match generation.config.server.openapi {
@@ -161,7 +200,30 @@ impl<T: Transport> Admin<T> {
                     text(StatusCode::NOT_FOUND, "not here: see server.openapi\n")
                 }
             },
+            Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
+            Route::Overrides => view(&self.changes.in_force().overrides(now())),
+            Route::Override => {
+                let key = matched.params.get("key").unwrap_or_default().to_owned();
+                self.over(&key, request).await
+            }
         }
+    }
+
+    /// Sets or ends the override of the key that a path names.
+    async fn over<B>(&self, segment: &str, request: Request<B>) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let is_end = request.method() == Method::DELETE;
+        let change = match change::read_key(segment) {
+            Ok(key) if is_end => Ok(Change::Unset { key }),
+            Ok(key) => change::read_set(&key, request.into_body()).await,
+            Err(wrong) => Err(wrong),
+        };
+        change::answered(match change {
+            Ok(change) => self.changes.ask(change).await,
+            Err(wrong) => Err(Refused::Malformed(wrong)),
+        })
     }
 
     /// Answers a request that is none, saying what is `wrong` with it.
@@ -184,6 +246,14 @@ impl<T: Transport> Admin<T> {
         let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
+}
+
+/// `?origins`, with or without a value.
+fn asks_for_origins(query: Option<&str>) -> bool {
+    let names = query.unwrap_or_default().split('&');
+    names
+        .filter_map(|pair| pair.split('=').next())
+        .any(|name| name == "origins")
 }
 
 fn unknown_path() -> Response<AdminBody> {

@@ -27,7 +27,8 @@ use self::inherited::Inherited;
 use self::listeners::ListenerLimits;
 use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
-use crate::config::{AdminAddress, Config};
+use crate::admin::change::Changes;
+use crate::config::{AdminAddress, Loaded};
 use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
@@ -80,24 +81,21 @@ pub enum StartError {
 }
 
 impl App {
-    /// Builds everything and binds both listeners. `effective` is what `/config` shows.
+    /// Builds everything and binds both listeners.
     ///
     /// # Errors
     /// [`StartError`]; nothing has been started then.
-    pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        Self::adopt(Inherited::default(), config, effective)
+    pub async fn bind(loaded: Loaded) -> Result<Self, StartError> {
+        Self::adopt(Inherited::default(), loaded)
     }
 
-    /// The same, but serves on the sockets that were passed to this process, whatever `config`
-    /// says about their addresses. Within a runtime.
+    /// The same, but serves on the sockets that were passed to this process, whatever the
+    /// configuration says about their addresses. Within a runtime.
     ///
     /// # Errors
     /// [`StartError`]; nothing has been started then.
-    pub fn adopt(
-        inherited: Inherited,
-        config: Config,
-        effective: serde_json::Value,
-    ) -> Result<Self, StartError> {
+    pub fn adopt(inherited: Inherited, loaded: Loaded) -> Result<Self, StartError> {
+        let config = &loaded.config;
         let public_stays = inherited.public.is_some();
         let public = match inherited.public {
             Some(passed) => adopt(Listener::Public, passed, &config.server.listen)?,
@@ -107,7 +105,7 @@ impl App {
             Some(passed) => adopt(Listener::Operators, passed, &config.admin.listen)?.into(),
             None => bind_admin(&config.admin.listen)?,
         };
-        let app = Self::on(public, operators, config, effective)?;
+        let app = Self::on(public, operators, loaded)?;
         Ok(Self {
             public_stays,
             ..app
@@ -120,7 +118,7 @@ impl App {
         Self { manager, ..self }
     }
 
-    /// Builds everything around listeners that are bound already, whatever `config` says
+    /// Builds everything around listeners that are bound already, whatever the configuration says
     /// about addresses.
     ///
     /// # Errors
@@ -128,21 +126,22 @@ impl App {
     pub fn on(
         public: TcpListener,
         operators: impl Into<Bound>,
-        config: Config,
-        effective: serde_json::Value,
+        loaded: Loaded,
     ) -> Result<Self, StartError> {
-        let files = Budget::of_process(&config);
-        let (telemetry, exports) = Telemetry::exporting(&config);
+        let config = &loaded.config;
+        let files = Budget::of_process(config);
+        let (telemetry, exports) = Telemetry::exporting(config);
         let telemetry = Arc::new(telemetry);
-        let transport = HttpTransport::new(&config)?;
-        let pages = Arc::new(Pages::new(&config, transport, telemetry));
-        let limits = Arc::new(ListenerLimits::new(&config, files));
-        let generations = Generations::new(Generation::first(config, effective, pages));
+        let transport = HttpTransport::new(config)?;
+        let pages = Arc::new(Pages::new(config, transport, telemetry));
+        let limits = Arc::new(ListenerLimits::new(config, files));
+        let effective = loaded.effective.clone();
+        let generations = Generations::new(Generation::first(config.clone(), effective, pages));
         Ok(Self {
             reloader: Arc::new(Reloader::new(
                 generations.clone(),
                 Arc::clone(&limits),
-                None,
+                loaded,
             )),
             generations,
             limits,
@@ -157,9 +156,8 @@ impl App {
 
     /// The same gateway, whose configuration is that of `file`: it is read again when asked.
     #[must_use]
-    pub fn reading(mut self, file: ConfigFile) -> Self {
-        let (generations, limits) = (self.generations.clone(), Arc::clone(&self.limits));
-        self.reloader = Arc::new(Reloader::new(generations, limits, Some(file)));
+    pub fn reading(self, file: ConfigFile) -> Self {
+        self.reloader.read_from(file);
         self
     }
 
@@ -212,7 +210,9 @@ impl App {
         if public_stays {
             lifecycle = lifecycle.leaving_the_public_socket();
         }
-        let admin = Arc::new(Admin::new(lifecycle.phase(), generations.clone()));
+        let (changes, asked) = Changes::new(reloader.in_force());
+        let phase = lifecycle.phase();
+        let admin = Arc::new(Admin::new(phase, generations.clone(), changes));
         lifecycle.listen(Listener::Operators, |guard| {
             listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
         });
@@ -238,6 +238,10 @@ impl App {
             "keeps connections to services",
             keep_transport(generations.clone()),
         );
+        let changes = Arc::clone(&reloader);
+        lifecycle.background("makes changes that operators ask for", async move {
+            changes.serve(asked).await;
+        });
         lifecycle.background("reads the configuration again", async move {
             reloader.run().await;
         });

@@ -6,7 +6,10 @@
 //!
 //! Not here: what an operator's request does (see [`crate::admin`]).
 
+pub mod change;
 pub mod client;
+pub mod diff;
+mod differences;
 pub mod readings;
 
 use std::path::PathBuf;
@@ -66,6 +69,9 @@ pub enum CommandError {
         /// Whether a token was shown.
         token_shown: bool,
     },
+    /// The gateway refused to change, or a configuration cannot be used; all that is wrong.
+    #[error("{0}")]
+    Refused(String),
     /// There is no token in the file that is named.
     #[error("--token-file: {0}")]
     Token(Problem),

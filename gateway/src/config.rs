@@ -11,7 +11,9 @@ mod admin;
 mod changes;
 mod check;
 mod data_schema;
+mod diff;
 mod file;
+mod fixed;
 mod headers;
 mod hosts;
 mod input;
@@ -55,6 +57,8 @@ pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
 pub use changes::KeyChange;
 pub use check::{check, check_json};
 pub use data_schema::DataSchema;
+pub use diff::{Change, Difference, Effect, differences, effect};
+pub use fixed::{FIXED, fixed_among, why_fixed};
 pub use headers::is_reserved_header;
 pub use kept::Kept;
 pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
@@ -67,6 +71,7 @@ pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
 pub use shown::fit as fit_to_show;
+pub use variables::name_of as variable_name;
 
 pub use crate::ids::{DownstreamId, PageId};
 
@@ -398,6 +403,12 @@ impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A name for what belongs to both: no file can have written it, since it has a dot in it.
+    #[must_use]
+    pub fn beside(&self, other: &Name) -> Name {
+        Name(format!("{self}.{other}"))
     }
 }
 

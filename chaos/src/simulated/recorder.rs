@@ -61,6 +61,8 @@ struct Open {
     read: Option<(Duration, u64)>,
     running: u16,
     answered: bool,
+    /// From when the gateway knows it to the instant at which its answer is there and no call runs.
+    budget: Option<Duration>,
 }
 
 impl Recorder {
@@ -84,20 +86,38 @@ impl Recorder {
         }
     }
 
-    fn elapsed(&self) -> Duration {
+    /// From the start to now.
+    pub(super) fn elapsed(&self) -> Duration {
         now() - self.start
     }
 
-    /// A page is asked for.
-    pub(super) fn asked(self: &Arc<Self>, load: usize, page: PageId, retry: bool) -> Asked {
+    /// A page is asked for, and its client gives it so long.
+    pub(super) fn asked(
+        self: &Arc<Self>,
+        load: usize,
+        page: PageId,
+        retry: bool,
+        client: Option<Duration>,
+    ) -> Asked {
         let at = self.elapsed();
+        let budget = self.limits.budget(page, client);
         let state = &mut *self.state.lock();
         let number = state.pages.len() as u64;
-        state.pages.push(Open::new(at, page, load, retry));
+        state.pages.push(Open {
+            budget,
+            ..Open::new(PageEnd::asked(at, page, load, retry))
+        });
         state.in_flight += 1;
         state.slice.in_flight = state.slice.in_flight.max(state.in_flight);
         state.note(at, number, format_args!("asked"));
         Asked::new(Arc::clone(self), number)
+    }
+
+    /// Which page was asked for under this number.
+    pub(super) fn page_of(&self, number: u64) -> PageId {
+        let state = self.state.lock();
+        let open = state.pages.get(number as usize);
+        open.map_or(PageId(0), |open| open.end.page)
     }
 
     /// The gateway reads the head of a page.
@@ -268,18 +288,16 @@ enum CallEnding {
 }
 
 impl Open {
-    fn new(at: Duration, page: PageId, load: usize, retry: bool) -> Self {
-        let end = PageEnd::asked(at, page, load, retry);
+    fn new(end: PageEnd) -> Self {
         Self {
             end,
             read: None,
             running: 0,
             answered: false,
+            budget: None,
         }
     }
-}
 
-impl Open {
     /// When the gateway learnt of it.
     fn began(&self) -> Duration {
         self.read.map_or(self.end.at, |(at, _)| at)

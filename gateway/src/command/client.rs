@@ -146,7 +146,7 @@ impl Client {
         self.unexpected(path, root(error))
     }
 
-    fn unexpected(&self, path: &str, what: String) -> CommandError {
+    pub(super) fn unexpected(&self, path: &str, what: String) -> CommandError {
         CommandError::Unexpected {
             address: self.address.clone(),
             path: path.to_owned(),

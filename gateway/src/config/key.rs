@@ -1,6 +1,10 @@
 //! A key as the shape of the file names it: name, kind, default, meaning.
 
+use serde_json::Value as Json;
+
 use super::kinds::Kind;
+use super::problem::{Problem, Remedy};
+use super::raw::Raw;
 
 /// A key of the file: its name, kind, default and meaning.
 pub struct Key<'n, T> {
@@ -29,6 +33,28 @@ impl Fallback {
                 text
             }
         }
+    }
+
+    /// What the key is where nobody writes it, if it need not be written.
+    pub(super) fn default<T>(self, kind: &Kind<T>) -> Option<Json> {
+        match self {
+            Fallback::Default(text) => self.shown(kind, text),
+            Fallback::Required(_) | Fallback::RequiredHere(_) => None,
+        }
+    }
+
+    /// The problem, with a value of the key in its remedy where that is what it asks for.
+    pub(super) fn in_remedy<T>(self, mut problem: Problem, kind: &Kind<T>) -> Problem {
+        if problem.remedy == Remedy::Default {
+            let value = self.shown(kind, self.text()).map(Remedy::Write);
+            problem.remedy = value.unwrap_or(Remedy::None);
+        }
+        problem
+    }
+
+    fn shown<T>(self, kind: &Kind<T>, text: &str) -> Option<Json> {
+        let value = (kind.read)(&Raw::Plain(text)).ok()?;
+        Some((kind.show)(&value))
     }
 }
 

@@ -128,7 +128,8 @@ fn standard(name: &str) -> Option<usize> {
 }
 
 /// The variable that stands for a key.
-pub(super) fn name_of(path: &str) -> String {
+#[must_use]
+pub fn name_of(path: &str) -> String {
     format!("{PREFIX}{}", normal(path))
 }
 

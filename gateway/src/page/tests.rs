@@ -17,6 +17,7 @@ mod broken;
 mod clients;
 mod dropped;
 mod own_load;
+mod reloads;
 
 const MS: Duration = Duration::from_millis(1);
 

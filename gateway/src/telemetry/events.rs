@@ -149,6 +149,31 @@ pub fn reload_warning(warning: &str) {
     tracing::warn!(warning, "in the configuration in force");
 }
 
+/// A key was overridden.
+pub fn override_set(key: &str, value: &str, lasts: Duration) {
+    let lasts_s = lasts.as_secs_f64();
+    tracing::info!(key, value, lasts_s, "override set");
+}
+
+/// An override was ended before its time.
+pub fn override_unset(key: &str) {
+    tracing::info!(key, "override unset");
+}
+
+/// The time of an override is over.
+pub fn override_ended(key: &str) {
+    tracing::info!(key, "override ended");
+}
+
+/// An override ended since the configuration cannot be used with it any more.
+pub fn override_dropped(key: &str, why: &str) {
+    tracing::warn!(
+        key,
+        why,
+        "override ended: the configuration cannot be used with it"
+    );
+}
+
 /// A signal without a meaning here.
 pub fn signal_ignored(signal: &str) {
     tracing::info!(signal, "ignored: this signal has no meaning here");

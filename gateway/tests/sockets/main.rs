@@ -10,6 +10,7 @@
 mod admin;
 mod agreement;
 mod cancellation;
+mod change;
 mod common;
 mod connections;
 mod downstream;

@@ -2,8 +2,7 @@
 
 use gateway::app::App;
 use gateway::app::reload::ConfigFile;
-use gateway::app::reload::fixed::FIXED;
-use gateway::config::{self, KeyChange};
+use gateway::config::{self, FIXED, KeyChange};
 use serde_json::Value;
 
 use super::*;
@@ -100,7 +99,7 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
     std::fs::write(&file, with(None)).unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();
     let first = loaded.effective.clone();
-    let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+    let app = App::bind(loaded).await.unwrap();
     let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
     for &(key, value) in OTHERS {
         let value = value.replace("TOKEN", token.to_str().unwrap());
