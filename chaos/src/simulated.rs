@@ -168,6 +168,7 @@ impl<'a> World<'a> {
                 self.recorder.slice(
                     &pages.admission().view(),
                     calls.map(|calls| calls.view()).as_ref(),
+                    pages.would_shed(),
                 );
                 if number % FORGET_EVERY == 0 {
                     self.clients.pages.quota().drop_idle();

@@ -68,6 +68,8 @@ as_expected! {
     isolation = "isolation",
     greedy_client = "greedy-client",
     refused_within_quota = "refused-within-quota",
+    observed = "observed",
+    observed_saturated = "observed-saturated",
     deploy = "deploy",
     newcomer_all_one = "newcomer-all-one",
     newcomer_all_huge = "newcomer-all-huge",

@@ -9,11 +9,17 @@
 mod access;
 mod answer;
 pub mod change;
+pub mod console;
+mod incident;
 mod limits;
+mod outliers;
+mod pages;
 mod throttling;
 
 use std::fmt::Display;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -21,8 +27,11 @@ use http_body::Body;
 use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
-use self::answer::{answer, text, view};
+use self::answer::{answer, stream, text, view};
 use self::change::{Change, Changes, Refused};
+use self::console::web::{FILES, File, HEADERS, file};
+use self::console::{Console, MOST_VIEWERS};
+use self::limits::endpoint_state;
 pub use self::limits::limits;
 use crate::config::{OPENAPI_PATH, OpenApi};
 use crate::generation::Generations;
@@ -49,6 +58,22 @@ enum Route {
     Limits,
     /// What the pages are, for clients' tools.
     OpenApi,
+    /// The console's page.
+    Console,
+    /// What the page loads.
+    ConsoleFile,
+    /// What the console shows, as it happens.
+    Events,
+    /// The pages in flight.
+    PagesInFlight,
+    /// Recent pages.
+    Pages,
+    /// What became of one.
+    Page,
+    /// What goes wrong now.
+    Incident,
+    /// What slow and lost pages have in common.
+    Outliers,
     /// Read the file again.
     Reload,
     /// The keys that are overridden.
@@ -58,13 +83,21 @@ enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 17] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
         Self::OpenApi,
+        Self::Console,
+        Self::ConsoleFile,
+        Self::Events,
+        Self::PagesInFlight,
+        Self::Pages,
+        Self::Page,
+        Self::Incident,
+        Self::Outliers,
         Self::Reload,
         Self::Overrides,
         Self::Override,
@@ -78,6 +111,14 @@ impl Route {
             Self::Config => "/config",
             Self::Limits => "/limits",
             Self::OpenApi => OPENAPI_PATH,
+            Self::Console => "/",
+            Self::ConsoleFile => "/console/{file}",
+            Self::Events => "/events",
+            Self::PagesInFlight => "/pages/in-flight",
+            Self::Pages => "/pages",
+            Self::Page => "/pages/{id}",
+            Self::Incident => "/incident",
+            Self::Outliers => "/outliers",
             Self::Reload => "/reload",
             Self::Overrides => "/overrides",
             Self::Override => "/overrides/{key}",
@@ -93,6 +134,14 @@ impl Route {
             | Self::Config
             | Self::Limits
             | Self::OpenApi
+            | Self::Console
+            | Self::ConsoleFile
+            | Self::Events
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page
+            | Self::Incident
+            | Self::Outliers
             | Self::Overrides => "GET, HEAD",
             Self::Reload => "POST",
             Self::Override => "PUT, DELETE",
@@ -114,16 +163,30 @@ impl Route {
             | Self::Config
             | Self::Limits
             | Self::OpenApi
+            | Self::Console
+            | Self::ConsoleFile
+            | Self::Events
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page
+            | Self::Incident
+            | Self::Outliers
             | Self::Reload
             | Self::Overrides
             | Self::Override => false,
         }
     }
 
+    /// Whether it is a file of the console, in which nothing is this gateway's.
+    fn is_file(self) -> bool {
+        matches!(self, Self::Console | Self::ConsoleFile)
+    }
+
     /// What a request for it would do.
     fn does(self, method: &Method) -> Does {
         match *method {
             _ if self.for_every_host() => Does::Probe,
+            _ if self.is_file() => Does::Load,
             Method::GET | Method::HEAD => Does::Look,
             _ => Does::Change,
         }
@@ -136,12 +199,18 @@ pub struct Admin<T> {
     phase: CurrentPhase,
     generations: Generations<T>,
     changes: Changes,
+    console: Arc<Console<T>>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on the generation in force, and `changes` of it.
-    pub fn new(phase: CurrentPhase, generations: Generations<T>, changes: Changes) -> Self {
+    /// Views on the generation in force, and `changes` of it; `console` shows how it does.
+    pub fn new(
+        phase: CurrentPhase,
+        generations: Generations<T>,
+        changes: Changes,
+        console: Console<T>,
+    ) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -153,6 +222,7 @@ impl<T: Transport> Admin<T> {
             phase,
             generations,
             changes,
+            console: Arc::new(console),
             routes,
         }
     }
@@ -189,6 +259,17 @@ impl<T: Transport> Admin<T> {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
+            Route::Console => console_file(FILES.first()),
+            Route::ConsoleFile => console_file(matched.params.get("file").and_then(file)),
+            Route::Events => self.events(),
+            Route::PagesInFlight => pages::in_flight(&generation.pages),
+            Route::Pages => pages::recent(&generation.pages, request.uri().query()),
+            Route::Page => {
+                let id = matched.params.get("id").unwrap_or_default();
+                pages::one(&generation.pages, id)
+            }
+            Route::Outliers => outliers::outliers(&generation.pages, request.uri().query()),
+            Route::Incident => incident::incident(&generation.pages, request.uri().query()),
             Route::Config if asks_for_origins(request.uri().query()) => {
                 view(&self.changes.in_force().origins(now()))
             }
@@ -235,8 +316,19 @@ impl<T: Transport> Admin<T> {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self.phase.get() {
             Phase::Starting => text(unavailable, "starting\n"),
+            Phase::Ready if self.phase.is_shedding() => text(unavailable, "shedding\n"),
             Phase::Ready => text(StatusCode::OK, "ready\n"),
             Phase::LameDuck | Phase::Draining => text(unavailable, "draining\n"),
+        }
+    }
+
+    fn events(&self) -> Response<AdminBody> {
+        match self.console.events() {
+            Some(events) => stream("text/event-stream", events),
+            None => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{MOST_VIEWERS} consoles are open, and that is the most there may be\n"),
+            ),
         }
     }
 
@@ -254,6 +346,19 @@ fn asks_for_origins(query: Option<&str>) -> bool {
     names
         .filter_map(|pair| pair.split('=').next())
         .any(|name| name == "origins")
+}
+
+fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
+    let Some(file) = file else {
+        return text(StatusCode::NOT_FOUND, "the console has no such file\n");
+    };
+    let body = Bytes::from_static(file.text.as_bytes());
+    let mut response = answer(StatusCode::OK, file.kind, body);
+    for (name, value) in HEADERS {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn unknown_path() -> Response<AdminBody> {

@@ -28,12 +28,15 @@ use self::listeners::ListenerLimits;
 use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
 use crate::admin::change::Changes;
+use crate::admin::console::Console;
 use crate::config::{AdminAddress, Loaded};
 use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::manager::ServiceManager;
+use crate::lifecycle::phase::CurrentPhase;
+use crate::lifecycle::shedding;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -206,13 +209,14 @@ impl App {
             manager,
         } = self;
         let addresses = (public.local_addr(), operators.shown());
-        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager.clone());
         if public_stays {
             lifecycle = lifecycle.leaving_the_public_socket();
         }
         let (changes, asked) = Changes::new(reloader.in_force());
         let phase = lifecycle.phase();
-        let admin = Arc::new(Admin::new(phase, generations.clone(), changes));
+        let console = console(phase.clone(), &generations, &reloader);
+        let admin = Arc::new(Admin::new(phase, generations.clone(), changes, console));
         lifecycle.listen(Listener::Operators, |guard| {
             listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
         });
@@ -238,12 +242,16 @@ impl App {
             "keeps connections to services",
             keep_transport(generations.clone()),
         );
+        lifecycle.background(
+            "watches how much is refused",
+            watch_shedding(lifecycle.phase(), generations.clone()),
+        );
         let changes = Arc::clone(&reloader);
         lifecycle.background("makes changes that operators ask for", async move {
             changes.serve(asked).await;
         });
         lifecycle.background("reads the configuration again", async move {
-            reloader.run().await;
+            reloader.run(&manager).await;
         });
         lifecycle.listen(Listener::Public, |guard| {
             listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
@@ -293,6 +301,15 @@ fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> St
 }
 
 /// That of each generation in turn.
+fn console(
+    phase: CurrentPhase,
+    generations: &Generations<HttpTransport>,
+    reloader: &Arc<Reloader>,
+) -> Console<HttpTransport> {
+    let reloader = Arc::clone(reloader);
+    Console::new(phase, generations.clone(), move || reloader.shown_changes())
+}
+
 async fn keep_transport(generations: Generations<HttpTransport>) {
     loop {
         let current = generations.current();
@@ -306,6 +323,16 @@ async fn keep_transport(generations: Generations<HttpTransport>) {
 
 async fn probe_lag(generations: Generations<HttpTransport>) {
     own_load::watch(|| generations.pages()).await;
+}
+
+async fn watch_shedding(phase: CurrentPhase, generations: Generations<HttpTransport>) {
+    shedding::watch(phase, || {
+        let current = generations.current();
+        let follows = current.config.admin.unready_when_shedding;
+        let (owed, shed) = current.pages.owed_and_shed();
+        follows.then_some(shedding::Pages { owed, shed })
+    })
+    .await;
 }
 
 async fn drop_idle_clients(generations: Generations<HttpTransport>) {

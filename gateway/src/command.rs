@@ -10,7 +10,11 @@ pub mod change;
 pub mod client;
 pub mod diff;
 mod differences;
+pub mod outliers;
 pub mod readings;
+pub mod top;
+pub mod waterfall;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -57,6 +61,17 @@ pub enum CommandError {
         /// How it answered.
         what: String,
     },
+    /// There is nothing to draw on.
+    #[error(
+        "this shows figures that change, and needs a terminal: standard input or output is none; --once prints one look as text"
+    )]
+    NoTerminal,
+    /// The terminal does not do as it is told.
+    #[error("the terminal: {0}")]
+    Terminal(#[from] std::io::Error),
+    /// The gateway has no answer to that; its words.
+    #[error("{0}")]
+    NoAnswer(String),
     /// It is one, and does not answer whoever shows no token, or a wrong one.
     #[error("{address}{path}: {what}{}", token_hint(*.token_shown))]
     Denied {

@@ -59,6 +59,12 @@ enum Command {
     },
     /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
+    /// How a running gateway does, second by second, in this terminal. Exit 0; 2 where there is no terminal.
+    Top(command::top::Flags),
+    /// Why a page was slow, lost or refused, with its waterfall; without an id what goes wrong now: what is slow, since when, whose fault, which key.
+    Why(command::why::Flags),
+    /// What the slowest pages and those refused or lost have in common that the others do not.
+    Outliers(command::outliers::Flags),
     /// Show what a configuration would change, key by key, and whether that needs a restart. As diff(1): exit 0 without a difference, 1 with one, 2 if there is trouble.
     Diff(command::diff::Flags),
     /// Have a running gateway read its file again; say what is different. Exit 0; 2 if it is refused, with all that is wrong; 1 for anything else.
@@ -102,6 +108,9 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::Readings(flags) => printed(command::readings::run(&flags)),
+        Command::Top(flags) => printed(command::top::run(&flags)),
+        Command::Why(flags) => printed(command::why::run(&flags)),
+        Command::Outliers(flags) => printed(command::outliers::run(&flags)),
         Command::Diff(flags) => diff(&flags),
         Command::Reload(flags) => printed(command::change::reload(&flags)),
         Command::Set(flags) => printed(command::change::set(&flags)),
@@ -187,7 +196,10 @@ fn printed(asking: impl Future<Output = Result<String, CommandError>>) -> ExitCo
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let refused = matches!(error.downcast_ref(), Some(CommandError::Refused(_)));
+            let refused = matches!(
+                error.downcast_ref(),
+                Some(CommandError::Refused(_) | CommandError::NoTerminal)
+            );
             let code = ended(Err(error));
             if refused {
                 ExitCode::from(UNUSABLE)

@@ -29,7 +29,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &["config", "edge", "http_client", "page"]),
-    ("command", &["config", "http_client", "page", "readings"]),
+    (
+        "command",
+        &[
+            "admin",
+            "colours",
+            "config",
+            "http_client",
+            "page",
+            "readings",
+        ],
+    ),
     (
         "edge",
         &[

@@ -86,6 +86,7 @@ impl Figures<'_> {
             Metric::Sli => quotient(self.good(), self.owed()),
             Metric::Refused => self.share(PageEnd::is_refused),
             Metric::OverQuota => self.share(|page| page.outcome == PageOutcome::Quota),
+            Metric::WouldShed => self.would_shed(),
             Metric::Partial => self.share(|page| page.outcome == PageOutcome::Partial),
             Metric::Failed => {
                 self.share(|page| matches!(page.outcome, PageOutcome::Failed | PageOutcome::Late))
@@ -127,6 +128,7 @@ impl Figures<'_> {
             | Metric::Owed
             | Metric::Refused
             | Metric::OverQuota
+            | Metric::WouldShed
             | Metric::Partial
             | Metric::Failed
             | Metric::Cancelled
@@ -171,6 +173,16 @@ impl Figures<'_> {
 
     fn calls(&self) -> Option<f64> {
         self.sum(|page| page.calls, |slice| slice.started)
+    }
+
+    /// Decisions may follow arrivals by the longest wait for permits, and the gateway does not
+    /// tell them apart by client.
+    fn would_shed(&self) -> Option<f64> {
+        if self.window.page.is_some() || self.window.client.is_some() {
+            return None;
+        }
+        let decided = self.slices.iter().map(|slice| f64::from(slice.would_shed));
+        quotient(decided.sum(), self.pages.len() as f64)
     }
 
     /// Calls of these pages; where pages do not know theirs, those of the same time. `None` if then

@@ -58,6 +58,9 @@ metrics! {
     Refused = "refused", Share;
     /// Share of pages refused because their client is over its quota.
     OverQuota = "over_quota", Share;
+    /// Share of pages that limits which are only watched would have refused, of all pages and
+    /// clients.
+    WouldShed = "would_shed", Share;
     /// Share of pages served without some optional part.
     Partial = "partial", Share;
     /// Share of pages lost because a required part failed or was late.
@@ -114,6 +117,7 @@ impl Metric {
             | Self::Sli
             | Self::Refused
             | Self::OverQuota
+            | Self::WouldShed
             | Self::Partial
             | Self::Failed
             | Self::Cancelled

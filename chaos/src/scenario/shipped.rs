@@ -44,6 +44,8 @@ shipped! {
     "isolation"
     "greedy-client"
     "refused-within-quota"
+    "observed"
+    "observed-saturated"
     "deploy"
     "newcomer-all-one"
     "newcomer-all-huge"

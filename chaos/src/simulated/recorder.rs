@@ -49,6 +49,8 @@ struct State {
     /// Calls under way, by downstream.
     running: Vec<u32>,
     slice: Slice,
+    /// Pages that would have been refused until the slice began.
+    would_shed: u64,
     slices: Vec<Slice>,
     broken: Vec<String>,
     events: Events,
@@ -241,7 +243,12 @@ impl Recorder {
 
     /// A slice of the run ends, with nothing left to run at this instant. Where calls have
     /// bulkheads of their own, `calls` is how these stand.
-    pub(super) fn slice(&self, pages: &AdmissionView, calls: Option<&AdmissionView>) {
+    pub(super) fn slice(
+        &self,
+        pages: &AdmissionView,
+        calls: Option<&AdmissionView>,
+        would_shed: u64,
+    ) {
         let at = self.elapsed();
         let state = &mut *self.state.lock();
         let bulkheads = &calls.unwrap_or(pages).bulkheads;
@@ -251,6 +258,8 @@ impl Recorder {
         }
         let broken = invariants::when_settled(pages, bulkheads, &state.running);
         state.broken(at, 0, broken.or_else(|| self.limits.of_the_waiting(pages)));
+        state.slice.would_shed = (would_shed - state.would_shed) as u32;
+        state.would_shed = would_shed;
         let next = state.next_slice();
         let ended = std::mem::replace(&mut state.slice, next);
         state.slices.push(ended);
@@ -314,6 +323,7 @@ impl State {
         Slice {
             in_flight: self.in_flight,
             downstreams: self.running.iter().map(downstream).collect(),
+            would_shed: 0,
         }
     }
 

@@ -27,10 +27,12 @@ use self::source::Contents;
 use super::files::Budget;
 use super::listeners::ListenerLimits;
 use crate::admin::change::InForce;
+use crate::admin::console::snapshot;
 use crate::config::{
     Difference, Kept, KeyChange, Loaded, Misfit, Report, differences, fixed_among,
 };
 use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
 use crate::overrides::{Layers, Next, NoNext};
 use crate::page::deadline::wall_clock;
 use crate::telemetry::events;
@@ -154,15 +156,18 @@ impl Reloader {
     }
 
     /// Reloads whenever it is asked to by a signal, and when the file has changed. Never ends.
-    pub async fn run(&self) {
-        tokio::join!(self.follow_signals(), self.follow_file());
+    pub async fn run(&self, manager: &ServiceManager) {
+        tokio::join!(self.follow_signals(manager), self.follow_file());
     }
 
-    async fn follow_signals(&self) {
+    /// The manager may have sent the signal, and waits for what comes of it.
+    async fn follow_signals(&self, manager: &ServiceManager) {
         loop {
             self.asked.notified().await;
+            manager.reloading();
             // What came of it has been logged.
             let _ = self.reload(Trigger::Signal).await;
+            manager.ready();
         }
     }
 
@@ -191,6 +196,11 @@ impl Reloader {
     /// The last changes, the latest first.
     pub fn changes(&self) -> Vec<Change> {
         self.changes.lock().all()
+    }
+
+    /// The same, as the console shows them.
+    pub(super) fn shown_changes(&self) -> Vec<snapshot::Change> {
+        self.changes().into_iter().map(Change::shown).collect()
     }
 
     /// Everything that the configuration is made of, in the order in which one overrides the other:

@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tower::util::MapRequestLayer;
 use tower::{Service, ServiceBuilder};
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
@@ -76,7 +76,8 @@ where
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)
-                .compress_when(SizeAbove::new(COMPRESS_ABOVE)),
+                // An event is to leave when it happens, and a stream would keep its window in memory.
+                .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE)),
         )
         .service(service)
 }

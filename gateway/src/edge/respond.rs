@@ -77,7 +77,8 @@ impl<'a> Respond<'a> {
     /// The answer to a request for a page.
     pub fn answer(&self, answer: Answer, connection: &Arc<Connection>) -> Response<PageBody> {
         let record = &answer.record;
-        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
+        let with_ticket =
+            |bytes| PageBody::with_ticket(bytes, answer.ticket, answer.in_flight, connection);
         let mut response = match answer.result {
             Ok(page) => whole(page, &record.origin).map(with_ticket),
             Err(refusal) => self

@@ -84,6 +84,7 @@ mod tests {
             burst: NonZeroU32::MIN,
             attempts: NonZeroU32::MIN,
             early_returns: EarlyReturns::Auto,
+            observe: false,
         })
     }
 

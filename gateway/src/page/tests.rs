@@ -16,6 +16,7 @@ use crate::telemetry::context::TraceContext;
 mod broken;
 mod clients;
 mod dropped;
+mod observed;
 mod own_load;
 mod reloads;
 

@@ -119,6 +119,27 @@ fn pages_but(bad: impl Fn(u32) -> bool, until: u32) -> Vec<PageEnd> {
 }
 
 #[test]
+fn what_would_have_been_refused_is_of_all_pages_of_the_time() {
+    let slice = Slice {
+        would_shed: 1,
+        ..Slice::default()
+    };
+    let record = Record {
+        pages: vec![page(0, 10, 0, PageOutcome::Complete); 40],
+        slices: vec![slice; 20],
+        ..Record::default()
+    };
+    let of = |window: &Window| record.figure(&scenario(), window, Metric::WouldShed);
+    let first = window(0, 1000);
+    assert_eq!(of(&first), Some(0.25));
+    let of_one = Window {
+        page: Some(PageId(0)),
+        ..first
+    };
+    assert_eq!(of(&of_one), None);
+}
+
+#[test]
 fn recovery_is_the_start_of_the_first_stretch_of_good_pages_that_lasts() {
     // Good for half a second, then not; good from 1.2 s on, but for one of 25 now and then.
     let bad = |n: u32| (50..120).contains(&n) || n == 180;

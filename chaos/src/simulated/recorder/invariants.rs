@@ -2,10 +2,9 @@
 //!
 //! A broken invariant is described, never asserted, so that a broken gateway can be shown.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use gateway::config::{DownstreamId, Name, Page, PageId};
+use gateway::config::{Downstream, DownstreamId, Name, Page, PageId};
 use gateway::outcome::{CallOutcome, PageOutcome, Promise, Standing};
 use gateway::page::admission::{AdmissionView, BulkheadView};
 use gateway::page::downstream::only::Only;
@@ -46,8 +45,7 @@ pub(super) struct Seen<'a> {
 impl Limits {
     pub(super) fn of(scenario: &Scenario) -> Self {
         let config = &scenario.config;
-        let permits = config.downstreams.iter().map(|d| d.permits);
-        let permits = permits.map(|permits| permits.map(NonZeroU32::get));
+        let permits = config.downstreams.iter().map(Downstream::enforced_permits);
         let page = |page| PageLimits::of(page, config.downstreams.len());
         Self {
             permits: permits.collect(),
