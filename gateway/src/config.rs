@@ -10,6 +10,7 @@ mod address;
 mod admin;
 mod changes;
 mod check;
+mod data_schema;
 mod diff;
 mod file;
 mod fixed;
@@ -56,6 +57,7 @@ pub(crate) use admin::read_token_text;
 pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, TOKEN_FILE_VARIABLE, Token};
 pub use changes::KeyChange;
 pub use check::{check, check_json};
+pub use data_schema::DataSchema;
 pub use diff::{Change, Difference, Effect, differences, effect};
 pub use fixed::{FIXED, fixed_among, why_fixed};
 pub use headers::is_reserved_header;
@@ -121,7 +123,23 @@ pub struct Server {
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
+    /// Which listener answers `/openapi.json`.
+    pub openapi: OpenApi,
 }
+
+/// Which listener answers `/openapi.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenApi {
+    /// Neither.
+    Off,
+    /// The clients'.
+    Public,
+    /// The operators'.
+    Admin,
+}
+
+/// Where the description of the pages is answered.
+pub const OPENAPI_PATH: &str = "/openapi.json";
 
 /// `[admin]`.
 #[derive(Clone, Debug)]
@@ -387,6 +405,8 @@ pub struct Part {
     pub required: bool,
     /// Never wait longer than this for the part; `None` is the page's deadline alone.
     pub timeout: Option<Duration>,
+    /// What its data looks like, for the description of the page; `None` is any JSON.
+    pub schema: Option<DataSchema>,
 }
 
 /// A name of a page, part or downstream: `[a-z0-9][a-z0-9_-]{0,62}`. It appears in

@@ -27,6 +27,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
@@ -34,8 +35,7 @@ use http_body::Body;
 use self::body::PageBody;
 pub use self::connection::Connection;
 use self::respond::Respond;
-use crate::config::PageId;
-use crate::generation::routes::Routes;
+use crate::config::{OPENAPI_PATH, OpenApi, PageId};
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::phase::CurrentPhase;
 pub use crate::page::REQUEST_ID;
@@ -125,15 +125,16 @@ fn origin<T: Transport, B>(generation: &Generation<T>, request: &Request<B>) -> 
 async fn answer<T: Transport>(
     generation: &Generation<T>,
     connection: &Arc<Connection>,
-    asked: Result<PageRequest, RefusedAtEdge>,
+    asked: Result<Asked, RefusedAtEdge>,
     origin: &Arc<Origin>,
 ) -> Response<PageBody> {
     let pages = &generation.pages;
     match asked {
-        Ok(asked) => {
+        Ok(Asked::Page(asked)) => {
             let answer = pages.serve(asked).await;
             Respond::of(pages).answer(answer, connection)
         }
+        Ok(Asked::Description(document)) => respond::description(document, origin),
         Err(RefusedAtEdge {
             refusal,
             page,
@@ -150,37 +151,49 @@ fn understand<T: Transport, B: Body>(
     connection: &Connection,
     request: &Request<B>,
     origin: &Arc<Origin>,
-) -> Result<PageRequest, RefusedAtEdge> {
+) -> Result<Asked, RefusedAtEdge> {
     let Generation {
         clients, routes, ..
     } = generation;
     let client = clients.client(connection.peer.ip(), request.headers());
-    page_request(routes, client, request, origin).map_err(|refusal| RefusedAtEdge {
+    asked(generation, client, request, origin).map_err(|refusal| RefusedAtEdge {
         refusal,
         client,
         page: routes.find(request.uri().path()).ok().map(|m| m.page),
     })
 }
 
-fn page_request<B: Body>(
-    routes: &Routes,
+fn asked<T: Transport, B: Body>(
+    generation: &Generation<T>,
     client: Client,
     request: &Request<B>,
     origin: &Arc<Origin>,
-) -> Result<PageRequest, Refusal> {
+) -> Result<Asked, Refusal> {
+    let (routes, path) = (&generation.routes, request.uri().path());
     validate::check_head(request)?;
-    let matched = routes.find(request.uri().path())?;
+    if generation.config.server.openapi == OpenApi::Public && path == OPENAPI_PATH {
+        validate::check_method_and_body(request)?;
+        return Ok(Asked::Description(generation.openapi()));
+    }
+    let matched = routes.find(path)?;
     validate::check_method_and_body(request)?;
     let mut headers = HeaderMap::new();
     routes.forward(matched.page, request.headers(), &mut headers);
-    Ok(PageRequest {
+    Ok(Asked::Page(PageRequest {
         page: matched.page,
         params: matched.params,
         client,
         timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
         headers,
         origin: Arc::clone(origin),
-    })
+    }))
+}
+
+/// What a request is for.
+enum Asked {
+    Page(PageRequest),
+    /// What the pages are; no page, so nothing is admitted or counted.
+    Description(Bytes),
 }
 
 /// A request that was refused before it could be one for a page.

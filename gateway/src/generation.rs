@@ -10,15 +10,17 @@
 pub mod clients;
 pub mod routes;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use self::clients::ClientNames;
 use self::routes::Routes;
 use crate::config::{Config, Kept, Loaded};
+use crate::openapi;
 use crate::page::Pages;
 use crate::page::downstream::Transport;
 
@@ -37,6 +39,8 @@ pub struct Generation<T> {
     pub routes: Routes,
     /// What tells clients apart.
     pub clients: ClientNames,
+    /// What its pages are, once somebody has asked.
+    openapi: OnceLock<Bytes>,
 }
 
 impl<T: Transport> Generation<T> {
@@ -49,6 +53,7 @@ impl<T: Transport> Generation<T> {
             pages,
             effective,
             config,
+            openapi: OnceLock::new(),
         }
     }
 
@@ -67,7 +72,14 @@ impl<T: Transport> Generation<T> {
             clients: self.clients.carried(&config.clients),
             effective,
             config,
+            openapi: OnceLock::new(),
         }
+    }
+
+    /// What its pages are, as OpenAPI.
+    pub fn openapi(&self) -> Bytes {
+        let written = || format!("{:#}\n", openapi::document(&self.config)).into();
+        self.openapi.get_or_init(written).clone()
     }
 }
 

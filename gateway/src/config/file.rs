@@ -21,8 +21,8 @@ use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{
-    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, POSITIVE_DURATION, RATE,
-    STATUS,
+    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, OPENAPI, POSITIVE_DURATION,
+    RATE, STATUS,
 };
 use super::problem::Problem;
 use super::reader::Section;
@@ -107,6 +107,9 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("drain_timeout", DURATION, "25s")
             .about("Time that pages in flight have to finish once new ones are refused."),
     );
+    let openapi = s.take(key("openapi", OPENAPI, "admin").about(
+        "Which listener answers /openapi.json: \"admin\", \"public\" or \"off\" (neither).",
+    ));
     Some(Server {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
@@ -115,6 +118,7 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         max_age: max_age?,
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
+        openapi: openapi?,
     })
 }
 

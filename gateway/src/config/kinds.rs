@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, did_you_mean};
 use super::raw::Raw;
-use super::{EarlyReturns, Exporter, Http2, LogFormat, Rate, ShedStatus, units};
+use super::{EarlyReturns, Exporter, Http2, LogFormat, OpenApi, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
@@ -99,6 +99,23 @@ pub(super) const EARLY_RETURNS: Kind<EarlyReturns> = Kind {
         EarlyReturns::Admit => json!("admit"),
     },
     schema: || json!({"enum": ["auto", "refuse", "admit"]}),
+};
+
+const OPENAPIS: &[(&str, OpenApi)] = &[
+    ("admin", OpenApi::Admin),
+    ("public", OpenApi::Public),
+    ("off", OpenApi::Off),
+];
+
+/// `"admin"`, `"public"` or `"off"`.
+pub(super) const OPENAPI: Kind<OpenApi> = Kind {
+    read: |raw| one_of(raw, OPENAPIS),
+    show: |openapi| match openapi {
+        OpenApi::Admin => json!("admin"),
+        OpenApi::Public => json!("public"),
+        OpenApi::Off => json!("off"),
+    },
+    schema: || json!({"enum": ["admin", "public", "off"]}),
 };
 
 /// `true`, `false` or `"auto"`.

@@ -147,6 +147,14 @@ impl<'a> Respond<'a> {
     }
 }
 
+/// What the pages are. It changes with the configuration only, so it may be kept and asked about.
+pub(super) fn description(document: Bytes, origin: &Origin) -> Response<PageBody> {
+    let mut response = json(StatusCode::OK, "application/json", document, origin);
+    let no_cache = HeaderValue::from_static("no-cache");
+    response.headers_mut().insert(CACHE_CONTROL, no_cache);
+    response.map(PageBody::new)
+}
+
 /// The problem that a client is told whose bytes were no request.
 pub(super) fn problem_of_no_request(
     refusal: &Refusal,

@@ -22,6 +22,7 @@ mod logs;
 mod manager;
 mod metrics;
 mod observed;
+mod openapi;
 mod operators;
 mod own_load;
 mod pages;

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use crate::config::data_schema;
 use crate::config::headers::HEADERS;
 use crate::config::key::{key, required};
-use crate::config::kinds::{BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE};
+use crate::config::kinds::{
+    BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE, FILE,
+};
 use crate::config::names::{PATTERN, REFERENCE};
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
@@ -141,6 +144,15 @@ fn part(
         .take(key("timeout", DURATION_OR_NONE, "none").about(
             "Never wait longer than this for the part. \"none\": as long as the page does.",
         ));
+    let schema = s.take(key("schema", FILE, "").about(
+        "JSON Schema of the part's data, for /openapi.json: a file beside this one. \"\": any JSON.",
+    ));
+    let schema = schema.and_then(|file| {
+        let read = file.map(|file| data_schema::read(&s.registry.folder, &file));
+        read.transpose()
+            .map_err(|problem| s.fault("schema", problem))
+            .ok()
+    });
     let downstream = downstream.and_then(|wanted| {
         let id = downstreams.iter().position(|known| *known == *wanted);
         if id.is_none() {
@@ -160,6 +172,7 @@ fn part(
         path: path?,
         required: required?,
         timeout: timeout?,
+        schema: schema?,
     })
 }
 
