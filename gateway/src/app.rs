@@ -171,8 +171,7 @@ impl App {
             keep_transport(Arc::clone(&pages)),
         );
         lifecycle.listen(Listener::Public, |guard| {
-            let telemetry = Arc::clone(pages.telemetry());
-            listeners::serve_public(public, &config, files, edge, telemetry, guard)
+            listeners::serve_public(public, &config, files, edge, Arc::clone(&pages), guard)
         });
         lifecycle.ready();
         if let (Ok(public), Ok(operators)) = addresses {

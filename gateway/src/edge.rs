@@ -11,6 +11,7 @@
 mod accept;
 pub mod body;
 pub mod client;
+mod coding;
 mod connection;
 pub mod heads;
 mod hop;

@@ -16,6 +16,7 @@ use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
 use crate::edge::{Connection, Edge, layers, validate};
 use crate::lifecycle::Guard;
+use crate::page::Pages;
 use crate::telemetry::Telemetry;
 use crate::transport::HttpTransport;
 
@@ -25,9 +26,10 @@ pub(super) fn serve_public(
     config: &Config,
     files: Budget,
     edge: Arc<Edge<HttpTransport>>,
-    telemetry: Arc<Telemetry>,
+    pages: Arc<Pages<HttpTransport>>,
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
+    let telemetry = Arc::clone(pages.telemetry());
     let limits = Limits {
         max_connections: files.public,
         limited_by: if files.public < config.server.max_connections.get() {
@@ -40,10 +42,9 @@ pub(super) fn serve_public(
         max_age: config.server.max_age,
     };
     let service = move |connection: Arc<Connection>| {
-        let edge = Arc::clone(&edge);
-        layers::layered(service_fn(move |request| {
-            edge.handle(&connection, request).map(Ok)
-        }))
+        let (edge, pages) = (Arc::clone(&edge), Arc::clone(&pages));
+        let answer = service_fn(move |request| edge.handle(&connection, request).map(Ok));
+        layers::layered(answer, move || !pages.own_load().is_short_of_cpu())
     };
     let unreadable = move |what| telemetry.counts().unreadable(what);
     listener::serve(listener, limits, service, unreadable, guard)
@@ -69,11 +70,12 @@ pub(super) fn serve_operators(
     let service = move |connection: Arc<Connection>| {
         let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
         // What Prometheus reads is long, and mostly the same words.
-        layers::compressed(service_fn(move |request| {
+        let answer = service_fn(move |request| {
             connection.begins_answer();
             let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
             async move { Ok(answer_operators(&admin, &hosts, request).await) }
-        }))
+        });
+        layers::compressed(answer, || true)
     };
     let unreadable = move |what| telemetry.counts().unreadable(what);
     listener::serve(listener, limits, service, unreadable, guard)

@@ -7,7 +7,7 @@
 //!
 //! Not here: what is told of lag ([`crate::telemetry::lag`]).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -38,6 +38,8 @@ pub struct OwnLoad {
     refused: AtomicU64,
     /// How long pages served in time took, in all, in microseconds.
     in_time: AtomicU64,
+    /// Whether there are fewer tickets than configured.
+    short: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,14 @@ impl OwnLoad {
             }),
             refused: AtomicU64::new(0),
             in_time: AtomicU64::new(0),
+            short: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the CPU cannot bear all tickets that are configured: what can be left out of an
+    /// answer should be.
+    pub fn is_short_of_cpu(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
     }
 
     /// A page was refused for want of a ticket.
@@ -132,6 +141,7 @@ impl OwnLoad {
         let at = ran.saturating_duration_since(self.epoch);
         let tickets = state.limit.look(at, &state.window, used);
         state.log(ran, tickets, self.most);
+        self.short.store(tickets < self.most, Ordering::Relaxed);
         tickets
     }
 }
