@@ -7,6 +7,7 @@
 //! `file` and stays there; nothing outside this module sees it.
 
 mod address;
+mod caching;
 mod check;
 mod file;
 mod headers;
@@ -44,6 +45,7 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use address::show as shown_address;
+pub use caching::CacheControl;
 pub use check::check;
 pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
@@ -337,6 +339,8 @@ pub struct Page {
     pub queue: usize,
     /// Request headers of the client that calls carry; never hop-by-hop ones, `host`, or ones the gateway sets itself.
     pub forward_headers: Vec<HeaderName>,
+    /// What caches are told of complete pages.
+    pub cache_control: CacheControl,
     /// In the order of the file; 1 to [`MAX_PARTS`].
     pub parts: Vec<Part>,
 }

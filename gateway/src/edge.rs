@@ -10,6 +10,7 @@
 
 mod accept;
 pub mod body;
+mod caching;
 pub mod client;
 mod coding;
 mod connection;
@@ -34,6 +35,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 
 use self::body::PageBody;
+use self::caching::Known;
 use self::client::ClientNames;
 pub use self::connection::Connection;
 use self::respond::Respond;
@@ -89,6 +91,7 @@ impl<T: Transport> Edge<T> {
         // state is dropped, and what pages share gives way by `Drop` alone.
         let understand = AssertUnwindSafe(|| self.understand(connection, &request, &origin));
         let asked = std::panic::catch_unwind(understand);
+        let known = Known::of(request.headers());
         let closes = validate::leaves_connection_unusable(&request);
         let (edge, connection) = (Arc::clone(self), Arc::clone(connection));
         // Boxed, so that connections without a page have no room for one.
@@ -100,10 +103,13 @@ impl<T: Transport> Edge<T> {
                 }
                 Err(panic) => Err(panic),
             };
-            let answered = answered.unwrap_or_else(|panic| {
+            let mut answered = answered.unwrap_or_else(|panic| {
                 events::panicked(words(panic.as_ref()));
                 edge.respond.refuse(&Refusal::Internal, &origin)
             });
+            if let Some(known) = known {
+                answered.extensions_mut().insert(known);
+            }
             let last = closes || edge.phase.turns_away() || connection.is_old(origin.arrived);
             validate::with_close(last, answered)
         })

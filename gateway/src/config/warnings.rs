@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE};
+
 use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
@@ -22,6 +25,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
         found.queue(page);
         found.parts(page);
         found.capacity(page);
+        found.shared_caches(page);
     });
     for (id, downstream) in config.downstreams.iter().enumerate() {
         found.downstream(id, downstream);
@@ -93,6 +97,25 @@ impl Warnings<'_> {
             self.warn("clients.early_returns", Problem::new(what).write("auto"));
             self.registry
                 .explain("clients.identify_by", "what tells clients apart");
+        }
+    }
+
+    /// `Vary` names what a client says of itself, and not every cache obeys it.
+    fn shared_caches(&mut self, page: &Page) {
+        let personal = |name: &&HeaderName| **name == AUTHORIZATION || **name == COOKIE;
+        let Some(personal) = page.forward_headers.iter().find(personal) else {
+            return;
+        };
+        if page.cache_control.shared {
+            let what = format!(
+                "calls carry `{personal}`, so the page may be one client's own, and a shared cache that ignores Vary serves it to others"
+            );
+            self.warn(
+                &page.key("cache_control"),
+                Problem::new(what).write("private, no-cache"),
+            );
+            self.registry
+                .explain(&page.key("forward_headers"), "what calls carry");
         }
     }
 

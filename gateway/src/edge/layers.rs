@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower::{Service, ServiceBuilder};
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::edge::body::PageBody;
 use crate::edge::coding::Coding;
-use crate::edge::{REQUEST_ID, detached, hop};
+use crate::edge::{REQUEST_ID, caching, detached, hop};
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;
@@ -48,6 +48,7 @@ where
         .layer(MapRequestLayer::new(for_us))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(MapResponseLayer::new(caching::complete))
         .service(compressed(service, there_is_cpu))
 }
 

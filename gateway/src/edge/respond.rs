@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::config::{Config, ShedStatus};
 use crate::edge::body::PageBody;
+use crate::edge::caching::PageCaching;
 use crate::edge::connection::Connection;
 use crate::page::Answer;
 use crate::page::assemble::Page;
@@ -28,6 +29,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[derive(Debug)]
 pub struct Respond {
     shed: ShedStatus,
+    caching: Vec<PageCaching>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -69,6 +71,7 @@ impl Respond {
     pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Self {
         Self {
             shed: config.shed.status,
+            caching: config.pages.iter().map(PageCaching::new).collect(),
             telemetry,
         }
     }
@@ -78,7 +81,10 @@ impl Respond {
         let record = &answer.record;
         let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
         let mut response = match answer.result {
-            Ok(page) => whole(page, &record.origin).map(with_ticket),
+            Ok(page) => {
+                let caching = &self.caching[record.page.0];
+                whole(page, caching, &record.origin).map(with_ticket)
+            }
             Err(refusal) => self
                 .problem(&refusal, answer.retry_after, &record.origin)
                 .map(with_ticket),
@@ -165,15 +171,17 @@ fn push_timed(text: &mut Vec<u8>, name: &str, took: Duration) {
     push_milliseconds(text, took);
 }
 
-fn whole(page: Page, origin: &Origin) -> Response<Bytes> {
-    let mut response = json(StatusCode::OK, "application/json", page.body, origin);
+fn whole(page: Page, caching: &PageCaching, origin: &Origin) -> Response<Bytes> {
+    let mut response = json(
+        StatusCode::OK,
+        "application/json",
+        page.body.clone(),
+        origin,
+    );
+    let headers = response.headers_mut();
     let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
-    response.headers_mut().insert(COMPLETE, complete);
-    if !page.complete {
-        response
-            .headers_mut()
-            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    headers.insert(COMPLETE, complete);
+    caching.tell(headers, &page.body, page.complete);
     response
 }
 

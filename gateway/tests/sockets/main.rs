@@ -9,6 +9,7 @@
 
 mod admin;
 mod agreement;
+mod caching;
 mod cancellation;
 mod common;
 mod connections;

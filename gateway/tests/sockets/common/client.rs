@@ -107,7 +107,7 @@ impl Client {
             headers,
             body: Vec::new(),
         };
-        if with_body {
+        if with_body && status != 304 {
             answer.body = match answer.header("content-length") {
                 Some(length) => self.take(length.parse().unwrap()).await,
                 None if answer.header("transfer-encoding") == Some("chunked") => {
