@@ -17,6 +17,7 @@ mod key;
 mod kinds;
 mod load;
 mod names;
+mod origins;
 mod otlp_headers;
 mod path;
 mod problem;
@@ -49,6 +50,7 @@ pub use caching::CacheControl;
 pub use check::check;
 pub use headers::is_reserved_header;
 pub use load::{Loaded, Source, default_text, load_file, load_text};
+pub use origins::Origins;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
@@ -106,6 +108,19 @@ pub struct Server {
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
+    /// Pages of other origins.
+    pub cors: Cors,
+}
+
+/// `[server.cors]`.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// Whose pages may read answers.
+    pub origins: Origins,
+    /// Whether browsers send cookies and the like along; not with [`Origins::Any`].
+    pub credentials: bool,
+    /// How long a browser keeps the answer to a preflight.
+    pub max_age: Duration,
 }
 
 /// `[admin]`.

@@ -14,6 +14,7 @@ mod caching;
 pub mod client;
 mod coding;
 mod connection;
+pub mod cors;
 pub mod heads;
 mod hop;
 pub mod host;
@@ -138,14 +139,15 @@ impl<T: Transport> Edge<T> {
     async fn answer(
         &self,
         connection: &Arc<Connection>,
-        asked: Result<PageRequest, RefusedAtEdge>,
+        asked: Result<Option<PageRequest>, RefusedAtEdge>,
         origin: &Arc<Origin>,
     ) -> Response<PageBody> {
         match asked {
-            Ok(asked) => {
+            Ok(Some(asked)) => {
                 let answer = self.pages.serve(asked).await;
                 self.respond.answer(answer, connection)
             }
+            Ok(None) => respond::methods(),
             Err(RefusedAtEdge {
                 refusal,
                 page,
@@ -162,9 +164,9 @@ impl<T: Transport> Edge<T> {
         connection: &Connection,
         request: &Request<B>,
         origin: &Arc<Origin>,
-    ) -> Result<PageRequest, RefusedAtEdge> {
+    ) -> Result<Option<PageRequest>, RefusedAtEdge> {
         let client = self.clients.client(connection.peer.ip(), request.headers());
-        self.page_request(client, request, origin)
+        self.asked(client, request, origin)
             .map_err(|refusal| RefusedAtEdge {
                 refusal,
                 client,
@@ -172,26 +174,35 @@ impl<T: Transport> Edge<T> {
             })
     }
 
-    fn page_request<B: Body>(
+    /// `None`: only which methods there are is asked; no page is made, nobody's quota charged.
+    fn asked<B: Body>(
         &self,
         client: Client,
         request: &Request<B>,
         origin: &Arc<Origin>,
-    ) -> Result<PageRequest, Refusal> {
+    ) -> Result<Option<PageRequest>, Refusal> {
         validate::check_head(request)?;
+        // `OPTIONS *` is about the server, not about a page (RFC 9110 section 9.3.7).
+        let of_server = request.method() == Method::OPTIONS && request.uri().path() == "*";
+        if of_server {
+            return Ok(None);
+        }
         let matched = self.routes.find(request.uri().path())?;
+        if request.method() == Method::OPTIONS {
+            return Ok(None);
+        }
         validate::check_method_and_body(request)?;
         let mut headers = HeaderMap::new();
         self.routes
             .forward(matched.page, request.headers(), &mut headers);
-        Ok(PageRequest {
+        Ok(Some(PageRequest {
             page: matched.page,
             params: matched.params,
             client,
             timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
             headers,
             origin: Arc::clone(origin),
-        })
+        }))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
-use crate::edge::{Connection, Edge, layers, validate};
+use crate::edge::{Connection, Edge, cors, layers, validate};
 use crate::lifecycle::Guard;
 use crate::page::Pages;
 use crate::telemetry::Telemetry;
@@ -41,9 +41,11 @@ pub(super) fn serve_public(
         waits: waits(config),
         max_age: config.server.max_age,
     };
+    let cors = cors::layer(&config.server.cors);
     let service = move |connection: Arc<Connection>| {
         let (edge, pages) = (Arc::clone(&edge), Arc::clone(&pages));
         let answer = service_fn(move |request| edge.handle(&connection, request).map(Ok));
+        let answer = cors::allowed(answer, cors.clone());
         layers::layered(answer, move || !pages.own_load().is_short_of_cpu())
     };
     let unreadable = move |what| telemetry.counts().unreadable(what);

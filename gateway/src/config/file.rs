@@ -20,13 +20,14 @@ use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{
-    COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, POSITIVE_DURATION, RATE, STATUS,
+    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, POSITIVE_DURATION, RATE, STATUS,
 };
+use super::origins::ORIGINS;
 use super::problem::Problem;
 use super::reader::Section;
 use super::{
-    Admin, Admission, Clients, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Page, Server, Shed,
-    Telemetry,
+    Admin, Admission, Clients, Cors, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Origins, Page,
+    Server, Shed, Telemetry,
 };
 
 /// What could be read of a file; complete only if no fault was recorded.
@@ -104,6 +105,11 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("drain_timeout", DURATION, "25s")
             .about("Time that pages in flight have to finish once new ones are refused."),
     );
+    let cors = s.section(
+        "cors",
+        "Which pages of other origins browsers let read answers.",
+        cors,
+    );
     Some(Server {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
@@ -112,6 +118,31 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         max_age: max_age?,
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
+        cors: cors?,
+    })
+}
+
+fn cors(s: &mut Section<'_, '_>) -> Option<Cors> {
+    let origins = s.take(key("origins", ORIGINS, "").about(
+        "Origins whose pages may read answers, such as https://shop.example.com; or \"*\".",
+    ));
+    let credentials = s.take(
+        key("credentials", BOOLEAN, "false")
+            .about("Whether browsers send cookies and authorization along."),
+    );
+    let max_age = s.take(
+        key("max_age", DURATION, "10m")
+            .about("How long a browser keeps the answer to a preflight."),
+    );
+    if credentials == Some(true) && origins == Some(Origins::Any) {
+        let what = "browsers send credentials only to whoever names their origin";
+        let help = "list the origins that may";
+        s.wrong("origins", Problem::new(what).help(help));
+    }
+    Some(Cors {
+        origins: origins?,
+        credentials: credentials?,
+        max_age: max_age?,
     })
 }
 

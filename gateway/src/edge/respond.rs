@@ -13,6 +13,7 @@ use crate::config::{Config, ShedStatus};
 use crate::edge::body::PageBody;
 use crate::edge::caching::PageCaching;
 use crate::edge::connection::Connection;
+use crate::edge::validate::METHODS;
 use crate::page::Answer;
 use crate::page::assemble::Page;
 use crate::page::refusal::{Refusal, Row};
@@ -21,9 +22,9 @@ use crate::telemetry::context::TraceContext;
 use crate::telemetry::record::{Origin, PageRecord};
 use crate::text::push_milliseconds;
 
-const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Writes answers.
 #[derive(Debug)]
@@ -123,7 +124,7 @@ impl Respond {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if *refusal == Refusal::Method {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            headers.insert(ALLOW, HeaderValue::from_static(METHODS));
         }
         if *refusal == Refusal::Draining {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -182,6 +183,15 @@ fn whole(page: Page, caching: &PageCaching, origin: &Origin) -> Response<Bytes> 
     let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
     headers.insert(COMPLETE, complete);
     caching.tell(headers, &page.body, page.complete);
+    response
+}
+
+/// The answer to who asks for the methods.
+pub(super) fn methods() -> Response<PageBody> {
+    let mut response = Response::new(PageBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let methods = HeaderValue::from_static(METHODS);
+    response.headers_mut().insert(ALLOW, methods);
     response
 }
 

@@ -13,6 +13,7 @@ mod caching;
 mod cancellation;
 mod common;
 mod connections;
+mod cors;
 mod downstream;
 mod drain;
 mod forwarding;
