@@ -22,6 +22,7 @@ mod otlp_headers;
 mod path;
 mod problem;
 mod propagation;
+mod proxies;
 mod raw;
 mod reader;
 pub mod reading;
@@ -54,6 +55,7 @@ pub use origins::Origins;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
+pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
@@ -108,8 +110,25 @@ pub struct Server {
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
+    /// How the client of a request is known.
+    pub client_address: ClientAddress,
+    /// Whose word for another's address is taken.
+    pub trusted_proxies: TrustedProxies,
     /// Pages of other origins.
     pub cors: Cors,
+}
+
+/// How the client of a request is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// It is who opened the connection.
+    Peer,
+    /// By `X-Forwarded-For`, as far as proxies are trusted.
+    XForwardedFor,
+    /// By `Forwarded` (RFC 7239), as far as proxies are trusted.
+    Forwarded,
+    /// By the PROXY protocol, which trusted proxies begin their connections with.
+    ProxyProtocol,
 }
 
 /// `[server.cors]`.

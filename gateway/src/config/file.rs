@@ -24,6 +24,7 @@ use super::kinds::{
 };
 use super::origins::ORIGINS;
 use super::problem::Problem;
+use super::proxies::{CLIENT_ADDRESS, TRUSTED_PROXIES};
 use super::reader::Section;
 use super::{
     Admin, Admission, Clients, Cors, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Origins, Page,
@@ -97,6 +98,13 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("max_age", DURATION_OR_NONE, "1h")
             .about("A connection that is older is closed with its next answer; or \"none\"."),
     );
+    let client_address = s.take(key("client_address", CLIENT_ADDRESS, "peer").about(
+        "Who the client is: \"peer\", or as trusted proxies say: \"x-forwarded-for\", \"forwarded\", \"proxy-protocol\".",
+    ));
+    let trusted_proxies = s.take(
+        key("trusted_proxies", TRUSTED_PROXIES, "")
+            .about("Networks of the proxies in front, such as 10.0.0.0/8."),
+    );
     let drain_delay =
         s.take(key("drain_delay", DURATION, "5s").about(
             "After SIGTERM pages are served for this long while /readyz is 503, then refused.",
@@ -118,6 +126,8 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         max_age: max_age?,
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
+        client_address: client_address?,
+        trusted_proxies: trusted_proxies?,
         cors: cors?,
     })
 }
