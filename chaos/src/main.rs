@@ -1,6 +1,6 @@
 //! The `chaos` command: flags, files, exit codes.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use chaos::scenario::{Arm, SHIPPED, Scenario, Text};
 use chaos::sweep;
 use chaos::verdict::Verdict;
 use clap::{Args, Parser, Subcommand};
+use gateway::colours;
 use gateway::config::{Report, load_text};
 
 /// Rehearses hardship: what happens to pages when services, clients or limits misbehave.
@@ -36,8 +37,8 @@ enum Command {
     Run(Run),
     /// Play random scenarios and check what must always hold. Exit 0; 1 when something did not.
     Sweep(Sweep),
-    /// Run scenarios in simulated time and on sockets, and tell how far apart they are. Takes their
-    /// length each. Exit 0; 1 when one is too far apart.
+    /// Run scenarios in simulated time and on sockets, and show how far apart the results are. Each
+    /// takes its full length. Exit 0; 1 when one is too far apart.
     Agree(Agree),
     /// One incident before and after, in simulated time and on sockets: prints its numbers as a
     /// Markdown table, and draws a picture. Exit 0; 1 when an expectation is missed.
@@ -64,7 +65,7 @@ struct BeforeAndAfter {
     /// Write the picture to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Not on sockets.
+    /// In simulated time only, not on sockets.
     #[arg(long, conflicts_with_all = ["gateway", "fakes"])]
     simulated_only: bool,
     #[command(flatten)]
@@ -75,10 +76,10 @@ struct BeforeAndAfter {
 struct Slow {
     /// product, pricing, inventory, reviews or recommendations.
     downstream: String,
-    /// How much later it answers than usual: 1500ms.
+    /// Added latency, such as 1500ms.
     #[arg(value_parser = time)]
     latency: Duration,
-    /// It heals by itself after this long: 30s.
+    /// Ends by itself after this time, such as 30s.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     lasts: Option<Duration>,
     #[command(flatten)]
@@ -110,7 +111,8 @@ impl ProgramPaths {
 
 /// A time on the command line.
 fn time(text: &str) -> Result<Duration, String> {
-    let wrong = |_| format!("`{text}` is no time; write a number and a unit, such as 1500ms");
+    let wrong =
+        |_| format!("`{text}` is not a duration; write a number and a unit, such as 1500ms");
     gateway::config::units::duration(text).map_err(wrong)
 }
 
@@ -131,7 +133,7 @@ struct Run {
     /// Another seed than the scenario's.
     #[arg(long)]
     seed: Option<u64>,
-    /// Run with so many seeds, counted from the first, and show the spread.
+    /// Run with this many seeds, counted up from the first, and show the spread.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with = "compare")]
     seeds: u64,
     /// Write the event log to this file.
@@ -184,7 +186,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let mut err = std::io::stderr().lock();
-            let colours = err.is_terminal();
+            let colours = colours::wanted_on(&err);
             let interrupted = error.is::<Interrupted>();
             // If stderr is gone, nobody can be told.
             let _ = match error.downcast_ref::<Report>() {
@@ -371,7 +373,11 @@ fn load(flags: &Run, text: &Text, base: &Text) -> Result<Scenario> {
     let scenario = Scenario::load(text, base)?;
     if flags.config.is_some() && !scenario.warnings.is_empty() {
         let mut err = std::io::stderr().lock();
-        writeln!(err, "{}\n", scenario.warnings.render(err.is_terminal()))?;
+        writeln!(
+            err,
+            "{}\n",
+            scenario.warnings.render(colours::wanted_on(&err))
+        )?;
     }
     let seed = flags.seed.unwrap_or(scenario.seed);
     Ok(scenario.with_seed(seed))

@@ -209,7 +209,7 @@ fn a_downstream_without_a_bulkhead_says_so_and_what_has_no_data_has_a_note() {
     };
     assert!(find("downstreams").contains("pricing: no bulkhead"));
     assert_eq!(find("downstreams").matches("not used").count(), 5);
-    assert!(find("pages").contains("no page was asked for"));
+    assert!(find("pages").contains("no page was requested"));
     assert!(find("times").contains("no page was answered"));
 }
 

@@ -110,7 +110,10 @@ fn what_makes_no_sense_is_refused_and_not_run() {
             "[[load]]\nrate = \"1/s\"\nuntil = \"11s\"\n",
             "lies after the end",
         ),
-        ("[[load]]\nrate = \"none\"\n", "no load is no load"),
+        (
+            "[[load]]\nrate = \"none\"\n",
+            "a load of no pages has no effect",
+        ),
         ("[[load]]\nrate = \"4000000/s\"\n", "are too many"),
         ("[[load]]\nrate = \"1/s\"\nretries = 11\n", "the most is 10"),
         (

@@ -49,7 +49,7 @@ as_expected! {
     clients_hang_up = "clients-hang-up",
     clients_give_up = "clients-give-up",
     clients_retry = "clients-retry",
-    late_pages_asked_again = "late-pages-asked-again",
+    late_pages_asked_again = "late-pages-retried",
     impatience_pays = "impatience-pays",
     impatience_does_not_pay = "impatience-does-not-pay",
     burst_comes_back = "burst-comes-back",

@@ -1,28 +1,28 @@
 //! What operators may ask, on their own listener.
 //!
-//! `Route` lists all of it: which path, by which method, and whether a request for any host is
-//! answered. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
+//! `Route` lists all of it: which path, by which method, and what a request for it does. Always holds: `/livez` and `/readyz` wait for nothing and ask no downstream (one slow
 //! service must not take the whole gateway out of rotation).
 //!
 //! Not here: connections and their limits (see [`crate::edge`]), the commands that ask (see
 //! [`crate::command`]).
 
+mod access;
 mod answer;
 mod limits;
 mod throttling;
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use serde_json::Value;
 
+use self::access::Does;
+pub use self::access::Via;
 pub use self::answer::AdminBody;
 use self::answer::{answer, text, view};
 pub use self::limits::limits;
+use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
-use crate::page::Pages;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -76,12 +76,15 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// Whether it is answered for every host: nothing in it is worth hiding from a page that a
-    /// browser shows, and probes name the gateway as they like.
-    fn for_every_host(self) -> bool {
+    /// What a request for it would do. A probe is answered for everybody and for every host:
+    /// nothing in it is worth hiding, and probes name the gateway as they like.
+    fn does(self, method: &Method) -> Does {
         match self {
-            Self::Livez | Self::Readyz => true,
-            Self::Metrics | Self::Config | Self::Limits => false,
+            Self::Livez | Self::Readyz => Does::Probe,
+            Self::Metrics | Self::Config | Self::Limits => match *method {
+                Method::GET | Method::HEAD => Does::Look,
+                _ => Does::Change,
+            },
         }
     }
 }
@@ -90,14 +93,13 @@ impl Route {
 #[derive(Debug)]
 pub struct Admin<T> {
     phase: CurrentPhase,
-    pages: Arc<Pages<T>>,
-    effective: Value,
+    generations: Generations<T>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on `pages`; `effective` is the configuration in force, without secrets.
-    pub fn new(phase: CurrentPhase, pages: Arc<Pages<T>>, effective: Value) -> Self {
+    /// Views on the generation in force. Who shows its token may do everything.
+    pub fn new(phase: CurrentPhase, generations: Generations<T>) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -107,15 +109,20 @@ impl<T: Transport> Admin<T> {
         }
         Self {
             phase,
-            pages,
-            effective,
+            generations,
             routes,
         }
     }
 
-    /// Answers one request. `is_own` says whether the request is for a host that only this
-    /// gateway has: a page of a stranger's that a browser shows must read nothing.
-    pub async fn answer<B>(&self, request: Request<B>, is_own: bool) -> Response<AdminBody> {
+    /// Answers one request that came `via` there. `is_own` says whether the request is for a host
+    /// that only this gateway has: a page of a stranger's that a browser shows must read nothing.
+    /// No browser opens a socket of the file system.
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        via: Via,
+        is_own: bool,
+    ) -> Response<AdminBody> {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -123,15 +130,21 @@ impl<T: Transport> Admin<T> {
         if !route.allows(request.method()) {
             return wrong_method(route);
         }
-        if !is_own && !route.for_every_host() {
+        let does = route.does(request.method());
+        if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
+        }
+        let generation = self.generations.current();
+        let token = generation.config.admin.token.as_ref();
+        if let Err(denied) = access::check(does, via, token, request.headers()) {
+            return denied.answer();
         }
         match route {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
-            Route::Config => view(&self.effective),
-            Route::Limits => view(&limits(&self.pages)),
+            Route::Config => view(&generation.effective),
+            Route::Limits => view(&limits(&generation.pages)),
         }
     }
 
@@ -150,8 +163,9 @@ impl<T: Transport> Admin<T> {
     }
 
     fn metrics(&self) -> Response<AdminBody> {
-        self.pages.publish();
-        let text = self.pages.telemetry().prometheus();
+        let pages = self.generations.pages();
+        pages.publish();
+        let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
 }

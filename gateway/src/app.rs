@@ -6,9 +6,12 @@
 //! Not here: who is told to stop and when (see [`crate::lifecycle`]).
 
 pub mod files;
+pub mod inherited;
 mod listeners;
 pub mod memory;
+pub mod reload;
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -20,10 +23,16 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Budget;
+use self::inherited::Inherited;
+use self::listeners::ListenerLimits;
+use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{AdminAddress, Config};
 use crate::edge::Edge;
+use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
+use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -40,13 +49,16 @@ const PUBLISH: Duration = Duration::from_secs(1);
 /// A gateway that is bound and not yet serving.
 #[derive(Debug)]
 pub struct App {
-    config: Config,
-    pages: Arc<Pages<HttpTransport>>,
+    generations: Generations<HttpTransport>,
+    limits: Arc<ListenerLimits>,
+    reloader: Arc<Reloader>,
     exports: Exports,
     public: TcpListener,
-    operators: TcpListener,
-    effective: serde_json::Value,
+    operators: Bound,
     files: Budget,
+    /// The public socket stays open when this gateway has ended.
+    public_stays: bool,
+    manager: ServiceManager,
 }
 
 /// Why the gateway did not start.
@@ -55,10 +67,10 @@ pub enum StartError {
     /// A listener's address could not be had.
     #[error("{key} = \"{address}\"")]
     Bind {
-        /// The key in `config.toml`.
-        key: &'static str,
+        /// The listener, by its key in `config.toml`.
+        key: Listener,
         /// Its value.
-        address: SocketAddr,
+        address: String,
         /// What the system says.
         source: io::Error,
     },
@@ -73,9 +85,39 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing has been started then.
     pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen)?;
-        let operators = bind("admin.listen", config.admin.listen)?;
-        Self::on(public, operators, config, effective)
+        Self::adopt(Inherited::default(), config, effective)
+    }
+
+    /// The same, but serves on the sockets that were passed to this process, whatever `config`
+    /// says about their addresses. Within a runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing has been started then.
+    pub fn adopt(
+        inherited: Inherited,
+        config: Config,
+        effective: serde_json::Value,
+    ) -> Result<Self, StartError> {
+        let public_stays = inherited.public.is_some();
+        let public = match inherited.public {
+            Some(passed) => adopt(Listener::Public, passed, &config.server.listen)?,
+            None => bind(Listener::Public, config.server.listen)?,
+        };
+        let operators = match inherited.admin {
+            Some(passed) => adopt(Listener::Operators, passed, &config.admin.listen)?.into(),
+            None => bind_admin(&config.admin.listen)?,
+        };
+        let app = Self::on(public, operators, config, effective)?;
+        Ok(Self {
+            public_stays,
+            ..app
+        })
+    }
+
+    /// The same gateway, which tells `manager` when it serves, stops and is alive.
+    #[must_use]
+    pub fn managed_by(self, manager: ServiceManager) -> Self {
+        Self { manager, ..self }
     }
 
     /// Builds everything around listeners that are bound already, whatever `config` says
@@ -85,7 +127,7 @@ impl App {
     /// [`StartError`], but not [`StartError::Bind`].
     pub fn on(
         public: TcpListener,
-        operators: TcpListener,
+        operators: impl Into<Bound>,
         config: Config,
         effective: serde_json::Value,
     ) -> Result<Self, StartError> {
@@ -94,15 +136,36 @@ impl App {
         let telemetry = Arc::new(telemetry);
         let transport = HttpTransport::new(&config)?;
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
+        let limits = Arc::new(ListenerLimits::new(&config, files));
+        let generations = Generations::new(Generation::first(config, effective, pages));
         Ok(Self {
-            config,
-            pages,
+            reloader: Arc::new(Reloader::new(
+                generations.clone(),
+                Arc::clone(&limits),
+                None,
+            )),
+            generations,
+            limits,
             exports,
             public,
-            operators,
-            effective,
+            operators: operators.into(),
             files,
+            public_stays: false,
+            manager: ServiceManager::default(),
         })
+    }
+
+    /// The same gateway, whose configuration is that of `file`: it is read again when asked.
+    #[must_use]
+    pub fn reading(mut self, file: ConfigFile) -> Self {
+        let (generations, limits) = (self.generations.clone(), Arc::clone(&self.limits));
+        self.reloader = Arc::new(Reloader::new(generations, limits, Some(file)));
+        self
+    }
+
+    /// What makes changes of the configuration.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
     }
 
     /// Where pages are served.
@@ -113,17 +176,17 @@ impl App {
         self.public.local_addr()
     }
 
-    /// Where operators look in.
+    /// Where operators look in, if that is an address.
     ///
     /// # Errors
-    /// The system's, if it cannot say.
+    /// The system's, if it cannot say; or that it is a socket of the file system.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.operators.local_addr()
+        self.operators.address()
     }
 
-    /// The pages, for views and counts.
-    pub fn pages(&self) -> &Arc<Pages<HttpTransport>> {
-        &self.pages
+    /// What is in force, for views and counts.
+    pub fn generations(&self) -> &Generations<HttpTransport> {
+        &self.generations
     }
 
     /// Serves until `stop` is requested, and `drain_delay` more; then drains: new pages are
@@ -134,83 +197,127 @@ impl App {
     /// [`Failure`] when something else ended it.
     pub async fn run(self, stop: StopSignal) -> Result<(), Failure> {
         let Self {
-            config,
-            pages,
+            generations,
+            limits,
+            reloader,
             exports,
             public,
             operators,
-            effective,
             files,
+            public_stays,
+            manager,
         } = self;
-        let addresses = (public.local_addr(), operators.local_addr());
-        let mut lifecycle = Lifecycle::new(stop);
-        let admin = Arc::new(Admin::new(lifecycle.phase(), Arc::clone(&pages), effective));
+        let addresses = (public.local_addr(), operators.shown());
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        if public_stays {
+            lifecycle = lifecycle.leaving_the_public_socket();
+        }
+        let admin = Arc::new(Admin::new(lifecycle.phase(), generations.clone()));
         lifecycle.listen(Listener::Operators, |guard| {
-            let telemetry = Arc::clone(pages.telemetry());
-            listeners::serve_operators(operators, &config, files, admin, telemetry, guard)
+            listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
         });
-        lifecycle.export(|stop| export(Arc::clone(&pages), exports, stop));
+        lifecycle.export(|stop| export(generations.clone(), exports, stop));
         let warm = async {
+            let first = generations.current();
             // Idle connections must not take the files that the first pages need.
-            if files.suffice_to_warm(&config) {
-                pages.transport().warm().await;
+            if files.suffice_to_warm(&first.config) {
+                first.pages.transport().warm().await;
             }
         };
         if let ControlFlow::Break(end) = lifecycle.start(warm).await {
             return end;
         }
 
-        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages), lifecycle.phase()));
-        lifecycle.background("drops idle clients", drop_idle_clients(Arc::clone(&pages)));
+        let edge = Arc::new(Edge::new(generations.clone(), lifecycle.phase()));
+        lifecycle.background("drops idle clients", drop_idle_clients(generations.clone()));
         lifecycle.background(
             "watches the gateway's own load",
-            probe_lag(Arc::clone(&pages)),
+            probe_lag(generations.clone()),
         );
         lifecycle.background(
             "keeps connections to services",
-            keep_transport(Arc::clone(&pages)),
+            keep_transport(generations.clone()),
         );
+        lifecycle.background("reads the configuration again", async move {
+            reloader.run().await;
+        });
         lifecycle.listen(Listener::Public, |guard| {
-            listeners::serve_public(public, &config, files, edge, Arc::clone(&pages), guard)
+            listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
         });
         lifecycle.ready();
-        if let (Ok(public), Ok(operators)) = addresses {
-            events::serving(public, operators);
+        if let (Ok(public), operators) = addresses {
+            events::serving(public, &operators);
         }
-        let times = Times {
-            drain_delay: config.server.drain_delay,
-            drain_timeout: config.server.drain_timeout,
+        let times = || {
+            let server = &generations.current().config.server;
+            Times {
+                drain_delay: server.drain_delay,
+                drain_timeout: server.drain_timeout,
+            }
         };
-        lifecycle.serve(&pages, times).await
+        lifecycle.serve(|| generations.pages(), times).await
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Bind {
+fn bind(key: Listener, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(failed(key, &address))
+}
+
+fn bind_admin(address: &AdminAddress) -> Result<Bound, StartError> {
+    match address {
+        AdminAddress::Tcp(address) => bind(Listener::Operators, *address).map(Bound::from),
+        AdminAddress::Unix(path) => bind_unix(path).map_err(failed(Listener::Operators, address)),
+    }
+}
+
+/// Takes `passed` in place of what is configured.
+fn adopt(
+    key: Listener,
+    passed: std::net::TcpListener,
+    configured: &impl Display,
+) -> Result<TcpListener, StartError> {
+    inherited::adopt(key, passed, configured).map_err(failed(key, configured))
+}
+
+fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> StartError {
+    let address = address.to_string();
+    move |source| StartError::Bind {
         key,
         address,
         source,
-    })
+    }
 }
 
-async fn keep_transport(pages: Arc<Pages<HttpTransport>>) {
-    pages.transport().run().await;
+/// That of each generation in turn.
+async fn keep_transport(generations: Generations<HttpTransport>) {
+    loop {
+        let current = generations.current();
+        either(
+            current.pages.transport().run(),
+            generations.after(current.number),
+        )
+        .await;
+    }
 }
 
-async fn probe_lag(pages: Arc<Pages<HttpTransport>>) {
-    own_load::watch(&pages).await;
+async fn probe_lag(generations: Generations<HttpTransport>) {
+    own_load::watch(|| generations.pages()).await;
 }
 
-async fn drop_idle_clients(pages: Arc<Pages<HttpTransport>>) {
+async fn drop_idle_clients(generations: Generations<HttpTransport>) {
     let mut interval = tokio::time::interval(QUOTA_SWEEP);
     loop {
         interval.tick().await;
-        pages.quota().drop_idle();
+        generations.pages().quota().drop_idle();
     }
 }
 
 /// Lets traces, statistics and metrics leave until `stop`, and then what is left of them.
-async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: CancellationToken) {
+async fn export(
+    generations: Generations<HttpTransport>,
+    exports: Exports,
+    stop: CancellationToken,
+) {
     let traces = async {
         if let Some(traces) = exports.traces {
             traces.run(stop.cancelled()).await;
@@ -224,13 +331,13 @@ async fn export(pages: Arc<Pages<HttpTransport>>, exports: Exports, stop: Cancel
     tokio::join!(
         traces,
         stats,
-        tell_metrics(&pages, exports.metrics, stop.cancelled())
+        tell_metrics(&generations, exports.metrics, stop.cancelled())
     );
 }
 
 /// Once a second, and an agent as often as it is told.
 async fn tell_metrics(
-    pages: &Pages<HttpTransport>,
+    generations: &Generations<HttpTransport>,
     dogstatsd: Option<DogStatsD>,
     stop: impl Future<Output = ()>,
 ) {
@@ -239,7 +346,7 @@ async fn tell_metrics(
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            pages.publish();
+            generations.pages().publish();
         }
     };
     let Some(dogstatsd) = dogstatsd else {

@@ -9,12 +9,26 @@
 pub mod client;
 pub mod readings;
 
+use std::path::PathBuf;
+
+use crate::config::Problem;
+
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Target {
-    /// Its admin listener, as it is reached from here.
+    /// Address of its admin listener, as reachable from here: host and port, or unix:/path.
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: String,
+    /// The file with its token: that of its `admin.token_file`.
+    #[arg(long, env = "GATEWAY_ADMIN_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+fn token_hint(shown: bool) -> &'static str {
+    match shown {
+        true => "",
+        false => "; the command shows one with --token-file FILE",
+    }
 }
 
 /// Why a command did not do what it is for.
@@ -30,7 +44,7 @@ pub enum CommandError {
         /// What the system says.
         why: String,
     },
-    /// It is no gateway's admin listener, or no longer one.
+    /// It is not a gateway's admin listener, or no longer one.
     #[error("{address}{path}: {what}; is this a gateway's admin.listen?")]
     Unexpected {
         /// What was asked.
@@ -40,6 +54,21 @@ pub enum CommandError {
         /// How it answered.
         what: String,
     },
+    /// It is one, and does not answer whoever shows no token, or a wrong one.
+    #[error("{address}{path}: {what}{}", token_hint(*.token_shown))]
+    Denied {
+        /// What was asked.
+        address: String,
+        /// The view that was asked for, or the change.
+        path: String,
+        /// The gateway's words.
+        what: String,
+        /// Whether a token was shown.
+        token_shown: bool,
+    },
+    /// There is no token in the file that is named.
+    #[error("--token-file: {0}")]
+    Token(Problem),
     /// Two looks at a gateway do not belong together.
     #[error(transparent)]
     Readings(#[from] crate::readings::ReadingsError),

@@ -7,18 +7,23 @@
 //! `file` and stays there; nothing outside this module sees it.
 
 mod address;
+mod admin;
 mod caching;
+mod changes;
 mod check;
 mod file;
 mod headers;
 mod hosts;
 mod input;
+mod kept;
 mod key;
 mod kinds;
 mod load;
 mod names;
+mod origin;
 mod origins;
 mod otlp_headers;
+mod overrides;
 mod path;
 mod problem;
 mod propagation;
@@ -47,11 +52,17 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 pub use address::show as shown_address;
+pub(crate) use admin::read_token_text;
+pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
 pub use caching::CacheControl;
-pub use check::check;
+pub use changes::KeyChange;
+pub use check::{check, check_json};
 pub use headers::is_reserved_header;
-pub use load::{Loaded, Source, default_text, load_file, load_text};
+pub use kept::Kept;
+pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
+pub use origin::{EffectiveKey, Origin, origins_json};
 pub use origins::Origins;
+pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
@@ -146,7 +157,9 @@ pub struct Cors {
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// Address of the operators' listener.
-    pub listen: SocketAddr,
+    pub listen: AdminAddress,
+    /// What is shown to change something; `None`: nothing can be changed over TCP.
+    pub token: Option<Token>,
     /// Names with a dot, in lower case, that `Host` may be there.
     pub hosts: Vec<String>,
 }

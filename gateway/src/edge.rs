@@ -10,12 +10,11 @@
 
 mod accept;
 pub mod body;
+pub mod bound;
 mod caching;
-pub mod client;
 mod coding;
 mod connection;
 pub mod cors;
-mod forwarded;
 pub mod heads;
 mod hop;
 pub mod host;
@@ -24,7 +23,6 @@ mod least_used;
 pub mod listener;
 mod proxy_protocol;
 pub mod respond;
-pub mod route;
 pub mod socket;
 mod unreadable;
 pub mod validate;
@@ -34,23 +32,24 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 
 use self::body::PageBody;
 use self::caching::Known;
-use self::client::ClientNames;
 pub use self::connection::Connection;
 use self::respond::Respond;
-use self::route::Routes;
-use crate::config::{Config, PageId};
+use crate::config::PageId;
+use crate::generation::routes::Routes;
+use crate::generation::{Generation, Generations};
 use crate::lifecycle::phase::CurrentPhase;
 pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 use crate::page::quota::Client;
 use crate::page::refusal::Refusal;
-use crate::page::{PageRequest, Pages};
+use crate::page::{PageRequest, detached};
+use crate::telemetry::Telemetry;
 use crate::telemetry::events;
 use crate::telemetry::record::Origin;
 
@@ -59,24 +58,15 @@ const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 /// Understands requests and writes answers.
 #[derive(Debug)]
 pub struct Edge<T> {
-    pages: Arc<Pages<T>>,
-    routes: Routes,
-    clients: ClientNames,
-    respond: Respond,
+    generations: Generations<T>,
     phase: CurrentPhase,
 }
 
 impl<T: Transport> Edge<T> {
-    /// Ready to serve `config`'s pages. Answers tell clients to turn away when `phase` does.
-    pub fn new(config: &Config, pages: Arc<Pages<T>>, phase: CurrentPhase) -> Self {
-        let telemetry = Arc::clone(pages.telemetry());
-        Self {
-            pages,
-            routes: Routes::new(config),
-            clients: ClientNames::new(&config.clients),
-            respond: Respond::new(config, telemetry),
-            phase,
-        }
+    /// Serves the pages of the generation in force. Answers tell clients to turn away when `phase`
+    /// does.
+    pub fn new(generations: Generations<T>, phase: CurrentPhase) -> Self {
+        Self { generations, phase }
     }
 
     /// Answers one request. Dropping the future ends everything it began. A defect is
@@ -89,10 +79,12 @@ impl<T: Transport> Edge<T> {
         connection: &Arc<Connection>,
         request: Request<B>,
     ) -> impl Future<Output = Response<PageBody>> + Send + use<T, B> {
-        let origin = Arc::new(self.origin(&request));
+        let generation = self.generations.current();
+        let origin = Arc::new(origin(&generation, &request));
         // Nothing that a panic may leave half changed is used afterwards: the request's own
         // state is dropped, and what pages share gives way by `Drop` alone.
-        let understand = AssertUnwindSafe(|| self.understand(connection, &request, &origin));
+        let understand =
+            AssertUnwindSafe(|| understand(&generation, connection, &request, &origin));
         let asked = std::panic::catch_unwind(understand);
         let known = Known::of(request.headers());
         let closes = validate::leaves_connection_unusable(&request);
@@ -101,14 +93,14 @@ impl<T: Transport> Edge<T> {
         Box::pin(async move {
             let answered = match asked {
                 Ok(asked) => {
-                    let answering = edge.answer(&connection, asked, &origin);
+                    let answering = answer(&generation, &connection, asked, &origin);
                     AssertUnwindSafe(answering).catch_unwind().await
                 }
                 Err(panic) => Err(panic),
             };
             let mut answered = answered.unwrap_or_else(|panic| {
                 events::panicked(words(panic.as_ref()));
-                edge.respond.refuse(&Refusal::Internal, &origin)
+                Respond::of(&generation.pages).refuse(&Refusal::Internal, &origin)
             });
             if let Some(known) = known {
                 answered.extensions_mut().insert(known);
@@ -117,95 +109,97 @@ impl<T: Transport> Edge<T> {
             validate::with_close(last, answered)
         })
     }
+}
 
-    /// The head has just been read, and may have been there before.
-    fn arrived(&self) -> tokio::time::Instant {
-        let now = now();
-        now.checked_sub(self.pages.telemetry().lag().usual())
-            .unwrap_or(now)
+/// The head has just been read, and may have been there before.
+fn arrived(telemetry: &Telemetry) -> tokio::time::Instant {
+    let now = now();
+    now.checked_sub(telemetry.lag().usual()).unwrap_or(now)
+}
+
+fn origin<T: Transport, B>(generation: &Generation<T>, request: &Request<B>) -> Origin {
+    let telemetry = generation.pages.telemetry();
+    Origin {
+        arrived: arrived(telemetry),
+        method: match *request.method() {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            _ => "_OTHER",
+        },
+        request_id: request.headers().get(REQUEST_ID).map(detached),
+        trace: telemetry.trace_of(request.headers()),
     }
+}
 
-    fn origin<B>(&self, request: &Request<B>) -> Origin {
-        Origin {
-            arrived: self.arrived(),
-            method: match *request.method() {
-                Method::GET => "GET",
-                Method::HEAD => "HEAD",
-                _ => "_OTHER",
-            },
-            request_id: request.headers().get(REQUEST_ID).map(detached),
-            trace: self.pages.telemetry().trace_of(request.headers()),
+async fn answer<T: Transport>(
+    generation: &Generation<T>,
+    connection: &Arc<Connection>,
+    asked: Result<Option<PageRequest>, RefusedAtEdge>,
+    origin: &Arc<Origin>,
+) -> Response<PageBody> {
+    let pages = &generation.pages;
+    match asked {
+        Ok(Some(asked)) => {
+            let answer = pages.serve(asked).await;
+            Respond::of(pages).answer(answer, &generation.caching, connection)
         }
-    }
-
-    async fn answer(
-        &self,
-        connection: &Arc<Connection>,
-        asked: Result<Option<PageRequest>, RefusedAtEdge>,
-        origin: &Arc<Origin>,
-    ) -> Response<PageBody> {
-        match asked {
-            Ok(Some(asked)) => {
-                let answer = self.pages.serve(asked).await;
-                self.respond.answer(answer, connection)
-            }
-            Ok(None) => respond::methods(),
-            Err(RefusedAtEdge {
-                refusal,
-                page,
-                client,
-            }) => {
-                self.pages.refused_at_edge(page, client, origin, &refusal);
-                self.respond.refuse(&refusal, origin)
-            }
-        }
-    }
-
-    fn understand<B: Body>(
-        &self,
-        connection: &Connection,
-        request: &Request<B>,
-        origin: &Arc<Origin>,
-    ) -> Result<Option<PageRequest>, RefusedAtEdge> {
-        let client = self.clients.client(connection.peer.ip(), request.headers());
-        self.asked(client, request, origin)
-            .map_err(|refusal| RefusedAtEdge {
-                refusal,
-                client,
-                page: self.routes.find(request.uri().path()).ok().map(|m| m.page),
-            })
-    }
-
-    /// `None`: only which methods there are is asked; no page is made, nobody's quota charged.
-    fn asked<B: Body>(
-        &self,
-        client: Client,
-        request: &Request<B>,
-        origin: &Arc<Origin>,
-    ) -> Result<Option<PageRequest>, Refusal> {
-        validate::check_head(request)?;
-        // `OPTIONS *` is about the server, not about a page (RFC 9110 section 9.3.7).
-        let of_server = request.method() == Method::OPTIONS && request.uri().path() == "*";
-        if of_server {
-            return Ok(None);
-        }
-        let matched = self.routes.find(request.uri().path())?;
-        if request.method() == Method::OPTIONS {
-            return Ok(None);
-        }
-        validate::check_method_and_body(request)?;
-        let mut headers = HeaderMap::new();
-        self.routes
-            .forward(matched.page, request.headers(), &mut headers);
-        Ok(Some(PageRequest {
-            page: matched.page,
-            params: matched.params,
+        Ok(None) => respond::methods(),
+        Err(RefusedAtEdge {
+            refusal,
+            page,
             client,
-            timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
-            headers,
-            origin: Arc::clone(origin),
-        }))
+        }) => {
+            pages.refused_at_edge(page, client, origin, &refusal);
+            Respond::of(pages).refuse(&refusal, origin)
+        }
     }
+}
+
+fn understand<T: Transport, B: Body>(
+    generation: &Generation<T>,
+    connection: &Connection,
+    request: &Request<B>,
+    origin: &Arc<Origin>,
+) -> Result<Option<PageRequest>, RefusedAtEdge> {
+    let Generation {
+        clients, routes, ..
+    } = generation;
+    let client = clients.client(connection.peer.ip(), request.headers());
+    page_request(routes, client, request, origin).map_err(|refusal| RefusedAtEdge {
+        refusal,
+        client,
+        page: routes.find(request.uri().path()).ok().map(|m| m.page),
+    })
+}
+
+/// `None`: only which methods there are is asked; no page is made, nobody's quota charged.
+fn page_request<B: Body>(
+    routes: &Routes,
+    client: Client,
+    request: &Request<B>,
+    origin: &Arc<Origin>,
+) -> Result<Option<PageRequest>, Refusal> {
+    validate::check_head(request)?;
+    let asks_for_methods = request.method() == Method::OPTIONS;
+    // It is about the server, not about a page (RFC 9110 section 9.3.7).
+    if asks_for_methods && request.uri().path() == "*" {
+        return Ok(None);
+    }
+    let matched = routes.find(request.uri().path())?;
+    if asks_for_methods {
+        return Ok(None);
+    }
+    validate::check_method_and_body(request)?;
+    let mut headers = HeaderMap::new();
+    routes.forward(matched.page, request.headers(), &mut headers);
+    Ok(Some(PageRequest {
+        page: matched.page,
+        params: matched.params,
+        client,
+        timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
+        headers,
+        origin: Arc::clone(origin),
+    }))
 }
 
 /// A request that was refused before it could be one for a page.
@@ -214,12 +208,6 @@ struct RefusedAtEdge {
     client: Client,
     /// The page it named.
     page: Option<PageId>,
-}
-
-/// A copy that does not keep all of the buffer that the head was read into.
-fn detached(value: &HeaderValue) -> HeaderValue {
-    // What has been a value is one.
-    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {
@@ -235,9 +223,9 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::DownstreamId;
+    use crate::page::Pages;
     use crate::page::downstream::only::{Answers, Only};
     use crate::page::downstream::{AttemptError, CallRequest, Reply};
-    use crate::telemetry::Telemetry;
 
     struct Broken;
 
@@ -260,7 +248,8 @@ mod tests {
         let transport = Only::new(Broken, config.downstreams.len());
         let pages = Arc::new(Pages::new(&config, transport, telemetry));
         let phase = CurrentPhase::default();
-        let edge = Arc::new(Edge::new(&config, Arc::clone(&pages), phase));
+        let first = Generation::first(config, serde_json::Value::Null, Arc::clone(&pages));
+        let edge = Arc::new(Edge::new(Generations::new(first), phase));
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Arc::new(Connection::new(peer, &Arc::default()));
         let request = Request::get("/product-page/1")

@@ -7,23 +7,27 @@
 //! 2. [`page`]: the page is admitted, fetched, assembled, and accounted for;
 //! 3. [`transport`]: each call travels to its downstream.
 //!
-//! Around it: [`app`] builds everything from the [`config`], [`lifecycle`] drains it at
+//! Around it: [`app`] builds everything from the [`config`], as one [`generation`] after the
+//! other, [`lifecycle`] drains it at
 //! the end, [`admin`] lets operators look in, [`command`] is how they ask from a terminal,
-//! [`telemetry`] tells what happened, and all of them say how things ended in the words of
+//! [`overrides`] are what they changed for a while, [`telemetry`] tells what happened, and all of them say how things ended in the words of
 //! [`outcome`].
 
 pub mod admin;
 pub mod app;
 mod cgroup;
+pub mod colours;
 pub mod command;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod edge;
+pub mod generation;
 mod http_client;
 pub mod ids;
 pub mod lifecycle;
 pub mod outcome;
+pub mod overrides;
 pub mod page;
 pub mod readings;
 pub mod telemetry;

@@ -11,6 +11,7 @@
 //!
 //! Not here: what is served and by whom (`crate::app` composes it).
 
+pub mod manager;
 pub mod phase;
 pub mod stop;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::manager::ServiceManager;
 use self::phase::{CurrentPhase, Phase};
 use self::stop::StopSignal;
 use crate::page::Pages;
@@ -79,7 +81,7 @@ pub enum Failure {
     #[error("the task that {0} ended by itself")]
     TaskEnded(&'static str),
     /// It was asked to stop while it was stopping.
-    #[error("told twice to stop: pages in flight were cut off")]
+    #[error("told to stop a second time: pages in flight were cut off")]
     ToldTwice,
 }
 
@@ -102,6 +104,8 @@ pub struct Lifecycle {
     operators: Group,
     exports: Group,
     background: JoinSet<()>,
+    manager: ServiceManager,
+    public_socket_stays: bool,
 }
 
 impl Lifecycle {
@@ -115,7 +119,28 @@ impl Lifecycle {
             operators: Group::default(),
             exports: Group::default(),
             background: JoinSet::new(),
+            manager: ServiceManager::default(),
+            public_socket_stays: false,
         }
+    }
+
+    /// The same, whose `manager` is told of it.
+    #[must_use]
+    pub fn managed_by(mut self, manager: ServiceManager) -> Self {
+        self.background(
+            "keeps the service manager's watchdog quiet",
+            manager.clone().keep_alive(),
+        );
+        self.manager = manager;
+        self
+    }
+
+    /// The same, but the public socket is somebody else's too, and the next gateway's: who
+    /// connects when this one accepts no more waits in it. So nobody has to be refused.
+    #[must_use]
+    pub fn leaving_the_public_socket(mut self) -> Self {
+        self.public_socket_stays = true;
+        self
     }
 
     /// The phase, as it changes.
@@ -135,6 +160,7 @@ impl Lifecycle {
         };
         let guard = Guard {
             listener,
+            full: group.full.clone(),
             stop: group.stop.clone(),
             failed: self.failed.clone(),
         };
@@ -195,27 +221,29 @@ impl Lifecycle {
     /// From now on pages are served.
     pub fn ready(&self) {
         self.phase.enter(Phase::Ready);
+        self.manager.ready();
     }
 
-    /// Waits for a reason to stop, and ends as `times` allow; what telemetry holds leaves
-    /// within two seconds more.
+    /// Waits for a reason to stop, and ends as `times` allow then; what telemetry holds leaves
+    /// within two seconds more. `pages` are those in force.
     ///
     /// # Errors
     /// [`Failure`], when it was not a signal that ended it, or a second one.
     pub async fn serve<T: Transport>(
         mut self,
-        pages: &Pages<T>,
-        times: Times,
+        pages: impl Fn() -> Arc<Pages<T>>,
+        times: impl Fn() -> Times,
     ) -> Result<(), Failure> {
         tokio::select! {
             () = self.stop.asked.cancelled() => {}
             () = self.failed.token.cancelled() => {}
         }
         self.phase.enter(Phase::LameDuck);
+        self.manager.stopping();
         let at_once = self.stop.at_once.clone();
         let end = async {
-            self.be_lame_duck(times.drain_delay).await;
-            self.drain(pages, times.drain_timeout).await;
+            self.be_lame_duck(times().drain_delay).await;
+            self.drain(&*pages(), times().drain_timeout).await;
         };
         tokio::select! {
             () = at_once.cancelled() => Err(Failure::ToldTwice),
@@ -242,12 +270,22 @@ impl Lifecycle {
 
     async fn drain<T: Transport>(&mut self, pages: &Pages<T>, timeout: Duration) {
         let began = now();
-        self.phase.enter(Phase::Draining);
         let deadline = Deadline::after(began, timeout);
+        if self.public_socket_stays {
+            events::handing_over();
+            self.public.full.cancel();
+            // Who was accepted last may not have sent a request yet.
+            let first_words = Deadline::after(began, LAST_WORDS).min(deadline);
+            let _ = first_words.limit(std::future::pending::<()>()).await;
+            self.public.stop(deadline).await;
+        }
+        self.phase.enter(Phase::Draining);
         pages.drain();
         events::draining(pages.admission().view().in_flight);
-        let refusing = Deadline::after(began, REFUSING.min(timeout / 2));
-        let _ = refusing.limit(std::future::pending::<()>()).await;
+        if !self.public_socket_stays {
+            let refusing = Deadline::after(began, REFUSING.min(timeout / 2));
+            let _ = refusing.limit(std::future::pending::<()>()).await;
+        }
         let _ = deadline.limit(pages.admission().until_empty()).await;
         // Connections that are not in a page have a refusal to write, or half a head to
         // send: that much time, and no more.
@@ -270,10 +308,23 @@ impl Lifecycle {
 }
 
 /// Tasks that are told to stop together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
     stop: CancellationToken,
+    /// No more connections; those that are open are served on until `stop`.
+    full: CancellationToken,
     tasks: JoinSet<()>,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            full: stop.child_token(),
+            stop,
+            tasks: JoinSet::new(),
+        }
+    }
 }
 
 impl Group {
@@ -290,6 +341,7 @@ impl Group {
 #[derive(Clone, Debug)]
 pub struct Guard {
     listener: Listener,
+    full: CancellationToken,
     stop: CancellationToken,
     failed: Failed,
 }
@@ -300,13 +352,14 @@ impl Guard {
         self.listener
     }
 
-    /// Accepts connections until the drain comes to this listener; `accept` is dropped
-    /// then. If it ends before, by an error or by a defect, the drain begins; this
-    /// returns no sooner, so that the connections that were accepted can finish.
+    /// Accepts connections until the drain comes to this listener, or its socket is left to
+    /// the next gateway; `accept` is dropped then. If it ends before, by an error or by a
+    /// defect, the drain begins. This returns when connections have to end, and no sooner, so
+    /// that those that were accepted can finish.
     pub async fn accept(&self, accept: impl Future<Output = io::Error>) {
         let accept = AssertUnwindSafe(accept).catch_unwind();
         let ended = tokio::select! {
-            () = self.stop.cancelled() => return,
+            () = self.full.cancelled() => return self.stop.cancelled().await,
             ended = accept => ended,
         };
         self.fail(&reason(ended.map(|error| error.to_string())));

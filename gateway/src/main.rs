@@ -1,6 +1,6 @@
 //! The `gateway` command: flags, config, logs, exit codes.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,10 +8,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use gateway::admin;
+use gateway::app::inherited::{Inherited, InheritedError};
 use gateway::app::memory::{self, Memory};
+use gateway::app::reload::ConfigFile;
 use gateway::app::{App, files};
+use gateway::colours;
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
+use gateway::lifecycle::manager::ServiceManager;
 use gateway::lifecycle::stop::{Signals, StopSignal};
 use gateway::telemetry::names::listing;
 use gateway::telemetry::{events, log};
@@ -37,28 +41,32 @@ enum Command {
     },
     /// Show all errors and warnings of a configuration. Exit 0, or 2 if there are errors.
     Check {
-        /// The configuration file.
+        /// The configuration file; `-` is standard input.
         #[arg(long, default_value = "config.toml")]
         config: PathBuf,
+        /// For machines; with every key, its value, and where that came from.
+        #[arg(long)]
+        json: bool,
     },
-    /// What a running gateway did between two looks: pages, calls, lag, and what stands out. For the runbook.
+    /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
-        /// For machines; with the fields of spans.
+        /// As JSON, with the fields of spans.
         #[arg(long)]
         json: bool,
     },
     /// Five fake services and a gateway in one process, and what to try with them.
     #[cfg(feature = "demo")]
     Demo {
-        /// Use ports that are free instead of those of config.toml.
+        /// Use free ports instead of those in config.toml.
         #[arg(long)]
         free_ports: bool,
     },
 }
 
-const BAD_CONFIG: u8 = 2;
+/// A command line or a configuration that cannot be used, as in `chaos`.
+const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     small_pages();
@@ -68,10 +76,10 @@ fn main() -> ExitCode {
     };
     match flags.command {
         Command::Run { config } => match load(&config) {
-            Ok(loaded) => ended_with(run(loaded)),
+            Ok(loaded) => ended_with(run(loaded, config, Inherited::from_env())),
             Err(code) => code,
         },
-        Command::Check { config } => check(&config),
+        Command::Check { config, json } => check(&config, json),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
@@ -87,7 +95,7 @@ fn small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Help that was asked for is a success; 2 is for configurations only.
+/// Help that was requested is a success.
 fn explained(asked: &clap::Error) -> ExitCode {
     // Nobody is left to tell when the terminal is gone.
     if !asked.use_stderr() {
@@ -100,7 +108,7 @@ fn explained(asked: &clap::Error) -> ExitCode {
         true => asked.print(),
         false => write!(std::io::stderr(), "{}", config::fit_to_show(&said)),
     };
-    ExitCode::FAILURE
+    ExitCode::from(UNUSABLE)
 }
 
 /// The configuration, or the exit code after everything wrong with it has been said.
@@ -112,7 +120,7 @@ fn load(path: &Path) -> Result<Loaded, ExitCode> {
         }
         Err(report) => {
             say(&report);
-            Err(ExitCode::from(BAD_CONFIG))
+            Err(ExitCode::from(UNUSABLE))
         }
     }
 }
@@ -121,18 +129,25 @@ fn say(report: &Report) {
     if !report.is_empty() {
         let mut stderr = std::io::stderr().lock();
         // Nobody is left to tell when stderr is gone.
-        let _ = writeln!(stderr, "{}", report.render(stderr.is_terminal()));
+        let _ = writeln!(stderr, "{}", report.render(colours::wanted_on(&stderr)));
     }
 }
 
-fn check(path: &Path) -> ExitCode {
+fn check(path: &Path, json: bool) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
-    let colours = stdout.is_terminal();
+    let colours = colours::wanted_on(&stdout);
     let memory =
         |config: &Config, out: &mut dyn Write| Memory::of(config).report(memory::there_is(), out);
-    match config::check(path, colours, &mut stdout, memory) {
+    let checked = match json {
+        true => {
+            let (shown, usable) = config::check_json(path);
+            writeln!(stdout, "{shown:#}").map(|()| usable)
+        }
+        false => config::check(path, colours, &mut stdout, memory),
+    };
+    match checked {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(BAD_CONFIG),
+        Ok(false) => ExitCode::from(UNUSABLE),
         // Nobody is left to tell when stdout is gone.
         Err(_) => ExitCode::FAILURE,
     }
@@ -187,13 +202,18 @@ fn ended_with(serving: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     ended(result)
 }
 
-async fn run(loaded: Loaded) -> anyhow::Result<()> {
+async fn run(
+    loaded: Loaded,
+    file: PathBuf,
+    inherited: Result<Inherited, InheritedError>,
+) -> anyhow::Result<()> {
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
-    let app = App::bind(loaded.config, loaded.effective)
-        .await
-        .context("not started")?;
-    serve(app).await
+    let inherited = inherited.context("not started")?;
+    let app = App::adopt(inherited, loaded.config, loaded.effective)
+        .context("not started")?
+        .reading(ConfigFile::new(file));
+    serve(app.managed_by(ServiceManager::from_env())).await
 }
 
 #[cfg(feature = "demo")]
@@ -218,9 +238,10 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
 async fn serve(app: App) -> anyhow::Result<()> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let stop = StopSignal::default();
-    let pages = Arc::clone(app.pages());
+    let (generations, reloader) = (app.generations().clone(), Arc::clone(app.reloader()));
+    let state = || events::state(&admin::limits(&generations.pages()));
     tokio::select! {
         ended = app.run(stop.clone()) => Ok(ended?),
-        never = signals.forward(&stop, || events::state(&admin::limits(&pages))) => match never {},
+        never = signals.forward(&stop, || reloader.ask(), state) => match never {},
     }
 }

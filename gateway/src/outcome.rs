@@ -172,7 +172,12 @@ pub(crate) mod tests {
         in_order(&PartStatus::ALL, |status| status as usize);
         in_order(&CallOutcome::ALL, |outcome| outcome as usize);
         in_order(&Reason::ALL, |reason| reason as usize);
-        in_order(&Vec::from_iter(ShedBy::all(3)), ShedBy::index);
+        let shed: Vec<_> = ShedBy::all(3).collect();
+        let (gateway, downstreams) = shed.split_at(ShedBy::all(0).count());
+        in_order(gateway, ShedBy::within_name);
+        for downstream in downstreams.chunks(ShedBy::PER_DOWNSTREAM) {
+            in_order(downstream, ShedBy::within_name);
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{Client, Quota};
 use self::refusal::Refusal;
-use crate::config::{Config, DownstreamId, PageId, ShedStatus};
+use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -62,17 +62,19 @@ const CALL_HEADERS: usize = 16;
 /// Header fields of a call's own: two of its trace, and the time left.
 const OWN_FIELDS: usize = 3;
 
-/// All pages of one gateway, and what they share.
+/// All pages of one configuration, and what they share. A page ends by the one that it began by;
+/// what outlives it is shared with the one [before](Pages::carried).
 #[derive(Debug)]
 pub struct Pages<T> {
     plans: Vec<Plan>,
     admission: Arc<Admission>,
     clients: Clients,
     downstreams: Downstreams<T>,
-    own_load: OwnLoad,
+    own_load: Arc<OwnLoad>,
     telemetry: Arc<Telemetry>,
+    limits: config::Admission,
     shed: ShedStatus,
-    draining: AtomicBool,
+    draining: Arc<AtomicBool>,
 }
 
 /// A client's request for a page, as the edge understood it.
@@ -119,15 +121,45 @@ impl<T: Transport> Pages<T> {
         admission: Arc<Admission>,
     ) -> Self {
         Self {
-            plans: Plan::compile(config),
+            plans: Plan::compile(config, &admission),
             admission,
             clients: Clients::new(config),
             downstreams: Downstreams::new(config, transport),
-            own_load: OwnLoad::new(&config.admission),
+            own_load: Arc::new(OwnLoad::new(&config.admission)),
             telemetry,
+            limits: config.admission.clone(),
             shed: config.shed.status,
-            draining: AtomicBool::new(false),
+            draining: Arc::default(),
         }
+    }
+
+    /// The pages of the same gateway by another configuration. Names that are `kept` keep what is
+    /// in use, who waits, what clients have used and what was counted; downstreams that are
+    /// `reached` as before, how their endpoints do. Nothing changes for the pages under way before
+    /// [`take_effect`](Self::take_effect).
+    #[must_use]
+    pub fn carried(&self, config: &Config, kept: &Kept, reached: &Kept, transport: T) -> Self {
+        let admission = self.admission.carried(config);
+        Self {
+            plans: Plan::compile(config, &admission),
+            admission,
+            clients: self.clients.carried(config, kept),
+            downstreams: self.downstreams.carried(config, reached, transport),
+            own_load: Arc::clone(&self.own_load),
+            telemetry: Arc::new(self.telemetry.carried(config, kept)),
+            limits: config.admission.clone(),
+            shed: config.shed.status,
+            draining: Arc::clone(&self.draining),
+        }
+    }
+
+    /// Its limits are those in force from now on, for the pages that began before as well: what
+    /// limits protect does not know which configuration a page began by.
+    pub fn take_effect(&self) {
+        self.own_load.configure(&self.limits);
+        self.admission.take_effect();
+        self.telemetry.take_effect();
+        self.publish();
     }
 
     /// Serves one page. Dropping the future ends everything it began.
@@ -241,6 +273,11 @@ impl<T: Transport> Pages<T> {
         self.clients.quota()
     }
 
+    /// Status of load refusals.
+    pub fn shed(&self) -> ShedStatus {
+        self.shed
+    }
+
     /// What records pages and calls.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
@@ -273,6 +310,12 @@ impl<T: Transport> Pages<T> {
     }
 }
 
+/// A copy that does not keep all of the buffer that the head was read into.
+pub(crate) fn detached(value: &HeaderValue) -> HeaderValue {
+    // What has been a value is one.
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
+}
+
 fn planned<'a>(
     page: &PageRequest,
     shared: &'a HeaderMap,
@@ -293,6 +336,7 @@ fn planned<'a>(
         own.push((BUDGET_LEFT, left));
     }
     PlannedCall {
+        downstream: part.downstream,
         path: part.path(params),
         shared,
         own,

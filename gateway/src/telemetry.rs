@@ -7,6 +7,7 @@ mod client;
 pub mod context;
 pub mod counts;
 pub mod events;
+mod family;
 pub mod lag;
 pub mod log;
 pub mod meters;
@@ -32,24 +33,24 @@ use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
 use self::record::PageRecord;
 use self::sampling::Sampling;
-use self::stats::{Stats, StatsExport};
+use self::stats::{Statistics, StatsExport};
 use self::traces::TraceExport;
 use self::traces::queue::Queue;
-use crate::config::{Config, DownstreamId, Propagation};
+use crate::config::{Config, DownstreamId, Kept, Propagation};
 use crate::outcome::{CallOutcome, PartStatus};
 
-/// Where pages and calls are told of.
+/// Where pages and calls of one configuration are told of.
 #[derive(Debug)]
 pub struct Telemetry {
     names: Arc<Configured>,
     meters: Meters,
-    lag: Lag,
+    lag: Arc<Lag>,
     propagation: Propagation,
     sampling: Sampling,
     traces: Option<Queue>,
-    stats: Option<Arc<Stats>>,
+    stats: Option<Statistics>,
     /// Log lines of this process that have been counted as lost.
-    lines_lost: Mutex<Lost>,
+    lines_lost: Arc<Mutex<Lost>>,
 }
 
 /// What has to run for telemetry to leave the process.
@@ -79,7 +80,7 @@ impl Telemetry {
         let mut telemetry = Self::with_meters(config, meters, Arc::clone(&names));
         let counts = Arc::clone(telemetry.meters.counts());
         let stats = stats::export(&config.telemetry, &names, Arc::clone(&counts));
-        let traces = traces::export(&config.telemetry, names, counts);
+        let traces = traces::export(&config.telemetry, counts);
         let (queue, traces) = traces.unzip();
         let (adding_up, stats) = stats.unzip();
         (telemetry.traces, telemetry.stats) = (queue, adding_up);
@@ -91,21 +92,44 @@ impl Telemetry {
         (telemetry, exports)
     }
 
+    /// That of the next configuration: what is counted of names that are `kept` goes on, and all of
+    /// it leaves as it did. Whoever is told of metrics is told of these once they
+    /// [take effect](Self::take_effect).
+    #[must_use]
+    pub fn carried(&self, config: &Config, kept: &Kept) -> Self {
+        let names = Arc::new(Configured::new(config));
+        Self {
+            meters: self.meters.carried(config, &names, kept),
+            lag: Arc::clone(&self.lag),
+            propagation: config.telemetry.propagation,
+            sampling: Sampling::new(&config.telemetry),
+            traces: self.traces.clone(),
+            stats: self.stats.as_ref().map(|stats| stats.carried(&names)),
+            lines_lost: Arc::clone(&self.lines_lost),
+            names,
+        }
+    }
+
+    /// It is what is told of from now on.
+    pub fn take_effect(&self) {
+        self.meters.take_effect(&self.names);
+    }
+
     fn with_meters(config: &Config, meters: Meters, names: Arc<Configured>) -> Self {
         Self {
             names,
             meters,
-            lag: Lag::default(),
+            lag: Arc::default(),
             propagation: config.telemetry.propagation,
             sampling: Sampling::new(&config.telemetry),
             traces: None,
             stats: None,
-            lines_lost: Mutex::default(),
+            lines_lost: Arc::default(),
         }
     }
 
     /// The names of the config.
-    pub fn names(&self) -> &Configured {
+    pub fn names(&self) -> &Arc<Configured> {
         &self.names
     }
 

@@ -126,7 +126,7 @@ fn permits_far_from_what_the_quota_allows_are_mentioned_with_the_numbers() {
 #[test]
 fn a_downstream_that_nobody_uses_is_mentioned() {
     let text = file("[downstream.old]\nurl = \"http://old\"", "", "", "");
-    warns(&text, "downstream.old", &["no part comes from here"]);
+    warns(&text, "downstream.old", &["no part uses this downstream"]);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     /// The bulkhead of every downstream.
     pub(crate) permits: u32,
     pub(crate) header_read_timeout: Duration,
+    /// Pages are served for so long after SIGTERM.
+    pub(crate) drain_delay: Duration,
     /// Where traces go; `None` exports none.
     pub(crate) agent: Option<SocketAddr>,
 }
@@ -37,6 +39,7 @@ impl Default for Setup {
             optional: 2,
             permits: 512,
             header_read_timeout: Duration::from_secs(5),
+            drain_delay: Duration::ZERO,
             agent: None,
         }
     }
@@ -61,7 +64,7 @@ impl Setup {
         let mut toml = format!(
             "server.listen = \"{page}\"\n\
              server.header_read_timeout = \"{header}ms\"\n\
-             server.drain_delay = \"0s\"\n\
+             server.drain_delay = \"{drain_delay}ms\"\n\
              server.drain_timeout = \"5s\"\n\
              admin.listen = \"{admin}\"\n\
              clients.rate = \"none\"\n\
@@ -75,6 +78,7 @@ impl Setup {
              max_wait = \"{max_wait}ms\"\n\
              params.id = \"^[A-Za-z0-9_-]{{1,64}}$\"\n",
             header = self.header_read_timeout.as_millis(),
+            drain_delay = self.drain_delay.as_millis(),
             agent = self
                 .agent
                 .map_or(String::new(), |agent| format!("http://{agent}")),

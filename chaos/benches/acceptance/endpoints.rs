@@ -25,6 +25,7 @@ const SETUP: Setup = Setup {
     optional: 0,
     permits: 512,
     header_read_timeout: Duration::from_secs(5),
+    drain_delay: Duration::ZERO,
     agent: None,
 };
 

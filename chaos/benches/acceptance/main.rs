@@ -4,7 +4,7 @@
 //!     cargo bench -p chaos --bench acceptance [-- NAME...]
 //!
 //! Starts `gateway` and `fakes` for each check, offers open-loop load, and prints one row per
-//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about six
+//! promise. Exit code 1 if one was missed. Names choose checks; without any, all run (about seven
 //! minutes) but `first-alert`: ten faults, what alerts say of them, and what the runbook finds. Load, gateway and fakes share this machine: the rows "generator late" say when it
 //! was too small for all three.
 
@@ -20,6 +20,7 @@ mod hostile;
 mod overload;
 mod own_cpu;
 mod recycled;
+mod rolling;
 mod table;
 mod telemetry;
 mod world;
@@ -31,7 +32,7 @@ use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 16] = [
     "steady",
     "hang",
     "optional",
@@ -47,6 +48,7 @@ const CHECKS: [&str; 15] = [
     "slowloris",
     "agent-away",
     "drain",
+    "rolling",
 ];
 
 /// Only by its name: it needs promtool, and judges no milliseconds (about two and a half minutes).
@@ -105,6 +107,7 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
     match check {
         "steady" => calm::steady(table).await,
         "drain" => calm::drain(table).await,
+        "rolling" => rolling::restarts(table).await,
         "hang" => faults::hang(table).await,
         "optional" => faults::optional(table).await,
         "error" => faults::error(table).await,

@@ -45,14 +45,17 @@ pub(crate) struct Place<'a> {
     pub(crate) cpu: Option<&'a Share>,
 }
 
-impl World {
-    /// Both processes running and ready; every fake answers after exactly `latency`.
-    pub(crate) async fn start(setup: Setup, latency: Duration) -> Result<Self> {
-        Self::start_in(Place::default(), Fakes::start(latency).await?, setup).await
-    }
+/// One gateway that is ready.
+pub(crate) struct Instance {
+    pub(crate) process: Process,
+    pub(crate) page: Origin,
+    pub(crate) admin: Origin,
+    _config: TempDir,
+}
 
-    /// A gateway in this place, with these fakes.
-    pub(crate) async fn start_in(place: Place<'_>, fakes: Fakes, setup: Setup) -> Result<Self> {
+impl Instance {
+    /// A gateway in this place, on free ports, with these fakes.
+    pub(crate) async fn start(place: &Place<'_>, fakes: &Fakes, setup: Setup) -> Result<Self> {
         let first = setup.services().next();
         let at = |name: &str| match &place.endpoints {
             Some(endpoints) if first == Some(name) => endpoints.clone(),
@@ -70,16 +73,39 @@ impl World {
             Some(share) => share.confine(command),
             None => command,
         };
-        let mut gateway = Process::start(command)?;
+        let mut process = Process::start(command)?;
         let (page, admin) = (Origin::from(page), Origin::from(admin));
-        gateway.ready(admin, "/readyz", START).await?;
+        process.ready(admin, "/readyz", START).await?;
         Ok(Self {
-            gateway,
+            process,
+            page,
+            admin,
+            _config: config,
+        })
+    }
+}
+
+impl World {
+    /// Both processes running and ready; every fake answers after exactly `latency`.
+    pub(crate) async fn start(setup: Setup, latency: Duration) -> Result<Self> {
+        Self::start_in(Place::default(), Fakes::start(latency).await?, setup).await
+    }
+
+    /// A gateway in this place, with these fakes.
+    pub(crate) async fn start_in(place: Place<'_>, fakes: Fakes, setup: Setup) -> Result<Self> {
+        let Instance {
+            process,
+            page,
+            admin,
+            _config,
+        } = Instance::start(&place, &fakes, setup).await?;
+        Ok(Self {
+            gateway: process,
             page,
             admin,
             setup,
             fakes,
-            _config: config,
+            _config,
         })
     }
 
@@ -152,11 +178,16 @@ impl World {
 
     /// Pages in turn, whose answers are bounded well above any deadline.
     pub(crate) fn load(&self, rate: f64, duration: Duration) -> Result<Load> {
+        Self::load_on(self.page, rate, duration)
+    }
+
+    /// The same, on whatever is in front of gateways.
+    pub(crate) fn load_on(target: Origin, rate: f64, duration: Duration) -> Result<Load> {
         let paths: Vec<PathAndQuery> = PRODUCTS
             .iter()
             .map(|id| format!("/product-page/{id}").parse())
             .collect::<Result<_, _>>()?;
-        let load = Load::new(self.page, paths[0].clone(), rate, duration);
+        let load = Load::new(target, paths[0].clone(), rate, duration);
         Ok(Load {
             paths,
             guard: Duration::from_secs(3),

@@ -185,7 +185,7 @@ fn path(pattern: &PathPattern, values: &[String]) -> Result<PathAndQuery> {
     let path = params.fold(pattern.text.clone(), |path, (param, value)| {
         path.replace(&format!("{{{}}}", param.name), value)
     });
-    let wrong = || format!("{path} cannot be asked for");
+    let wrong = || format!("{path} cannot be requested");
     path.parse().with_context(wrong)
 }
 

@@ -89,7 +89,7 @@ fn check_sums(ended: u64, recorder: &Recorder) {
     });
     if !(asked - unsure..=asked).contains(&ended) {
         recorder.broken(format!(
-            "{asked} pages were asked for, {unsure} of them unsure to have arrived, and the gateway counted {ended}"
+            "{asked} pages were requested, of which {unsure} may not have arrived, and the gateway counted {ended}"
         ));
     }
 }

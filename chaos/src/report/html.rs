@@ -127,11 +127,11 @@ fn caption(report: &Report<'_>) -> Markup {
     let after = after.filter(|page| page.at >= scenario.length).count();
     html! {
         p.caption {
-            "Pages stand at the instant they were asked for, in steps of "
+            "Pages are drawn at the instant they were requested, in steps of "
             (steps.width.as_secs_f64()) " s; percentiles are those of each step. "
             "Dashed lines are expectations. Grey is the time of a fault. "
             @if after > 0 {
-                (after) " pages were asked for again after the last load had ended; "
+                (after) " pages were requested again after the last load had ended; "
                 "they are in the tables and not in the plots."
             }
         }

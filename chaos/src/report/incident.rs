@@ -120,7 +120,7 @@ fn plots(columns: &[Column], quantity: Quantity) -> Vec<Plot> {
             steps,
             marks: column.runs.iter().map(mark).collect(),
             lines: Vec::new(),
-            if_empty: "no page was asked for",
+            if_empty: "no page was requested",
         }
     };
     columns.iter().map(plot).collect()

@@ -64,7 +64,7 @@ pub(super) fn pages(runs: &[Run<'_>], page: Option<PageId>) -> Row {
         steps: Steps::new(run.scenario.length, PAGE_STEPS),
         marks: stack(rates, &seen),
         lines: bounds::lines(run.scenario, run.verdict, &[Metric::Goodput], page),
-        if_empty: "no page was asked for",
+        if_empty: "no page was requested",
     };
     let plots: Vec<Plot> = runs.iter().zip(&rates).map(plot).collect();
     let tops = rates.iter().flat_map(|rates| {
@@ -78,7 +78,7 @@ pub(super) fn pages(runs: &[Run<'_>], page: Option<PageId>) -> Row {
     });
     Row {
         heading: format!(
-            "Pages asked for per second{}, by how they ended",
+            "Pages requested per second{}, by how they ended",
             of_page(runs, page)
         ),
         keys: keys.collect(),
@@ -124,12 +124,12 @@ pub(super) fn share_of_good(runs: &[Run<'_>], page: Option<PageId>) -> Row {
                 values: good(run.scenario, &steps.pages(run.record, page)),
             }],
             lines: bounds::lines(run.scenario, run.verdict, &metrics, page),
-            if_empty: "no page was asked for",
+            if_empty: "no page was requested",
         }
     };
     Row {
         heading: format!(
-            "Good pages{}, as a share of those asked for",
+            "Good pages{}, as a share of those requested",
             of_page(runs, page)
         ),
         keys: Vec::new(),

@@ -142,7 +142,7 @@ pub(super) fn rates(scenario: &Scenario, steps: &Steps, pages: &[Vec<&PageEnd>])
     rates
 }
 
-/// Share of good pages of each step; nothing where no page was asked for.
+/// Share of good pages of each step; nothing where no page was requested.
 pub(super) fn good(scenario: &Scenario, pages: &[Vec<&PageEnd>]) -> Vec<Option<f64>> {
     let share = |pages: &Vec<&PageEnd>| {
         let good = pages.iter().filter(|page| page.is_good(scenario)).count();

@@ -208,7 +208,7 @@ impl Shape<'_> {
         let Some(rate) = rate? else {
             s.wrong(
                 "rate",
-                Problem::new("no load is no load").help("remove this `[[load]]`"),
+                Problem::new("a load of no pages has no effect").help("remove this `[[load]]`"),
             );
             return None;
         };

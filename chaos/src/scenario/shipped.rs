@@ -25,7 +25,7 @@ shipped! {
     "clients-hang-up"
     "clients-give-up"
     "clients-retry"
-    "late-pages-asked-again"
+    "late-pages-retried"
     "impatience-pays"
     "impatience-does-not-pay"
     "burst-comes-back"

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Service};
 use gateway::config::{DownstreamId, PageId};
 use gateway::page::admission::Admission;
-use gateway::page::admission::core::{Need, NeedSet};
+use gateway::page::admission::core::NeedSet;
 use gateway::page::deadline::Deadline;
 use gateway::page::downstream::only::Answers;
 use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
@@ -106,10 +106,7 @@ impl Answers for Modelled {
         self.recorder.made();
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {
-                let needs = NeedSet::new([Need {
-                    downstream: id,
-                    required: true,
-                }]);
+                let needs = NeedSet::new([bulkheads.need(id, true)]);
                 let permits = bulkheads.permits(PageId(id.0), &needs, Deadline::NEVER);
                 let no_permit = |_| AttemptError::Failed(Cause::Connect("no permit".to_owned()));
                 Some(permits.await.map_err(no_permit)?)

@@ -35,9 +35,9 @@ const PARTS: usize = Service::ALL.len();
 /// # Errors
 /// A step that does not do what it is timed for.
 pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
-    let plan = Plan::compile(&configured(&[])?).swap_remove(PAGE.0);
-    let needs = &plan.needs;
     let admission = Admission::new(&configured(&[])?);
+    let plan = Plan::compile(&configured(&[])?, &admission).swap_remove(PAGE.0);
+    let needs = &plan.needs;
     ensure!(
         grant(&admission, needs).is_some(),
         "an idle gateway grants a page"

@@ -7,6 +7,7 @@ use gateway::config::{Config, PageId};
 use gateway::outcome::{PageOutcome, PartStatus};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::context::TraceContext;
+use gateway::telemetry::names::configured::Configured;
 use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
 use gateway::telemetry::{Exports, Telemetry};
 
@@ -23,8 +24,8 @@ impl Told {
     pub(crate) fn new(config: &Config, page: PageId, parts: usize) -> Self {
         let (telemetry, exports) = Telemetry::exporting(config);
         Self {
+            record: Arc::new(record(page, Arc::clone(telemetry.names()), parts)),
             telemetry,
-            record: Arc::new(record(page, parts)),
             _exports: exports,
         }
     }
@@ -34,7 +35,7 @@ impl Told {
     }
 }
 
-fn record(page: PageId, parts: usize) -> PageRecord {
+fn record(page: PageId, names: Arc<Configured>, parts: usize) -> PageRecord {
     let (began, took) = (now(), Duration::from_millis(20));
     let call = CallRecord {
         span: TimeSpan { began, took },
@@ -64,6 +65,6 @@ fn record(page: PageId, parts: usize) -> PageRecord {
         ended_at: wall_clock(),
         outcome: PageOutcome::Complete,
         status: Some(200),
-        ..PageRecord::open(page, Arc::new(origin))
+        ..PageRecord::open(page, names, Arc::new(origin))
     }
 }

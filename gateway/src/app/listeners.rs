@@ -5,32 +5,98 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower::service_fn;
 
 use super::files::Budget;
-use crate::admin::{Admin, AdminBody};
+use crate::admin::{Admin, AdminBody, Via};
 use crate::config::Config;
+use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
 use crate::edge::{Connection, Edge, cors, layers, validate};
+use crate::generation::Generations;
 use crate::lifecycle::Guard;
-use crate::page::Pages;
-use crate::telemetry::Telemetry;
 use crate::transport::HttpTransport;
+
+/// The limits in force of both listeners.
+#[derive(Debug)]
+pub(super) struct ListenerLimits {
+    public: watch::Sender<Limits>,
+    operators: watch::Sender<Limits>,
+}
+
+impl ListenerLimits {
+    pub(super) fn new(config: &Config, files: Budget) -> Self {
+        Self {
+            public: watch::Sender::new(for_clients(config, files)),
+            operators: watch::Sender::new(for_operators(config, files)),
+        }
+    }
+
+    /// From now on they are those of this configuration.
+    pub(super) fn set(&self, config: &Config, files: Budget) {
+        self.public.send_replace(for_clients(config, files));
+        self.operators.send_replace(for_operators(config, files));
+    }
+}
 
 /// Pages, for clients.
 pub(super) fn serve_public(
-    listener: TcpListener,
-    config: &Config,
-    files: Budget,
+    listener: Bound,
+    limits: &ListenerLimits,
+    generations: Generations<HttpTransport>,
     edge: Arc<Edge<HttpTransport>>,
-    pages: Arc<Pages<HttpTransport>>,
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let telemetry = Arc::clone(pages.telemetry());
-    let limits = Limits {
+    let now = generations.clone();
+    let service = move |connection: Arc<Connection>| {
+        let (edge, now) = (Arc::clone(&edge), now.clone());
+        let cors = cors::layer(&now.current().config.server.cors);
+        let answer = service_fn(move |request| edge.handle(&connection, request).map(Ok));
+        let answer = cors::allowed(answer, cors);
+        layers::layered(answer, move || !now.pages().own_load().is_short_of_cpu())
+    };
+    let unreadable = move |what| generations.pages().telemetry().counts().unreadable(what);
+    listener::serve(
+        listener,
+        limits.public.subscribe(),
+        service,
+        unreadable,
+        guard,
+    )
+}
+
+/// Views, for operators.
+pub(super) fn serve_operators(
+    listener: Bound,
+    limits: &ListenerLimits,
+    generations: Generations<HttpTransport>,
+    admin: Arc<Admin<HttpTransport>>,
+    guard: Guard,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (now, via) = (generations.clone(), via(&listener));
+    let service = move |connection: Arc<Connection>| {
+        let (admin, now) = (Arc::clone(&admin), now.clone());
+        // What Prometheus reads is long, and mostly the same words.
+        let answer = service_fn(move |request| {
+            connection.begins_answer();
+            let (admin, generation) = (Arc::clone(&admin), now.current());
+            async move {
+                let hosts = &generation.config.admin.hosts;
+                Ok(answer_operators(&admin, via, hosts, request).await)
+            }
+        });
+        layers::compressed(answer, || true)
+    };
+    let unreadable = move |what| generations.pages().telemetry().counts().unreadable(what);
+    let limits = limits.operators.subscribe();
+    listener::serve(listener, limits, service, unreadable, guard)
+}
+
+fn for_clients(config: &Config, files: Budget) -> Limits {
+    Limits {
         max_connections: files.public,
         limited_by: if files.public < config.server.max_connections.get() {
             "open files (ulimit -n)"
@@ -40,47 +106,17 @@ pub(super) fn serve_public(
         when_full: WhenFull::Wait,
         waits: waits(config),
         max_age: config.server.max_age,
-    };
-    let cors = cors::layer(&config.server.cors);
-    let service = move |connection: Arc<Connection>| {
-        let (edge, pages) = (Arc::clone(&edge), Arc::clone(&pages));
-        let answer = service_fn(move |request| edge.handle(&connection, request).map(Ok));
-        let answer = cors::allowed(answer, cors.clone());
-        layers::layered(answer, move || !pages.own_load().is_short_of_cpu())
-    };
-    let unreadable = move |what| telemetry.counts().unreadable(what);
-    listener::serve(listener, limits, service, unreadable, guard)
+    }
 }
 
-/// Views, for operators.
-pub(super) fn serve_operators(
-    listener: TcpListener,
-    config: &Config,
-    files: Budget,
-    admin: Arc<Admin<HttpTransport>>,
-    telemetry: Arc<Telemetry>,
-    guard: Guard,
-) -> impl Future<Output = ()> + Send + 'static {
-    let limits = Limits {
+fn for_operators(config: &Config, files: Budget) -> Limits {
+    Limits {
         max_connections: files.admin,
         limited_by: "what is kept for operators",
         when_full: WhenFull::CloseLeastUsed,
         waits: waits(config),
         max_age: None,
-    };
-    let hosts: Arc<[String]> = config.admin.hosts.as_slice().into();
-    let service = move |connection: Arc<Connection>| {
-        let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
-        // What Prometheus reads is long, and mostly the same words.
-        let answer = service_fn(move |request| {
-            connection.begins_answer();
-            let (admin, hosts) = (Arc::clone(&admin), Arc::clone(&hosts));
-            async move { Ok(answer_operators(&admin, &hosts, request).await) }
-        });
-        layers::compressed(answer, || true)
-    };
-    let unreadable = move |what| telemetry.counts().unreadable(what);
-    listener::serve(listener, limits, service, unreadable, guard)
+    }
 }
 
 fn waits(config: &Config) -> Waits {
@@ -90,15 +126,28 @@ fn waits(config: &Config) -> Waits {
     }
 }
 
+/// How requests come to a listener. Where the system cannot say, they may come from anywhere.
+fn via(listener: &Bound) -> Via {
+    match (listener, listener.address()) {
+        (Bound::Unix(..), _) => Via::Socket,
+        (_, Ok(address)) if address.ip().to_canonical().is_loopback() => Via::Loopback,
+        (Bound::Tcp(_), _) => Via::Network,
+    }
+}
+
 /// Operators' requests are checked as clients' are.
-async fn answer_operators<B: Body>(
+async fn answer_operators<B>(
     admin: &Admin<HttpTransport>,
+    via: Via,
     hosts: &[String],
     request: Request<B>,
-) -> Response<AdminBody> {
+) -> Response<AdminBody>
+where
+    B: Body<Error: std::error::Error + Send + Sync + 'static>,
+{
     let close = validate::leaves_connection_unusable(&request);
     let answered = match Host::of(request.headers()) {
-        Ok(host) => admin.answer(request, host.is_own_or(hosts)).await,
+        Ok(host) => admin.answer(request, via, host.is_own_or(hosts)).await,
         Err(wrong) => Admin::<HttpTransport>::refuse(&wrong),
     };
     validate::with_close(close, answered)

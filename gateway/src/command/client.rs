@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::{CommandError, Target};
+use crate::config::read_token_text;
 use crate::http_client::{builder, root};
 
 /// For the connection, and for each silence of an answer.
@@ -20,6 +21,9 @@ const MOST: usize = 64 << 20;
 pub struct Client {
     http: reqwest::Client,
     address: String,
+    /// What the URL of a request begins with: HTTP names a host, whatever carries it.
+    base: String,
+    token: Option<String>,
 }
 
 /// How a request was answered, whatever its status.
@@ -35,7 +39,7 @@ impl Client {
     /// Nothing is sent yet.
     ///
     /// # Errors
-    /// [`CommandError::Unreachable`]: the system gives no client.
+    /// [`CommandError::Token`], or [`CommandError::Unreachable`]: the system gives no client.
     pub fn new(target: &Target) -> Result<Self, CommandError> {
         let unreachable = |error: reqwest::Error| CommandError::Unreachable {
             address: target.admin.clone(),
@@ -44,27 +48,36 @@ impl Client {
         let http = builder()
             .tls_certs_only([])
             .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
-            .build()
-            .map_err(unreachable)?;
+            .read_timeout(PATIENCE);
+        let (http, base) = match target.admin.strip_prefix("unix:") {
+            Some(path) => (http.unix_socket(path), "http://localhost".to_owned()),
+            None => (http, format!("http://{}", target.admin)),
+        };
+        let token = target.token_file.as_deref().map(read_token_text);
         Ok(Self {
-            http,
+            http: http.build().map_err(unreachable)?,
             address: target.admin.clone(),
+            base,
+            token: token.transpose().map_err(CommandError::Token)?,
         })
     }
 
     /// Asks, and returns the answer with whatever status it has. `json` is sent as the body.
     ///
     /// # Errors
-    /// [`CommandError::Unreachable`], or [`CommandError::Unexpected`] for what is no text or too long.
+    /// [`CommandError::Unreachable`], [`CommandError::Denied`], or [`CommandError::Unexpected`] for what
+    /// is no text or too long.
     pub async fn ask(
         &self,
         method: Method,
         path: &str,
         json: Option<&Value>,
     ) -> Result<Answer, CommandError> {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(json) = json {
             request = request
                 .header(http::header::CONTENT_TYPE, "application/json")
@@ -74,7 +87,15 @@ impl Client {
         let answer = sent.map_err(|error| self.failed(path, &error))?;
         let status = answer.status();
         let body = self.read(path, answer).await?;
-        Ok(Answer { status, body })
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CommandError::Denied {
+                address: self.address.clone(),
+                path: path.to_owned(),
+                what: body.trim_end().to_owned(),
+                token_shown: self.token.is_some(),
+            }),
+            _ => Ok(Answer { status, body }),
+        }
     }
 
     /// The body of `GET path`.

@@ -1,4 +1,4 @@
-//! `gateway readings`: what a running gateway did between two looks.
+//! `gateway readings`: what a running gateway did in an interval.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Flags {
     /// The gateway.
     #[command(flatten)]
     pub target: Target,
-    /// Time between the two looks, at least 1s.
+    /// Length of the interval, at least 1s.
     #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
     pub between: Duration,
 }

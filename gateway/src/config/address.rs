@@ -31,9 +31,7 @@ pub(super) const URL: Kind<Url> = Kind {
 pub(super) const URLS: Kind<Vec<Url>> = Kind {
     read: |raw| {
         let url = |text: &str| read(text, &["http", "https"]);
-        let urls = list_of(raw, url, |url| {
-            format!("`{}` stands in it twice", show(url))
-        })?;
+        let urls = list_of(raw, url, |url| format!("`{}` is listed twice", show(url)))?;
         let schemes = urls
             .windows(2)
             .all(|two| two[0].scheme() == two[1].scheme());
@@ -85,7 +83,7 @@ pub(super) fn read_with_query(text: &str, schemes: &[&str]) -> Result<Url, Probl
         return Err(Problem::new("a URL cannot be empty").write("http://127.0.0.1:7102"));
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Problem::new("a URL holds no spaces").help("remove them"));
+        return Err(Problem::new("a URL cannot contain spaces").help("remove them"));
     }
     let full = || format!("{}://{text}", schemes[0]);
     let url = Url::parse(text).map_err(|error| {
@@ -106,7 +104,7 @@ pub(super) fn read_with_query(text: &str, schemes: &[&str]) -> Result<Url, Probl
             Some((_, rest)) if !rest.starts_with('/') => {
                 Problem::new(what).write(format!("{}://{}", schemes[0], without_credentials(rest)))
             }
-            Some(_) => Problem::new(what).help("sockets of the file system are not supported"),
+            Some(_) => Problem::new(what).help("unix sockets are not supported here"),
             None => Problem::new(what).write(full()),
         });
     }

@@ -4,7 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+
 use super::load::load_file;
+use super::origin::{EffectiveKey, Origin, origins_json};
 use super::shown::fit;
 use super::units::{show_duration, show_rate, show_size};
 use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
@@ -42,10 +45,55 @@ pub fn check(
             let warnings = count(loaded.warnings.len(), "warning");
             writeln!(out, "{name}: no errors, {warnings}\n")?;
             summary(&loaded.config, out)?;
+            not_default(&loaded.keys, out)?;
             more(&loaded.config, out)?;
             Ok(true)
         }
     }
+}
+
+/// The same for machines: `file`, `usable`, `errors` and `warnings` (see [`Report::json`]), and,
+/// if it can be used, `keys`: every key there is, its value, and where that came from. Returns
+/// whether it can be used as well.
+///
+/// [`Report::json`]: super::Report::json
+#[must_use]
+pub fn check_json(path: &Path) -> (Json, bool) {
+    let name = path.display().to_string();
+    let file = fit(&name);
+    match load_file(path) {
+        Err(report) => {
+            let shown =
+                json!({"file": file, "usable": false, "errors": report.json(), "warnings": []});
+            (shown, false)
+        }
+        Ok(loaded) => {
+            let (warnings, keys) = (loaded.warnings.json(), origins_json(&loaded.keys));
+            let shown = json!({"file": file, "usable": true, "errors": [], "warnings": warnings, "keys": keys});
+            (shown, true)
+        }
+    }
+}
+
+/// Values that somebody chose, and where. What must be written in the file is no choice.
+fn not_default(keys: &[EffectiveKey], out: &mut dyn io::Write) -> io::Result<()> {
+    let chosen = |key: &&EffectiveKey| match (&key.origin, &key.default) {
+        (Origin::Default, _) | (Origin::File { .. }, None) => false,
+        (Origin::File { .. }, Some(default)) => *default != key.value,
+        (Origin::Variable(_) | Origin::Override, _) => true,
+    };
+    let chosen: Vec<&EffectiveKey> = keys.iter().filter(chosen).collect();
+    let width = chosen.iter().map(|key| key.key.len()).max().unwrap_or(0);
+    writeln!(out, "values that are not the default")?;
+    if chosen.is_empty() {
+        writeln!(out, "  none")?;
+    }
+    for key in chosen {
+        let value = key.value.to_string();
+        let (value, origin) = (fit(&value), key.origin.to_string());
+        writeln!(out, "  {:<width$}  {value:<12}  {}", key.key, fit(&origin))?;
+    }
+    Ok(())
 }
 
 /// What a person wants to see before starting it.

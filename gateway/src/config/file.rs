@@ -16,19 +16,22 @@ use self::downstream::downstream;
 use self::page::page;
 use self::telemetry::telemetry;
 use super::address::ADDRESS;
+use super::admin::{self, ADMIN_ADDRESS};
 use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{
-    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, POSITIVE_DURATION, RATE, STATUS,
+    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, POSITIVE_DURATION, RATE,
+    STATUS,
 };
 use super::origins::ORIGINS;
 use super::problem::Problem;
 use super::proxies::{CLIENT_ADDRESS, TRUSTED_PROXIES};
 use super::reader::Section;
+use super::report::Severity;
 use super::{
     Admin, Admission, Clients, Cors, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Origins, Page,
-    Server, Shed, Telemetry,
+    Server, Shed, Telemetry, Token,
 };
 
 /// What could be read of a file; complete only if no fault was recorded.
@@ -157,17 +160,37 @@ fn cors(s: &mut Section<'_, '_>) -> Option<Cors> {
 }
 
 fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
-    let listen = s.take(
-        key("listen", ADDRESS, "127.0.0.1:9901")
-            .about("Address and port of /livez, /readyz, /metrics, /config and /limits."),
-    );
+    let listen =
+        s.take(key("listen", ADMIN_ADDRESS, "127.0.0.1:9901").about(
+            "Address and port where operators look in and change things; or \"unix:/path\".",
+        ));
+    let token = token(s);
     let hosts = s.take(key("hosts", HOSTS, "").about(
-        "Names besides addresses and names without a dot by which operators may ask for more than health.",
+        "Host names, besides addresses and names without a dot, under which operators may request more than health.",
     ));
     Some(Admin {
         listen: listen?,
+        token: token?,
         hosts: hosts?,
     })
+}
+
+/// From the file that the key names, now: it is not looked at again before the next reload.
+fn token(s: &mut Section<'_, '_>) -> Option<Option<Token>> {
+    let file = s.take(key("token_file", FILE, "").about(
+        "File with the token by which operators change something, and see more than health where the listener is not on loopback; \"\": none.",
+    ))?;
+    let Some(path) = file else {
+        return Some(None);
+    };
+    match admin::read_token(&path) {
+        Ok(token) => Some(Some(token)),
+        Err(problem) => {
+            let key = s.dotted("token_file");
+            s.registry.fault(Severity::Error, &key, problem);
+            None
+        }
+    }
 }
 
 fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
@@ -176,7 +199,7 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
             .about("Tickets: pages in flight at once, waiting or not."),
     );
     let max_lag = s.take(key("max_lag", DURATION_OR_NONE, "10ms").about(
-        "While the gateway runs what it could run later than this, tickets shrink; or \"none\".",
+        "While runnable work waits longer than this for the CPU, there are fewer tickets; or \"none\".",
     ));
     let max_lag = max_lag?;
     if max_lag.is_some_and(|lag| lag < SHORTEST_LAG) {
@@ -186,7 +209,7 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
         );
     }
     if max_lag.is_some_and(|lag| lag > LONGEST_LAG) {
-        let problem = Problem::new("is longer than the p90 of 100 ms can be");
+        let problem = Problem::new("is longer than lag can be, which is measured over 100 ms");
         s.wrong("max_lag", problem.write("90ms"));
     }
     Some(Admission {
@@ -198,7 +221,7 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
 fn shed(s: &mut Section<'_, '_>) -> Option<Shed> {
     let status = s.take(
         key("status", STATUS, "429")
-            .about("Status of refusals for want of capacity: 429 or 503. A quota is always 429."),
+            .about("Status of refusals for lack of capacity: 429 or 503. A quota is always 429."),
     );
     Some(Shed { status: status? })
 }
@@ -210,14 +233,14 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
     );
     let rate = s.take(
         key("rate", RATE, "500/s")
-            .about("Pages one client may ask for, sustained; \"none\": no quota."),
+            .about("Pages one client may request, sustained; \"none\": no quota."),
     );
     let burst = s.take(
         key("burst", COUNT, "1000")
-            .about("Pages that a client that was quiet may ask for at once."),
+            .about("Pages that a client may request at once after it was quiet."),
     );
     let attempts = s.take(key("attempts", COUNT, "4").about(
-        "How many times `rate` and `burst` a client may ask, what the gateway refused included.",
+        "Requests a client may make, as a multiple of `rate` and `burst`; refused ones count.",
     ));
     let early_returns = s.take(key("early_returns", EARLY_RETURNS, "auto").about(
         "A client back before its Retry-After: \"refuse\" it first, \"admit\" it, or \"auto\".",

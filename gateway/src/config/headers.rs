@@ -87,11 +87,9 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
                 let about_the_page = name.as_str().starts_with("if-") || name == RANGE;
                 let what = match about_the_page {
                     true => format!(
-                        "`{name}` is about the client's copy of the page, and no service has that"
+                        "`{name}` cannot be forwarded: it is about the client's copy of the page"
                     ),
-                    false => {
-                        format!("`{name}` is not the client's to send on: calls have their own")
-                    }
+                    false => format!("`{name}` cannot be forwarded: calls have their own"),
                 };
                 let help = match name.as_str() == "b3" || name.as_str().starts_with("x-b3-") {
                     true => {
@@ -103,7 +101,7 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
             }
             Ok(name)
         };
-        list_of(raw, forwarded, |name| format!("`{name}` stands here twice"))
+        list_of(raw, forwarded, |name| format!("`{name}` is listed twice"))
     },
     show: |all| all.iter().map(HeaderName::as_str).collect(),
     schema: || json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "minLength": 1}}),

@@ -8,7 +8,7 @@ use super::raw::list_of;
 
 /// A list of names of hosts, without ports; case does not matter.
 pub(super) const HOSTS: Kind<Vec<String>> = Kind {
-    read: |raw| list_of(raw, host, |name| format!("`{name}` stands here twice")),
+    read: |raw| list_of(raw, host, |name| format!("`{name}` is listed twice")),
     show: |all| json!(all),
     schema: || json!({"type": "array", "uniqueItems": true, "items": {"type": "string", "minLength": 1}}),
 };

@@ -30,7 +30,7 @@ pub struct Kind<T> {
 pub(super) fn no_control_characters(text: &str) -> Result<(), Problem> {
     match text.chars().find(|c| c.is_control()) {
         Some(c) => {
-            Err(Problem::new(format!("holds the control character {c:?}")).help("remove it"))
+            Err(Problem::new(format!("contains the control character {c:?}")).help("remove it"))
         }
         None => Ok(()),
     }

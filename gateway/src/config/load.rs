@@ -1,9 +1,12 @@
 //! From text and variables to a checked [`Config`], or to all that is wrong with them.
 
+use std::fmt;
 use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::origin::{self, EffectiveKey};
+use super::overrides::{Override, Overrides};
 use super::reader::Section;
 use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Report};
@@ -32,6 +35,33 @@ pub struct Loaded {
     /// Every key with the value it has, as the file would spell it: defaults filled in, variables
     /// applied, nothing secret. As TOML it loads to the same configuration.
     pub effective: Json,
+    /// The same keys one by one, each with where its value came from.
+    pub keys: Vec<EffectiveKey>,
+    written: Written,
+}
+
+/// An override that a configuration cannot be used with.
+#[derive(Clone, Debug)]
+pub struct Misfit {
+    /// Dotted.
+    pub key: String,
+    /// All that is wrong with the configuration that has it.
+    pub report: Report,
+}
+
+/// What a configuration was read from; it can be read again, with other overrides.
+#[derive(Clone)]
+struct Written {
+    name: String,
+    text: String,
+    env: Vec<(String, String)>,
+}
+
+/// It holds whatever the operator wrote, secrets too.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Written").field(&self.name).finish()
+    }
 }
 
 /// Reads another kind of file the way configurations are read: every fault of it at once, each
@@ -49,7 +79,7 @@ pub fn read_text<T>(
     if !readable {
         return Err(report(source, syntax));
     }
-    let mut registry = KeyRegistry::new(Variables::new(&[]));
+    let mut registry = KeyRegistry::default();
     registry.faults = syntax;
     let mut root = Section::root(&mut registry, table.get_ref());
     root.noun = "key";
@@ -72,7 +102,60 @@ impl Config {
     /// # Errors
     /// All that is wrong, at once.
     pub fn load(source: Source<'_>, env: &[(String, String)]) -> Result<Loaded, Report> {
-        let mut registry = KeyRegistry::new(Variables::new(env));
+        let written = Written {
+            name: source.name.to_owned(),
+            text: source.text.to_owned(),
+            env: env.to_vec(),
+        };
+        written.load(&[])
+    }
+}
+
+impl Loaded {
+    /// The same file and the same variables with `overrides` in place of those there were.
+    ///
+    /// # Errors
+    /// All that is wrong, at once.
+    pub fn with(&self, overrides: &[Override]) -> Result<Self, Report> {
+        self.written.load(overrides)
+    }
+
+    /// This configuration, which has no overrides, with those of `overrides` that it can be used
+    /// with, and what is wrong with each of the others. Those that come first are kept.
+    ///
+    /// It never fails: with none of them it is this one, whatever has become of the files that
+    /// it names.
+    pub fn with_those_that_fit(&self, overrides: &[Override]) -> (Self, Vec<Misfit>) {
+        if overrides.is_empty() {
+            return (self.clone(), Vec::new());
+        }
+        if let Ok(loaded) = self.with(overrides) {
+            return (loaded, Vec::new());
+        }
+        let mut fit = (self.clone(), Vec::new());
+        let mut misfits = Vec::new();
+        for over in overrides {
+            let more: Vec<Override> = fit.1.iter().chain([over]).cloned().collect();
+            match self.with(&more) {
+                Ok(loaded) => fit = (loaded, more),
+                Err(report) => misfits.push(Misfit {
+                    key: over.key.clone(),
+                    report,
+                }),
+            }
+        }
+        (fit.0, misfits)
+    }
+}
+
+impl Written {
+    fn load(&self, overrides: &[Override]) -> Result<Loaded, Report> {
+        let source = Source {
+            name: &self.name,
+            text: &self.text,
+        };
+        let variables = Variables::new(&self.env);
+        let mut registry = KeyRegistry::new(variables, Overrides::new(overrides));
         let (table, syntax, readable) = syntax::parse(source.text);
         if !readable {
             // What follows a slip of syntax is guesswork; do not report guesses.
@@ -88,11 +171,14 @@ impl Config {
             && let Some(config) = draft.complete()
         {
             warnings::find(&config, &mut registry);
+            let keys = origin::keys(&registry, &self.name, &self.text);
             let warnings = report(source, registry.faults);
             return Ok(Loaded {
                 config,
                 warnings,
                 effective,
+                keys,
+                written: self.clone(),
             });
         }
         Err(report(source, registry.faults))
@@ -104,6 +190,21 @@ impl Config {
 /// # Errors
 /// All that is wrong, at once; also if the file cannot be read.
 pub fn load_file(path: &Path) -> Result<Loaded, Report> {
+    load_file_by(path, environment)
+}
+
+/// The same, overridden by these variables.
+///
+/// # Errors
+/// Those of [`load_file`].
+pub fn load_file_with(path: &Path, env: &[(String, String)]) -> Result<Loaded, Report> {
+    load_file_by(path, || Ok(env.to_vec()))
+}
+
+fn load_file_by(
+    path: &Path,
+    environment: impl FnOnce() -> Result<Vec<(String, String)>, Fault>,
+) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let whole = |fault| Report {
         name: name.clone(),

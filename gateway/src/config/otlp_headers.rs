@@ -46,7 +46,7 @@ pub(super) fn read_file(path: &Path) -> Result<Headers, Problem> {
     };
     let about = std::fs::metadata(path).map_err(cannot)?;
     if !about.is_file() || about.len() > MAX_FILE {
-        let what = format!("{} is no file of headers", path.display());
+        let what = format!("{} is not a file of headers", path.display());
         return Err(Problem::new(what).help("name a regular file of at most 64 KiB"));
     }
     let text = std::fs::read_to_string(path).map_err(cannot)?;
@@ -74,7 +74,7 @@ fn header(place: &str, name: &str, value: &str) -> Result<(HeaderName, HeaderVal
 }
 
 fn not_a_pair(place: &str) -> Problem {
-    Problem::new(format!("{place} is no header")).help("write a name and a value: `api-key=…`")
+    Problem::new(format!("{place} is not a header")).help("write a name and a value: `api-key=…`")
 }
 
 fn not_a_value(place: &str) -> Problem {

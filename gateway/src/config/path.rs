@@ -147,14 +147,14 @@ fn served(text: &str) -> Result<Served, Problem> {
             return Err(Problem::new(format!(
                 "in `{segment}` the parameter is not the whole segment"
             ))
-            .help("a parameter of a page stands alone between two slashes: `/prices/{id}`"));
+            .help(
+                "a parameter of a page is a whole segment, between two slashes: `/prices/{id}`",
+            ));
         };
         param_name(name)?;
         if params.iter().any(|known| known == name) {
-            return Err(
-                Problem::new(format!("the parameter `{name}` stands in it twice"))
-                    .help("give each parameter its own name"),
-            );
+            return Err(Problem::new(format!("the parameter `{name}` occurs twice"))
+                .help("give each parameter its own name"));
         }
         if params.len() == MAX_PARAMS {
             return Err(
@@ -180,7 +180,7 @@ fn fetched(text: &str) -> Result<Fetched, Problem> {
             .map(|at| open + at)
             .filter(|at| *at > open);
         let Some(close) = close else {
-            return Err(Problem::new("has a brace without its partner")
+            return Err(Problem::new("has an unmatched brace")
                 .help("a parameter is its name in braces: `/prices/{id}`"));
         };
         let name = &rest[open + 1..close];
@@ -205,7 +205,9 @@ fn common(text: &str) -> Result<(), Problem> {
     if !text.starts_with('/') {
         let problem = Problem::new("a path begins with `/`");
         return Err(match text.contains("://") {
-            true => problem.help("the host is the downstream's `url`; only the path stands here"),
+            true => {
+                problem.help("the host belongs in the downstream's `url`; write only the path here")
+            }
             false => problem.write(format!("/{text}")),
         });
     }
@@ -234,8 +236,8 @@ fn common(text: &str) -> Result<(), Problem> {
         Some('*') | Some(_) if text.contains("{*") => {
             Err(Problem::new("a parameter cannot span several segments").help("name each segment"))
         }
-        Some(c) => Err(Problem::new(format!("{c:?} cannot stand in a path"))
-            .help("letters, digits and -._~!$&'()*+,;=:@ can")),
+        Some(c) => Err(Problem::new(format!("{c:?} is not allowed in a path"))
+            .help("letters, digits and -._~!$&'()*+,;=:@ are")),
     }
 }
 

@@ -74,7 +74,7 @@ fn notation(text: &str) -> Result<Notation, Problem> {
         Some(meant) => format!("did you mean \"{meant}\"?"),
         None => "there are \"datadog\", \"tracecontext\", \"b3\" and \"b3multi\"".to_owned(),
     };
-    Err(Problem::new(format!("{text:?} is no notation of trace headers")).help(help))
+    Err(Problem::new(format!("{text:?} is not a format of trace headers")).help(help))
 }
 
 /// A list of notations.

@@ -58,7 +58,7 @@ impl<'r, 't> Section<'r, 't> {
             .join(".")
     }
 
-    /// Takes a key: from a variable, the file, or its default, in this order.
+    /// Takes a key: from an override, a variable, the file, or its default, in this order.
     ///
     /// `None` means that a fault has been recorded.
     pub fn take<T>(&mut self, key: Key<'_, T>) -> Option<T> {
@@ -94,6 +94,7 @@ impl<'r, 't> Section<'r, 't> {
         let (shown, schema) = (value.as_ref().map(kind.show), kind.schema);
         let what = What::Key {
             value: shown,
+            default: default_of(&kind, fallback),
             schema,
             required,
         };
@@ -120,7 +121,7 @@ impl<'r, 't> Section<'r, 't> {
         self.registry.fault_at(severity, dotted, origin, problem);
     }
 
-    /// What the key is: from a variable, the file, or its default.
+    /// What the key is: from an override, a variable, the file, or its default.
     fn find<T>(
         &mut self,
         name: &str,
@@ -128,7 +129,13 @@ impl<'r, 't> Section<'r, 't> {
         kind: &Kind<T>,
         fallback: Fallback,
     ) -> (Source, Result<T, Problem>) {
-        if let Some(variable) = self.registry.variables.take(dotted) {
+        // It has found its key also where an override wins over it.
+        let variable = self.registry.variables.take(dotted);
+        if let Some(over) = self.registry.overrides.take(dotted) {
+            let read = (kind.read)(&Raw::Plain(&over.value));
+            return (Source::Override(over), read);
+        }
+        if let Some(variable) = variable {
             let read = (kind.read)(&Raw::Plain(&variable.value));
             return (Source::Variable(variable), read);
         }
@@ -180,10 +187,13 @@ impl<'r, 't> Section<'r, 't> {
         }
     }
 
-    /// Whether the key, or one below it, is written in this section or in a variable.
+    /// Whether the key, or one below it, is written in this section, in a variable or in an override.
     pub fn is_written(&self, name: &str) -> bool {
         let in_file = self.table.is_some_and(|table| table.get(name).is_some());
-        in_file || self.registry.variables.stands_for(&self.dotted(name))
+        let dotted = self.dotted(name);
+        in_file
+            || self.registry.variables.stands_for(&dotted)
+            || self.registry.overrides.stands_for(&dotted)
     }
 
     /// Lets one key pass without taking it.
@@ -240,11 +250,7 @@ impl<'r, 't> Section<'r, 't> {
             let problem = Problem::new(format!("{count} are too many; the most is {most}"));
             let path = section.path.join(".");
             let registry = &mut section.registry;
-            registry.fault(
-                Severity::Error,
-                &path,
-                problem.help("remove some, or share the work"),
-            );
+            registry.fault(Severity::Error, &path, problem.help("remove some"));
             return None;
         }
         let names = table.into_iter().flat_map(|table| table.keys());
@@ -327,12 +333,18 @@ impl<'r, 't> Section<'r, 't> {
     /// Records what is wrong with a key of this section beyond its own value; with `""`, what
     /// is wrong with the section itself.
     pub fn wrong(&mut self, name: &str, problem: Problem) {
-        let written = self.table.and_then(|table| table.get(name));
-        let span = written.map(Spanned::span).or_else(|| self.span.clone());
-        let origin = span.map_or(Source::Default(None), Source::File);
         let dotted = match name {
             "" => self.path.join("."),
             name => self.dotted(name),
+        };
+        let origin = match self.registry.origin(&dotted) {
+            // The file may say something else, which is not at fault.
+            wins @ (Source::Variable(_) | Source::Override(_)) => wins,
+            Source::File(_) | Source::Default(_) => {
+                let written = self.table.and_then(|table| table.get(name));
+                let span = written.map(Spanned::span).or_else(|| self.span.clone());
+                span.map_or(Source::Default(None), Source::File)
+            }
         };
         self.registry
             .fault_at(Severity::Error, &dotted, &origin, problem);
@@ -429,6 +441,15 @@ fn with_default<T>(mut problem: Problem, kind: &Kind<T>, fallback: Fallback) -> 
     problem
 }
 
+/// What a key is that nobody writes.
+fn default_of<T>(kind: &Kind<T>, fallback: Fallback) -> Option<Json> {
+    let Fallback::Default(text) = fallback else {
+        return None;
+    };
+    let value = (kind.read)(&Raw::Plain(text)).ok()?;
+    Some((kind.show)(&value))
+}
+
 /// The span of `[a.section]`, or of its name if it is written in another way.
 fn header(key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) -> Range<usize> {
     let span = value.span();
@@ -445,7 +466,7 @@ fn not_a_section(dotted: &str, what: &What, found: &DeValue<'_>) -> Problem {
         What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
     };
     Problem::new(format!(
-        "is a section, but {} stands here",
+        "is a section, but {} is written here",
         raw::type_name(found)
     ))
     .help(format!(

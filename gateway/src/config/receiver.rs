@@ -152,7 +152,10 @@ pub(super) const STATSD_AGENT: Kind<Option<StatsdAgent>> = Kind {
 };
 
 /// The scheme and the path of `unix:///path` or `unix:/path`, if it has one of the `schemes`.
-fn socket<'t>(text: &'t str, schemes: &[&str]) -> Result<Option<(&'t str, PathBuf)>, Problem> {
+pub(super) fn socket<'t>(
+    text: &'t str,
+    schemes: &[&str],
+) -> Result<Option<(&'t str, PathBuf)>, Problem> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return Ok(None);
     };

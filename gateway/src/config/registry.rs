@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
+use super::overrides::{Override, Overrides};
 use super::problem::{Problem, Remedy, did_you_mean};
 use super::raw;
 use super::report::{Fault, MOST_SHOWN, Mark, Severity};
@@ -21,6 +22,8 @@ pub(super) enum Source {
     File(Range<usize>),
     /// A variable.
     Variable(Variable),
+    /// An override.
+    Override(Override),
     /// Nobody wrote it; the section it belongs to stands here, if anywhere.
     Default(Option<Range<usize>>),
 }
@@ -38,6 +41,8 @@ pub(super) enum What {
     /// A key.
     Key {
         value: Option<Json>,
+        /// `None` if it has none.
+        default: Option<Json>,
         schema: fn() -> Json,
         required: bool,
     },
@@ -51,6 +56,7 @@ pub(super) enum What {
 #[derive(Default)]
 pub(super) struct KeyRegistry {
     pub(super) variables: Variables,
+    pub(super) overrides: Overrides,
     pub(super) faults: Vec<Fault>,
     taken: Vec<Taken>,
     /// Dotted paths into `taken`.
@@ -58,10 +64,11 @@ pub(super) struct KeyRegistry {
 }
 
 impl KeyRegistry {
-    /// Nothing read yet.
-    pub(super) fn new(variables: Variables) -> Self {
+    /// Nothing read yet; of what may be written in other places than the file.
+    pub(super) fn new(variables: Variables, overrides: Overrides) -> Self {
         Self {
             variables,
+            overrides,
             ..Self::default()
         }
     }
@@ -172,6 +179,10 @@ impl KeyRegistry {
                     help_in_environment(&variable.name, problem.remedy),
                 )
             }
+            Source::Override(over) => {
+                let note = format!("from an override: {}", over.shown());
+                (Some(note), help_in_override(problem.remedy))
+            }
             Source::File(_) | Source::Default(_) => (None, help_in_file(name, problem.remedy)),
         };
         let mark = |span| Mark {
@@ -195,7 +206,7 @@ impl Source {
         match self {
             Source::File(span) => Some(span.clone()),
             Source::Default(span) => span.clone(),
-            Source::Variable(_) => None,
+            Source::Variable(_) | Source::Override(_) => None,
         }
     }
 
@@ -219,6 +230,15 @@ fn help_in_environment(name: &str, remedy: Remedy) -> Option<String> {
         Remedy::None | Remedy::Default => None,
         Remedy::Write(value) => Some(format!("write `{name}={}`", raw::plain(&value))),
         Remedy::Either(value, other) => Some(format!("write `{name}={value}`, or `{other}`")),
+        Remedy::Do(sentence) => Some(sentence),
+    }
+}
+
+fn help_in_override(remedy: Remedy) -> Option<String> {
+    match remedy {
+        Remedy::None | Remedy::Default => None,
+        Remedy::Write(value) => Some(format!("set it to `{}`", raw::plain(&value))),
+        Remedy::Either(value, other) => Some(format!("set it to `{value}`, or to `{other}`")),
         Remedy::Do(sentence) => Some(sentence),
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value as Json, json};
 
 use super::shown::{fit, fit_with_places};
 
@@ -87,6 +88,22 @@ impl Report {
         self.faults.iter().map(|fault| fit(&fault.title))
     }
 
+    /// Each of them on one line, with its place: `config.toml:12: unknown key`.
+    pub fn faults(&self) -> impl Iterator<Item = String> {
+        self.faults.iter().map(|fault| {
+            let title = fit(&fault.title);
+            let name = fit(&self.name);
+            match fault.marks.first() {
+                None => format!("{name}: {title}"),
+                Some(mark) => {
+                    let before = &self.text[..mark.span.start];
+                    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                    format!("{name}:{line}: {title}")
+                }
+            }
+        })
+    }
+
     /// All of them as text for a person, with colours for a terminal if asked.
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours {
@@ -107,6 +124,35 @@ impl Report {
             out.push(format!("and {more} more of the same file, not shown"));
         }
         out.join("\n\n")
+    }
+
+    /// All of them for machines, in the same order: each with `severity`, `what`, the place if it
+    /// has one (`file`, `line` and `column` from 1), and `note` and `help` where there is more to say.
+    #[must_use]
+    pub fn json(&self) -> Json {
+        let shown = self.faults.iter().take(MOST_SHOWN);
+        Json::Array(shown.map(|fault| self.fault_json(fault)).collect())
+    }
+
+    fn fault_json(&self, fault: &Fault) -> Json {
+        let severity = match fault.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let mut shown = json!({ "severity": severity, "what": fit(&fault.title) });
+        if let Some(mark) = fault.marks.first() {
+            let (start, line, _) = self.excerpt(std::slice::from_ref(mark));
+            let before = &self.text[start..mark.span.start];
+            shown["file"] = json!(fit(&self.name));
+            shown["line"] = json!(line);
+            shown["column"] = json!(before.chars().count() + 1);
+        }
+        for (name, words) in [("note", &fault.note), ("help", &fault.help)] {
+            if let Some(words) = words {
+                shown[name] = json!(fit(words));
+            }
+        }
+        shown
     }
 
     fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {

@@ -2,10 +2,11 @@
 
 use serde_json::Value as Json;
 
+use super::AdminAddress;
 use super::file::Draft;
 use super::path::PathPattern;
 use super::problem::Problem;
-use super::registry::KeyRegistry;
+use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Severity};
 use super::variables;
 
@@ -21,6 +22,7 @@ pub(super) fn check(draft: &Draft, registry: &mut KeyRegistry) {
     pages_do_not_overlap(draft, registry);
     pages_can_be_admitted(draft, registry);
     variables_found_their_keys(registry);
+    overrides_found_their_keys(registry);
 }
 
 fn error(registry: &mut KeyRegistry, path: &str, problem: Problem) {
@@ -31,12 +33,14 @@ fn listeners_differ(draft: &Draft, registry: &mut KeyRegistry) {
     let (Some(server), Some(admin)) = (&draft.server, &draft.admin) else {
         return;
     };
-    let (public, private) = (server.listen, admin.listen);
+    let (public, AdminAddress::Tcp(private)) = (server.listen, &admin.listen) else {
+        return;
+    };
     let same_host = public.ip() == private.ip()
         || public.ip().is_unspecified()
         || private.ip().is_unspecified();
     if public.port() == private.port() && public.port() != 0 && same_host {
-        let what = format!("both listeners would have port {}", public.port());
+        let what = format!("both listeners would use port {}", public.port());
         let written = registry.origin("admin.listen").is_written();
         let (at, other) = match written {
             true => ("admin.listen", "server.listen"),
@@ -65,7 +69,7 @@ fn pages_do_not_overlap(draft: &Draft, registry: &mut KeyRegistry) {
         };
         if let Some((other, _)) = seen.iter().find(|(_, other)| other.overlaps(&path)) {
             let what = format!("a request could match this and `{other}`");
-            let problem = Problem::new(what).help("let one of the paths begin with another word");
+            let problem = Problem::new(what).help("make one of the paths begin with another word");
             error(registry, &key, problem);
             registry.explain(other, "the other path");
         }
@@ -111,18 +115,18 @@ fn variables_found_their_keys(registry: &mut KeyRegistry) {
     let keys: Vec<String> = keys.collect();
     let mut faults = Vec::new();
     for variable in registry.variables.unknown() {
-        let title = format!("the variable {} stands for no key", variable.name);
+        let title = format!("the variable {} names no key", variable.name);
         let upper = variable.name.to_ascii_uppercase();
         let meant = super::problem::did_you_mean(&upper, keys.iter().map(String::as_str));
         let help = meant.map_or_else(
-            || "`GATEWAY__SERVER__LISTEN` stands for `server.listen`, for example".to_owned(),
+            || "for example, `GATEWAY__SERVER__LISTEN` sets `server.listen`".to_owned(),
             |meant| format!("did you mean {meant}?"),
         );
         faults.push(Fault::of_the_whole(title, help));
     }
     for (variable, keys) in registry.variables.ambiguous() {
         let title = format!(
-            "the variable {} stands for {}",
+            "the variable {} could mean {}",
             variable.name,
             keys.join(" and ")
         );
@@ -133,10 +137,27 @@ fn variables_found_their_keys(registry: &mut KeyRegistry) {
     }
     for (one, other) in registry.variables.twins() {
         let title = format!(
-            "the variables {} and {} stand for the same key",
+            "the variables {} and {} set the same key",
             one.name, other.name
         );
         faults.push(Fault::of_the_whole(title, "unset one of them"));
+    }
+    registry.faults.append(&mut faults);
+}
+
+fn overrides_found_their_keys(registry: &mut KeyRegistry) {
+    let is_key = |what: &What| matches!(what, What::Key { .. });
+    let taken = registry.taken().iter().filter(|taken| is_key(&taken.what));
+    let keys: Vec<String> = taken.map(|taken| taken.path.join(".")).collect();
+    let mut faults = Vec::new();
+    for over in registry.overrides.unknown() {
+        let meant = super::problem::did_you_mean(&over.key, keys.iter().map(String::as_str));
+        let help = meant.map_or_else(
+            || "`gateway check --json` lists every key there is".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        let title = format!("`{}`: the override stands for no key", over.key);
+        faults.push(Fault::of_the_whole(title, help));
     }
     registry.faults.append(&mut faults);
 }

@@ -9,7 +9,6 @@ use toml::de::DeTable;
 use super::names::NAME_PATTERN;
 use super::reader::Section;
 use super::registry::{KeyRegistry, Taken, What};
-use super::variables::Variables;
 use super::{MAX_PARTS, file};
 
 /// A file in which each section that takes names has one.
@@ -18,7 +17,7 @@ const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.
 /// The schema as text, indented, with a newline at the end.
 pub fn json_schema() -> String {
     let (table, _) = DeTable::parse_recoverable(ONE_OF_EVERYTHING);
-    let mut registry = KeyRegistry::new(Variables::default());
+    let mut registry = KeyRegistry::default();
     // Its faults (no `url`, for one) do not matter: a key is taken before it is judged.
     file::read(&mut Section::root(&mut registry, table.get_ref()));
 
@@ -72,6 +71,7 @@ fn node_of(taken: &Taken) -> Json {
             value,
             schema,
             required,
+            ..
         } => {
             let mut node = json!({"description": taken.about});
             if let (Json::Object(node), Json::Object(schema)) = (&mut node, schema()) {

@@ -34,7 +34,7 @@ fn fault(text: &str, error: &Error) -> (usize, Fault) {
         .map_or(0, |newline| newline + 1);
     let line = text[start..].lines().next().unwrap_or("").trim();
     let title = match error.message() {
-        DUPLICATE => format!("`{}` stands here for the second time", &text[span.clone()]),
+        DUPLICATE => format!("`{}` is written a second time here", &text[span.clone()]),
         other => format!("not TOML: {}", other.replace('\n', ", ")),
     };
     let help = Some(help(error.message(), line));
@@ -72,7 +72,7 @@ fn help(message: &str, line: &str) -> String {
         "a section is its dotted name in brackets, alone on its line: `[page.product-page]`"
             .to_owned()
     } else if bare {
-        format!("write `{key} = \"{value}\"`: text, durations and sizes stand in quotes")
+        format!("write `{key} = \"{value}\"`: text, durations and sizes need quotes")
     } else if message.contains("string") {
         "close the quotes on the same line".to_owned()
     } else {

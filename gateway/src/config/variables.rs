@@ -82,6 +82,18 @@ pub(super) struct Variable {
 }
 
 impl Variable {
+    /// Its name, or those of the variables that it is made of.
+    pub(super) fn name(&self) -> String {
+        match &self.written {
+            None => self.name.clone(),
+            Some(written) => written
+                .split(", ")
+                .filter_map(|one| Some(one.split_once('=')?.0))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+
     /// `NAME="value"`, on one line and not endless; no value of one that holds headers. What
     /// else looks like a secret is starred out where it is shown.
     pub(super) fn shown(&self) -> String {
@@ -95,7 +107,7 @@ impl Variable {
     }
 }
 
-fn shown(name: &str, value: &str) -> String {
+pub(super) fn shown(name: &str, value: &str) -> String {
     let short: String = value.chars().take(200).collect();
     let more = match short.len() < value.len() {
         true => " (and more)",

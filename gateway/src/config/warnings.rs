@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 
+use super::admin::is_for_everybody;
 use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
@@ -30,6 +31,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
     for (id, downstream) in config.downstreams.iter().enumerate() {
         found.downstream(id, downstream);
     }
+    found.admin();
     found.drain();
     found.early_returns();
     found.otlp();
@@ -67,7 +69,8 @@ impl Warnings<'_> {
             return self.warn(&page.key("deadline"), Problem::new(what).write("300ms"));
         };
         if page.deadline <= page.abandoned_after {
-            let what = "never counts: no client can leave so late, its page has been answered";
+            let what =
+                "has no effect: the page is answered before a client can have waited so long";
             self.warn(
                 &page.key("abandoned_after"),
                 Problem::new(what).write("auto"),
@@ -85,7 +88,7 @@ impl Warnings<'_> {
                 Problem::new(what).write(show_duration(whole_ms(usable / 6))),
             );
             self.registry
-                .explain(&page.key("deadline"), "the deadline it is inside of");
+                .explain(&page.key("deadline"), "the deadline that contains it");
         }
     }
 
@@ -93,7 +96,7 @@ impl Warnings<'_> {
     fn early_returns(&mut self) {
         let clients = &self.config.clients;
         if clients.identify_by == IdentifyBy::Ip && clients.early_returns == EarlyReturns::Refuse {
-            let what = "everybody behind an address is held to what one of them was told";
+            let what = "everyone behind one address would have to wait as long as any one of them was told to";
             self.warn("clients.early_returns", Problem::new(what).write("auto"));
             self.registry
                 .explain("clients.identify_by", "what tells clients apart");
@@ -156,7 +159,7 @@ impl Warnings<'_> {
             };
             if timeout >= usable {
                 let what = format!(
-                    "never ends a wait: the page itself leaves {}, its deadline less its reserve",
+                    "has no effect: the page itself waits no longer than {}, its deadline minus its reserve",
                     show_duration(usable)
                 );
                 let key = page.key(&format!("part.{}.timeout", part.name));
@@ -220,7 +223,10 @@ impl Warnings<'_> {
         let users: Vec<&Page> = self.config.pages.iter().filter(uses).collect();
         if users.is_empty() {
             let help = "remove it, or let a part name it as its `downstream`";
-            return self.warn(&key(""), Problem::new("no part comes from here").help(help));
+            return self.warn(
+                &key(""),
+                Problem::new("no part uses this downstream").help(help),
+            );
         }
         if downstream.permits.is_none() {
             let what =
@@ -264,6 +270,22 @@ impl Warnings<'_> {
             let what = "traces are sent to `/`: the address of traces alone is used as it is";
             let help = "add `/v1/traces` to OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or set OTEL_EXPORTER_OTLP_ENDPOINT";
             self.warn("telemetry.otlp_endpoint", Problem::new(what).help(help));
+        }
+    }
+
+    fn admin(&mut self) {
+        let admin = &self.config.admin;
+        if admin.token.is_none() && admin.listen.is_open_to_others() {
+            let what = "others reach this address, and without `admin.token_file` operators are shown nothing but /livez and /readyz there";
+            let help = "name a file with a token in `admin.token_file`, or listen on 127.0.0.1 or on a unix: socket";
+            self.warn("admin.listen", Problem::new(what).help(help));
+        }
+        let file = self.registry.value("admin.token_file");
+        let path = file.and_then(serde_json::Value::as_str).unwrap_or_default();
+        if admin.token.is_some() && is_for_everybody(path.as_ref()) {
+            let what = "everybody on this machine may read the token";
+            let help = "let its owner and group read it alone: chmod o-r, or defaultMode: 0440 of a mounted secret";
+            self.warn("admin.token_file", Problem::new(what).help(help));
         }
     }
 

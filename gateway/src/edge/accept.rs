@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::edge::bound::{Bound, Stream};
 use crate::edge::listener::Limits;
 use crate::lifecycle::Listener;
 use crate::page::deadline::{Deadline, now};
@@ -32,27 +32,44 @@ const AT_ONCE: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Acceptor {
     name: Listener,
-    listener: TcpListener,
+    listener: Bound,
     limits: Limits,
     room: Arc<Semaphore>,
+    /// Places that are to go as soon as connections leave them.
+    surplus: usize,
     backpressure: Backpressure,
     /// Connections accepted since others have had their turn.
     at_once: u32,
 }
 
 /// A connection, its other end, and its place among those that may be open.
-pub(super) type Accepted = (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>);
+pub(super) type Accepted = (Stream, SocketAddr, Option<OwnedSemaphorePermit>);
 
 impl Acceptor {
-    pub(super) fn new(name: Listener, listener: TcpListener, limits: Limits) -> Self {
-        let most = limits.max_connections.min(Semaphore::MAX_PERMITS);
+    pub(super) fn new(name: Listener, listener: Bound, limits: Limits) -> Self {
         Self {
             name,
             listener,
             limits,
-            room: Arc::new(Semaphore::new(most)),
+            room: Arc::new(Semaphore::new(most(&limits))),
+            surplus: 0,
             backpressure: Backpressure::default(),
             at_once: 0,
+        }
+    }
+
+    /// Other limits hold from now on. Connections beyond them are not closed: none is accepted
+    /// until enough have ended.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        let before = most(&std::mem::replace(&mut self.limits, limits));
+        let now = most(&limits);
+        if let Some(more) = now.checked_sub(before) {
+            let kept = self.surplus.min(more);
+            self.surplus -= kept;
+            self.room.add_permits(more - kept);
+        } else {
+            let fewer = before - now;
+            self.surplus += fewer - self.room.forget_permits(fewer);
         }
     }
 
@@ -83,8 +100,6 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    // A page is one small write; waiting to fill a segment would only delay it.
-                    let _ = stream.set_nodelay(true);
                     self.at_once += 1;
                     return Ok((stream, peer, place));
                 }
@@ -102,6 +117,17 @@ impl Acceptor {
 
     /// `None` never: the semaphore is never closed.
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let place = self.next_place().await;
+            if self.surplus == 0 {
+                return place;
+            }
+            self.surplus -= 1;
+            place?.forget();
+        }
+    }
+
+    async fn next_place(&mut self) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
             return Some(place);
         }
@@ -117,6 +143,10 @@ impl Acceptor {
         self.backpressure.noticed(now());
         place
     }
+}
+
+fn most(limits: &Limits) -> usize {
+    limits.max_connections.min(Semaphore::MAX_PERMITS)
 }
 
 /// Never, if there is no instant.

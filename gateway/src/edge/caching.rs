@@ -1,85 +1,26 @@
-//! What caches are told of a page (RFC 9111), and what a client is answered that has it already
-//! (RFC 9110 section 13).
+//! What a client is answered that has the page already (RFC 9110 section 13).
 //!
-//! Always holds: only complete pages have a tag, and equal pages have equal tags, whichever
-//! gateway made them; a page in another coding has another tag, so a tag is strong; a page that
-//! is not complete, and a refusal, are never kept.
+//! Always holds: a page in another coding has another tag, so a tag is strong; who has the page that
+//! would be sent gets 304, and nothing is compressed for it.
 //!
-//! Not here: which headers reach a part (see [`super::route`]), the coding of an answer (see
-//! [`super::layers`]).
-
-use std::fmt::Write as _;
+//! Not here: which pages have a tag, and what caches are told (see [`crate::generation::caching`]),
+//! the coding of an answer (see [`super::layers`]).
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, VARY,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::{Either, Empty};
-use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{CacheControl, Page};
-use crate::edge::detached;
-
-/// A tag in its quotes.
-const TAG: usize = 34;
-
-/// What caches are told of one page.
-#[derive(Clone, Debug)]
-pub(super) struct PageCaching {
-    vary: HeaderValue,
-    control: CacheControl,
-}
-
-impl PageCaching {
-    pub(super) fn new(page: &Page) -> Self {
-        let names = page.forward_headers.iter().map(HeaderName::as_str);
-        let names: Vec<&str> = [ACCEPT_ENCODING.as_str()]
-            .into_iter()
-            .chain(names)
-            .collect();
-        #[expect(clippy::expect_used, reason = "names of headers and commas")]
-        let vary = HeaderValue::from_str(&names.join(", ")).expect("names are visible ASCII");
-        Self {
-            vary,
-            control: page.cache_control.clone(),
-        }
-    }
-
-    /// Tells them of an answer with this body.
-    pub(super) fn tell(&self, headers: &mut HeaderMap, body: &[u8], complete: bool) {
-        headers.insert(VARY, self.vary.clone());
-        if !complete {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            return;
-        }
-        headers.insert(CACHE_CONTROL, self.control.value.clone());
-        if self.control.stores {
-            headers.insert(ETAG, tag(xxh3_128(body)));
-        }
-    }
-}
-
-/// Not a secret and not a proof: it only tells versions of a page apart.
-fn tag(hash: u128) -> HeaderValue {
-    let mut text = String::with_capacity(TAG);
-    // Writing to memory does not fail.
-    let _ = write!(text, "\"{hash:032x}\"");
-    visible(text)
-}
+use crate::page::detached;
 
 /// The tag of the same page in a coding.
 fn coded(tag: &HeaderValue, coding: &HeaderValue) -> HeaderValue {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let (mut tag, coding) = (text(tag), text(coding));
     tag.pop();
-    visible(format!("{tag}-{coding}\""))
-}
-
-fn visible(text: String) -> HeaderValue {
-    #[expect(clippy::expect_used, reason = "digits, and a token of ours")]
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("a tag is visible ASCII")
+    let coded = Bytes::from(format!("{tag}-{coding}\""));
+    #[expect(clippy::expect_used, reason = "two values of headers")]
+    HeaderValue::from_maybe_shared(coded).expect("a tag is visible ASCII")
 }
 
 /// The tags of pages that a client has: its `If-None-Match`.
@@ -131,6 +72,7 @@ pub(super) fn complete<R>(response: Response<R>) -> Response<Either<R, Empty<Byt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generation::caching::tag;
 
     fn known(lists: &[&str]) -> Known {
         let mut headers = HeaderMap::new();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::edge::body::Unflushed;
+use crate::edge::bound::Stream;
 use crate::edge::heads::{PartialHead, SharedHeads};
 use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
@@ -40,7 +40,7 @@ pub struct Connection {
     expires: Deadline,
     /// Where nobody looks at it, nothing is noted.
     usage: Option<Mutex<Usage>>,
-    refused: Mutex<Option<(NoRequest, TcpStream)>>,
+    refused: Mutex<Option<(NoRequest, Stream)>>,
 }
 
 impl Connection {
@@ -113,12 +113,12 @@ impl Connection {
 
     /// Keeps the stream of a client whose head is refused, for the answer to it: hyper
     /// lets go of everything else.
-    pub(super) fn refuse(&self, why: NoRequest, stream: TcpStream) {
+    pub(super) fn refuse(&self, why: NoRequest, stream: Stream) {
         *self.refused.lock() = Some((why, stream));
     }
 
     /// What is to be answered, if its head was refused.
-    pub(super) fn take_refused(&self) -> Option<(NoRequest, TcpStream)> {
+    pub(super) fn take_refused(&self) -> Option<(NoRequest, Stream)> {
         self.refused.lock().take()
     }
 }

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::edge::body::PageBody;
 use crate::edge::coding::Coding;
-use crate::edge::{REQUEST_ID, caching, detached, hop};
+use crate::edge::{REQUEST_ID, caching, hop};
+use crate::page::detached;
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;

@@ -13,10 +13,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::edge::accept::{Acceptor, until};
+use crate::edge::bound::Bound;
 use crate::edge::connection::Connection;
 use crate::edge::heads::SharedHeads;
 use crate::edge::least_used::LeastUsed;
@@ -33,7 +35,7 @@ use crate::telemetry::names::Unreadable;
 /// metric of ours would see it. Linux lowers this to `net.core.somaxconn`, 4096 as shipped.
 pub const BACKLOG: u32 = 4096;
 
-/// Limits of one listener.
+/// Limits of one listener: those in force when a connection is accepted hold for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections open at once.
@@ -76,8 +78,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// returns when the open ones have finished what they were answering. Dropping the future
 /// cuts them off.
 pub async fn serve<S, B>(
-    listener: TcpListener,
-    limits: Limits,
+    listener: Bound,
+    limits: watch::Receiver<Limits>,
     service: impl Fn(Arc<Connection>) -> S,
     unreadable: impl Fn(Unreadable) + Send + Sync + 'static,
     guard: Guard,
@@ -91,7 +93,7 @@ pub async fn serve<S, B>(
 {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let acceptor = Acceptor::new(guard.listener(), listener, limits);
+    let acceptor = Acceptor::new(guard.listener(), listener, *limits.borrow());
     let report = Arc::new(Report::new(guard.listener(), unreadable));
     let accept = accept_all(
         acceptor,
@@ -109,7 +111,7 @@ pub async fn serve<S, B>(
 /// when the system will never give a connection again.
 async fn accept_all<S, B>(
     mut acceptor: Acceptor,
-    limits: Limits,
+    mut limits: watch::Receiver<Limits>,
     service: impl Fn(Arc<Connection>) -> S,
     report: Arc<Report<impl Fn(Unreadable) + Send + Sync + 'static>>,
     graceful: &GracefulShutdown,
@@ -125,31 +127,34 @@ where
 {
     let heads = Arc::new(SharedHeads::default());
     let http = http();
-    let mut open = match limits.when_full {
+    let mut open = match limits.borrow().when_full {
         WhenFull::Wait => None,
-        WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.max_connections)),
+        WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.borrow().max_connections)),
     };
     loop {
+        let now_in_force = *limits.borrow_and_update();
+        acceptor.limit(now_in_force);
         let again = open.as_mut().and_then(|open| open.make_room(now()));
         let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
             () = until(again), if again.is_some() => continue,
+            Ok(()) = limits.changed() => continue,
             accepted = acceptor.next() => accepted,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let connection = match limits.when_full {
+        let connection = match now_in_force.when_full {
             WhenFull::Wait => Connection::new(peer, &heads),
             WhenFull::CloseLeastUsed => Connection::new(peer, &heads).with_usage(),
         };
-        let connection = Arc::new(connection.aging(limits.max_age));
+        let connection = Arc::new(connection.aging(now_in_force.max_age));
         let served = Served {
             service: service(Arc::clone(&connection)),
             connection: Arc::clone(&connection),
         };
-        let socket = Socket::new(stream, Arc::clone(&connection), limits.waits);
+        let socket = Socket::new(stream, Arc::clone(&connection), now_in_force.waits);
         let socket = TokioIo::new(socket);
         let serving = graceful.watch(http.serve_connection(socket, served));
         let (used, report) = (Arc::clone(&connection), Arc::clone(&report));

@@ -9,16 +9,17 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::config::{Config, ShedStatus};
+use crate::config::ShedStatus;
 use crate::edge::body::PageBody;
-use crate::edge::caching::PageCaching;
 use crate::edge::connection::Connection;
 use crate::edge::validate::METHODS;
-use crate::page::Answer;
+use crate::generation::caching::PageCaching;
 use crate::page::assemble::Page;
+use crate::page::downstream::Transport;
 use crate::page::refusal::{Refusal, Row};
-use crate::telemetry::Telemetry;
+use crate::page::{Answer, Pages};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::{Origin, PageRecord};
 use crate::text::push_milliseconds;
 
@@ -28,10 +29,9 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 
 /// Writes answers.
 #[derive(Debug)]
-pub struct Respond {
+pub struct Respond<'a> {
     shed: ShedStatus,
-    caching: Vec<PageCaching>,
-    telemetry: Arc<Telemetry>,
+    names: &'a Configured,
 }
 
 /// RFC 9457, with the gateway's own members.
@@ -67,23 +67,27 @@ impl<'a> Problem<'a> {
     }
 }
 
-impl Respond {
-    /// With the shed status of `config`, and the names that telemetry has.
-    pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Self {
+impl<'a> Respond<'a> {
+    /// With the shed status of these pages, and the names that they have.
+    pub fn of<T: Transport>(pages: &'a Pages<T>) -> Self {
         Self {
-            shed: config.shed.status,
-            caching: config.pages.iter().map(PageCaching::new).collect(),
-            telemetry,
+            shed: pages.shed(),
+            names: pages.telemetry().names(),
         }
     }
 
-    /// The answer to a request for a page.
-    pub fn answer(&self, answer: Answer, connection: &Arc<Connection>) -> Response<PageBody> {
+    /// The answer to a request for a page; `caching` is what caches are told of each.
+    pub fn answer(
+        &self,
+        answer: Answer,
+        caching: &[PageCaching],
+        connection: &Arc<Connection>,
+    ) -> Response<PageBody> {
         let record = &answer.record;
         let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
         let mut response = match answer.result {
             Ok(page) => {
-                let caching = &self.caching[record.page.0];
+                let caching = &caching[record.page.0];
                 whole(page, caching, &record.origin).map(with_ticket)
             }
             Err(refusal) => self
@@ -111,7 +115,7 @@ impl Respond {
         let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
         let request_id = request_id.unwrap_or_default();
         let problem = Problem {
-            scope: row.scope.map(|scope| self.telemetry.names().scope(scope)),
+            scope: row.scope.map(|scope| self.names.scope(scope)),
             retry_after_ms: retry_after.map(|seconds| u64::from(seconds) * 1000),
             ..Problem::new(refusal, row, request_id, &origin.trace)
         };
@@ -139,7 +143,7 @@ impl Respond {
             push_timed(&mut text, "admission", wait.took);
             text.extend_from_slice(b", ");
         }
-        let names = &self.telemetry.names().page(record.page).parts;
+        let names = &self.names.page(record.page).parts;
         for (names, part) in names.iter().zip(&record.parts) {
             let took = part.call.as_ref().map(|call| call.span.took);
             push_timed(&mut text, &names.name, took.unwrap_or_default());

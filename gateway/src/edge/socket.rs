@@ -13,9 +13,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use crate::edge::bound::Stream;
 use crate::edge::connection::Connection;
 use crate::edge::heads::{Progress, READ};
 use crate::edge::unreadable::NoRequest;
@@ -52,7 +52,7 @@ enum Awaited {
 #[derive(Debug)]
 pub(super) struct Socket {
     /// None once a head was refused.
-    stream: Option<Take<TcpStream>>,
+    stream: Option<Take<Stream>>,
     connection: Arc<Connection>,
     waits: Waits,
     awaited: Awaited,
@@ -67,7 +67,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Watches over `stream`.
-    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>, waits: Waits) -> Self {
+    pub(super) fn new(stream: Stream, connection: Arc<Connection>, waits: Waits) -> Self {
         Self {
             stream: Some(stream.take(READ as u64)),
             connection,
@@ -80,7 +80,7 @@ impl Socket {
         }
     }
 
-    fn writer(&mut self) -> io::Result<&mut TcpStream> {
+    fn writer(&mut self) -> io::Result<&mut Stream> {
         let stream = self.stream.as_mut().ok_or_else(refused)?;
         Ok(stream.get_mut())
     }
@@ -118,7 +118,7 @@ impl Socket {
         if let Some(stream) = self.stream.take() {
             self.connection.refuse(why, stream.into_inner());
         }
-        io::Error::other("what came is no request that is read")
+        io::Error::other("the bytes received are not a request")
     }
 
     /// Whether hyper answers by itself, which it does to what it cannot read: no head of a

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::edge::bound::Stream;
 use crate::edge::respond;
 use crate::edge::validate::MAX_HEAD;
 use crate::lifecycle::Listener;
@@ -96,7 +96,7 @@ impl NoRequest {
     }
 
     /// Answers, as far as that can be read, and closes the connection.
-    pub(super) async fn answer(self, mut stream: TcpStream) {
+    pub(super) async fn answer(self, mut stream: Stream) {
         let answer = self.problem.as_ref().map(head_and_body);
         let answered = async {
             stream.write_all(&answer.unwrap_or_default()).await?;

@@ -96,13 +96,19 @@ impl Signals {
         Ok(Self(all))
     }
 
-    /// Does what each of them asks for, until it is dropped. `state` is called for the state.
-    pub async fn forward(mut self, stop: &StopSignal, state: impl Fn()) -> Infallible {
+    /// Does what each of them asks for, until it is dropped. `reload` is called for a reload, `state`
+    /// for the state; neither waits.
+    pub async fn forward(
+        mut self,
+        stop: &StopSignal,
+        reload: impl Fn(),
+        state: impl Fn(),
+    ) -> Infallible {
         loop {
             match self.0.next().await {
                 Some((_, Asks::Stop)) => stop.request(),
                 Some((_, Asks::StopWithoutDelay)) => stop.request_without_delay(),
-                Some((name, Asks::Reload)) => events::reload_not_possible(name),
+                Some((_, Asks::Reload)) => reload(),
                 Some((_, Asks::State)) => state(),
                 Some((name, Asks::Nothing)) => events::signal_ignored(name),
                 None => std::future::pending().await,

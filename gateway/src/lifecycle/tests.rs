@@ -76,7 +76,7 @@ async fn serve_with_a_page(lifecycle: Lifecycle, page: Duration, log: &Log) -> R
         log.say("page answered");
         drop(ticket);
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), in_flight);
+    let (ended, ()) = tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || TIMES), in_flight);
     log.say("ended");
     ended
 }
@@ -144,6 +144,72 @@ async fn what_does_not_end_when_told_to_has_its_time_and_no_more() {
     );
 }
 
+/// Says so when it is dropped.
+struct LetsGo(Log);
+
+impl Drop for LetsGo {
+    fn drop(&mut self) {
+        self.0.say("lets go");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_public_socket_that_stays_is_left_first_and_nobody_is_refused_for_it() {
+    let ends = |stays: bool| async move {
+        let (stop, log) = (StopSignal::default(), Log::new());
+        let mut lifecycle = Lifecycle::new(stop.clone());
+        if stays {
+            lifecycle = lifecycle.leaving_the_public_socket();
+        }
+        let socket = LetsGo(log.clone());
+        lifecycle.listen(Listener::Public, |guard| async move {
+            let accept = async move {
+                let _socket = socket;
+                never_fails().await
+            };
+            guard.accept(accept).await;
+            sleep(100 * MS).await;
+        });
+        let (pages, phase) = (pages(), lifecycle.phase());
+        lifecycle.ready();
+        stop.request();
+        let serve = async {
+            assert_eq!(
+                lifecycle.serve(|| Arc::clone(&pages), || TIMES).await,
+                Ok(())
+            );
+            log.say("ended");
+        };
+        let watch = async {
+            // Between the instants at which something happens.
+            sleep(MS).await;
+            while phase.get() < Phase::Draining {
+                sleep(2 * MS).await;
+            }
+            log.say("refuses");
+        };
+        tokio::join!(serve, watch);
+        log.lines()
+    };
+    let refuses = LAST_WORDS + 100 * MS;
+    assert_eq!(
+        ends(true).await,
+        [
+            ("lets go", Duration::ZERO),
+            ("ended", refuses),
+            ("refuses", refuses + MS),
+        ]
+    );
+    assert_eq!(
+        ends(false).await,
+        [
+            ("refuses", MS),
+            ("lets go", REFUSING),
+            ("ended", REFUSING + 100 * MS),
+        ]
+    );
+}
+
 /// When phases changed, and the end: how long after the start.
 async fn phases(
     stop: StopSignal,
@@ -176,7 +242,7 @@ async fn phases(
     };
     tokio::select! {
         biased;
-        (_, ()) = async { tokio::join!(lifecycle.serve(&pages, delayed), ask) } => {}
+        (_, ()) = async { tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || delayed), ask) } => {}
         () = watch => {}
     }
     seen
@@ -232,7 +298,7 @@ async fn a_second_request_to_stop_ends_it_where_it_stands() {
         sleep(1_300 * MS).await;
         stop.request();
     };
-    let (ended, ()) = tokio::join!(lifecycle.serve(&pages, TIMES), twice);
+    let (ended, ()) = tokio::join!(lifecycle.serve(|| Arc::clone(&pages), || TIMES), twice);
     assert_eq!(ended, Err(Failure::ToldTwice));
     assert_eq!(now() - log.began, 1_300 * MS);
     assert_eq!(log.lines(), []);

@@ -39,16 +39,6 @@ impl Scope {
             ],
         }
     }
-
-    /// Pairs of limit and reason that stand before its own in [`ShedBy::all`].
-    fn first(self) -> usize {
-        let (client, gateway) = (Self::Client.reasons().len(), Self::Gateway.reasons().len());
-        match self {
-            Self::Client => 0,
-            Self::Gateway => client,
-            Self::Downstream(id) => client + gateway + id.0 * self.reasons().len(),
-        }
-    }
 }
 
 /// What a page was shed by: the reason and the limit that its client is told. Only the
@@ -61,6 +51,9 @@ pub struct ShedBy {
 }
 
 impl ShedBy {
+    /// How many there are of each downstream.
+    pub const PER_DOWNSTREAM: usize = 3;
+
     /// The limit and its reason; `None` for a refusal that is not for load, quota or a
     /// shutdown.
     pub fn of(reason: Reason, scope: Scope) -> Option<Self> {
@@ -75,9 +68,12 @@ impl ShedBy {
         scopes.flat_map(|scope| (0..scope.reasons().len()).map(move |nth| Self { scope, nth }))
     }
 
-    /// Its place among [`ShedBy::all`].
-    pub fn index(self) -> usize {
-        self.scope.first() + self.nth
+    /// Its place among those of its downstream; or, of those that are no downstream's, among all of these.
+    pub fn within_name(self) -> usize {
+        match self.scope {
+            Scope::Client | Scope::Downstream(_) => self.nth,
+            Scope::Gateway => Scope::Client.reasons().len() + self.nth,
+        }
     }
 
     /// The reason.

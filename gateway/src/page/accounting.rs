@@ -48,7 +48,7 @@ impl<'a> PageAccount<'a> {
             promise,
             charge: None,
             ticket: None,
-            record: PageRecord::open(page, Arc::clone(origin)),
+            record: PageRecord::open(page, Arc::clone(telemetry.names()), Arc::clone(origin)),
             retry_after: None,
             closed: false,
         }
@@ -121,6 +121,7 @@ impl<'a> PageAccount<'a> {
         self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
+            names: Arc::clone(&self.record.names),
             parts: std::mem::take(&mut self.record.parts),
             ..self.record
         };

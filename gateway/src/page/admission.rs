@@ -9,6 +9,7 @@
 //! resource at a time; a page needs several at once or none.
 
 pub mod core;
+mod gate;
 pub mod limit;
 mod permit;
 #[cfg(test)]
@@ -19,27 +20,42 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::Instant;
-
 pub use self::core::{AdmissionView, BulkheadView, QueueView};
 pub use self::permit::{Permit, Permits, Ticket};
 
-use self::core::{Arrival, Core, Event, GiveUp, Need, NeedSet, Order, Shed, Time};
-use self::waiting::{Arrived, State, Verdict};
+use self::core::{
+    Arrival, BulkheadId, Core, Event, GiveUp, Need, NeedSet, Order, QueueId, Shed, Time,
+};
+use self::gate::Gate;
+use self::waiting::{Arrived, Verdict};
 use crate::config::{Config, DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
 
-/// Tickets, permits and queues of one gateway.
+/// Tickets, permits and queues of one gateway, as one configuration numbers and sizes them.
+///
+/// What is in use and who waits is shared by all of a gateway: see [`Admission::carried`].
 #[derive(Debug)]
 pub struct Admission {
-    epoch: Instant,
+    gate: Arc<Gate>,
     grant: Grant,
+    tickets: u32,
+    /// By [`DownstreamId`].
+    bulkheads: Vec<Bulkhead>,
     /// By [`PageId`].
-    max_wait: Vec<Duration>,
-    state: Mutex<State>,
-    empty: Notify,
+    queues: Vec<Queue>,
+}
+
+#[derive(Debug)]
+struct Bulkhead {
+    id: BulkheadId,
+    permits: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    id: QueueId,
+    limit: usize,
+    max_wait: Duration,
 }
 
 /// How pages are admitted. The default is what the gateway does; everything else is there to be
@@ -70,62 +86,107 @@ impl Admission {
 
     /// The same, by other rules than the gateway's.
     pub fn with_rules(config: &Config, rules: Rules) -> Arc<Self> {
-        let permits = config.downstreams.iter().map(|d| d.permits);
-        let core = Core::new(
-            rules.order,
-            config.admission.max_in_flight.get(),
-            permits.map(|permits| permits.map(NonZeroU32::get)),
-            config.pages.iter().map(|page| page.queue),
-        );
+        let core = Core::new(rules.order, config.admission.max_in_flight.get());
+        Self::at(Gate::new(core), rules.grant, config)
+    }
+
+    /// The same gateway by another configuration: what is in use stays in use, and who waits
+    /// waits, under the same names. Nothing changes for anybody before
+    /// [`take_effect`](Self::take_effect).
+    pub fn carried(&self, config: &Config) -> Arc<Self> {
+        Self::at(Arc::clone(&self.gate), self.grant, config)
+    }
+
+    fn at(gate: Arc<Gate>, grant: Grant, config: &Config) -> Arc<Self> {
+        let mut state = gate.state.lock();
+        let core = &mut state.core;
+        let bulkheads = config.downstreams.iter().map(|downstream| {
+            let permits = downstream.permits.map(NonZeroU32::get);
+            let id = core.enter_bulkhead(downstream.name.as_str(), permits);
+            Bulkhead { id, permits }
+        });
+        let bulkheads = bulkheads.collect();
+        let queues = config.pages.iter().map(|page| Queue {
+            id: core.enter_queue(page.name.as_str(), page.queue),
+            limit: page.queue,
+            max_wait: page.max_wait,
+        });
+        let queues = queues.collect();
+        drop(state);
         Arc::new(Self {
-            epoch: now(),
-            grant: rules.grant,
-            max_wait: config.pages.iter().map(|page| page.max_wait).collect(),
-            state: Mutex::new(State::new(core)),
-            empty: Notify::new(),
+            gate,
+            grant,
+            tickets: config.admission.max_in_flight.get(),
+            bulkheads,
+            queues,
         })
     }
 
+    /// From now on there are as many tickets, permits and places in queues as this configuration
+    /// says. Nothing is taken back; who waits for what can never be again, or has no place in
+    /// the queue any more, is refused.
+    pub fn take_effect(&self) {
+        self.gate.state.lock().core.configure_tickets(self.tickets);
+        for bulkhead in &self.bulkheads {
+            self.gate.on_event(Event::Resize {
+                bulkhead: bulkhead.id,
+                limit: bulkhead.permits,
+            });
+        }
+        for queue in &self.queues {
+            self.gate.on_event(Event::ResizeQueue {
+                queue: queue.id,
+                limit: queue.limit,
+            });
+        }
+    }
+
+    /// What a part needs.
+    pub fn need(&self, downstream: DownstreamId, required: bool) -> Need {
+        Need {
+            downstream,
+            bulkhead: self.bulkheads[downstream.0].id,
+            required,
+        }
+    }
+
     /// Takes a ticket, or `None` when all are out. Never waits.
-    pub fn ticket(self: &Arc<Self>) -> Option<Ticket> {
-        let free = self.state.lock().core.take_ticket();
-        free.then(|| Ticket::new(self))
+    pub fn ticket(&self) -> Option<Ticket> {
+        let free = self.gate.state.lock().core.take_ticket();
+        free.then(|| Ticket::new(&self.gate))
     }
 
     /// One permit beside those that pages start with, if one is free. Never waits.
-    pub fn try_one(self: &Arc<Self>, downstream: DownstreamId) -> Option<Permit> {
-        self.state.lock().core.try_one(downstream).then(|| Permit {
-            admission: Arc::clone(self),
-            downstream,
+    pub fn try_one(&self, downstream: DownstreamId) -> Option<Permit> {
+        let bulkhead = self.bulkheads[downstream.0].id;
+        let taken = self.gate.state.lock().core.try_one(bulkhead);
+        taken.then(|| Permit {
+            gate: Arc::clone(&self.gate),
+            bulkhead,
         })
     }
 
     /// A downstream has as many permits as this from now on; `None` is no bulkhead. What is out
     /// stays out. Pages that can start now do; those that never could are refused.
-    pub fn resize(self: &Arc<Self>, downstream: DownstreamId, limit: Option<u32>) {
-        self.on_event(Event::Resize { downstream, limit });
+    pub fn resize(&self, downstream: DownstreamId, limit: Option<u32>) {
+        let bulkhead = self.bulkheads[downstream.0].id;
+        self.gate.on_event(Event::Resize { bulkhead, limit });
     }
 
     /// As many pages may be under way from now on as this, or as configured if that is fewer.
     /// Those that are go on; those whose clients are taking their answers do not count.
     pub fn resize_tickets(&self, limit: u32) {
-        self.state.lock().core.resize_tickets(limit);
+        self.gate.state.lock().core.resize_tickets(limit);
     }
 
     /// Tickets out whose pages have no answer yet.
     pub fn tickets_under_way(&self) -> u32 {
-        self.state.lock().core.tickets_under_way()
+        self.gate.state.lock().core.tickets_under_way()
     }
 
     /// Resolves once no ticket is out. A ticket taken meanwhile puts it off.
     pub async fn until_empty(&self) {
-        loop {
-            let notified = self.empty.notified();
-            if self.state.lock().core.tickets_in_use() == 0 {
-                return;
-            }
-            notified.await;
-        }
+        self.gate.until_empty().await;
     }
 
     /// A permit for every required part of `needs`, and for each optional part whose
@@ -135,7 +196,7 @@ impl Admission {
     /// # Errors
     /// [`Shed`] when the page is refused. It has held nothing meanwhile.
     pub async fn permits(
-        self: &Arc<Self>,
+        &self,
         page: PageId,
         needs: &NeedSet,
         deadline: Deadline,
@@ -147,72 +208,61 @@ impl Admission {
         }
     }
 
-    async fn at_once(
-        self: &Arc<Self>,
-        page: PageId,
-        needs: &NeedSet,
-        deadline: Deadline,
-    ) -> Verdict {
+    async fn at_once(&self, page: PageId, needs: &NeedSet, deadline: Deadline) -> Verdict {
+        let queue = &self.queues[page.0];
         let arrived = now();
-        let max_wait = Deadline::after(arrived, self.max_wait[page.0]);
+        let max_wait = Deadline::after(arrived, queue.max_wait);
         let give_up = max_wait.min(deadline);
         let reason = if give_up == max_wait {
             GiveUp::MaxWait
         } else {
             GiveUp::Deadline
         };
-        let until = give_up.instant().map_or(Time::MAX, |at| self.time(at));
+        let gate = &self.gate;
+        let until = give_up.instant().map_or(Time::MAX, |at| gate.time(at));
         let arrival = |number| Arrival {
             page: number,
-            queue: page,
+            queue: queue.id,
             needs,
             give_up: until,
             reason,
         };
-        match self.arrive(self.time(arrived), arrival) {
+        match gate.arrive(gate.time(arrived), arrival) {
             Arrived::Decided(verdict) => verdict,
             Arrived::Parked(waiting) => waiting.until(give_up).await,
         }
     }
 
-    async fn part_by_part(
-        self: &Arc<Self>,
-        page: PageId,
-        needs: &NeedSet,
-        deadline: Deadline,
-    ) -> Verdict {
-        let mut held = Permits::new(self, needs.clone(), 0);
-        for (part, &downstream) in needs.downstreams().iter().enumerate() {
-            let required = needs.is_required(part);
-            let one = NeedSet::new([Need {
-                downstream,
-                required,
-            }]);
+    async fn part_by_part(&self, page: PageId, needs: &NeedSet, deadline: Deadline) -> Verdict {
+        let mut held = Permits::new(&self.gate, needs.clone(), 0);
+        for (part, &need) in needs.parts().iter().enumerate() {
+            let one = NeedSet::new([need]);
             held.add(part, self.at_once(page, &one, deadline).await?);
         }
         Ok(held)
     }
 
-    fn release(self: &Arc<Self>, downstream: DownstreamId) {
-        self.on_event(Event::Release { downstream });
-    }
-
-    fn answer_ticket(&self) {
-        self.state.lock().core.answer_ticket();
-    }
-
-    fn release_ticket(&self, answered: bool) {
-        if self.state.lock().core.release_ticket(answered) == 0 {
-            self.empty.notify_waiters();
-        }
-    }
-
-    fn time(&self, at: Instant) -> Time {
-        at.saturating_duration_since(self.epoch)
-    }
-
     /// How admission stands now.
     pub fn view(&self) -> AdmissionView {
-        self.state.lock().core.view()
+        let all = self.gate.state.lock().core.view();
+        let bulkheads = self.bulkheads.iter().map(|b| all.bulkheads[b.id.0]);
+        let queues = self.queues.iter().map(|queue| all.queues[queue.id.0]);
+        AdmissionView {
+            bulkheads: bulkheads.collect(),
+            queues: queues.collect(),
+            ..all
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut state = self.gate.state.lock();
+        for bulkhead in &self.bulkheads {
+            state.core.leave_bulkhead(bulkhead.id);
+        }
+        for queue in &self.queues {
+            state.core.leave_queue(queue.id);
+        }
     }
 }

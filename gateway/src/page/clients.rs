@@ -6,7 +6,7 @@
 //! Not here: the laws of the rate ([`quota`](super::quota)) and of the time
 //! ([`retry_after`](super::retry_after)), and how either is written down.
 
-use crate::config::{Config, PageId, ShedStatus};
+use crate::config::{Config, Kept, PageId, ShedStatus};
 use crate::outcome::PageOutcome;
 use crate::page::quota::{Charge, Client, Quota};
 use crate::page::refusal::Refusal;
@@ -23,8 +23,17 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            quota: Quota::new(&config.clients),
+            quota: Quota::new(config),
             refusals: Refusals::new(config.pages.len()),
+            shed: config.shed.status,
+        }
+    }
+
+    /// The same clients under another configuration.
+    pub(super) fn carried(&self, config: &Config, kept: &Kept) -> Self {
+        Self {
+            quota: self.quota.carried(config, kept),
+            refusals: self.refusals.carried(kept),
             shed: config.shed.status,
         }
     }

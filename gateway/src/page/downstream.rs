@@ -222,6 +222,8 @@ impl CallEnd {
 /// A call that is about to begin.
 #[derive(Debug)]
 pub struct PlannedCall<'a> {
+    /// Where to.
+    pub downstream: DownstreamId,
     /// Path and query.
     pub path: String,
     /// Header fields of all calls of the page.
@@ -244,14 +246,14 @@ pub async fn call<T: Transport>(
     planned: PlannedCall<'_>,
     part: &mut PartRecord,
 ) -> CallEnd {
-    let mut running = Running::begin(telemetry, permit.downstream(), &planned, part);
+    let mut running = Running::begin(telemetry, &planned, part);
     let request = CallRequest {
         path: &planned.path,
         shared: planned.shared,
         own: &planned.own,
     };
     let attempts = &mut running.call().attempts;
-    let answered = downstreams.fetch(telemetry, permit.downstream(), &request, attempts);
+    let answered = downstreams.fetch(telemetry, planned.downstream, &request, attempts);
     let end = match planned.deadline.limit(answered).await {
         Ok(Ok(reply)) => {
             running.call().http_status = Some(reply.status);
@@ -288,7 +290,6 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn begin(
         telemetry: &'a Telemetry,
-        downstream: DownstreamId,
         planned: &PlannedCall<'_>,
         part: &'a mut PartRecord,
     ) -> Self {
@@ -298,7 +299,7 @@ impl<'a> Running<'a> {
         });
         Self {
             telemetry,
-            downstream,
+            downstream: planned.downstream,
             part,
             outcome: CallOutcome::Cancelled,
         }

@@ -7,6 +7,7 @@
 //!
 //! Not here: what is told of lag ([`crate::telemetry::lag`]).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -31,8 +32,6 @@ const AT_REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct OwnLoad {
     epoch: Instant,
-    max_lag: Option<Duration>,
-    most: u32,
     state: Mutex<State>,
     /// Pages refused for want of a ticket, ever.
     refused: AtomicU64,
@@ -74,8 +73,6 @@ impl OwnLoad {
         let most = settings.max_in_flight.get();
         Self {
             epoch: now(),
-            max_lag: settings.max_lag,
-            most,
             state: Mutex::new(State {
                 window: Window::default(),
                 limit: TicketLimit::new(most, settings.max_lag),
@@ -93,6 +90,12 @@ impl OwnLoad {
     /// answer should be.
     pub fn is_short_of_cpu(&self) -> bool {
         self.short.load(Ordering::Relaxed)
+    }
+
+    /// From now on there are as many tickets, and lag may be as long, as these say.
+    pub(super) fn configure(&self, settings: &Settings) {
+        let most = settings.max_in_flight.get();
+        self.state.lock().limit.configure(most, settings.max_lag);
     }
 
     /// A page was refused for want of a ticket.
@@ -114,7 +117,7 @@ impl OwnLoad {
             reason: state.limit.reason(),
             lag_p50: state.window.quantile(0.5),
             lag_p90: state.window.quantile(0.9),
-            max_lag: self.max_lag,
+            max_lag: state.limit.max_lag(),
         }
     }
 
@@ -140,8 +143,9 @@ impl OwnLoad {
         (state.refused, state.in_time) = (refused, in_time);
         let at = ran.saturating_duration_since(self.epoch);
         let tickets = state.limit.look(at, &state.window, used);
-        state.log(ran, tickets, self.most);
-        self.short.store(tickets < self.most, Ordering::Relaxed);
+        state.log(ran, tickets);
+        self.short
+            .store(tickets < state.limit.most(), Ordering::Relaxed);
         tickets
     }
 }
@@ -157,7 +161,8 @@ impl State {
     }
 
     /// Once when tickets shrink, and once when they are back.
-    fn log(&mut self, at: Instant, tickets: u32, most: u32) {
+    fn log(&mut self, at: Instant, tickets: u32) {
+        let most = self.limit.most();
         match (tickets < most, self.shrunk) {
             (true, None) => {
                 self.shrunk = Some(at);
@@ -172,10 +177,11 @@ impl State {
     }
 }
 
-/// Probes lag for as long as it is polled, and sizes the tickets by it.
-pub async fn watch<T: Transport>(pages: &Pages<T>) {
+/// Probes lag for as long as it is polled, and sizes the tickets by it. `pages` are those in force.
+pub async fn watch<T: Transport>(pages: impl Fn() -> Arc<Pages<T>>) {
     let mut due = now();
     loop {
+        let pages = pages();
         due += match pages.admission().tickets_under_way() {
             0 => AT_REST,
             _ => PROBE_EVERY,

@@ -11,7 +11,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
 use crate::outcome::Promise;
-use crate::page::admission::core::{Need, NeedSet};
+use crate::page::admission::Admission;
+use crate::page::admission::core::NeedSet;
 use crate::page::refusal::Refusal;
 
 /// Everything but RFC 3986's unreserved characters is encoded when sent on.
@@ -58,8 +59,8 @@ pub struct PlannedPart {
 pub struct Params(Vec<String>);
 
 impl Plan {
-    /// One plan per page, by [`PageId`].
-    pub fn compile(config: &Config) -> Vec<Plan> {
+    /// One plan per page, by [`PageId`]; `admission` is that of the same configuration.
+    pub fn compile(config: &Config, admission: &Admission) -> Vec<Plan> {
         let part = |part: &config::Part| PlannedPart {
             name: part.name.to_string(),
             downstream: part.downstream,
@@ -67,10 +68,7 @@ impl Plan {
             timeout: part.timeout,
             path: part.path.pieces.clone(),
         };
-        let need = |part: &config::Part| Need {
-            downstream: part.downstream,
-            required: part.required,
-        };
+        let need = |part: &config::Part| admission.need(part.downstream, part.required);
         let plan = |(index, page): (usize, &config::Page)| Plan {
             page: PageId(index),
             budget: page.deadline,

@@ -13,6 +13,7 @@
 
 mod attempts;
 mod law;
+mod marks;
 mod told;
 
 use std::collections::HashMap;
@@ -24,9 +25,9 @@ use tokio::time::Instant;
 
 use self::attempts::Attempts;
 use self::law::{Nanos, PageRate, Paid, nanos};
-pub use self::told::{Early, LoadLimit};
+use self::marks::Marks;
 use self::told::{LetIn, Told};
-use crate::config::{Clients, PageId};
+use crate::config::{Clients, Config, DownstreamId, Kept, PageId};
 use crate::page::deadline::now;
 
 /// Clients held at once at most: some megabytes.
@@ -55,6 +56,7 @@ pub struct Quota {
     epoch: Instant,
     /// `None` lets everybody ask for as much as they like.
     rates: Option<Rates>,
+    marks: Marks,
     store: Arc<Store>,
 }
 
@@ -84,6 +86,18 @@ struct Known {
     told: Told,
 }
 
+/// Which limit refused a page: a downstream's permits, or the gateway's tickets.
+pub type LoadLimit = Option<DownstreamId>;
+
+/// A client that is back before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Early {
+    /// What refused it; the gateway, where that downstream is gone.
+    pub limit: LoadLimit,
+    /// What is left of the time it was told, in whole seconds, rounded up.
+    pub left: u32,
+}
+
 /// A page that was charged to its client.
 #[must_use = "a page that the gateway refuses is to be given back"]
 #[derive(Debug)]
@@ -97,12 +111,24 @@ pub struct Charge {
 
 impl Quota {
     /// The configured rate; no rate lets everybody pass.
-    pub fn new(config: &Clients) -> Self {
-        Self::with_room(config, MAX_CLIENTS)
+    pub fn new(config: &Config) -> Self {
+        let marks = Marks::new(&Kept::nothing(config), None);
+        Self::at(
+            &config.clients,
+            now(),
+            marks,
+            Arc::new(Store::new(MAX_CLIENTS)),
+        )
     }
 
-    fn with_room(config: &Clients, clients: usize) -> Self {
-        let (epoch, store) = (now(), Arc::new(Store::new(clients)));
+    /// The same clients, with what they have used and were told, at the rate of another
+    /// configuration.
+    pub fn carried(&self, config: &Config, kept: &Kept) -> Self {
+        let marks = Marks::new(kept, Some(&self.marks));
+        Self::at(&config.clients, self.epoch, marks, Arc::clone(&self.store))
+    }
+
+    fn at(config: &Clients, epoch: Instant, marks: Marks, store: Arc<Store>) -> Self {
         let rates = config.rate.map(|rate| {
             let interval = rate.period / rate.count.get();
             Rates {
@@ -113,6 +139,7 @@ impl Quota {
         Self {
             epoch,
             rates,
+            marks,
             store,
         }
     }
@@ -135,7 +162,8 @@ impl Quota {
                 if let Some(rates) = &self.rates {
                     known.paid.take(&rates.pages, now, attempt)?;
                 }
-                charge.early = known.told.is_early(page, now).filter(|_| client.held);
+                let early = known.told.is_early(self.marks.of_page(page), now);
+                charge.early = early.filter(|_| client.held).map(|early| self.early(early));
                 (charge.asked, charge.before) = (now, known.let_in.asks(now));
                 Ok::<_, Duration>(())
             })?;
@@ -161,7 +189,7 @@ impl Quota {
                 && !known.let_in.is_many(now)
             {
                 let until = now + nanos(Duration::from_secs(seconds.into()));
-                known.told = Told::new(page, limit, until);
+                known.told = self.marks.told(page, limit, until);
             }
         });
     }
@@ -202,6 +230,13 @@ impl Quota {
     pub fn clients(&self) -> usize {
         let shards = self.store.shards.iter();
         shards.map(|shard| shard.lock().len()).sum()
+    }
+
+    fn early(&self, told: told::Early) -> Early {
+        Early {
+            limit: self.marks.limit(told.limit),
+            left: told.left,
+        }
     }
 
     fn now(&self) -> Nanos {
@@ -261,7 +296,8 @@ mod tests {
             attempts: NonZeroU32::new(4).unwrap(),
             early_returns: EarlyReturns::Auto,
         };
-        Quota::with_room(&config, room)
+        let marks = Marks::of(1, 0);
+        Quota::at(&config, now(), marks, Arc::new(Store::new(room)))
     }
 
     fn client(key: u128) -> Client {

@@ -230,14 +230,14 @@ impl Refusal {
             Self::HeadersTooLarge => {
                 "The header section is larger than 16 KiB or has more than 100 fields. Send less."
             }
-            Self::NotFound(_) => "A part without which there is no page does not exist.",
+            Self::NotFound(_) => "A required part of the page does not exist.",
             Self::DownstreamFailed(_) => {
                 "A required part failed or gave an answer that cannot be used; the calls for the other parts were cancelled."
             }
             Self::Deadline(_) => {
                 "A required part had not answered when its time, or the page's, was over; calls still running were cancelled."
             }
-            Self::ClientQuota(_) => "This client asks for more pages than its quota allows.",
+            Self::ClientQuota(_) => "This client requests more pages than its quota allows.",
             Self::GatewayFull => "All tickets are out. Nothing was started.",
             Self::BulkheadFull(_) => {
                 "A required part had no call permit free within the time a page may wait. Nothing was started."
@@ -251,7 +251,9 @@ impl Refusal {
             Self::DeadlineUnreachable(_) => {
                 "The page's time would be over before its calls could start. Nothing was started."
             }
-            Self::Draining => "This gateway finishes what it began and takes no new pages.",
+            Self::Draining => {
+                "This gateway is shutting down: it finishes pages in flight and accepts no new ones."
+            }
             Self::Internal => {
                 "A defect in the gateway ended this request. Please report the request id."
             }

@@ -12,13 +12,14 @@
 //!
 //! Not here: who was told what ([`quota`](crate::page::quota)).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::config::PageId;
+use crate::config::{Kept, PageId};
 use crate::page::deadline::now;
 
 /// Longest that a client is told to stay away, in seconds: who was refused should not find
@@ -56,7 +57,7 @@ pub fn spread(admitted: u64, refused: u64) -> u32 {
 pub struct Refusals {
     epoch: Instant,
     /// By [`PageId`].
-    pages: Vec<Recent>,
+    pages: Vec<Arc<Recent>>,
     random: Mutex<fastrand::Rng>,
 }
 
@@ -77,8 +78,17 @@ impl Refusals {
     pub fn new(pages: usize) -> Self {
         Self {
             epoch: now(),
-            pages: (0..pages).map(|_| Recent::default()).collect(),
+            pages: (0..pages).map(|_| Arc::default()).collect(),
             random: Mutex::new(fastrand::Rng::new()),
+        }
+    }
+
+    /// Of another configuration's pages: what happened to those that are kept happened.
+    pub fn carried(&self, kept: &Kept) -> Self {
+        Self {
+            epoch: self.epoch,
+            pages: kept.pages(&self.pages, |_| Arc::default()),
+            random: Mutex::new(self.random.lock().fork()),
         }
     }
 

@@ -48,7 +48,8 @@ fn telemetry(config: &Config) -> Arc<Telemetry> {
 
 /// The permits a page of the config takes.
 fn needs(config: &Config) -> NeedSet {
-    Plan::compile(config).swap_remove(0).needs
+    let admission = Admission::new(config);
+    Plan::compile(config, &admission).swap_remove(0).needs
 }
 
 fn client(key: u128) -> Client {

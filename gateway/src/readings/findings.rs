@@ -93,7 +93,7 @@ impl Downstream {
             found.push(Finding { text, entry });
         };
         if self.endpoints == 0 {
-            add("its name stands for no address".into(), "call-errors");
+            add("its name resolves to no address".into(), "call-errors");
         } else if !self.ejected.is_empty() {
             let (aside, at) = (self.ejected.len(), self.ejected.join(", "));
             let text = format!(

@@ -228,7 +228,7 @@ fn endpoints_that_are_set_aside_or_missing_are_named() {
         "{found:?}"
     );
     assert!(
-        found[1].contains("reviews (optional: costs no page): its name stands for no address"),
+        found[1].contains("reviews (optional: costs no page): its name resolves to no address"),
         "{found:?}"
     );
 }

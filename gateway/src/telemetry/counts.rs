@@ -5,76 +5,122 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::{DownstreamId, PageId};
-use crate::outcome::{CallOutcome, PageOutcome, ShedBy, Standing};
+use crate::config::{DownstreamId, Kept, PageId};
+use crate::outcome::{CallOutcome, PageOutcome, Scope, ShedBy, Standing};
+use crate::telemetry::family::Family;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{self, Metric};
-use crate::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
+use crate::telemetry::names::{BadContext, Dropped, ReloadOutcome, TraceDecision, Unreadable};
 
-/// A counter for each series of each counted metric, in the order of its series.
+/// A number that only grows, and what of it an agent has been told.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    count: AtomicU64,
+    told: AtomicU64,
+}
+
+/// A counter for each series of each counted metric, of the names of one configuration. A name
+/// that goes on in the next one keeps its counters.
 #[derive(Debug)]
 pub struct Counts {
-    pages: Vec<AtomicU64>,
-    owed: Vec<AtomicU64>,
-    good: Vec<AtomicU64>,
-    abandoned: Vec<AtomicU64>,
-    answered_late: Vec<AtomicU64>,
-    shed: Vec<AtomicU64>,
-    parts_shed: Vec<AtomicU64>,
-    calls: Vec<AtomicU64>,
-    retries: Vec<AtomicU64>,
-    traces: Vec<AtomicU64>,
-    dropped: Vec<AtomicU64>,
-    bad_context: Vec<AtomicU64>,
-    unreadable: Vec<AtomicU64>,
+    pages: Family<Counter>,
+    owed: Family<Counter>,
+    good: Family<Counter>,
+    abandoned: Family<Counter>,
+    answered_late: Family<Counter>,
+    /// Of the limits that are no downstream's.
+    shed_by_gateway: Family<Counter>,
+    /// By downstream.
+    shed: Family<Counter>,
+    parts_shed: Family<Counter>,
+    calls: Family<Counter>,
+    retries: Family<Counter>,
+    traces: Family<Counter>,
+    dropped: Family<Counter>,
+    bad_context: Family<Counter>,
+    unreadable: Family<Counter>,
+    reloads: Family<Counter>,
+}
+
+impl Counter {
+    fn add(&self, how_many: u64) {
+        self.count.fetch_add(how_many, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// What was added since this was asked last. One asks at a time.
+    pub(super) fn untold(&self) -> u64 {
+        let now = self.get();
+        now - self.told.swap(now, Ordering::Relaxed)
+    }
 }
 
 impl Counts {
     /// All zero.
     pub fn new(names: &Configured) -> Self {
-        let zeros = |metric: &Metric| {
-            let series = names.series(metric).len();
-            (0..series).map(|_| AtomicU64::new(0)).collect()
+        Self::carried(None, &names.nothing_kept())
+    }
+
+    /// Those of the next configuration.
+    pub(super) fn carried(before: Option<&Self>, kept: &Kept) -> Self {
+        let gateway = |of: fn(&Self) -> &Family<Counter>, series| {
+            Family::of_gateway(before.map(of), series, Counter::default)
+        };
+        let pages = |of: fn(&Self) -> &Family<Counter>, series| {
+            Family::of_pages(kept, before.map(of), series, Counter::default)
+        };
+        let downstreams = |of: fn(&Self) -> &Family<Counter>, series| {
+            Family::of_downstreams(kept, before.map(of), series, Counter::default)
         };
         Self {
-            pages: zeros(&metrics::PAGES),
-            owed: zeros(&metrics::PAGES_OWED),
-            good: zeros(&metrics::PAGES_GOOD),
-            abandoned: zeros(&metrics::PAGES_ABANDONED),
-            answered_late: zeros(&metrics::ANSWERS_LATE),
-            shed: zeros(&metrics::SHED),
-            parts_shed: zeros(&metrics::PARTS_SHED),
-            calls: zeros(&metrics::CALLS),
-            retries: zeros(&metrics::RETRIES),
-            traces: zeros(&metrics::TELEMETRY_TRACES),
-            dropped: zeros(&metrics::TELEMETRY_DROPPED),
-            bad_context: zeros(&metrics::TELEMETRY_BAD_CONTEXT),
-            unreadable: zeros(&metrics::CONNECTIONS_UNREADABLE),
+            pages: pages(|b| &b.pages, PageOutcome::ALL.len()),
+            owed: pages(|b| &b.owed, 1),
+            good: pages(|b| &b.good, 1),
+            abandoned: pages(|b| &b.abandoned, 1),
+            answered_late: pages(|b| &b.answered_late, 1),
+            shed_by_gateway: gateway(|b| &b.shed_by_gateway, ShedBy::all(0).count()),
+            shed: downstreams(|b| &b.shed, ShedBy::PER_DOWNSTREAM),
+            parts_shed: downstreams(|b| &b.parts_shed, 1),
+            calls: downstreams(|b| &b.calls, CallOutcome::ALL.len()),
+            retries: downstreams(|b| &b.retries, 1),
+            traces: gateway(|b| &b.traces, TraceDecision::ALL.len()),
+            dropped: gateway(|b| &b.dropped, Dropped::ALL.len()),
+            bad_context: gateway(|b| &b.bad_context, BadContext::ALL.len()),
+            unreadable: gateway(|b| &b.unreadable, Unreadable::ALL.len()),
+            reloads: gateway(|b| &b.reloads, ReloadOutcome::ALL.len()),
         }
     }
 
     /// Every metric that is counted, with the counters of its series.
-    pub(super) fn all(&self) -> [(&'static Metric, &[AtomicU64]); 13] {
+    pub(super) fn all(&self) -> [(&'static Metric, Vec<&Counter>); 14] {
+        fn all(family: &Family<Counter>) -> Vec<&Counter> {
+            family.all().collect()
+        }
+        let shed = self.shed_by_gateway.all().chain(self.shed.all());
         [
-            (&metrics::PAGES, &self.pages),
-            (&metrics::PAGES_OWED, &self.owed),
-            (&metrics::PAGES_GOOD, &self.good),
-            (&metrics::PAGES_ABANDONED, &self.abandoned),
-            (&metrics::ANSWERS_LATE, &self.answered_late),
-            (&metrics::SHED, &self.shed),
-            (&metrics::PARTS_SHED, &self.parts_shed),
-            (&metrics::CALLS, &self.calls),
-            (&metrics::RETRIES, &self.retries),
-            (&metrics::TELEMETRY_TRACES, &self.traces),
-            (&metrics::TELEMETRY_DROPPED, &self.dropped),
-            (&metrics::TELEMETRY_BAD_CONTEXT, &self.bad_context),
-            (&metrics::CONNECTIONS_UNREADABLE, &self.unreadable),
+            (&metrics::PAGES, all(&self.pages)),
+            (&metrics::PAGES_OWED, all(&self.owed)),
+            (&metrics::PAGES_GOOD, all(&self.good)),
+            (&metrics::PAGES_ABANDONED, all(&self.abandoned)),
+            (&metrics::ANSWERS_LATE, all(&self.answered_late)),
+            (&metrics::SHED, shed.collect()),
+            (&metrics::PARTS_SHED, all(&self.parts_shed)),
+            (&metrics::CALLS, all(&self.calls)),
+            (&metrics::RETRIES, all(&self.retries)),
+            (&metrics::TELEMETRY_TRACES, all(&self.traces)),
+            (&metrics::TELEMETRY_DROPPED, all(&self.dropped)),
+            (&metrics::TELEMETRY_BAD_CONTEXT, all(&self.bad_context)),
+            (&metrics::CONNECTIONS_UNREADABLE, all(&self.unreadable)),
+            (&metrics::RELOADS, all(&self.reloads)),
         ]
     }
 
     /// One more page ended so.
     pub fn page(&self, page: PageId, outcome: PageOutcome) {
-        add(&self.pages[of_page(page, outcome)], 1);
+        self.pages.of(page.0)[outcome as usize].add(1);
     }
 
     /// One more page counts so. What is good is counted after what is owed, and so never
@@ -87,97 +133,97 @@ impl Counts {
             (standing.answered_late, &self.answered_late),
         ];
         for (_, counter) in flags.into_iter().filter(|(counts, _)| *counts) {
-            add(&counter[page.0], 1);
+            counter.of(page.0)[0].add(1);
         }
     }
 
     /// One more call ended so.
     pub fn call(&self, downstream: DownstreamId, outcome: CallOutcome) {
-        add(&self.calls[of_call(downstream, outcome)], 1);
+        self.calls.of(downstream.0)[outcome as usize].add(1);
     }
 
     /// One more page was shed.
     pub fn shed(&self, by: ShedBy) {
-        add(&self.shed[by.index()], 1);
+        let (family, name) = match by.scope() {
+            Scope::Client | Scope::Gateway => (&self.shed_by_gateway, 0),
+            Scope::Downstream(id) => (&self.shed, id.0),
+        };
+        family.of(name)[by.within_name()].add(1);
     }
 
     /// One more optional part was left out for want of a permit.
     pub fn part_shed(&self, downstream: DownstreamId) {
-        add(&self.parts_shed[downstream.0], 1);
+        self.parts_shed.of(downstream.0)[0].add(1);
     }
 
     /// One more call was asked for again, as it had never been sent.
     pub fn retry(&self, downstream: DownstreamId) {
-        add(&self.retries[downstream.0], 1);
+        self.retries.of(downstream.0)[0].add(1);
     }
 
     /// One more page's trace was decided on.
     pub fn trace(&self, decision: TraceDecision) {
-        add(&self.traces[decision as usize], 1);
+        self.traces.of(0)[decision as usize].add(1);
     }
 
     /// So many more traces or log lines were lost.
     pub fn dropped(&self, what: Dropped, how_many: u64) {
-        add(&self.dropped[what as usize], how_many);
+        self.dropped.of(0)[what as usize].add(how_many);
     }
 
     /// One more trace header could not be read.
     pub fn bad_context(&self, header: BadContext) {
-        add(&self.bad_context[header as usize], 1);
+        self.bad_context.of(0)[header as usize].add(1);
     }
 
     /// One more connection ended with bytes that are no request.
     pub fn unreadable(&self, what: Unreadable) {
-        add(&self.unreadable[what as usize], 1);
+        self.unreadable.of(0)[what as usize].add(1);
+    }
+
+    /// The configuration was read again, with this outcome.
+    pub fn reload(&self, outcome: ReloadOutcome) {
+        self.reloads.of(0)[outcome as usize].add(1);
+    }
+
+    /// How often it was, with this outcome.
+    pub fn reloads(&self, outcome: ReloadOutcome) -> u64 {
+        self.reloads.of(0)[outcome as usize].get()
     }
 
     /// Pages that ended so.
     pub fn pages(&self, page: PageId, outcome: PageOutcome) -> u64 {
-        self.pages[of_page(page, outcome)].load(Ordering::Relaxed)
+        self.pages.of(page.0)[outcome as usize].get()
     }
 
     /// How many pages were owed, good, abandoned and answered late.
     pub fn standings(&self, page: PageId) -> [u64; 4] {
         let all = [&self.owed, &self.good, &self.abandoned, &self.answered_late];
-        all.map(|counters| counters[page.0].load(Ordering::Relaxed))
+        all.map(|counters| counters.of(page.0)[0].get())
     }
 
     /// Calls that were asked for again.
     pub fn retries(&self, downstream: DownstreamId) -> u64 {
-        self.retries[downstream.0].load(Ordering::Relaxed)
+        self.retries.of(downstream.0)[0].get()
     }
 
     /// Calls that ended so.
     pub fn calls(&self, downstream: DownstreamId, outcome: CallOutcome) -> u64 {
-        self.calls[of_call(downstream, outcome)].load(Ordering::Relaxed)
+        self.calls.of(downstream.0)[outcome as usize].get()
     }
 
     /// Pages' traces that were decided on so.
     pub fn traces(&self, decision: TraceDecision) -> u64 {
-        self.traces[decision as usize].load(Ordering::Relaxed)
+        self.traces.of(0)[decision as usize].get()
     }
 
     /// Traces or log lines lost so.
     pub fn lost(&self, what: Dropped) -> u64 {
-        self.dropped[what as usize].load(Ordering::Relaxed)
+        self.dropped.of(0)[what as usize].get()
     }
 
     /// Trace headers that could not be read.
     pub fn bad_contexts(&self, header: BadContext) -> u64 {
-        self.bad_context[header as usize].load(Ordering::Relaxed)
+        self.bad_context.of(0)[header as usize].get()
     }
-}
-
-fn add(counter: &AtomicU64, how_many: u64) {
-    counter.fetch_add(how_many, Ordering::Relaxed);
-}
-
-/// The place of a series that is tagged with a page and its outcome.
-pub(super) fn of_page(page: PageId, outcome: PageOutcome) -> usize {
-    page.0 * PageOutcome::ALL.len() + outcome as usize
-}
-
-/// The place of a series that is tagged with a downstream and a call's outcome.
-pub(super) fn of_call(downstream: DownstreamId, outcome: CallOutcome) -> usize {
-    downstream.0 * CallOutcome::ALL.len() + outcome as usize
 }

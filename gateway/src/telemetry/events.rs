@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use crate::config::KeyChange;
 use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::log;
 use crate::telemetry::names::Unreadable;
@@ -16,8 +17,28 @@ use crate::telemetry::record::{PageRecord, PartRecord, milliseconds};
 pub(super) const PAGE: &str = "gateway::page";
 
 /// The gateway serves.
-pub fn serving(listen: SocketAddr, admin: SocketAddr) {
-    tracing::info!(%listen, %admin, "serving");
+pub fn serving(listen: SocketAddr, admin: &str) {
+    tracing::info!(%listen, admin, "serving");
+}
+
+/// A listening socket was passed to this process: it is served on, whatever is configured.
+pub fn socket_passed(listener: impl Display, address: SocketAddr, configured: &dyn Display) {
+    tracing::info!(
+        %listener,
+        %address,
+        %configured,
+        "the service manager passed a socket: it is used in place of the configured address"
+    );
+}
+
+/// The service manager cannot be told how the gateway is.
+pub fn manager_not_told(error: &dyn Display) {
+    tracing::warn!(%error, "the service manager (NOTIFY_SOCKET) cannot be told how the gateway is");
+}
+
+/// The public socket is left to the next gateway.
+pub fn handing_over() {
+    tracing::info!("handing over: new connections wait in the public socket for the next gateway");
 }
 
 /// A downstream could not be reached when its connections were warmed.
@@ -32,7 +53,7 @@ pub fn not_resolved(downstream: &str, host: &str, error: &dyn Display) {
 
 /// It can be again.
 pub fn resolved_again(downstream: &str, host: &str) {
-    tracing::info!(downstream, name = host, "the name is resolved again");
+    tracing::info!(downstream, name = host, "the name can be resolved again");
 }
 
 /// A listener stopped accepting connections, and nobody had told it to.
@@ -79,7 +100,7 @@ pub fn tickets_back(most: u32, after: Duration) {
 pub fn turning_away(delay: Duration) {
     tracing::info!(
         drain_delay_ms = milliseconds(delay),
-        "told to stop: not ready any more, serving on while load balancers turn away"
+        "shutdown requested: no longer ready, still serving while load balancers turn away"
     );
 }
 
@@ -88,12 +109,44 @@ pub fn state(limits: &dyn Display) {
     tracing::info!(%limits, "state");
 }
 
-/// SIGHUP.
-pub fn reload_not_possible(signal: &str) {
-    tracing::warn!(
-        signal,
-        "the configuration is read at the start only, nothing has changed: restart to change it"
+/// Keys of one change that have a line each: who changes more knows that it is another configuration.
+const MOST_KEYS: usize = 64;
+
+/// Another configuration is in force; `keys` are those that changed.
+pub fn reloaded(trigger: &str, keys: &[KeyChange]) {
+    tracing::info!(
+        trigger,
+        keys = keys.len(),
+        "reloaded: another configuration is in force"
     );
+    for change in keys.iter().take(MOST_KEYS) {
+        tracing::info!(%change, "changed");
+    }
+}
+
+/// The configuration was read again, and says what is in force.
+pub fn reload_unchanged(trigger: &str) {
+    tracing::info!(trigger, "read again: the configuration has not changed");
+}
+
+/// It was read again, and nothing of it is in force.
+pub fn reload_refused(trigger: &str, error: &dyn Display) {
+    tracing::error!(trigger, %error, "not reloaded: nothing has changed");
+}
+
+/// One of the errors for which it is not.
+pub fn reload_error(error: &str) {
+    tracing::error!(error, "not reloaded for this");
+}
+
+/// Nobody notices when the configuration file changes.
+pub fn file_not_watched(file: &dyn Display, error: &dyn Display) {
+    tracing::warn!(%file, %error, "the file cannot be watched: changes of it take effect with SIGHUP");
+}
+
+/// What is in force now is legal, but probably not meant so.
+pub fn reload_warning(warning: &str) {
+    tracing::warn!(warning, "in the configuration in force");
 }
 
 /// A signal without a meaning here.
@@ -149,7 +202,7 @@ pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, mo
         %peer,
         kind = what.as_str(),
         more,
-        "bytes that are no HTTP/1.1 request: the connection is closed"
+        "received bytes that are not an HTTP/1.1 request: closing the connection"
     );
 }
 

@@ -14,7 +14,7 @@ mod output;
 mod page;
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
@@ -26,6 +26,7 @@ use self::json::Json;
 pub(super) use self::lines::Lost;
 use self::lines::{Lines, Writer};
 use self::page::PageLine;
+use crate::colours;
 use crate::config::{LogFormat, Telemetry};
 use crate::telemetry::events;
 use crate::telemetry::names::configured::Configured;
@@ -76,7 +77,7 @@ pub fn start(config: &Telemetry) -> io::Result<Log> {
     let dialect = Dialect::of(config.exporter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stdout().is_terminal())
+        .with_ansi(colours::wanted_on(&io::stdout()))
         // It would be said on standard error, and end the process when that is gone too.
         .log_internal_errors(false);
     let (started, page) = match config.log {

@@ -24,12 +24,14 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::dogstatsd::DogStatsD;
+use parking_lot::Mutex;
+
+use self::dogstatsd::{DogStatsD, Subject};
 use self::prometheus::Prometheus;
 use self::series::Series;
-use crate::config::{Config, DownstreamId, PageId};
+use crate::config::{Config, DownstreamId, Kept, PageId};
 use crate::outcome::{CallOutcome, PageOutcome};
-use crate::telemetry::counts::{Counts, of_call, of_page};
+use crate::telemetry::counts::Counts;
 use crate::telemetry::names::configured::Configured;
 
 /// From [`Meters::publish`] until its last value has left for the agent, with some room.
@@ -41,6 +43,8 @@ pub const LEAVES_WITHIN: Duration =
 pub struct Meters {
     counts: Arc<Counts>,
     measured: Option<Measured>,
+    /// What an agent is told of, if there is one.
+    told: Option<Arc<Mutex<Arc<Subject>>>>,
 }
 
 /// What is measured if anybody can hear of it.
@@ -48,6 +52,22 @@ pub struct Meters {
 struct Measured {
     series: Arc<Series>,
     prometheus: Prometheus,
+}
+
+impl Measured {
+    fn new(series: Series, names: &Configured) -> Self {
+        Self {
+            prometheus: Prometheus::new(&series, names),
+            series: Arc::new(series),
+        }
+    }
+
+    fn subject(&self, names: &Arc<Configured>) -> Arc<Subject> {
+        Arc::new(Subject {
+            series: Arc::clone(&self.series),
+            names: Arc::clone(names),
+        })
+    }
 }
 
 /// What is as full as it is at one instant.
@@ -83,22 +103,45 @@ impl Gauges {
 impl Meters {
     /// Meters for Prometheus and, where the configuration names an agent, for DogStatsD:
     /// then somebody has to run the [`DogStatsD`]. Waits for nobody.
-    pub fn new(config: &Config, names: &Configured) -> (Self, Option<DogStatsD>) {
+    pub fn new(config: &Config, names: &Arc<Configured>) -> (Self, Option<DogStatsD>) {
         let agent = config.telemetry.dogstatsd.as_ref();
-        let counts = Arc::new(Counts::new(names));
-        let series = Series::new(config, names, Arc::clone(&counts), agent.is_some());
-        let series = Arc::new(series);
-        let tell = |agent| DogStatsD::new(Arc::clone(&series), names, &config.telemetry, agent);
-        let dogstatsd = agent.map(tell);
-        let measured = Measured {
-            prometheus: Prometheus::new(&series, names),
-            series,
-        };
+        let kept = Kept::nothing(config);
+        let counts = Arc::new(Counts::carried(None, &kept));
+        let series = Series::new(config, Arc::clone(&counts), agent.is_some(), &kept, None);
+        let measured = Measured::new(series, names);
+        let told = agent.map(|_| Arc::new(Mutex::new(measured.subject(names))));
+        let dogstatsd = agent.zip(told.as_ref());
+        let dogstatsd = dogstatsd
+            .map(|(agent, told)| DogStatsD::new(Arc::clone(told), &config.telemetry, agent));
         let meters = Self {
             counts,
             measured: Some(measured),
+            told,
         };
         (meters, dogstatsd)
+    }
+
+    /// Those of the next configuration: names that are `kept` go on. Whoever is told of the ones
+    /// before is told of these once they [take effect](Self::take_effect).
+    pub fn carried(&self, config: &Config, names: &Arc<Configured>, kept: &Kept) -> Self {
+        let counts = Arc::new(Counts::carried(Some(&self.counts), kept));
+        let measured = self.measured.as_ref().map(|before| {
+            let (counts, before) = (Arc::clone(&counts), Some(&*before.series));
+            let series = Series::new(config, counts, self.told.is_some(), kept, before);
+            Measured::new(series, names)
+        });
+        Self {
+            counts,
+            measured,
+            told: self.told.clone(),
+        }
+    }
+
+    /// They are what is told of from now on.
+    pub fn take_effect(&self, names: &Arc<Configured>) {
+        if let (Some(told), Some(measured)) = (&self.told, &self.measured) {
+            *told.lock() = measured.subject(names);
+        }
     }
 
     /// Counters alone: nothing is measured and nobody is told.
@@ -106,6 +149,7 @@ impl Meters {
         Self {
             counts: Arc::new(Counts::new(names)),
             measured: None,
+            told: None,
         }
     }
 
@@ -118,28 +162,28 @@ impl Meters {
     pub fn page(&self, page: PageId, outcome: PageOutcome, total: Duration) {
         self.counts.page(page, outcome);
         if let Some(Measured { series, .. }) = &self.measured {
-            series.page_duration[of_page(page, outcome)].record(total);
+            series.page_duration.of(page.0)[outcome as usize].record(total);
         }
     }
 
     /// A page waited so long for permits, and got them or not.
     pub fn wait(&self, page: PageId, wait: Duration) {
         if let Some(Measured { series, .. }) = &self.measured {
-            series.wait[page.0].record(wait);
+            series.wait.of(page.0)[0].record(wait);
         }
     }
 
     /// So much of a page's time was neither a wait for permits nor for calls.
     pub fn overhead(&self, page: PageId, overhead: Duration) {
         if let Some(Measured { series, .. }) = &self.measured {
-            series.overhead[page.0].record(overhead);
+            series.overhead.of(page.0)[0].record(overhead);
         }
     }
 
     /// What could run at some instant ran so much later.
     pub fn lag(&self, lag: Duration) {
-        for series in self.measured.iter().flat_map(|to| &to.series.lag) {
-            series.record(lag);
+        if let Some(Measured { series, .. }) = &self.measured {
+            series.lag.of(0)[0].record(lag);
         }
     }
 
@@ -147,7 +191,7 @@ impl Meters {
     pub fn call(&self, downstream: DownstreamId, outcome: CallOutcome, took: Duration) {
         self.counts.call(downstream, outcome);
         if let Some(Measured { series, .. }) = &self.measured {
-            series.call_duration[of_call(downstream, outcome)].record(took);
+            series.call_duration.of(downstream.0)[outcome as usize].record(took);
         }
     }
 

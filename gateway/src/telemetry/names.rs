@@ -124,6 +124,31 @@ impl Unreadable {
     }
 }
 
+/// What came of reading the configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReloadOutcome {
+    /// It is in force.
+    Applied,
+    /// It says what the one in force says.
+    Unchanged,
+    /// It has errors, or changes what only a restart can.
+    Refused,
+}
+
+impl ReloadOutcome {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Refused];
+
+    /// The tag value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// A trace header that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadContext {
@@ -162,5 +187,6 @@ mod tests {
         in_order(&TraceDecision::ALL, |d| d as usize);
         in_order(&Dropped::ALL, |d| d as usize);
         in_order(&BadContext::ALL, |b| b as usize);
+        in_order(&ReloadOutcome::ALL, |r| r as usize);
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::config::PageId;
 use crate::outcome::{PageOutcome, PartStatus, Reason, Scope, ShedBy, Standing};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::configured::Configured;
 
 /// A request, before it is known what becomes of it.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Origin {
 pub struct PageRecord {
     /// The request.
     pub origin: Arc<Origin>,
+    /// What everything in it is called: the names of the configuration that it was served by.
+    pub names: Arc<Configured>,
     /// Which page.
     pub page: PageId,
     /// The instant by which its calls must have ended; `None` when it never came to that, or is never.
@@ -63,8 +66,9 @@ pub struct PageRecord {
 impl PageRecord {
     /// Of a page of which nothing is known but that it was asked for: were it dropped now, its
     /// client would have left.
-    pub fn open(page: PageId, origin: Arc<Origin>) -> Self {
+    pub fn open(page: PageId, names: Arc<Configured>, origin: Arc<Origin>) -> Self {
         Self {
+            names,
             page,
             deadline: None,
             admission: None,

@@ -124,6 +124,7 @@ mod tests {
 
     use super::*;
     use crate::config::PageId;
+    use crate::telemetry::names::configured::Configured;
 
     use crate::page::deadline::now;
     use crate::telemetry::record::Origin;
@@ -208,6 +209,11 @@ mod tests {
         assert!((4_500..5_500).contains(&logged), "{logged}");
     }
 
+    fn names() -> Arc<Configured> {
+        let config = crate::config::load_text("test", crate::config::default_text(), &[]);
+        Arc::new(Configured::new(&config.unwrap().config))
+    }
+
     /// A complete page that took no time.
     fn record(trace: TraceContext) -> PageRecord {
         let origin = Origin {
@@ -219,7 +225,7 @@ mod tests {
         PageRecord {
             outcome: PageOutcome::Complete,
             status: Some(200),
-            ..PageRecord::open(PageId(0), Arc::new(origin))
+            ..PageRecord::open(PageId(0), names(), Arc::new(origin))
         }
     }
 

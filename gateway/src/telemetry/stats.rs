@@ -44,18 +44,29 @@ const SEND_LIMIT: Duration = Duration::from_secs(2);
 /// What comes a little late still finds its bucket.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Adds up what pages did.
+/// Adds up what the pages of one configuration did.
 #[derive(Debug)]
 pub struct Stats {
     resources: Resources,
     concentrator: Mutex<Concentrator>,
 }
 
+/// Those of the configuration in force, and of those before that still have pages or something
+/// to send.
+type All = Arc<Mutex<Vec<Arc<Stats>>>>;
+
+/// Gives each configuration its own.
+#[derive(Clone, Debug)]
+pub(super) struct Statistics {
+    own: Arc<Stats>,
+    all: All,
+}
+
 /// Lets statistics leave, as long as it runs.
 #[must_use = "statistics leave only while it runs"]
 #[derive(Debug)]
 pub struct StatsExport<R = Agent> {
-    stats: Arc<Stats>,
+    all: All,
     sender: Sender,
     receiver: R,
     counts: Arc<Counts>,
@@ -68,7 +79,7 @@ pub(super) fn export(
     config: &config::Telemetry,
     names: &Arc<Configured>,
     counts: Arc<Counts>,
-) -> Option<(Arc<Stats>, StatsExport)> {
+) -> Option<(Statistics, StatsExport)> {
     let (Exporter::Datadog, Some(agent)) = (config.exporter, &config.datadog_agent) else {
         return None;
     };
@@ -81,16 +92,34 @@ fn export_to<R>(
     receiver: R,
     names: &Arc<Configured>,
     counts: Arc<Counts>,
-) -> (Arc<Stats>, StatsExport<R>) {
-    let stats = Arc::new(Stats::new(names));
+) -> (Statistics, StatsExport<R>) {
+    let all = All::default();
     let export = StatsExport {
-        stats: Arc::clone(&stats),
+        all: Arc::clone(&all),
         sender: Sender::new(Arc::clone(names)),
         receiver,
         counts,
         missed: 0,
     };
-    (stats, export)
+    (Statistics::of(all, names), export)
+}
+
+impl Statistics {
+    fn of(all: All, names: &Configured) -> Self {
+        let own = Arc::new(Stats::new(names));
+        all.lock().push(Arc::clone(&own));
+        Self { own, all }
+    }
+
+    /// Those of the next configuration, which leave as these do.
+    pub(super) fn carried(&self, names: &Configured) -> Self {
+        Self::of(Arc::clone(&self.all), names)
+    }
+
+    /// A page ended, and with it all of its calls.
+    pub(super) fn page(&self, record: &PageRecord) {
+        self.own.page(record);
+    }
 }
 
 impl Stats {
@@ -103,7 +132,7 @@ impl Stats {
     }
 
     /// A page ended, and with it all of its calls.
-    pub fn page(&self, record: &PageRecord) {
+    fn page(&self, record: &PageRecord) {
         let hits = std::iter::once(self.of_page(record)).chain(self.of_calls(record));
         self.concentrator.lock().add(record.ended_at, hits);
     }
@@ -161,18 +190,24 @@ impl<R: Receiver> StatsExport<R> {
 
     /// What is complete by then, or all there is.
     async fn send(&mut self, until: Option<SystemTime>) {
-        let (buckets, lost) = self.stats.concentrator.lock().take(until);
-        self.counts.dropped(Dropped::StatsQueueFull, lost);
-        if buckets.is_empty() {
-            return;
-        }
-        let in_hand = InHand {
-            buckets,
-            stats: Arc::clone(&self.stats),
+        let mut in_hand = InHand {
+            parts: Vec::new(),
             counts: Arc::clone(&self.counts),
         };
+        let all = self.all.lock().clone();
+        for stats in all {
+            let (buckets, lost) = stats.concentrator.lock().take(until);
+            self.counts.dropped(Dropped::StatsQueueFull, lost);
+            if !buckets.is_empty() {
+                in_hand.parts.push((stats, buckets));
+            }
+        }
+        self.forget();
+        if in_hand.parts.is_empty() {
+            return;
+        }
         self.sender.sequence += 1;
-        let body = payload::encode(&self.sender, &self.stats.resources, &in_hand.buckets);
+        let body = payload::encode(&self.sender, &in_hand.parts);
         let received = tokio::time::timeout(SEND_LIMIT, self.receiver.receive(body)).await;
         let received = received
             .unwrap_or_else(|_| Err(format!("no answer within {} s", SEND_LIMIT.as_secs())));
@@ -193,38 +228,59 @@ impl<R: Receiver> StatsExport<R> {
     }
 }
 
-impl<R> Drop for StatsExport<R> {
-    fn drop(&mut self) {
-        let (left, lost) = self.stats.concentrator.lock().take(None);
-        self.counts.dropped(Dropped::StatsQueueFull, lost);
-        left_behind(&self.counts, left.len());
+impl<R> StatsExport<R> {
+    /// Lets go of those to which no page will add any more, and that have nothing left.
+    fn forget(&self) {
+        let has_more = |stats: &Arc<Stats>| {
+            Arc::strong_count(stats) > 1 || !stats.concentrator.lock().is_empty()
+        };
+        self.all.lock().retain(has_more);
     }
 }
 
-/// Buckets of the request that is on its way; dropped with it, they count as lost.
+impl<R> Drop for StatsExport<R> {
+    fn drop(&mut self) {
+        let mut left = 0;
+        for stats in self.all.lock().iter() {
+            let (buckets, lost) = stats.concentrator.lock().take(None);
+            self.counts.dropped(Dropped::StatsQueueFull, lost);
+            left += buckets.len();
+        }
+        left_behind(&self.counts, left);
+    }
+}
+
+/// Buckets of the request that is on its way, with those whose they are; dropped with it, they
+/// count as lost.
 struct InHand {
-    buckets: Vec<Bucket>,
-    stats: Arc<Stats>,
+    parts: Vec<(Arc<Stats>, Vec<Bucket>)>,
     counts: Arc<Counts>,
 }
 
 impl InHand {
     /// What became of them; returns how many they were.
     fn settle(mut self, lost: Option<Dropped>) -> u64 {
-        let count = self.buckets.len() as u64;
+        let count = self.buckets() as u64;
         if let Some(lost) = lost {
             self.counts.dropped(lost, count);
         }
-        let mut concentrator = self.stats.concentrator.lock();
-        let buckets = self.buckets.drain(..);
-        buckets.for_each(|bucket| concentrator.give_back(bucket));
+        for (stats, buckets) in self.parts.drain(..) {
+            let mut concentrator = stats.concentrator.lock();
+            buckets
+                .into_iter()
+                .for_each(|bucket| concentrator.give_back(bucket));
+        }
         count
+    }
+
+    fn buckets(&self) -> usize {
+        self.parts.iter().map(|(_, buckets)| buckets.len()).sum()
     }
 }
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        left_behind(&self.counts, self.buckets.len());
+        left_behind(&self.counts, self.buckets());
     }
 }
 

@@ -24,7 +24,6 @@ use crate::config;
 use crate::telemetry::counts::Counts;
 use crate::telemetry::events;
 use crate::telemetry::names::Dropped;
-use crate::telemetry::names::configured::Configured;
 
 /// How long traces gather before they leave together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -60,14 +59,13 @@ pub struct TraceExport<R = Exporter> {
 /// A queue for records and what empties it, if the config has traces leave at all, and they can.
 pub(super) fn export(
     config: &config::Telemetry,
-    names: Arc<Configured>,
     counts: Arc<Counts>,
 ) -> Option<(Queue, TraceExport)> {
     let exporter = Exporter::new(config).unwrap_or_else(|error| {
         events::traces_cannot_leave(&error);
         None
     })?;
-    let spans = Spans::new(names, Dialect::of(config.exporter));
+    let spans = Spans::new(Dialect::of(config.exporter));
     Some(export_of(spans, exporter, counts))
 }
 

@@ -100,17 +100,12 @@ struct Http1 {
 
 impl Endpoint {
     pub(super) fn new(id: EndpointId, address: SocketAddr, site: Arc<Site>) -> Self {
-        let limits = Limits {
-            idle: site.max_idle,
-            openings: MAX_OPENINGS,
-            patience: site.connect_timeout,
-        };
         Self {
             id,
             address,
             shown: address.to_string().into(),
+            pool: Pool::new(limits(&site)),
             site,
-            pool: Pool::new(limits),
             failed_connects: AtomicU32::new(0),
         }
     }
@@ -145,9 +140,14 @@ impl Endpoint {
         self.pool.sweep(now());
     }
 
-    /// Its address has left the name: nothing is kept any longer.
+    /// What its site is tuned to has changed.
+    pub(super) fn retune(&self) {
+        self.pool.resize(limits(&self.site));
+    }
+
+    /// Its address has left the name, or its name the configuration: nothing is kept any longer.
     pub(super) fn leave(&self) {
-        self.pool.clear();
+        self.pool.close();
     }
 
     pub(super) async fn connect(self: &Arc<Self>, which: Which) -> Result<Connection, OpenError> {
@@ -209,13 +209,13 @@ impl Endpoint {
     }
 
     async fn run(self: &Arc<Self>, opening: Opening<Carrier, OpenError>) -> Result<(), OpenError> {
-        let limit = self.site.connect_timeout;
+        let limit = self.site.tuning.connect_timeout();
         let opened = match Deadline::after(now(), limit).limit(self.opened()).await {
             Ok(Ok(Opened::Http1(http1))) => Ok(vec![Carrier::Http1(http1)]),
             // It is open. How many streams there are is up to the peer, which may allow none for
             // a while: calls wait for that, not for a connection.
             Ok(Ok(Opened::Http2(connection))) => {
-                let limit = Deadline::after(now(), self.site.idle_timeout);
+                let limit = Deadline::after(now(), self.site.tuning.idle_timeout());
                 match limit.limit(connection.streams()).await {
                     Ok(streams) => Ok(streams.into_iter().map(Carrier::Http2).collect()),
                     Err(_elapsed) => Err(OpenError::NoStreams),
@@ -244,19 +244,21 @@ impl Endpoint {
         let _ = stream.set_nodelay(true);
         let (stream, speaks_http2) = self.secured(stream).await?;
         let opened = now();
+        let idle_timeout = self.site.tuning.idle_timeout();
         let retire = opened
             + self
                 .site
-                .max_age
+                .tuning
+                .max_age()
                 .mul_f64(1.0 - AGE_JITTER * fastrand::f64());
         if speaks_http2 {
-            let connection = http2::open(stream, opened, self.site.idle_timeout, retire).await;
+            let connection = http2::open(stream, opened, idle_timeout, retire).await;
             return connection.map(Opened::Http2).map_err(failed);
         }
         Ok(Opened::Http1(Http1 {
             stream,
             kept: false,
-            idle_until: opened + self.site.idle_timeout,
+            idle_until: opened + idle_timeout,
             retire,
         }))
     }
@@ -282,6 +284,14 @@ impl Endpoint {
             return Err(OpenError::NotHttp2(other));
         }
         Ok((Stream::Tls(Box::new(stream)), speaks_http2))
+    }
+}
+
+fn limits(site: &Site) -> Limits {
+    Limits {
+        idle: site.tuning.max_idle(),
+        openings: MAX_OPENINGS,
+        patience: site.tuning.connect_timeout(),
     }
 }
 
@@ -328,13 +338,16 @@ impl Connection {
     ) -> Result<Reply, AttemptError> {
         let endpoint = Arc::clone(&self.endpoint);
         let site = &endpoint.site;
+        let max_body = site.tuning.max_body();
         // Taken out, so that dropping this future closes it instead of giving it back.
         let (status, coding, body) = match self.carrier.take() {
             None => return Err(AttemptError::Failed(Cause::Broken("used twice".to_owned()))),
-            Some(Carrier::Http1(carrier)) => self.exchange_http1(carrier, request).await?,
+            Some(Carrier::Http1(carrier)) => {
+                self.exchange_http1(carrier, request, max_body).await?
+            }
             Some(Carrier::Http2(mut stream)) => {
                 // Boxed: HTTP/1.1 needs no room for it.
-                let answer = Box::pin(stream.exchange(&site.base, request, site.max_body))
+                let answer = Box::pin(stream.exchange(&site.base, request, max_body))
                     .await
                     .map_err(|error| match error {
                         Http2Error::Closed(why) => AttemptError::Closed(Cause::Broken(why)),
@@ -348,8 +361,8 @@ impl Connection {
             }
         };
         let body = coding
-            .decode(body, site.max_body)
-            .map_err(|error| AttemptError::Failed(undecoded(error, site.max_body)))?;
+            .decode(body, max_body)
+            .map_err(|error| AttemptError::Failed(undecoded(error, max_body)))?;
         Ok(Reply { status, body })
     }
 
@@ -357,10 +370,11 @@ impl Connection {
         &mut self,
         mut carrier: Http1,
         request: &CallRequest<'_>,
+        max_body: usize,
     ) -> Result<(u16, Coding, bytes::Bytes), AttemptError> {
         let site = &self.endpoint.site;
         let head = http1::request::write(&site.host, &site.prefix, request);
-        let answer = match http1::exchange(&mut carrier.stream, head, site.max_body).await {
+        let answer = match http1::exchange(&mut carrier.stream, head, max_body).await {
             Ok(answer) => answer,
             Err(error) => {
                 let unseen = carrier.kept && matches!(error, ExchangeError::Unanswered);
@@ -372,9 +386,10 @@ impl Connection {
         };
         if answer.reusable {
             let now = now();
+            let own = site.tuning.idle_timeout();
             let limit = match answer.idle_timeout {
-                Some(peer) => peer.saturating_sub(BEFORE_PEER).min(site.idle_timeout),
-                None => site.idle_timeout,
+                Some(peer) => peer.saturating_sub(BEFORE_PEER).min(own),
+                None => own,
             };
             carrier.kept = true;
             carrier.idle_until = now + limit;
@@ -397,7 +412,7 @@ impl Drop for Connection {
 fn undecoded(error: DecodeError, max_body: usize) -> Cause {
     match error {
         DecodeError::Unsupported => {
-            Cause::Encoded("body has a content coding that is not known, though none was asked for")
+            Cause::Encoded("body has an unknown content coding, though none was requested")
         }
         DecodeError::Broken => Cause::Encoded("body is not encoded as its head says"),
         DecodeError::TooLarge => Cause::TooLarge(max_body),

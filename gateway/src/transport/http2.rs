@@ -318,7 +318,7 @@ pub(super) struct Base {
 impl Base {
     fn request(&self, request: &CallRequest<'_>) -> Result<Request<Empty<Bytes>>, Cause> {
         let uri = Uri::try_from(format!("{}{}", self.origin, request.path));
-        let uri = uri.map_err(|error| Cause::Broken(format!("its path is no URI: {error}")))?;
+        let uri = uri.map_err(|error| Cause::Broken(format!("its path is not a URI: {error}")))?;
         let mut headers = HeaderMap::with_capacity(request.shared.len() + request.own.len() + 2);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

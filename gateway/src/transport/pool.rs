@@ -51,12 +51,12 @@ pub(super) struct Limits {
 /// The state; without tasks or clocks of its own.
 #[derive(Debug)]
 pub(super) struct Pool<C, E> {
-    limits: Limits,
     state: Mutex<State<C, E>>,
 }
 
 #[derive(Debug)]
 struct State<C, E> {
+    limits: Limits,
     /// The newest at the end.
     idle: Vec<C>,
     /// The longest waiting at the front.
@@ -108,8 +108,8 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
     /// An empty pool.
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            limits,
             state: Mutex::new(State {
+                limits,
                 idle: Vec::new(),
                 waiting: VecDeque::new(),
                 next: 0,
@@ -158,14 +158,14 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
             pool: Arc::clone(self),
             id,
             receiver,
-            open: state.begin_openings(self.limits.openings),
+            open: state.begin_openings(),
         }
     }
 
     /// One more opening, whether anybody waits or not, unless there are too many: for warming.
     pub(super) fn open_ahead(self: &Arc<Self>) -> Option<Opening<C, E>> {
         let mut state = self.state.lock();
-        if state.openings >= self.limits.openings {
+        if state.openings >= state.limits.openings {
             return None;
         }
         state.openings += 1;
@@ -183,10 +183,7 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
 
     /// Takes a connection back after an exchange.
     pub(super) fn put(&self, connection: C, now: Instant) {
-        let unwanted = self
-            .state
-            .lock()
-            .put(connection, false, now, self.limits.idle);
+        let unwanted = self.state.lock().put(connection, false, now);
         // Closed after the lock.
         drop(unwanted);
     }
@@ -206,10 +203,21 @@ impl<C: Pooled, E: Clone> Pool<C, E> {
         drop(state);
     }
 
-    /// Drops everything idle: the endpoint is no longer to be used.
-    pub(super) fn clear(&self) {
-        let idle = std::mem::take(&mut self.state.lock().idle);
-        drop(idle);
+    /// It may become as large as this from now on; of what is idle beyond it, the oldest go.
+    pub(super) fn resize(&self, limits: Limits) {
+        let mut state = self.state.lock();
+        state.limits = limits;
+        let surplus = state.idle.len().saturating_sub(limits.idle);
+        let surplus: Vec<_> = state.idle.drain(..surplus).collect();
+        drop(state);
+        // Closed after the lock.
+        drop(surplus);
+    }
+
+    /// Nothing is kept idle any longer: the endpoint is no longer to be used.
+    pub(super) fn close(&self) {
+        let limits = self.state.lock().limits;
+        self.resize(Limits { idle: 0, ..limits });
     }
 }
 
@@ -225,7 +233,7 @@ impl<C: Pooled, E: Clone> State<C, E> {
     }
 
     /// Gives it to whoever has waited longest; what comes back is to be dropped.
-    fn put(&mut self, connection: C, new: bool, now: Instant, most_idle: usize) -> Option<C> {
+    fn put(&mut self, connection: C, new: bool, now: Instant) -> Option<C> {
         let mut connection = connection;
         if connection.expires() <= now || !connection.is_usable(now) {
             return Some(connection);
@@ -246,11 +254,12 @@ impl<C: Pooled, E: Clone> State<C, E> {
             }
         }
         self.idle.push(connection);
-        (self.idle.len() > most_idle).then(|| self.idle.remove(0))
+        (self.idle.len() > self.limits.idle).then(|| self.idle.remove(0))
     }
 
     /// How many openings to begin, so that everybody who waits is waiting for one.
-    fn begin_openings(&mut self, most: usize) -> usize {
+    fn begin_openings(&mut self) -> usize {
+        let most = self.limits.openings;
         let needed = self.waiting.len().div_ceil(self.per_opening);
         let more = needed.min(most).saturating_sub(self.openings);
         self.openings += more;
@@ -279,9 +288,9 @@ impl<C: Pooled, E: Clone> Opening<C, E> {
         state.openings -= 1;
         state.per_opening = connections.len();
         for connection in connections {
-            unwanted.extend(state.put(connection, true, now, self.pool.limits.idle));
+            unwanted.extend(state.put(connection, true, now));
         }
-        let more = state.begin_openings(self.pool.limits.openings);
+        let more = state.begin_openings();
         drop(state);
         more
     }
@@ -295,7 +304,7 @@ impl<C: Pooled, E: Clone> Opening<C, E> {
 
     fn fail(&mut self, error: &E, now: Instant) -> usize {
         let mut state = self.pool.state.lock();
-        let bound = self.pool.limits.openings;
+        let bound = state.limits.openings;
         let full = state.openings >= bound;
         state.openings -= 1;
         let covered = state.openings * state.per_opening;
@@ -306,14 +315,14 @@ impl<C: Pooled, E: Clone> Opening<C, E> {
         let failing = match full {
             false => uncovered,
             true => {
-                let patience = self.pool.limits.patience;
+                let patience = state.limits.patience;
                 let waited = |waiter: &&Waiter<C, E>| now >= waiter.since + patience;
                 let impatient = state.waiting.iter().take_while(waited).count();
                 uncovered.min(state.per_opening.max(impatient))
             }
         };
         let failed: Vec<_> = state.waiting.drain(..failing).collect();
-        let more = state.begin_openings(bound);
+        let more = state.begin_openings();
         drop(state);
         for waiter in failed {
             // Whoever left meanwhile needs no answer.

@@ -10,11 +10,13 @@
 //! listens any more.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::tuning::Tuning;
 use crate::telemetry::events;
 
 /// A name that could not be resolved is tried again after this, or after `resolve` if that is
@@ -46,14 +48,14 @@ impl Resolving {
     }
 }
 
-/// Resolves `host` now and every `interval`. An address stands for itself.
+/// Resolves `host` now, and as often as `tuning` says. An address stands for itself.
 ///
 /// # Errors
 /// The system gives no thread.
 pub(super) fn resolve(
     downstream: &str,
     (host, port): &(String, u16),
-    interval: Duration,
+    tuning: &Arc<Tuning>,
 ) -> std::io::Result<Resolving> {
     if let Ok(address) = host.parse::<IpAddr>() {
         let (_, addresses) = watch::channel(vec![SocketAddr::new(address, *port)]);
@@ -68,7 +70,7 @@ pub(super) fn resolve(
         downstream: downstream.to_owned(),
         host: host.clone(),
         port: *port,
-        interval,
+        tuning: Arc::clone(tuning),
     };
     std::thread::Builder::new()
         .name("resolve".to_owned())
@@ -83,7 +85,7 @@ struct Lookup {
     downstream: String,
     host: String,
     port: u16,
-    interval: Duration,
+    tuning: Arc<Tuning>,
 }
 
 impl Lookup {
@@ -100,13 +102,13 @@ impl Lookup {
                         *before = found;
                         changed
                     });
-                    self.interval
+                    self.tuning.resolve()
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
                         events::not_resolved(&self.downstream, &self.host, &error);
                     }
-                    self.interval.min(AGAIN_AFTER)
+                    self.tuning.resolve().min(AGAIN_AFTER)
                 }
             };
             if stopped.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
@@ -130,10 +132,24 @@ impl Lookup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::transport::tuning::Settings;
+
+    fn every(interval: Duration) -> Arc<Tuning> {
+        let config = config::load_text("test", config::default_text(), &[]);
+        let mut downstream = config.unwrap().config.downstreams.swap_remove(0);
+        downstream.resolve = interval;
+        Arc::new(Tuning::new(Settings::of(&downstream)))
+    }
 
     #[tokio::test]
     async fn an_address_is_its_own_answer() {
-        let resolving = resolve("d", &("::1".to_owned(), 80), Duration::from_secs(10)).unwrap();
+        let resolving = resolve(
+            "d",
+            &("::1".to_owned(), 80),
+            &every(Duration::from_secs(10)),
+        )
+        .unwrap();
         let address: SocketAddr = "[::1]:80".parse().unwrap();
         assert_eq!(*resolving.addresses.borrow(), [address]);
     }
@@ -141,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_resolved_by_the_system() {
         let name = ("localhost".to_owned(), 80);
-        let mut resolving = resolve("d", &name, Duration::from_secs(10)).unwrap();
+        let mut resolving = resolve("d", &name, &every(Duration::from_secs(10))).unwrap();
         let found = resolving.addresses.wait_for(|found| !found.is_empty());
         let found = found.await.unwrap().clone();
         assert!(found.iter().all(|address| address.ip().is_loopback()));
@@ -150,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_does_not_exist_has_no_address_and_ends_nothing() {
         let name = ("does-not-exist.invalid".to_owned(), 80);
-        let resolving = resolve("d", &name, Duration::from_millis(10)).unwrap();
+        let resolving = resolve("d", &name, &every(Duration::from_millis(10))).unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(resolving.addresses.borrow().is_empty());
         assert!(resolving.addresses.has_changed().is_ok());

@@ -1,7 +1,6 @@
 //! What the endpoints of one configured address have in common.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -9,6 +8,7 @@ use url::Url;
 
 use super::http2::Base;
 use super::tls::{self, TlsError};
+use super::tuning::Tuning;
 use crate::config::{Downstream, Http2};
 
 /// One of a downstream's `urls`, ready to be connected to.
@@ -23,12 +23,7 @@ pub(super) struct Site {
     pub(super) base: Base,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(super) http2: Http2,
-    pub(super) connect_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) max_age: Duration,
-    pub(super) max_body: usize,
-    /// Connections kept idle to each endpoint.
-    pub(super) max_idle: usize,
+    pub(super) tuning: Arc<Tuning>,
 }
 
 impl Site {
@@ -38,6 +33,7 @@ impl Site {
         url: &Url,
         downstream: &Downstream,
         tls: Option<&Arc<ClientConfig>>,
+        tuning: &Arc<Tuning>,
     ) -> Result<Self, TlsError> {
         let host = match (url.host_str().unwrap_or_default(), url.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
@@ -63,13 +59,7 @@ impl Site {
             prefix,
             tls,
             http2: downstream.http2,
-            connect_timeout: downstream.connect_timeout,
-            idle_timeout: downstream.idle_timeout,
-            max_age: downstream.max_age,
-            max_body: downstream.max_body.get(),
-            max_idle: downstream
-                .permits
-                .map_or(usize::MAX, |permits| permits.get() as usize),
+            tuning: Arc::clone(tuning),
         })
     }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::large_futures, reason = "a test runs once")]
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use fixtures::{Behaviour, Fakes, Options, Service};
 use futures_util::future::join;
@@ -14,6 +16,9 @@ use tokio::time::sleep;
 
 use bytes::Bytes;
 
+use super::resolve::Resolving;
+use super::site::Site;
+use super::tuning::Tuning;
 use super::*;
 use crate::page::downstream::Downstreams;
 use crate::telemetry::Telemetry;
@@ -542,11 +547,10 @@ async fn of_two_endpoints_one_that_swallows_connections_costs_a_quarter_of_the_t
 
 #[tokio::test]
 async fn an_address_that_leaves_gets_no_further_call_and_one_that_stays_keeps_its_connections() {
-    let target = Target::new(
-        &config("urls = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]").downstreams[0],
-    );
+    let config = config("urls = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]");
+    let downstream = &config.downstreams[0];
+    let target = Target::new(downstream, Reached::of(downstream), Arc::default());
     let mut target = target.unwrap();
-    let next = AtomicU32::new(0);
     let (publish, addresses) = tokio::sync::watch::channel(vec![
         "127.0.0.1:1".parse().unwrap(),
         "127.0.0.2:1".parse().unwrap(),
@@ -554,23 +558,23 @@ async fn an_address_that_leaves_gets_no_further_call_and_one_that_stays_keeps_it
     target.sites.truncate(1);
     target.sites[0].1 = Resolving::of(addresses);
     let ids = |target: &Target| -> HashMap<String, u32> {
-        let endpoints = Arc::clone(&target.endpoints.read());
+        let endpoints = target.endpoints();
         let all = endpoints.all.iter();
         all.map(|e| (e.address().to_string(), e.id().0)).collect()
     };
-    target.update(&next);
+    target.update();
     let before = ids(&target);
     assert_eq!(before.len(), 2);
     publish.send_replace(vec![
         "127.0.0.2:1".parse().unwrap(),
         "127.0.0.3:1".parse().unwrap(),
     ]);
-    target.update(&next);
+    target.update();
     let after = ids(&target);
     assert_eq!(after.get("127.0.0.2:1"), before.get("127.0.0.2:1"));
     assert!(!after.contains_key("127.0.0.1:1"));
     publish.send_replace(vec!["127.0.0.1:1".parse().unwrap()]);
-    target.update(&next);
+    target.update();
     assert!(
         ids(&target)["127.0.0.1:1"] > 2,
         "one that returns is another endpoint"
@@ -588,7 +592,8 @@ fn a_downstreams_own_path_goes_before_each_parts() {
     ] {
         let config = config(&format!("url = \"{base}\""));
         let downstream = &config.downstreams[0];
-        let site = Site::new(&downstream.urls[0], downstream, None).unwrap();
+        let tuning = Arc::new(Tuning::new(Settings::of(downstream)));
+        let site = Site::new(&downstream.urls[0], downstream, None, &tuning).unwrap();
         assert_eq!((site.prefix.as_str(), site.host.as_str()), (prefix, host));
         assert_eq!(site.base.origin, format!("http://{host}{prefix}"));
     }

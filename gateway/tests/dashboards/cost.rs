@@ -14,7 +14,7 @@ use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::Telemetry;
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
-use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
+use gateway::telemetry::names::{BadContext, Dropped, ReloadOutcome, TraceDecision, Unreadable};
 use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
 use regex::Regex;
 
@@ -50,6 +50,7 @@ fn values(tag: Tag, fleet: Fleet) -> usize {
         Tag::Downstream => fleet.downstreams,
         Tag::PageOutcome => PageOutcome::ALL.len(),
         Tag::CallOutcome => CallOutcome::ALL.len(),
+        Tag::ReloadOutcome => ReloadOutcome::ALL.len(),
         Tag::Decision => TraceDecision::ALL.len(),
         Tag::Header => BadContext::ALL.len(),
         Tag::Kind => Unreadable::ALL.len(),
@@ -316,7 +317,11 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
                 parts: vec![called.clone()],
                 ended_at: wall_clock(),
                 outcome: *outcome,
-                ..PageRecord::open(PageId(page), Arc::clone(&origin))
+                ..PageRecord::open(
+                    PageId(page),
+                    Arc::clone(telemetry.names()),
+                    Arc::clone(&origin),
+                )
             };
             telemetry.page_ended(&Arc::new(record));
         }

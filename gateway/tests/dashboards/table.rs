@@ -2,7 +2,9 @@
 
 use gateway::outcome::{CallOutcome, PageOutcome, ShedBy};
 use gateway::telemetry::names::metrics::{self, Kind, Metric, Tag};
-use gateway::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable, spans};
+use gateway::telemetry::names::{
+    BadContext, Dropped, ReloadOutcome, TraceDecision, Unreadable, spans,
+};
 
 /// The metric of this name, as Datadog spells it.
 pub(crate) fn by_name(name: &str) -> Option<&'static Metric> {
@@ -51,6 +53,7 @@ fn can_be(tag: Tag, value: &str) -> bool {
         Tag::Page | Tag::Downstream => true,
         Tag::PageOutcome => PageOutcome::ALL.iter().any(|o| o.as_str() == value),
         Tag::CallOutcome => CallOutcome::ALL.iter().any(|o| o.as_str() == value),
+        Tag::ReloadOutcome => ReloadOutcome::ALL.iter().any(|o| o.as_str() == value),
         Tag::Reason => is_shed_reason(value),
         Tag::Scope => matches!(value, "client" | "gateway") || value.starts_with("downstream:"),
         Tag::Signal => Dropped::ALL.iter().any(|d| d.signal() == value),

@@ -166,7 +166,8 @@ async fn no_signal_but_those_to_stop_ends_the_gateway_and_none_ends_a_page() {
     fakes.heal();
     assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
     let said = binary.said();
-    assert!(said.contains("read at the start only"), "{said}");
+    // A file that is as it was changes nothing.
+    assert!(said.contains("the configuration has not changed"), "{said}");
     // The state: as `/limits` shows it.
     assert!(said.contains("tickets_because"), "{said}");
     assert_eq!(said.matches("no meaning here").count(), 6, "{said}");
@@ -213,7 +214,11 @@ async fn a_second_signal_ends_it_where_it_stands() {
     let status = binary.ended().await;
     assert_eq!(status.code(), Some(1), "{}", binary.said());
     assert!(now() - began < Duration::from_secs(8));
-    assert!(binary.said().contains("told twice"), "{}", binary.said());
+    assert!(
+        binary.said().contains("told to stop a second time"),
+        "{}",
+        binary.said()
+    );
     assert!(client.is_closed().await);
 }
 
@@ -318,10 +323,11 @@ async fn every_broken_configuration_ends_both_commands_with_2_and_starts_nothing
 }
 
 #[tokio::test]
-async fn a_command_that_is_not_one_ends_with_1_and_help_with_0() {
+async fn a_command_line_that_cannot_be_used_ends_with_2_and_help_with_0() {
     for (arguments, code) in [
-        (&["serve"][..], 1),
-        (&["run", "--confg", "x"], 1),
+        (&["serve"][..], 2),
+        (&[], 2),
+        (&["run", "--confg", "x"], 2),
         (&["--help"], 0),
     ] {
         let mut binary = Binary::start(arguments, &[]);
@@ -400,8 +406,8 @@ async fn nothing_that_a_terminal_would_obey_is_said_of_a_file_or_of_what_was_typ
         (&["check", "--config", &escaped], 2),
         (&["check", "--config", &missing], 2),
         (&["run", "--config", &missing], 2),
-        (&["check", &odd], 1),
-        (&[OBEYED], 1),
+        (&["check", &odd], 2),
+        (&[OBEYED], 2),
     ] {
         let (said, ended) = said_to(arguments).await;
         assert_eq!(ended, Some(status), "{said}");

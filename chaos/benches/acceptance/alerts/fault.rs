@@ -139,7 +139,7 @@ pub(super) const FAULTS: [Fault; 10] = [
             "a name gone",
             What::NameGone,
             "GatewayCallErrors",
-            &["pricing (required by product-page): its name stands for no address"],
+            &["pricing (required by product-page): its name resolves to no address"],
         )
     },
 ];

@@ -19,7 +19,8 @@ pub(super) fn downstream(s: &mut Section<'_, '_>, name: Name) -> Option<Downstre
             .about("How often the name is resolved again; each of its addresses is an endpoint."),
     );
     let permits = s.take(
-        key("permits", COUNT_OR_ZERO, "64").about("The bulkhead: calls at once at most. 0: none."),
+        key("permits", COUNT_OR_ZERO, "64")
+            .about("The bulkhead: the most calls at once. 0: no limit."),
     );
     let connect_timeout = s.take(
         key("connect_timeout", POSITIVE_DURATION, "100ms").about("Time to open a connection."),
@@ -84,7 +85,9 @@ pub(super) fn downstream(s: &mut Section<'_, '_>, name: Name) -> Option<Downstre
 /// `url`, or `urls` in its place.
 fn urls(s: &mut Section<'_, '_>) -> Option<Vec<Url>> {
     let several = match s.is_written("urls") {
-        true => s.take(key("urls", URLS, "").about("Endpoints written out, in place of `url`."))?,
+        true => {
+            s.take(key("urls", URLS, "").about("The endpoints one by one, in place of `url`."))?
+        }
         false => {
             s.ignore("urls");
             Vec::new()
@@ -92,12 +95,12 @@ fn urls(s: &mut Section<'_, '_>) -> Option<Vec<Url>> {
     };
     if several.is_empty() {
         let one = s.take(required_here("url", URL, "http://127.0.0.1:7102").about(
-            "Where it is: http or https, host, port and a path that goes before each part's.",
+            "Its address: http or https, host, port, and a path that is put before each part's.",
         ));
         return one.map(|url| vec![url]);
     }
     if s.is_written("url") {
-        let problem = Problem::new("stands beside `urls`, and only one of the two can count");
+        let problem = Problem::new("conflicts with `urls`: only one of the two can be set");
         s.wrong("url", problem.help("remove it, or add it to `urls`"));
     }
     s.ignore("url");

@@ -25,10 +25,10 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
     );
     let deadline = s.take(
         key("deadline", DURATION_OR_NONE, "300ms")
-            .about("Budget of the whole page. \"none\": none."),
+            .about("Time budget of the whole page; \"none\": no deadline."),
     );
     let abandoned_after = s.take(key("abandoned_after", DURATION_OR_AUTO, "auto").about(
-        "A client that waited longer and left was owed a page. \"auto\": half of the deadline.",
+        "A client that leaves after waiting longer than this was owed a page. \"auto\": half of the deadline.",
     ));
     let reserve = s.take(
         key("reserve", DURATION, "5ms")
@@ -133,7 +133,7 @@ fn part(
     );
     let path = s.take(
         required("path", FETCHED, "/prices/{id}")
-            .about("What is asked for there; the page's parameters in braces."),
+            .about("Path of the request to the downstream; the page's parameters in braces."),
     );
     let required = s.take(
         key("required", BOOLEAN, "true")

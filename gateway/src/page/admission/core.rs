@@ -19,12 +19,15 @@
 
 mod event;
 mod limits;
+mod names;
 mod needs;
 mod queue;
 mod view;
 
-pub use self::event::{Action, Arrival, Event, GiveUp, PageSeq, Shed, ShedWhy, Time};
-pub use self::needs::{Need, NeedSet, Parts};
+pub use self::event::{
+    Action, Arrival, BulkheadId, Event, GiveUp, PageSeq, QueueId, Shed, ShedWhy, Time,
+};
+pub use self::needs::{Need, NeedSet, Parts, Required};
 pub use self::queue::Order;
 pub use self::view::{AdmissionView, BulkheadView, QueueView};
 
@@ -36,9 +39,9 @@ use crate::config::DownstreamId;
 #[derive(Debug)]
 pub struct Core {
     order: Order,
-    /// By [`DownstreamId`].
+    /// By [`BulkheadId`].
     bulkheads: Vec<Bulkhead>,
-    /// By [`PageId`](crate::config::PageId).
+    /// By [`QueueId`].
     queues: Vec<Queue>,
     /// Pages in all queues.
     waiting: usize,
@@ -46,18 +49,12 @@ pub struct Core {
 }
 
 impl Core {
-    /// Nothing in use, nobody waiting. `tickets` pages may be in flight, `permits` calls of each
-    /// downstream (`None` is no bulkhead), and as many pages wait as each of the `queues` holds.
-    pub fn new(
-        order: Order,
-        tickets: u32,
-        permits: impl IntoIterator<Item = Option<u32>>,
-        queues: impl IntoIterator<Item = usize>,
-    ) -> Self {
+    /// Nothing in use, nobody waiting, no bulkhead and no queue. `tickets` pages may be in flight.
+    pub fn new(order: Order, tickets: u32) -> Self {
         Self {
             order,
-            bulkheads: permits.into_iter().map(Bulkhead::new).collect(),
-            queues: queues.into_iter().map(Queue::new).collect(),
+            bulkheads: Vec::new(),
+            queues: Vec::new(),
             waiting: 0,
             tickets: Tickets::new(tickets),
         }
@@ -85,6 +82,11 @@ impl Core {
         self.tickets.resize(limit);
     }
 
+    /// As many tickets are configured from now on as this. Those that are out stay out.
+    pub fn configure_tickets(&mut self, most: u32) {
+        self.tickets.configure(most);
+    }
+
     /// Tickets out.
     pub fn tickets_in_use(&self) -> u32 {
         self.tickets.in_use
@@ -95,10 +97,10 @@ impl Core {
         self.tickets.under_way()
     }
 
-    /// Takes one permit of a downstream beside those that pages start with, if one is free. It
+    /// Takes one permit beside those that pages start with, if one is free. It
     /// does not wait, and it passes no page by: what is free is what no waiting page can use.
-    pub fn try_one(&mut self, downstream: DownstreamId) -> bool {
-        let bulkhead = &mut self.bulkheads[downstream.0];
+    pub fn try_one(&mut self, bulkhead: BulkheadId) -> bool {
+        let bulkhead = &mut self.bulkheads[bulkhead.0];
         let free = bulkhead.fits(1);
         if free {
             bulkhead.take(1);
@@ -115,14 +117,20 @@ impl Core {
     pub fn on_event(&mut self, now: Time, event: Event<'_>, actions: &mut Vec<Action>) {
         match event {
             Event::Arrive(arrival) => self.arrive(now, &arrival, actions),
-            Event::Release { downstream } => {
-                self.bulkheads[downstream.0].release();
+            Event::Release { bulkhead } => {
+                self.bulkheads[bulkhead.0].release();
                 self.start_waiting(now, actions);
             }
-            Event::Resize { downstream, limit } => {
-                self.bulkheads[downstream.0].limit = limit;
+            Event::Resize { bulkhead, limit } => {
+                self.bulkheads[bulkhead.0].limit = limit;
                 self.refuse_hopeless(actions);
                 self.start_waiting(now, actions);
+            }
+            Event::ResizeQueue { queue, limit } => {
+                self.queues[queue.0].limit = limit;
+                while let Some(surplus) = self.queues[queue.0].evict_surplus() {
+                    self.evicted(&surplus, actions);
+                }
             }
             Event::Expire { page } => {
                 if let Some(waiter) = self.remove(page) {
@@ -160,11 +168,16 @@ impl Core {
         let evicted = queue.evict();
         queue.push(arrival);
         self.waiting += 1;
-        if let Some(Waiter { page, needs, .. }) = evicted {
-            self.waiting -= 1;
-            actions.push(refuse(page, ShedWhy::QueueEvicted, self.blocking(&needs)));
+        if let Some(oldest) = evicted {
+            self.evicted(&oldest, actions);
         }
         actions.push(Action::Park { page: arrival.page });
+    }
+
+    fn evicted(&mut self, waiter: &Waiter, actions: &mut Vec<Action>) {
+        self.waiting -= 1;
+        let blocking = self.blocking(&waiter.needs);
+        actions.push(refuse(waiter.page, ShedWhy::QueueEvicted, blocking));
     }
 
     /// Starts every waiting page that can, in order; those whose time is over are refused instead.
@@ -209,21 +222,21 @@ impl Core {
     /// The first bulkhead without room for these needs.
     fn full(&self, needs: &NeedSet) -> Option<DownstreamId> {
         let mut required = needs.required().iter();
-        let full = required.find(|(id, count)| !self.bulkheads[id.0].fits(*count));
-        full.map(|&(id, _)| id)
+        let full = required.find(|all| !self.bulkheads[all.bulkhead.0].fits(all.count));
+        full.map(|all| all.downstream)
     }
 
     /// The first bulkhead that is too small for these needs even when it is empty.
     fn too_small(&self, needs: &NeedSet) -> Option<DownstreamId> {
         let mut required = needs.required().iter();
-        let small = required.find(|(id, count)| self.bulkheads[id.0].is_too_small(*count));
-        small.map(|&(id, _)| id)
+        let small = required.find(|all| self.bulkheads[all.bulkhead.0].is_too_small(all.count));
+        small.map(|all| all.downstream)
     }
 
     /// Takes every required permit and whatever optional ones are free.
     fn grant(&mut self, page: PageSeq, needs: NeedSet) -> Action {
-        for &(id, count) in needs.required() {
-            self.bulkheads[id.0].take(count);
+        for required in needs.required() {
+            self.bulkheads[required.bulkhead.0].take(required.count);
         }
         let mut parts = needs.required_parts();
         for &(part, id) in needs.optional() {

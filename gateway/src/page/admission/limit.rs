@@ -152,6 +152,27 @@ impl TicketLimit {
         }
     }
 
+    /// From now on there are as many tickets as this at most, and lag may be as long. What of them
+    /// lag has taken stays taken, as far as there are so many.
+    pub fn configure(&mut self, most: u32, max_lag: Option<Duration>) {
+        let all = self.limit == self.most || max_lag.is_none();
+        self.limit = if all { most } else { self.limit.min(most) };
+        (self.most, self.max_lag) = (most, max_lag);
+        if self.limit == most {
+            self.reason = SizedBy::Configured;
+        }
+    }
+
+    /// Tickets there are when none is taken.
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+
+    /// Lag above which tickets shrink; `None`: they never do.
+    pub fn max_lag(&self) -> Option<Duration> {
+        self.max_lag
+    }
+
     /// Tickets there are.
     pub fn limit(&self) -> u32 {
         self.limit

@@ -6,22 +6,21 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::Admission;
-use super::core::{NeedSet, Parts};
-use crate::config::DownstreamId;
+use super::core::{BulkheadId, NeedSet, Parts};
+use super::gate::Gate;
 
 /// The right to be one of the pages in flight. Released when dropped.
 #[must_use = "a ticket that is dropped is a page that has ended"]
 #[derive(Debug)]
 pub struct Ticket {
-    admission: Arc<Admission>,
+    gate: Arc<Gate>,
     answered: bool,
 }
 
 impl Ticket {
-    pub(super) fn new(admission: &Arc<Admission>) -> Self {
+    pub(super) fn new(gate: &Arc<Gate>) -> Self {
         Self {
-            admission: Arc::clone(admission),
+            gate: Arc::clone(gate),
             answered: false,
         }
     }
@@ -29,7 +28,7 @@ impl Ticket {
     /// The page has its answer, and the client is taking it.
     pub(in crate::page) fn answered(mut self) -> Self {
         if !self.answered {
-            self.admission.answer_ticket();
+            self.gate.answer_ticket();
         }
         self.answered = true;
         self
@@ -40,8 +39,8 @@ impl Ticket {
 #[must_use = "a permit that is dropped is a call that has ended"]
 #[derive(Debug)]
 pub struct Permit {
-    pub(super) admission: Arc<Admission>,
-    pub(super) downstream: DownstreamId,
+    pub(super) gate: Arc<Gate>,
+    pub(super) bulkhead: BulkheadId,
 }
 
 /// What a page was granted: a permit for every required part, and for each optional one whose
@@ -49,20 +48,16 @@ pub struct Permit {
 #[must_use = "permits that are dropped are a page that has ended"]
 #[derive(Debug)]
 pub struct Permits {
-    admission: Arc<Admission>,
+    gate: Arc<Gate>,
     needs: NeedSet,
     /// The parts whose permits are here.
     parts: Parts,
 }
 
 impl Permits {
-    pub(super) fn new(admission: &Arc<Admission>, needs: NeedSet, parts: Parts) -> Self {
-        let admission = Arc::clone(admission);
-        Self {
-            admission,
-            needs,
-            parts,
-        }
+    pub(super) fn new(gate: &Arc<Gate>, needs: NeedSet, parts: Parts) -> Self {
+        let gate = Arc::clone(gate);
+        Self { gate, needs, parts }
     }
 
     /// The permit of a part, once; `None` for an optional part that has none.
@@ -71,8 +66,8 @@ impl Permits {
         let here = self.parts & bit != 0;
         self.parts &= !bit;
         here.then(|| Permit {
-            admission: Arc::clone(&self.admission),
-            downstream: self.needs.downstreams()[part],
+            gate: Arc::clone(&self.gate),
+            bulkhead: self.needs.parts()[part].bulkhead,
         })
     }
 
@@ -82,30 +77,23 @@ impl Permits {
     }
 }
 
-impl Permit {
-    /// Whose permit it is.
-    pub fn downstream(&self) -> DownstreamId {
-        self.downstream
-    }
-}
-
 impl Drop for Permits {
     fn drop(&mut self) {
         let here = |part: &usize| self.parts & (1 << part) != 0;
-        for part in (0..self.needs.downstreams().len()).filter(here) {
-            self.admission.release(self.needs.downstreams()[part]);
+        for part in (0..self.needs.parts().len()).filter(here) {
+            self.gate.release(self.needs.parts()[part].bulkhead);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.release(self.downstream);
+        self.gate.release(self.bulkhead);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.admission.release_ticket(self.answered);
+        self.gate.release_ticket(self.answered);
     }
 }

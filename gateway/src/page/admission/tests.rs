@@ -23,6 +23,7 @@ fn needs() -> Vec<NeedSet> {
         let need = |required| {
             move |&id| Need {
                 downstream: DownstreamId(id),
+                bulkhead: BulkheadId(id),
                 required,
             }
         };
@@ -40,14 +41,24 @@ fn needs() -> Vec<NeedSet> {
 }
 
 fn core(order: Order) -> Core {
-    Core::new(order, 2, LIMITS, QUEUES)
+    let mut core = Core::new(order, 2);
+    for (at, limit) in LIMITS.into_iter().enumerate() {
+        assert_eq!(
+            core.enter_bulkhead(&format!("b{at}"), limit),
+            BulkheadId(at)
+        );
+    }
+    for (at, limit) in QUEUES.into_iter().enumerate() {
+        assert_eq!(core.enter_queue(&format!("q{at}"), limit), QueueId(at));
+    }
+    core
 }
 
 /// A page with these needs arrives, and waits 50 ms if it has to.
 fn arrive(core: &mut Core, seq: u64, set: usize) -> Vec<Action> {
     let arrival = Arrival {
         page: PageSeq(seq),
-        queue: PageId(0),
+        queue: QueueId(0),
         needs: &needs()[set],
         give_up: Duration::from_millis(50),
         reason: GiveUp::MaxWait,
@@ -98,8 +109,8 @@ fn a_refusal_names_the_bulkhead_that_had_no_room() {
 #[test]
 fn a_waiter_whose_time_is_over_is_never_started_even_if_its_timer_is_late() {
     let mut core = one_waits_for_bulkhead_1();
-    let downstream = DownstreamId(1);
-    let actions = event(&mut core, 50, Event::Release { downstream });
+    let bulkhead = BulkheadId(1);
+    let actions = event(&mut core, 50, Event::Release { bulkhead });
     assert!(refused(&actions).is_some_and(|(page, ..)| page == 3));
 }
 
@@ -132,20 +143,20 @@ fn tickets_shrink_to_any_number_and_grow_to_the_configured_one() {
 fn one_permit_is_lent_beside_a_page_that_cannot_use_it() {
     // A page waits for bulkhead 1; bulkhead 0 has two permits.
     let mut core = one_waits_for_bulkhead_1();
-    assert!(!core.try_one(DownstreamId(1)), "all three are out");
-    assert!(core.try_one(DownstreamId(0)) && core.try_one(DownstreamId(0)));
-    assert!(!core.try_one(DownstreamId(0)));
-    assert!(core.try_one(DownstreamId(3)), "where there is no bulkhead");
+    assert!(!core.try_one(BulkheadId(1)), "all three are out");
+    assert!(core.try_one(BulkheadId(0)) && core.try_one(BulkheadId(0)));
+    assert!(!core.try_one(BulkheadId(0)));
+    assert!(core.try_one(BulkheadId(3)), "where there is no bulkhead");
 }
 
 #[test]
 fn a_bulkhead_that_grows_starts_who_waits_and_one_that_shrinks_takes_nothing_back() {
-    let downstream = DownstreamId(1);
-    let resize = |limit| Event::Resize { downstream, limit };
+    let bulkhead = BulkheadId(1);
+    let resize = |limit| Event::Resize { bulkhead, limit };
     let mut core = one_waits_for_bulkhead_1();
     assert!(event(&mut core, 1, resize(Some(1))).is_empty());
     for _ in 0..2 {
-        let actions = event(&mut core, 2, Event::Release { downstream });
+        let actions = event(&mut core, 2, Event::Release { bulkhead });
         assert!(actions.is_empty(), "{actions:?}");
     }
     assert_eq!(core.view().bulkheads[1].in_use, 1);
@@ -155,13 +166,13 @@ fn a_bulkhead_that_grows_starts_who_waits_and_one_that_shrinks_takes_nothing_bac
 
 #[test]
 fn a_waiter_whose_need_no_longer_fits_is_refused_and_names_the_bulkhead() {
-    let (downstream, limit) = (DownstreamId(0), Some(1));
+    let (bulkhead, limit) = (BulkheadId(0), Some(1));
     let mut core = core(Order::NewestFirst);
     for seq in 0..2 {
         // Two permits of bulkhead 0 each.
         arrive(&mut core, seq, 2);
     }
-    let actions = event(&mut core, 1, Event::Resize { downstream, limit });
+    let actions = event(&mut core, 1, Event::Resize { bulkhead, limit });
     assert_eq!(refused(&actions), Some((1, ShedWhy::BulkheadFull, 0)));
     assert_eq!(core.view().queues[0].depth, 0);
 }
@@ -183,10 +194,7 @@ fn small() -> (Arc<Admission>, NeedSet) {
         [downstream.a]\nurl = \"http://127.0.0.1:1\"\npermits = 3\n\
         [downstream.b]\nurl = \"http://127.0.0.1:1\"\npermits = 2\n",
     );
-    let need = |(id, required)| Need {
-        downstream: DownstreamId(id),
-        required,
-    };
+    let need = |(id, required)| admission.need(DownstreamId(id), required);
     let needs = NeedSet::new([(0, true), (1, true), (1, false)].map(need));
     (admission, needs)
 }
@@ -311,5 +319,5 @@ async fn pages_that_come_and_go_while_limits_change_on_several_threads_leave_not
             .all(|b| b.in_use == 0 && b.queued == 0),
         "{view:?}"
     );
-    assert!(admission.state.lock().parked.is_empty());
+    assert!(admission.gate.state.lock().parked.is_empty());
 }

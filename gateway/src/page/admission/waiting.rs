@@ -10,8 +10,9 @@ use std::sync::Arc;
 use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
 
+use super::Permits;
 use super::core::{Action, Arrival, Core, Event, PageSeq, Shed, Time};
-use super::{Admission, Permits};
+use super::gate::Gate;
 use crate::page::deadline::{Deadline, now};
 
 pub(super) type Verdict = Result<Permits, Shed>;
@@ -45,7 +46,7 @@ impl State {
     }
 }
 
-impl Admission {
+impl Gate {
     /// Gives an arrival its number and asks the core about it.
     pub(super) fn arrive<'n>(
         self: &Arc<Self>,
@@ -70,7 +71,7 @@ impl Admission {
                     let (sender, verdict) = oneshot::channel();
                     parked.insert(page, sender);
                     arrived = Some(Arrived::Parked(Waiting {
-                        admission: Arc::clone(self),
+                        gate: Arc::clone(self),
                         page,
                         verdict,
                         over: false,
@@ -152,7 +153,7 @@ impl Admission {
 /// A page in a queue. Dropped before its verdict, it leaves the queue; dropped
 /// after, the permits in the verdict are released by their own `Drop`.
 pub(super) struct Waiting {
-    admission: Arc<Admission>,
+    gate: Arc<Gate>,
     page: PageSeq,
     verdict: oneshot::Receiver<Verdict>,
     over: bool,
@@ -165,7 +166,7 @@ impl Waiting {
             return verdict;
         }
         let page = self.page;
-        self.admission.on_event(Event::Expire { page });
+        self.gate.on_event(Event::Expire { page });
         // Expired just now, or granted a moment before: either way the verdict is on its way.
         self.verdict().await
     }
@@ -184,7 +185,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.over {
-            self.admission.on_event(Event::Leave { page: self.page });
+            self.gate.on_event(Event::Leave { page: self.page });
         }
     }
 }

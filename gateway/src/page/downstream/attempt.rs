@@ -18,7 +18,7 @@ use super::eject::Health;
 use super::{
     AttemptError, CallRequest, Cause, Endpoint, EndpointId, Endpoints, Reply, Transport, Which,
 };
-use crate::config::{Config, DownstreamId};
+use crate::config::{Config, DownstreamId, Kept};
 use crate::page::deadline::now;
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::{AttemptRecord, TimeSpan};
@@ -26,7 +26,7 @@ use crate::telemetry::record::{AttemptRecord, TimeSpan};
 /// Of `connect_timeout`, how long an endpoint has to itself before the next is tried beside it.
 const BESIDE_AFTER: u32 = 4;
 
-/// The downstreams of one gateway: how to reach them, and how their endpoints do.
+/// The downstreams of one configuration: how to reach them, and how their endpoints do.
 #[derive(Debug)]
 pub struct Downstreams<T> {
     transport: T,
@@ -35,7 +35,7 @@ pub struct Downstreams<T> {
 
 #[derive(Debug)]
 struct Downstream {
-    balancer: Mutex<Balancer>,
+    balancer: Arc<Mutex<Balancer>>,
     beside_after: Duration,
 }
 
@@ -53,13 +53,27 @@ pub struct EndpointView {
 impl<T: Transport> Downstreams<T> {
     /// Nothing is known of any endpoint yet.
     pub fn new(config: &Config, transport: T) -> Self {
-        let each = |downstream: &crate::config::Downstream| Downstream {
-            balancer: Mutex::new(Balancer::new(fastrand::Rng::new())),
+        Self::at(config, &Kept::nothing(config), &[], transport)
+    }
+
+    /// Those of another configuration, and how to reach them: of those that are `kept` it is known
+    /// how they do.
+    pub fn carried(&self, config: &Config, kept: &Kept, transport: T) -> Self {
+        let before = self.each.iter().map(|one| Arc::clone(&one.balancer));
+        Self::at(config, kept, &before.collect::<Vec<_>>(), transport)
+    }
+
+    fn at(config: &Config, kept: &Kept, before: &[Arc<Mutex<Balancer>>], transport: T) -> Self {
+        let new = |_| Arc::new(Mutex::new(Balancer::new(fastrand::Rng::new())));
+        let balancers = kept.downstreams(before, new).into_iter();
+        let each = balancers.zip(&config.downstreams);
+        let each = each.map(|(balancer, downstream)| Downstream {
+            balancer,
             beside_after: downstream.connect_timeout / BESIDE_AFTER,
-        };
+        });
         Self {
             transport,
-            each: config.downstreams.iter().map(each).collect(),
+            each: each.collect(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! A world without addresses: each downstream has one endpoint, which is always connected.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{
     AttemptError, CallRequest, Cause, Endpoint, EndpointId, Endpoints, Reply, Transport, Which,
 };
-use crate::config::DownstreamId;
+use crate::config::{DownstreamId, Kept};
 
 /// What a downstream answers.
 pub trait Answers: Send + Sync + 'static {
@@ -20,10 +21,13 @@ pub trait Answers: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Reply, AttemptError>> + Send;
 }
 
-/// Carries each attempt straight to what answers it.
+/// Carries each attempt straight to what answers it. It knows downstreams by the numbers that
+/// they had first, whatever a later configuration calls them.
 #[derive(Clone, Debug)]
 pub struct Only<A> {
     answers: A,
+    /// Downstreams there have been so far.
+    known: Arc<AtomicUsize>,
     endpoints: Vec<Arc<Endpoints<OnlyEndpoint>>>,
 }
 
@@ -34,20 +38,43 @@ pub struct OnlyEndpoint {
     name: Arc<str>,
 }
 
+fn only(number: usize) -> Arc<Endpoints<OnlyEndpoint>> {
+    let only = OnlyEndpoint {
+        downstream: DownstreamId(number),
+        name: Arc::from("simulated"),
+    };
+    let all = vec![only];
+    Arc::new(Endpoints { version: 1, all })
+}
+
 impl<A> Only<A> {
     /// A world of so many downstreams.
     pub fn new(answers: A, downstreams: usize) -> Self {
-        let endpoints = |index| {
-            let only = OnlyEndpoint {
-                downstream: DownstreamId(index),
-                name: Arc::from("simulated"),
-            };
-            let all = vec![only];
-            Arc::new(Endpoints { version: 1, all })
-        };
         Self {
             answers,
-            endpoints: (0..downstreams).map(endpoints).collect(),
+            known: Arc::new(AtomicUsize::new(downstreams)),
+            endpoints: (0..downstreams).map(only).collect(),
+        }
+    }
+
+    /// The same world for another configuration: a downstream that is new in it is the next that
+    /// `answers` knows.
+    #[must_use]
+    pub fn carried(&self, kept: &Kept) -> Self
+    where
+        A: Clone,
+    {
+        let known = self.known.load(Ordering::Relaxed);
+        let mut next = known;
+        let endpoints = kept.downstreams(&self.endpoints, |_| {
+            next += 1;
+            only(next - 1)
+        });
+        self.known.store(next, Ordering::Relaxed);
+        Self {
+            answers: self.answers.clone(),
+            known: Arc::clone(&self.known),
+            endpoints,
         }
     }
 

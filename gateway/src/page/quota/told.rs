@@ -9,30 +9,26 @@
 use std::time::Duration;
 
 use super::law::{Nanos, nanos};
-use crate::config::{DownstreamId, PageId};
+use super::marks::Mark;
 
 /// A client that was let in so shortly before it was refused is taken for many.
 pub(super) const MANY: Duration = Duration::from_secs(1);
-
-/// Which limit refused a page: a downstream's permits, or the gateway's tickets.
-pub type LoadLimit = Option<DownstreamId>;
 
 /// The last refusal for load that a client was told. All zero is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     until: Nanos,
-    page: u16,
-    /// 0 is the gateway, others are a downstream's index and 1.
-    limit: u16,
+    page: Mark,
+    limit: Mark,
 }
 
 /// A client that is back before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Early {
+pub(super) struct Early {
     /// What refused it.
-    pub limit: LoadLimit,
+    pub(super) limit: Mark,
     /// What is left of the time it was told, in whole seconds, rounded up.
-    pub left: u32,
+    pub(super) left: u32,
 }
 
 /// When a client was let in last: when it asked, until that is known to be refused.
@@ -61,22 +57,16 @@ impl LetIn {
 
 impl Told {
     /// Refused `page` by `limit`, and told not to come back before `until`.
-    pub(super) fn new(page: PageId, limit: LoadLimit, until: Nanos) -> Self {
-        // A config has fewer pages and downstreams than these hold.
-        let limit = limit.map_or(0, |downstream| downstream.0 + 1);
-        Self {
-            until,
-            page: page.0 as u16,
-            limit: limit as u16,
-        }
+    pub(super) fn new(page: Mark, limit: Mark, until: Nanos) -> Self {
+        Self { until, page, limit }
     }
 
     /// What refused it, if it is back for the same page before the time it was told.
-    pub(super) fn is_early(self, page: PageId, now: Nanos) -> Option<Early> {
+    pub(super) fn is_early(self, page: Mark, now: Nanos) -> Option<Early> {
         let left = self.until.checked_sub(now).filter(|left| *left > 0)?;
         let seconds = left.div_ceil(nanos(Duration::from_secs(1)));
-        (usize::from(self.page) == page.0).then(|| Early {
-            limit: usize::from(self.limit).checked_sub(1).map(DownstreamId),
+        (self.page == page).then(|| Early {
+            limit: self.limit,
             left: u32::try_from(seconds).unwrap_or(u32::MAX),
         })
     }
@@ -90,33 +80,22 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{MAX_DOWNSTREAMS, MAX_PAGES};
 
     #[test]
     fn a_client_is_early_for_the_page_it_was_refused_until_the_time_it_was_told() {
-        let limit = Some(DownstreamId(3));
         let until = nanos(Duration::from_secs(3));
-        let told = Told::new(PageId(2), limit, until);
-        let left = |now| told.is_early(PageId(2), now).map(|early| early.left);
-        assert_eq!(told.is_early(PageId(2), 0).unwrap().limit, limit);
+        let told = Told::new(Mark(2), Mark(3), until);
+        let left = |now| told.is_early(Mark(2), now).map(|early| early.left);
+        assert_eq!(told.is_early(Mark(2), 0).unwrap().limit, Mark(3));
         assert_eq!([0, 1, until - 1].map(left), [Some(3), Some(3), Some(1)]);
         assert_eq!(left(until), None);
-        assert_eq!(told.is_early(PageId(1), 0), None);
+        assert_eq!(told.is_early(Mark(1), 0), None);
         assert!(!told.is_over(until - 1) && told.is_over(until));
     }
 
     #[test]
     fn a_client_that_was_never_refused_is_never_early() {
-        assert_eq!(Told::default().is_early(PageId(0), 0), None);
-    }
-
-    #[test]
-    fn every_page_and_limit_of_the_largest_config_is_kept() {
-        let (page, last) = (PageId(MAX_PAGES - 1), DownstreamId(MAX_DOWNSTREAMS - 1));
-        for limit in [None, Some(DownstreamId(0)), Some(last)] {
-            let early = Told::new(page, limit, 1).is_early(page, 0).unwrap();
-            assert_eq!(early.limit, limit);
-        }
+        assert_eq!(Told::default().is_early(Mark(0), 0), None);
     }
 
     #[test]

@@ -83,7 +83,7 @@ async fn a_slow_service_is_no_lag() {
     let (pages, _simulated) = gateway(280, "");
     let running = under_way(&pages, 500).await;
     // The probes themselves: on this clock they are never late.
-    let watched = own_load::watch(&pages);
+    let watched = own_load::watch(|| Arc::clone(&pages));
     let _ = Deadline::after(now(), 2000 * MS).limit(watched).await;
     let view = pages.own_load().view();
     assert_eq!((view.tickets, view.lag_p90), (1024, Duration::ZERO));

@@ -228,7 +228,7 @@ mod tests {
             lag: 310 * MS / 1000,
             reason: Some(Reason::GatewayFull),
             scope: Some(Scope::Gateway),
-            ..PageRecord::open(PageId(0), Arc::new(origin))
+            ..PageRecord::open(PageId(0), Arc::new(names()), Arc::new(origin))
         }
     }
 

@@ -8,14 +8,16 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::agent::Agent;
 use super::datagrams::Datagrams;
 use super::histogram::Histogram;
 use super::series::{Series, Values};
 use crate::config::{StatsdAgent, Telemetry};
+use crate::telemetry::counts::Counter;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{Kind, Metric};
 
@@ -32,13 +34,31 @@ const PAUSE: u32 = 16;
 #[must_use = "nothing is told unless it runs"]
 #[derive(Debug)]
 pub struct DogStatsD {
-    series: Arc<Series>,
+    subject: Arc<Subject>,
+    /// What is told of: the series at hand, or those that have taken their place.
+    now: Arc<Mutex<Arc<Subject>>>,
+    speaker: Speaker,
     agent: Agent,
     /// By metric and series, in the order of [`Series::all`].
     lines: Vec<Lines>,
     datagrams: Datagrams,
     /// Values of the histogram at hand.
     values: Vec<u32>,
+}
+
+/// The series of one configuration, and what they are called.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) series: Arc<Series>,
+    pub(super) names: Arc<Configured>,
+}
+
+/// What every line says of who tells.
+#[derive(Debug)]
+struct Speaker {
+    identity: Vec<String>,
+    instance: String,
+    origin: String,
 }
 
 /// Of one metric.
@@ -48,47 +68,22 @@ struct Lines {
     /// By series: `|#page:product-page,…,version:1.0.0` and a line break; nothing for one
     /// that cannot occur.
     tags: Vec<Option<String>>,
-    /// By series, what of a counter has been told.
-    told: Vec<u64>,
 }
 
 impl DogStatsD {
     pub(super) fn new(
-        series: Arc<Series>,
-        names: &Configured,
+        now: Arc<Mutex<Arc<Subject>>>,
         config: &Telemetry,
         agent: &StatsdAgent,
     ) -> Self {
-        let identity = [
-            ("service", &config.service),
-            ("env", &config.env),
-            ("version", &config.version),
-        ];
-        let identity = identity.map(|(tag, value)| format!("{tag}:{}", as_tag_value(value)));
-        let identity = identity.into_iter().chain(pod(config));
-        let identity: Vec<_> = identity.collect();
-        let instance = format!("instance:{}", as_tag_value(&names.instance));
-        let origin = origin(config);
-        let lines = |(metric, _): (&'static Metric, _)| {
-            let series = names.occurring(metric);
-            let one_of_many = (metric.kind == Kind::Gauge).then(|| instance.clone());
-            let identity = identity.iter().cloned().chain(one_of_many);
-            let identity: Vec<_> = identity.collect();
-            let tags = |values: &Vec<String>| tags(metric, values, &identity, &origin);
-            Lines {
-                name: metric.name,
-                told: vec![0; series.len()],
-                tags: series
-                    .iter()
-                    .map(|values| values.as_ref().map(tags))
-                    .collect(),
-            }
-        };
-        let lines = series.all().into_iter().map(lines).collect();
+        let subject = Arc::clone(&now.lock());
+        let speaker = Speaker::new(config, &subject.names);
         Self {
-            series,
+            lines: speaker.lines(&subject),
+            subject,
+            now,
+            speaker,
             agent: Agent::new(agent, FRESH, PAUSE),
-            lines,
             datagrams: Datagrams::default(),
             values: Vec::new(),
         }
@@ -103,12 +98,23 @@ impl DogStatsD {
         }
     }
 
-    /// All there is to tell now. Gives way between datagrams: pages run on the same threads.
+    /// All there is to tell now, and once more of what was there before a configuration took its
+    /// place.
     async fn tell(&mut self) {
-        let series = Arc::clone(&self.series);
+        self.tell_all().await;
+        let now = Arc::clone(&self.now.lock());
+        if !Arc::ptr_eq(&now, &self.subject) {
+            self.lines = self.speaker.lines(&now);
+            self.subject = now;
+        }
+    }
+
+    /// Gives way between datagrams: pages run on the same threads.
+    async fn tell_all(&mut self) {
+        let series = Arc::clone(&self.subject.series);
         for (metric, (_, values)) in series.all().into_iter().enumerate() {
             match values {
-                Values::Counters(counters) => self.counters(metric, counters),
+                Values::Counters(counters) => self.counters(metric, &counters),
                 Values::Gauges(gauges) => self.gauges(metric, &gauges),
                 Values::Histograms(histograms) => {
                     for (nth, histogram) in histograms.iter().enumerate() {
@@ -123,11 +129,10 @@ impl DogStatsD {
         self.send().await;
     }
 
-    fn counters(&mut self, metric: usize, counters: &[AtomicU64]) {
-        let Lines { name, tags, told } = &mut self.lines[metric];
-        for ((counter, told), tags) in counters.iter().zip(told).zip(tags) {
-            let now = counter.load(Ordering::Relaxed);
-            let added = now - std::mem::replace(told, now);
+    fn counters(&mut self, metric: usize, counters: &[&Counter]) {
+        let Lines { name, tags } = &self.lines[metric];
+        for (counter, tags) in counters.iter().zip(tags) {
+            let added = counter.untold();
             if added > 0
                 && let Some(tags) = tags
             {
@@ -137,7 +142,7 @@ impl DogStatsD {
     }
 
     fn gauges(&mut self, metric: usize, gauges: &[Option<f64>]) {
-        let Lines { name, tags, .. } = &self.lines[metric];
+        let Lines { name, tags } = &self.lines[metric];
         for (gauge, tags) in gauges.iter().zip(tags) {
             if let (Some(value), Some(tags)) = (gauge, tags) {
                 self.datagrams.gauge(name, *value, tags);
@@ -146,7 +151,7 @@ impl DogStatsD {
     }
 
     fn histogram(&mut self, metric: usize, nth: usize, histogram: &Histogram) {
-        let Lines { name, tags, .. } = &self.lines[metric];
+        let Lines { name, tags } = &self.lines[metric];
         let all = histogram.take(&mut self.values);
         if let Some(tags) = &tags[nth] {
             self.datagrams.distribution(name, &self.values, all, tags);
@@ -158,6 +163,38 @@ impl DogStatsD {
             self.agent.send(&datagram).await;
             tokio::task::yield_now().await;
         }
+    }
+}
+
+impl Speaker {
+    fn new(config: &Telemetry, names: &Configured) -> Self {
+        let identity = [
+            ("service", &config.service),
+            ("env", &config.env),
+            ("version", &config.version),
+        ];
+        let identity = identity.map(|(tag, value)| format!("{tag}:{}", as_tag_value(value)));
+        Self {
+            identity: identity.into_iter().chain(pod(config)).collect(),
+            instance: format!("instance:{}", as_tag_value(&names.instance)),
+            origin: origin(config),
+        }
+    }
+
+    fn lines(&self, subject: &Subject) -> Vec<Lines> {
+        let lines = |(metric, _): (&'static Metric, _)| {
+            let series = subject.names.occurring(metric);
+            let one_of_many = (metric.kind == Kind::Gauge).then(|| self.instance.clone());
+            let identity = self.identity.iter().cloned().chain(one_of_many);
+            let identity: Vec<_> = identity.collect();
+            let tags = |values: &Vec<String>| tags(metric, values, &identity, &self.origin);
+            let tags = series.iter().map(|values| values.as_ref().map(tags));
+            Lines {
+                name: metric.name,
+                tags: tags.collect(),
+            }
+        };
+        subject.series.all().into_iter().map(lines).collect()
     }
 }
 
@@ -202,9 +239,9 @@ mod tests {
         let variables: Vec<_> = variables.iter().map(owned).collect();
         let config = config::load_text("test", config::default_text(), &variables);
         let config = config.unwrap().config;
-        let (_, dogstatsd) = Meters::new(&config, &Configured::new(&config));
+        let (_, dogstatsd) = Meters::new(&config, &Arc::new(Configured::new(&config)));
         let dogstatsd = dogstatsd.unwrap();
-        let metrics = dogstatsd.series.all();
+        let metrics = dogstatsd.subject.series.all();
         let metrics = metrics.into_iter().map(|(metric, _)| metric);
         let ends = dogstatsd.lines.into_iter();
         let ends = ends.map(|lines| lines.tags.into_iter().flatten().collect());

@@ -2,7 +2,6 @@
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::Ordering;
 
 use super::histogram::Histogram;
 use super::process;
@@ -44,8 +43,8 @@ impl Prometheus {
             let _ = writeln!(text, "# TYPE {name} {}", metric.kind.as_str());
             match values {
                 Values::Counters(counters) => {
-                    for (labels, counter) in those(labels, counters) {
-                        sample(&mut text, name, labels, counter.load(Ordering::Relaxed));
+                    for (labels, counter) in those(labels, &counters) {
+                        sample(&mut text, name, labels, counter.get());
                     }
                 }
                 Values::Gauges(gauges) => {
@@ -56,7 +55,7 @@ impl Prometheus {
                     }
                 }
                 Values::Histograms(histograms) => {
-                    for (labels, histogram) in those(labels, histograms) {
+                    for (labels, histogram) in those(labels, &histograms) {
                         distribution(&mut text, name, labels, histogram);
                     }
                 }

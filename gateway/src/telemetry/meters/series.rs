@@ -1,7 +1,6 @@
 //! Every series of every metric, with its values: what Prometheus reads and DogStatsD is told.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -9,9 +8,10 @@ use parking_lot::Mutex;
 use super::Gauges;
 use super::histogram::Histogram;
 use super::runtime::Runtime;
-use crate::config::Config;
-use crate::telemetry::counts::Counts;
-use crate::telemetry::names::configured::Configured;
+use crate::config::{Config, Kept};
+use crate::outcome::{CallOutcome, PageOutcome};
+use crate::telemetry::counts::{Counter, Counts};
+use crate::telemetry::family::Family;
 use crate::telemetry::names::metrics::{self as names, Metric};
 
 /// Pages and calls, in microseconds: fine where deadlines are, 0.3 s above all. The same for
@@ -30,11 +30,11 @@ const SLIGHT: &[u64] = &[
 #[derive(Debug)]
 pub(super) struct Series {
     counts: Arc<Counts>,
-    pub(super) page_duration: Vec<Histogram>,
-    pub(super) wait: Vec<Histogram>,
-    pub(super) overhead: Vec<Histogram>,
-    pub(super) lag: Vec<Histogram>,
-    pub(super) call_duration: Vec<Histogram>,
+    pub(super) page_duration: Family<Histogram>,
+    pub(super) wait: Family<Histogram>,
+    pub(super) overhead: Family<Histogram>,
+    pub(super) lag: Family<Histogram>,
+    pub(super) call_duration: Family<Histogram>,
     /// As they were told last.
     gauges: Mutex<Gauges>,
     runtime: Runtime,
@@ -44,32 +44,42 @@ pub(super) struct Series {
 
 /// Values of one metric, in the order of its series.
 pub(super) enum Values<'a> {
-    Counters(&'a [AtomicU64]),
+    Counters(Vec<&'a Counter>),
     /// What has no limit has no series.
     Gauges(Vec<Option<f64>>),
-    Histograms(&'a [Histogram]),
+    Histograms(Vec<&'a Histogram>),
 }
 
 impl Series {
     /// `keeps_values`: whether somebody takes the single values of histograms.
     pub(super) fn new(
         config: &Config,
-        names: &Configured,
         counts: Arc<Counts>,
         keeps_values: bool,
+        kept: &Kept,
+        before: Option<&Self>,
     ) -> Self {
-        let histograms = |metric: &Metric, edges: &[u64]| {
-            let edges = Arc::from(edges);
-            let histogram = |_| Histogram::new(&edges, keeps_values);
-            names.series(metric).into_iter().map(histogram).collect()
-        };
+        let (whole, slight) = (Arc::from(WHOLE), Arc::from(SLIGHT));
+        let whole = || Histogram::new(&whole, keeps_values);
+        let slight = || Histogram::new(&slight, keeps_values);
+        let (outcomes, ends) = (PageOutcome::ALL.len(), CallOutcome::ALL.len());
         Self {
             counts,
-            page_duration: histograms(&names::PAGE_DURATION, WHOLE),
-            wait: histograms(&names::ADMISSION_WAIT, SLIGHT),
-            overhead: histograms(&names::OVERHEAD, SLIGHT),
-            lag: histograms(&names::LAG, SLIGHT),
-            call_duration: histograms(&names::CALL_DURATION, WHOLE),
+            page_duration: Family::of_pages(
+                kept,
+                before.map(|b| &b.page_duration),
+                outcomes,
+                whole,
+            ),
+            wait: Family::of_pages(kept, before.map(|b| &b.wait), 1, slight),
+            overhead: Family::of_pages(kept, before.map(|b| &b.overhead), 1, slight),
+            lag: Family::of_gateway(before.map(|b| &b.lag), 1, slight),
+            call_duration: Family::of_downstreams(
+                kept,
+                before.map(|b| &b.call_duration),
+                ends,
+                whole,
+            ),
             gauges: Mutex::new(Gauges::of_nothing(config)),
             runtime: Runtime::default(),
             limits: limits(config),
@@ -94,7 +104,8 @@ impl Series {
         let counted = self.counts.all().into_iter();
         let counted = counted.map(|(metric, counters)| (metric, Values::Counters(counters)));
         let measured = histograms.into_iter();
-        let measured = measured.map(|(metric, all)| (metric, Values::Histograms(all)));
+        let measured =
+            measured.map(|(metric, all)| (metric, Values::Histograms(all.all().collect())));
         counted.chain(measured).chain(self.gauges()).collect()
     }
 

@@ -21,7 +21,7 @@ fn named() -> Configured {
 }
 
 fn meters() -> Meters {
-    let (meters, dogstatsd) = Meters::new(&configured(), &named());
+    let (meters, dogstatsd) = Meters::new(&configured(), &Arc::new(named()));
     assert!(dogstatsd.is_none());
     meters
 }
@@ -163,7 +163,7 @@ fn what_has_no_limit_has_no_series_of_one() {
     ];
     let config = config::load_text("test.toml", config::default_text(), &changes);
     let config = config.unwrap().config;
-    let (meters, _) = Meters::new(&config, &Configured::new(&config));
+    let (meters, _) = Meters::new(&config, &Arc::new(Configured::new(&config)));
     let text = meters.prometheus();
     assert!(!text.contains("gateway_bulkhead_limit{downstream=\"reviews\"}"));
     assert!(text.contains("gateway_bulkhead_in_use{downstream=\"reviews\"}"));
@@ -196,7 +196,7 @@ fn every_page_has_the_same_buckets_whatever_its_deadline() {
         ];
         let config = config::load_text("test.toml", config::default_text(), &changes);
         let config = config.unwrap().config;
-        let (meters, _) = Meters::new(&config, &Configured::new(&config));
+        let (meters, _) = Meters::new(&config, &Arc::new(Configured::new(&config)));
         meters.page(PageId(0), PageOutcome::Late, Duration::from_millis(1));
         let text = meters.prometheus();
         let buckets = text
@@ -217,7 +217,7 @@ fn a_downstream_that_no_page_uses_has_no_series() {
     );
     let none = [("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new())];
     let config = config::load_text("test.toml", &text, &none).unwrap().config;
-    let (meters, _) = Meters::new(&config, &Configured::new(&config));
+    let (meters, _) = Meters::new(&config, &Arc::new(Configured::new(&config)));
     let text = meters.prometheus();
     assert!(!text.contains("idler"), "{text}");
     assert!(text.contains("gateway_calls_total{downstream=\"reviews\",outcome=\"ok\"} 0"));
@@ -230,7 +230,7 @@ fn a_version_can_be_any_text() {
     let none = ("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new());
     let config = config::load_text("test.toml", config::default_text(), &[version, none]);
     let config = config.unwrap().config;
-    let (meters, _) = Meters::new(&config, &Configured::new(&config));
+    let (meters, _) = Meters::new(&config, &Arc::new(Configured::new(&config)));
     let line = r#"gateway_build_info{version="1 \"b\\c"} 1"#;
     assert_line(&meters.prometheus(), line);
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Config, DownstreamId, Page, PageId, Part};
+use crate::config::{Config, DownstreamId, Kept, Page, PageId, Part};
 use crate::outcome::Scope;
 use crate::telemetry::names::instance::instance;
 
@@ -72,10 +72,15 @@ impl Configured {
             service: config.telemetry.service.clone(),
             env: config.telemetry.env.clone(),
             version: config.telemetry.version.clone(),
-            instance: instance(config.admin.listen),
+            instance: instance(&config.admin.listen),
             pages: config.pages.iter().map(page).collect(),
             downstreams: config.downstreams.iter().map(downstream).collect(),
         }
+    }
+
+    /// That nothing was there before.
+    pub(in crate::telemetry) fn nothing_kept(&self) -> Kept {
+        Kept::nothing_of(self.pages.len(), self.downstreams.len())
     }
 
     /// Names of one page.

@@ -53,6 +53,8 @@ pub enum Tag {
     PageOutcome,
     /// How a call ended.
     CallOutcome,
+    /// What came of reading the configuration again.
+    ReloadOutcome,
     /// Why a page was refused for load.
     Reason,
     /// The limit that refused it.
@@ -101,7 +103,7 @@ impl Tag {
         match self {
             Self::Page => "page",
             Self::Downstream => "downstream",
-            Self::PageOutcome | Self::CallOutcome => "outcome",
+            Self::PageOutcome | Self::CallOutcome | Self::ReloadOutcome => "outcome",
             Self::Reason => "reason",
             Self::Scope => "scope",
             Self::Signal => "signal",
@@ -181,7 +183,7 @@ metrics! {
     BULKHEAD_LIMIT = Gauge "gateway.bulkhead.limit" Permit [Downstream]
         "Permits there are; no series for a downstream without a bulkhead.";
     ENDPOINTS = Gauge "gateway.endpoints" Item [Downstream]
-        "Addresses that the downstream's name or urls stand for now; 0 while its name has never been resolved.";
+        "Addresses that the downstream's name or urls resolve to now; 0 while its name has never been resolved.";
     ENDPOINTS_EJECTED = Gauge "gateway.endpoints.ejected" Item [Downstream]
         "Endpoints set aside for their failures, those that are being probed among them.";
     PARTS_SHED = Counter "gateway.parts.shed" Call [Downstream]
@@ -191,7 +193,7 @@ metrics! {
     CALL_DURATION = Histogram "gateway.call.duration" Second [Downstream, CallOutcome]
         "From a call's begin to the last byte of its answer, or to its being ended.";
     RETRIES = Counter "gateway.retries" Call [Downstream]
-        "Calls asked for once more because an attempt was never sent. What the HTTP library sends again by itself is not seen.";
+        "Further attempts of calls whose attempt was never sent. What the HTTP library repeats by itself is not counted.";
     OVERHEAD = Histogram "gateway.overhead" Second [Page]
         "Of pages that made calls, the time that was neither a wait for permits nor for calls: the gateway's own, and its machine's. What of its lag fell into calls is in gateway.lag.";
     RUNTIME_WORKERS = Gauge "gateway.runtime.workers" Item []
@@ -204,6 +206,8 @@ metrics! {
         "Always 1; its label is the version that runs: DD_VERSION, or the gateway's own.";
     CONFIG_LOADED = Gauge "gateway.config.loaded" Second []
         "When the configuration in force was loaded, in seconds since 1970.";
+    RELOADS = Counter "gateway.reloads" Item [ReloadOutcome]
+        "Times the configuration was read again: applied, unchanged, or refused for its errors or for what only a restart can change.";
     CONNECTIONS_UNREADABLE = Counter "gateway.connections.unreadable" Item [Kind]
         "Connections that ended with bytes that are no request: what they seem to be. Nothing else counts them.";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
@@ -211,7 +215,7 @@ metrics! {
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]
         "Kept traces, log lines and statistics (in tens of seconds) that did not leave: what, and why.";
     TELEMETRY_BAD_CONTEXT = Counter "gateway.telemetry.bad_context" Item [Header]
-        "Trace headers of which something could not be read. The page went on without that part or, without a trace id, started a trace of its own.";
+        "Trace headers that could not be read completely. The page continued without what was unreadable or, without a trace id, started a trace of its own.";
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::config::DownstreamId;
 use crate::outcome::{CallOutcome, PageOutcome, Scope, ShedBy};
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::metrics::{Metric, Tag};
-use crate::telemetry::names::{BadContext, Dropped, TraceDecision, Unreadable};
+use crate::telemetry::names::{BadContext, Dropped, ReloadOutcome, TraceDecision, Unreadable};
 
 impl Configured {
     /// The tag values of every series of `metric`. The last tag turns fastest, so that a
@@ -62,6 +62,7 @@ impl Configured {
             Tag::Downstream => self.downstreams.iter().map(|d| d.name.clone()).collect(),
             Tag::PageOutcome => PageOutcome::ALL.map(|o| o.as_str().into()).to_vec(),
             Tag::CallOutcome => CallOutcome::ALL.map(|o| o.as_str().into()).to_vec(),
+            Tag::ReloadOutcome => ReloadOutcome::ALL.map(|r| r.as_str().into()).to_vec(),
             Tag::Decision => TraceDecision::ALL.map(|d| d.as_str().into()).to_vec(),
             Tag::Version => vec![self.version.clone()],
             Tag::Kind => Unreadable::ALL.map(|u| u.as_str().into()).to_vec(),

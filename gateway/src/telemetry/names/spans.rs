@@ -69,7 +69,7 @@ fields! {
     SPAN_KIND = "span.kind" "server, client or internal.";
     SPAN_TYPE = "span.type" "Datadog's type of the span: web on the page, http on calls.";
     METHOD = "http.request.method" "GET or HEAD of the client on the page; GET on calls.";
-    ROUTE = "http.route" "The page's path as configured, never the one asked for.";
+    ROUTE = "http.route" "The page's path as configured, never the one requested.";
     STATUS_CODE = "http.response.status_code" "Of the page's answer, or the downstream's.";
     DD_STATUS_CODE = "http.status_code" "The same, as Datadog's own views read it.";
     SERVER_ADDRESS = "server.address" "Host of the downstream.";

@@ -62,6 +62,11 @@ impl Concentrator {
         )
     }
 
+    /// Whether nothing was added that has not been taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.complete.is_empty()
+    }
+
     /// A bucket that may be filled again.
     pub(super) fn give_back(&mut self, mut bucket: Bucket) {
         if self.spare.len() < MOST_SPARE {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use rmp::encode as msgpack;
 use uuid::Uuid;
 
+use super::Stats;
 use super::bucket::{Bucket, Group};
 use super::concentrator::BUCKET;
-use super::resources::{Resource, Resources};
+use super::resources::Resource;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::names::spans;
 
@@ -38,8 +39,9 @@ impl Sender {
     }
 }
 
-/// One request's body.
-pub(super) fn encode(from: &Sender, resources: &Resources, buckets: &[Bucket]) -> Vec<u8> {
+/// One request's body. Buckets of two configurations may be of the same ten seconds: the agent
+/// adds up what it is told of them.
+pub(super) fn encode(from: &Sender, parts: &[(Arc<Stats>, Vec<Bucket>)]) -> Vec<u8> {
     let names = &from.names;
     let mut to = Vec::new();
     map(&mut to, 9);
@@ -52,8 +54,15 @@ pub(super) fn encode(from: &Sender, resources: &Resources, buckets: &[Bucket]) -
     text(&mut to, "RuntimeID", &from.runtime.to_string());
     text(&mut to, "Service", &names.service);
     number(&mut to, "Sequence", from.sequence);
-    list(&mut to, "Stats", buckets.len());
-    for bucket in buckets {
+    list(
+        &mut to,
+        "Stats",
+        parts.iter().map(|(_, all)| all.len()).sum(),
+    );
+    let each = parts
+        .iter()
+        .flat_map(|(of, all)| all.iter().map(move |one| (&of.resources, one)));
+    for (resources, bucket) in each {
         map(&mut to, 3);
         let length = BUCKET.as_nanos() as u64;
         number(&mut to, "Start", bucket.number * length);

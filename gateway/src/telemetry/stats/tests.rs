@@ -1,5 +1,7 @@
 //! Statistics without an agent: when a bucket is complete, what it holds, what is lost.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -176,21 +178,24 @@ impl Receiver for Directed {
 }
 
 struct World {
-    stats: Arc<Stats>,
+    stats: Statistics,
     export: StatsExport<Directed>,
     counts: Arc<Counts>,
     agent: Directed,
 }
 
+static NAMES: LazyLock<Arc<Configured>> = LazyLock::new(|| {
+    let config = config::load_text("test", config::default_text(), &[]);
+    Arc::new(Configured::new(&config.unwrap().config))
+});
+
 fn world() -> World {
-    let config = config::load_text("test", config::default_text(), &[]).unwrap();
-    let names = Arc::new(Configured::new(&config.config));
-    let counts = Arc::new(Counts::new(&names));
+    let counts = Arc::new(Counts::new(&NAMES));
     let agent = Directed {
         mood: Arc::new(Mutex::new(Mood::Fine)),
         received: Arc::default(),
     };
-    let (stats, export) = export_to(agent.clone(), &names, Arc::clone(&counts));
+    let (stats, export) = export_to(agent.clone(), &NAMES, Arc::clone(&counts));
     World {
         stats,
         export,
@@ -238,7 +243,7 @@ fn page(seconds: u64) -> PageRecord {
         ended_at: at(seconds),
         outcome: PageOutcome::Complete,
         status: Some(200),
-        ..PageRecord::open(PageId(0), Arc::new(origin))
+        ..PageRecord::open(PageId(0), Arc::clone(&NAMES), Arc::new(origin))
     }
 }
 

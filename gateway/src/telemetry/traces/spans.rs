@@ -3,6 +3,7 @@
 //! The page's span comes first; all others are its children.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -45,11 +46,20 @@ impl Dialect {
 /// Makes spans.
 #[derive(Debug)]
 pub struct Spans {
-    names: Arc<Configured>,
     dialect: Dialect,
     scope: InstrumentationScope,
-    /// By page and part; shared by all spans.
-    texts: Vec<PageTexts>,
+    /// Of the configurations whose pages came last, the latest first.
+    texts: VecDeque<Texts>,
+}
+
+/// Configurations whose texts are kept: the one in force, and one whose last pages are ending.
+const KEPT_TEXTS: usize = 2;
+
+/// Of one configuration, by page and part; shared by all spans.
+#[derive(Debug)]
+struct Texts {
+    names: Arc<Configured>,
+    pages: Vec<PageTexts>,
 }
 
 #[derive(Debug)]
@@ -71,21 +81,29 @@ struct PartTexts {
 }
 
 impl Spans {
-    /// Spans with the names of one config.
-    pub fn new(names: Arc<Configured>, dialect: Dialect) -> Self {
-        let texts = names
-            .pages
-            .iter()
-            .map(|page| texts(page, &names, dialect))
-            .collect();
+    /// Spans as a dialect has them.
+    pub fn new(dialect: Dialect) -> Self {
         Self {
-            names,
             dialect,
             scope: InstrumentationScope::builder("gateway")
                 .with_version(env!("CARGO_PKG_VERSION"))
                 .build(),
-            texts,
+            texts: VecDeque::with_capacity(KEPT_TEXTS),
         }
+    }
+
+    /// Makes the texts of these names, unless they are there.
+    fn know(&mut self, names: &Arc<Configured>) {
+        let known = |texts: &Texts| Arc::ptr_eq(&texts.names, names);
+        if self.texts.iter().any(known) {
+            return;
+        }
+        self.texts.truncate(KEPT_TEXTS - 1);
+        let pages = names.pages.iter();
+        self.texts.push_front(Texts {
+            pages: pages.map(|page| texts(page, names, self.dialect)).collect(),
+            names: Arc::clone(names),
+        });
     }
 
     /// How many spans a page has.
@@ -97,8 +115,13 @@ impl Spans {
     }
 
     /// Adds the spans of one page.
-    pub fn write(&self, record: &PageRecord, kept: KeptReason, to: &mut Vec<SpanData>) {
-        let page = &self.texts[record.page.0];
+    pub fn write(&mut self, record: &PageRecord, kept: KeptReason, to: &mut Vec<SpanData>) {
+        self.know(&record.names);
+        let mut texts = self.texts.iter();
+        let known = texts.find(|texts| Arc::ptr_eq(&texts.names, &record.names));
+        let Some(page) = known.and_then(|texts| texts.pages.get(record.page.0)) else {
+            return;
+        };
         to.push(self.page(record, page, kept));
         if let Some(wait) = record.admission {
             to.push(self.admission(record, wait));
@@ -143,7 +166,7 @@ impl Spans {
             add(key::SHED_REASON, reason(record).into());
         }
         if let Some(scope) = record.scope {
-            add(key::SCOPE, self.names.scope(scope).into_owned().into());
+            add(key::SCOPE, record.names.scope(scope).into_owned().into());
         }
         if let Some(id) = origin.request_id.as_ref().and_then(|id| id.to_str().ok()) {
             add(key::REQUEST_ID, id.to_owned().into());
@@ -294,7 +317,7 @@ impl Spans {
         };
         let mut message = reason(record).to_owned();
         if let Some(scope) = record.scope {
-            message = format!("{message} ({})", self.names.scope(scope));
+            message = format!("{message} ({})", record.names.scope(scope));
         }
         Some(SpanError { kind, message })
     }

@@ -1,6 +1,6 @@
 //! The way out of traces, in virtual time, with a receiver that the test directs.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SpanData;
@@ -16,6 +16,7 @@ use crate::config::{self, Config, PageId};
 use crate::outcome::PageOutcome;
 use crate::page::deadline::now;
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::{Origin, PageRecord};
 use crate::telemetry::sampling::KeptReason;
 
@@ -63,6 +64,8 @@ struct World {
     running: JoinHandle<()>,
 }
 
+static NAMES: LazyLock<Arc<Configured>> = LazyLock::new(|| Arc::new(Configured::new(&config())));
+
 fn config() -> Config {
     let loaded = config::load_text("test", config::default_text(), &[]);
     loaded.unwrap().config
@@ -75,9 +78,8 @@ impl World {
             mood: Arc::new(Mutex::new(mood)),
             received: Arc::default(),
         };
-        let names = Arc::new(Configured::new(&config));
-        let counts = Arc::new(Counts::new(&names));
-        let spans = Spans::new(names, Dialect::Otlp);
+        let counts = Arc::new(Counts::new(&Configured::new(&config)));
+        let spans = Spans::new(Dialect::Otlp);
         let (queue, export_of) = export_of(spans, receiver.clone(), Arc::clone(&counts));
         let (end, ended) = oneshot::channel();
         #[expect(clippy::disallowed_methods, reason = "a test ends its own task")]
@@ -138,7 +140,7 @@ fn record() -> Arc<PageRecord> {
         ended_at: std::time::SystemTime::now(),
         outcome: PageOutcome::Complete,
         status: Some(200),
-        ..PageRecord::open(PageId(0), Arc::new(origin))
+        ..PageRecord::open(PageId(0), Arc::clone(&NAMES), Arc::new(origin))
     })
 }
 

@@ -54,7 +54,7 @@ pub(in crate::transport) enum Malformed {
     #[error("the answer's head has more than {MAX_FIELDS} fields")]
     TooManyFields,
     /// It cannot be told where the answer ends.
-    #[error("the end of the answer cannot be told: {0}")]
+    #[error("the end of the answer cannot be determined: {0}")]
     Framing(&'static str),
     /// A body beyond the limit, in bytes.
     #[error("body is larger than {0} bytes")]
@@ -363,7 +363,9 @@ impl Said {
                 return Err(Malformed::Framing("HTTP/1.0 has no Transfer-Encoding"));
             }
             if !self.chunked || self.codings > 1 {
-                return Err(Malformed::Framing("a Transfer-Encoding nobody asked for"));
+                return Err(Malformed::Framing(
+                    "a Transfer-Encoding that was not requested",
+                ));
             }
             // Both may be an attempt to smuggle: the coding counts, and the connection ends.
             keep_alive &= self.length.is_none();

@@ -1,7 +1,8 @@
 //! The real binary, as an operator runs it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,7 +26,11 @@ impl Binary {
     }
 
     fn spawn(program: Command, arguments: &[&str], variables: &[(String, String)]) -> Self {
-        let mut child = command(program, arguments, variables)
+        Self::spawned(command(program, arguments, variables))
+    }
+
+    fn spawned(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -52,6 +57,20 @@ impl Binary {
         let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
         shell.args(["-c", &limited, env!("CARGO_BIN_EXE_gateway")]);
         Self::spawn(shell, arguments, variables)
+    }
+
+    /// The same, to which a service manager passes the public socket.
+    pub(crate) fn start_with_socket(
+        public: &TcpListener,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Self {
+        let mut shell = Command::new("sh");
+        let passed = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null";
+        shell.args(["-c", passed, env!("CARGO_BIN_EXE_gateway")]);
+        let mut command = command(shell, arguments, variables);
+        command.stdin(OwnedFd::from(public.try_clone().unwrap()));
+        Self::spawned(command)
     }
 
     /// The same, but its log goes to `stdout`.

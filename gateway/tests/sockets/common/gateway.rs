@@ -107,7 +107,7 @@ impl Gateway {
     /// Runs `app`; returns when it is ready.
     pub(crate) async fn run(app: App) -> Self {
         let (public, admin) = (app.public_address().unwrap(), app.admin_address().unwrap());
-        let telemetry = Arc::clone(app.pages().telemetry());
+        let telemetry = Arc::clone(app.generations().pages().telemetry());
         let stop = StopSignal::default();
         let mut running = JoinSet::new();
         running.spawn(app.run(stop.clone()));

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod exposition;
 pub(crate) mod gateway;
 pub(crate) mod receiver;
+pub(crate) mod reloading;
 pub(crate) mod scripted;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::needs::{NeedSet, Parts};
-use crate::config::{DownstreamId, PageId};
+use crate::config::DownstreamId;
 
 /// Time since an epoch of the caller's choice; only differences and order matter.
 pub type Time = Duration;
@@ -12,13 +12,22 @@ pub type Time = Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageSeq(pub u64);
 
+/// The permits of one downstream, for the core: of the same name as long as anybody refers to
+/// it or holds one of them, whatever configurations come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BulkheadId(pub usize);
+
+/// The queue of one page, likewise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueueId(pub usize);
+
 /// Something that wants its permits, all at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// Its number; greater than every number before.
     pub page: PageSeq,
     /// Whose queue it waits in if it has to.
-    pub queue: PageId,
+    pub queue: QueueId,
     /// The permits it starts with.
     pub needs: &'a NeedSet,
     /// When it stops waiting; it never starts at or after this time.
@@ -32,18 +41,25 @@ pub struct Arrival<'a> {
 pub enum Event<'a> {
     /// A page wants its permits.
     Arrive(Arrival<'a>),
-    /// One permit of a downstream was released. While nobody waits, the time does not matter.
+    /// One permit was released. While nobody waits, the time does not matter.
     Release {
-        /// Whose.
-        downstream: DownstreamId,
+        /// Of which bulkhead.
+        bulkhead: BulkheadId,
     },
-    /// A downstream's permits are as many as this from now on; `None` is no bulkhead. Permits that
+    /// There are as many permits as this from now on; `None` is no bulkhead. Permits that
     /// are out stay out: after a shrink nothing is granted until enough were released.
     Resize {
-        /// Whose.
-        downstream: DownstreamId,
+        /// Of which bulkhead.
+        bulkhead: BulkheadId,
         /// How many.
         limit: Option<u32>,
+    },
+    /// As many pages may wait in a queue as this from now on. Of more the oldest are evicted.
+    ResizeQueue {
+        /// Which.
+        queue: QueueId,
+        /// How many.
+        limit: usize,
     },
     /// A waiting page reached the end of its wait. Of no effect on one that is not waiting.
     Expire {
@@ -97,7 +113,7 @@ pub enum Action {
 pub struct Shed {
     /// The rule that refused it.
     pub why: ShedWhy,
-    /// The first bulkhead that had no room for it.
+    /// Whose bulkhead had no room for it, the first of them; as its [`NeedSet`] numbers downstreams.
     pub downstream: DownstreamId,
 }
 

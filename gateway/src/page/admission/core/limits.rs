@@ -1,16 +1,31 @@
 //! The two kinds of limits: how large, and how much of it is in use.
 
+use std::sync::Arc;
+
 /// The permits of one downstream.
 #[derive(Debug)]
 pub(super) struct Bulkhead {
+    pub(super) name: Arc<str>,
     /// `None` is no bulkhead.
     pub(super) limit: Option<u32>,
     pub(super) in_use: u32,
+    /// How many refer to it.
+    pub(super) users: u32,
 }
 
 impl Bulkhead {
-    pub(super) fn new(limit: Option<u32>) -> Self {
-        Self { limit, in_use: 0 }
+    pub(super) fn new(name: &str, limit: Option<u32>) -> Self {
+        Self {
+            name: name.into(),
+            limit,
+            in_use: 0,
+            users: 0,
+        }
+    }
+
+    /// Whether nobody refers to it and nothing of it is out: its place is another's to take.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.users == 0 && self.in_use == 0
     }
 
     /// Whether so many more are free.
@@ -82,5 +97,12 @@ impl Tickets {
 
     pub(super) fn resize(&mut self, limit: u32) {
         self.limit = limit.min(self.most);
+    }
+
+    /// There are so many from now on. Fewer than all only if that was so before.
+    pub(super) fn configure(&mut self, most: u32) {
+        let all = self.limit == self.most;
+        self.most = most;
+        self.limit = if all { most } else { self.limit.min(most) };
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::event::BulkheadId;
 use crate::config::DownstreamId;
 
 /// Which parts have a permit: bit i is part i.
@@ -13,6 +14,8 @@ pub type Parts = u64;
 pub struct Need {
     /// Whose permit it takes.
     pub downstream: DownstreamId,
+    /// Where that is.
+    pub bulkhead: BulkheadId,
     /// A required part must have its permit before anything starts.
     pub required: bool,
 }
@@ -24,12 +27,23 @@ pub struct Need {
 pub struct NeedSet(Arc<Compiled>);
 
 struct Compiled {
-    parts: Vec<DownstreamId>,
+    parts: Vec<Need>,
     required_parts: Parts,
-    /// Permits the required parts take of each bulkhead, in order of first use.
-    required: Vec<(DownstreamId, u32)>,
+    /// In order of first use.
+    required: Vec<Required>,
     /// Optional parts and where they come from, in order.
-    optional: Vec<(usize, DownstreamId)>,
+    optional: Vec<(usize, BulkheadId)>,
+}
+
+/// The permits that the required parts take of one bulkhead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Required {
+    /// Whose they are.
+    pub downstream: DownstreamId,
+    /// Where they are.
+    pub bulkhead: BulkheadId,
+    /// How many.
+    pub count: u32,
 }
 
 impl NeedSet {
@@ -44,19 +58,15 @@ impl NeedSet {
             required: Vec::new(),
             optional: Vec::new(),
         };
-        for Need {
-            downstream,
-            required,
-        } in parts
-        {
+        for need in parts {
             let index = needs.parts.len();
             assert!(index < 64, "at most 64 parts arrive at once");
-            needs.parts.push(downstream);
-            if required {
+            needs.parts.push(need);
+            if need.required {
                 needs.required_parts |= 1 << index;
-                needs.require(downstream);
+                needs.require(need);
             } else {
-                needs.optional.push((index, downstream));
+                needs.optional.push((index, need.bulkhead));
             }
         }
         assert!(!needs.parts.is_empty(), "nothing arrives without a part");
@@ -64,31 +74,26 @@ impl NeedSet {
     }
 
     /// Permits the required parts take of each bulkhead, in order of first use.
-    pub fn required(&self) -> &[(DownstreamId, u32)] {
+    pub fn required(&self) -> &[Required] {
         &self.0.required
     }
 
-    /// Where each part comes from, in order.
-    pub fn downstreams(&self) -> &[DownstreamId] {
+    /// What each part needs, in order.
+    pub fn parts(&self) -> &[Need] {
         &self.0.parts
-    }
-
-    /// Whether the part is required.
-    pub fn is_required(&self, part: usize) -> bool {
-        self.required_parts() & (1 << part) != 0
     }
 
     /// The downstream of the first required part, or of the first part.
     pub(super) fn first(&self) -> DownstreamId {
         let required = self.0.required.first();
-        required.map_or(self.0.parts[0], |&(id, _)| id)
+        required.map_or(self.0.parts[0].downstream, |required| required.downstream)
     }
 
     pub(super) fn required_parts(&self) -> Parts {
         self.0.required_parts
     }
 
-    pub(super) fn optional(&self) -> &[(usize, DownstreamId)] {
+    pub(super) fn optional(&self) -> &[(usize, BulkheadId)] {
         &self.0.optional
     }
 
@@ -99,11 +104,15 @@ impl NeedSet {
 }
 
 impl Compiled {
-    fn require(&mut self, downstream: DownstreamId) {
-        let known = self.required.iter_mut().find(|(id, _)| *id == downstream);
-        match known {
-            Some((_, count)) => *count += 1,
-            None => self.required.push((downstream, 1)),
+    fn require(&mut self, need: Need) {
+        let mut required = self.required.iter_mut();
+        match required.find(|required| required.bulkhead == need.bulkhead) {
+            Some(required) => required.count += 1,
+            None => self.required.push(Required {
+                downstream: need.downstream,
+                bulkhead: need.bulkhead,
+                count: 1,
+            }),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who waits for permits at one page, in order of arrival.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::event::{Arrival, GiveUp, PageSeq, Time};
 use super::needs::NeedSet;
@@ -26,15 +27,27 @@ pub(super) struct Waiter {
 
 #[derive(Debug)]
 pub(super) struct Queue {
+    pub(super) name: Arc<str>,
     pub(super) limit: usize,
+    /// How many refer to it.
+    pub(super) users: u32,
     /// Oldest at the front; numbers grow towards the back.
     waiting: VecDeque<Waiter>,
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize) -> Self {
-        let waiting = VecDeque::new();
-        Self { limit, waiting }
+    pub(super) fn new(name: &str, limit: usize) -> Self {
+        Self {
+            name: name.into(),
+            limit,
+            users: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Whether nobody refers to it and nobody waits in it: its place is another's to take.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.users == 0 && self.waiting.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -60,6 +73,12 @@ impl Queue {
     pub(super) fn evict(&mut self) -> Option<Waiter> {
         let full = self.len() >= self.limit;
         full.then(|| self.waiting.pop_front()).flatten()
+    }
+
+    /// The oldest of those who have no place after a shrink.
+    pub(super) fn evict_surplus(&mut self) -> Option<Waiter> {
+        let surplus = self.len() > self.limit;
+        surplus.then(|| self.waiting.pop_front()).flatten()
     }
 
     /// The first in `order` whose needs fit.

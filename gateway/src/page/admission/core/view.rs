@@ -34,9 +34,10 @@ pub struct AdmissionView {
     /// Tickets that may be out now for pages without an answer yet, at most `max_in_flight`.
     /// After a shrink more may still be.
     pub effective_tickets: u32,
-    /// By [`DownstreamId`](crate::config::DownstreamId).
+    /// By [`DownstreamId`](crate::config::DownstreamId); by [`BulkheadId`](super::BulkheadId) where
+    /// it is the core's.
     pub bulkheads: Vec<BulkheadView>,
-    /// By [`PageId`](crate::config::PageId).
+    /// By [`PageId`](crate::config::PageId), or by [`QueueId`](super::QueueId).
     pub queues: Vec<QueueView>,
 }
 
@@ -54,8 +55,8 @@ impl Core {
         };
         let mut bulkheads: Vec<_> = self.bulkheads.iter().map(bulkhead).collect();
         for waiter in self.queues.iter().flat_map(Queue::iter) {
-            for (id, _) in waiter.needs.required() {
-                bulkheads[id.0].queued += 1;
+            for required in waiter.needs.required() {
+                bulkheads[required.bulkhead.0].queued += 1;
             }
         }
         AdmissionView {

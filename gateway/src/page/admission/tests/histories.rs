@@ -8,7 +8,6 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::super::core::*;
 use super::model::{Decision, Ending, Model, Step, Wait};
 use super::{LIMITS, QUEUES, core, needs};
-use crate::config::{DownstreamId, PageId};
 
 /// What a caller may do; indices are taken modulo what there is.
 #[derive(Clone, Copy, Debug)]
@@ -50,17 +49,17 @@ fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decisi
     let event = match step {
         Step::Arrive(page, wait) => Event::Arrive(Arrival {
             page,
-            queue: PageId(wait.queue),
+            queue: QueueId(wait.queue),
             needs: &needs[wait.needs],
             give_up: wait.give_up,
             reason: wait.reason,
         }),
-        Step::Release(downstream) => Event::Release { downstream },
+        Step::Release(bulkhead) => Event::Release { bulkhead },
         Step::Expire(page) => Event::Expire { page },
         Step::Leave(page) => Event::Leave { page },
-        Step::Resize(downstream, limit) => Event::Resize { downstream, limit },
-        Step::TryOne(downstream) => {
-            let taken = core.try_one(downstream);
+        Step::Resize(bulkhead, limit) => Event::Resize { bulkhead, limit },
+        Step::TryOne(bulkhead) => {
+            let taken = core.try_one(bulkhead);
             return taken
                 .then_some((None, Ending::Granted(1)))
                 .into_iter()
@@ -105,8 +104,8 @@ fn agree(ops: &[Op], order: Order, told: impl Fn(Step) -> Option<Step>) -> Resul
             }
             Op::Expire(i) if seq > 0 => Step::Expire(page(i)),
             Op::Leave(i) if seq > 0 => Step::Leave(page(i)),
-            Op::TryOne(i) => Step::TryOne(DownstreamId(i)),
-            Op::Resize(i, limit) => Step::Resize(DownstreamId(i), limit),
+            Op::TryOne(i) => Step::TryOne(BulkheadId(i)),
+            Op::Resize(i, limit) => Step::Resize(BulkheadId(i), limit),
             Op::Pass(ms) => {
                 now += Duration::from_millis(ms);
                 continue;
@@ -128,7 +127,7 @@ fn agree(ops: &[Op], order: Order, told: impl Fn(Step) -> Option<Step>) -> Resul
 
 fn invariants(before: &AdmissionView, now: &AdmissionView, model: &Model) -> Result<(), String> {
     for (index, bulkhead) in now.bulkheads.iter().enumerate() {
-        let (used, held) = (bulkhead.in_use, model.used(DownstreamId(index)));
+        let (used, held) = (bulkhead.in_use, model.used(BulkheadId(index)));
         if used != held {
             return Err(format!(
                 "bulkhead {index}: {used} in use, {held} granted and not released"

@@ -4,17 +4,16 @@ use std::collections::HashMap;
 
 use super::super::core::*;
 use super::{LIMITS, QUEUES, needs};
-use crate::config::DownstreamId;
 
 /// One thing that both are told.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Arrive(PageSeq, Wait),
-    Release(DownstreamId),
+    Release(BulkheadId),
     Expire(PageSeq),
     Leave(PageSeq),
-    TryOne(DownstreamId),
-    Resize(DownstreamId, Option<u32>),
+    TryOne(BulkheadId),
+    Resize(BulkheadId, Option<u32>),
 }
 
 /// What an arrival brings with it.
@@ -42,7 +41,7 @@ pub(super) struct Model {
     needs: Vec<NeedSet>,
     pub(super) limits: [Option<u32>; LIMITS.len()],
     /// Every permit out: of which bulkhead.
-    pub(super) held: Vec<DownstreamId>,
+    pub(super) held: Vec<BulkheadId>,
     /// In order of arrival.
     pub(super) waiting: Vec<(PageSeq, Wait)>,
 }
@@ -57,19 +56,18 @@ impl Model {
         }
     }
 
-    pub(super) fn used(&self, downstream: DownstreamId) -> u32 {
-        self.held.iter().filter(|held| **held == downstream).count() as u32
+    pub(super) fn used(&self, bulkhead: BulkheadId) -> u32 {
+        self.held.iter().filter(|held| **held == bulkhead).count() as u32
     }
 
-    fn parts(&self, wait: Wait) -> Vec<(usize, DownstreamId, bool)> {
-        let needs = &self.needs[wait.needs];
-        let parts = needs.downstreams().iter().enumerate();
+    fn parts(&self, wait: Wait) -> Vec<(usize, BulkheadId, bool)> {
+        let parts = self.needs[wait.needs].parts().iter().enumerate();
         parts
-            .map(|(part, id)| (part, *id, needs.is_required(part)))
+            .map(|(part, need)| (part, need.bulkhead, need.required))
             .collect()
     }
 
-    fn required(&self, wait: Wait) -> HashMap<DownstreamId, u32> {
+    fn required(&self, wait: Wait) -> HashMap<BulkheadId, u32> {
         let mut required = HashMap::new();
         for (_, id, _) in self.parts(wait).into_iter().filter(|part| part.2) {
             *required.entry(id).or_default() += 1;
@@ -79,12 +77,12 @@ impl Model {
 
     pub(super) fn has_room(&self, wait: Wait) -> bool {
         let free =
-            |(id, n): (DownstreamId, u32)| self.limits[id.0].is_none_or(|l| self.used(id) + n <= l);
+            |(id, n): (BulkheadId, u32)| self.limits[id.0].is_none_or(|l| self.used(id) + n <= l);
         self.required(wait).into_iter().all(free)
     }
 
     pub(super) fn can_ever(&self, wait: Wait) -> bool {
-        let enough = |(id, n): (DownstreamId, u32)| self.limits[id.0].is_none_or(|l| n <= l);
+        let enough = |(id, n): (BulkheadId, u32)| self.limits[id.0].is_none_or(|l| n <= l);
         self.required(wait).into_iter().all(enough)
     }
 

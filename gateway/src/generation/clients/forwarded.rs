@@ -5,7 +5,7 @@
 //! untrusted peer says of itself changes nothing; what cannot be read ends the walk, and the hop
 //! that said it is the client.
 //!
-//! Not here: the PROXY protocol (it speaks of a connection, see [`super::proxy_protocol`]).
+//! Not here: the PROXY protocol (it speaks of a connection, see [`crate::edge`]).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,14 +18,14 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How the client of a request is known.
 #[derive(Clone, Debug)]
-pub struct ClientAddresses {
+pub(super) struct ClientAddresses {
     by: ClientAddress,
     trusted: TrustedProxies,
 }
 
 impl ClientAddresses {
     /// As configured under `[server]`.
-    pub fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &Server) -> Self {
         Self {
             by: server.client_address,
             trusted: server.trusted_proxies.clone(),
@@ -33,7 +33,7 @@ impl ClientAddresses {
     }
 
     /// Whose request with these headers it is that came from `peer`.
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         match self.by {
             ClientAddress::Peer | ClientAddress::ProxyProtocol => peer,
             ClientAddress::XForwardedFor => {

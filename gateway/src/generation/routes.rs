@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName};
 
 use crate::config::{Config, PageId};
-use crate::edge::detached;
+use crate::page::detached;
 use crate::page::refusal::Refusal;
 
 /// All pages' paths.

@@ -1,0 +1,131 @@
+//! Every key is live, or is one of those that only a restart can change.
+
+use gateway::app::App;
+use gateway::app::reload::ConfigFile;
+use gateway::app::reload::fixed::FIXED;
+use gateway::config::{self, KeyChange};
+use serde_json::Value;
+
+use super::*;
+
+/// Another value of each key that is not the shipped one, as TOML.
+const OTHERS: &[(&str, &str)] = &[
+    ("server.listen", "\"127.0.0.1:1\""),
+    ("server.max_connections", "9999"),
+    ("server.header_read_timeout", "\"6s\""),
+    ("server.keep_alive", "\"74s\""),
+    ("server.max_age", "\"2h\""),
+    ("server.drain_delay", "\"1s\""),
+    ("server.drain_timeout", "\"24s\""),
+    ("admin.listen", "\"127.0.0.1:1\""),
+    ("admin.hosts", "[\"gateway.example\"]"),
+    ("admin.token_file", "\"TOKEN\""),
+    ("admission.max_in_flight", "1000"),
+    ("admission.max_lag", "\"20ms\""),
+    ("shed.status", "503"),
+    ("clients.identify_by", "\"header:x-api-key\""),
+    ("clients.rate", "\"400/s\""),
+    ("clients.burst", "900"),
+    ("clients.attempts", "5"),
+    ("clients.early_returns", "\"refuse\""),
+    ("telemetry.service", "\"other\""),
+    ("telemetry.env", "\"live\""),
+    ("telemetry.log", "\"json\""),
+    ("telemetry.log_sample", "0.5"),
+    ("telemetry.exporter", "\"none\""),
+    ("telemetry.datadog_agent", "\"http://127.0.0.1:1\""),
+    ("telemetry.otlp_endpoint", "\"http://127.0.0.1:1\""),
+    ("telemetry.otlp_headers_file", "\"/dev/null\""),
+    ("telemetry.propagation", "[\"tracecontext\"]"),
+    ("telemetry.sample", "0.5"),
+    ("telemetry.keep_slower_than", "\"200ms\""),
+    ("telemetry.dogstatsd", "\"127.0.0.1:1\""),
+    ("downstream.product.url", "\"http://127.0.0.1:1\""),
+    ("downstream.product.resolve", "\"11s\""),
+    ("downstream.product.permits", "63"),
+    ("downstream.product.connect_timeout", "\"90ms\""),
+    ("downstream.product.warm", "3"),
+    ("downstream.product.idle_timeout", "\"3s\""),
+    ("downstream.product.max_age", "\"4m\""),
+    ("downstream.product.max_body", "\"255KiB\""),
+    ("downstream.product.http2", "true"),
+    ("page.product-page.path", "\"/other/{id}\""),
+    ("page.product-page.deadline", "\"310ms\""),
+    ("page.product-page.abandoned_after", "\"140ms\""),
+    ("page.product-page.reserve", "\"6ms\""),
+    ("page.product-page.max_wait", "\"40ms\""),
+    ("page.product-page.queue", "63"),
+    ("page.product-page.forward_headers", "[]"),
+    ("page.product-page.params.id", "\"^[a-z0-9-]+$\""),
+    ("page.product-page.part.product.downstream", "\"pricing\""),
+    ("page.product-page.part.product.path", "\"/other/{id}\""),
+    ("page.product-page.part.product.required", "false"),
+    ("page.product-page.part.product.timeout", "\"100ms\""),
+];
+
+/// The shipped file on free ports, with another value of one key.
+fn with(other: Option<(&str, &str)>) -> String {
+    let text = config::default_text()
+        .replace("\"127.0.0.1:8080\"", "\"127.0.0.1:0\"")
+        .replace("\"127.0.0.1:9901\"", "\"127.0.0.1:0\"");
+    let Some((key, value)) = other else {
+        return text;
+    };
+    let (section, name) = key
+        .strip_suffix(".params.id")
+        .map(|section| (section, "params.id"))
+        .or_else(|| key.rsplit_once('.'))
+        .unwrap();
+    let at = text.find(&format!("[{section}]\n")).unwrap();
+    let (before, after) = text.split_at(at);
+    let mut lines = after.lines();
+    let line = lines.find(|line| line.starts_with(&format!("{name} =")));
+    let line = line.unwrap_or_else(|| panic!("{key} is not in the shipped file"));
+    let (line, other) = (format!("\n{line}\n"), format!("\n{name} = {value}\n"));
+    before.to_owned() + &after.replacen(&line, &other, 1)
+}
+
+#[tokio::test]
+async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "a-token-that-is-long-enough-0123456789").unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, with(None)).unwrap();
+    let loaded = config::load_file_with(&file, &[]).unwrap();
+    let first = loaded.effective.clone();
+    let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+    let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
+    for &(key, value) in OTHERS {
+        let value = value.replace("TOKEN", token.to_str().unwrap());
+        std::fs::write(&file, with(Some((key, &value)))).unwrap();
+        let fixed = FIXED.iter().any(|(fixed, _)| *fixed == key);
+        match app.reloader().reload(Trigger::Request).await {
+            Ok(_) => {
+                assert!(!fixed, "{key} is live");
+                let now = app.generations().current();
+                let changed = KeyChange::between(&first, &now.effective);
+                assert!(changed.iter().any(|change| change.key == key), "{key}");
+            }
+            Err(NotChanged::Fixed(keys)) => {
+                assert!(fixed, "{key}: {keys:?}");
+                assert_eq!(keys[0].key, key);
+            }
+            Err(error) => panic!("{key}: {error}"),
+        }
+        std::fs::write(&file, with(None)).unwrap();
+        app.reloader().reload(Trigger::Request).await.unwrap();
+    }
+    assert_eq!(untried(&first), Vec::<String>::new());
+}
+
+/// Keys of the shipped configuration (of one downstream, page and part each) of which no other
+/// value is tried.
+fn untried(effective: &Value) -> Vec<String> {
+    let all = KeyChange::between(&serde_json::json!({}), effective);
+    let others = ["pricing", "inventory", "reviews", "recommendations"];
+    let is_other = |key: &str| key.split('.').any(|name| others.contains(&name));
+    let known = |key: &str| OTHERS.iter().any(|(known, _)| *known == key);
+    let all = all.into_iter().map(|change| change.key);
+    all.filter(|key| !is_other(key) && !known(key)).collect()
+}
