@@ -111,6 +111,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub max_connections: NonZeroUsize,
+    /// Connections of one client.
+    pub max_connections_per_client: usize,
     /// For a whole request head: from its first byte, or from the connection's opening. Never zero.
     pub header_read_timeout: Duration,
     /// How long a connection may be idle after an answer. Never zero.

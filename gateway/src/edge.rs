@@ -21,10 +21,11 @@ pub mod host;
 pub mod layers;
 mod least_used;
 pub mod listener;
+mod per_client;
 mod proxy_protocol;
 pub mod respond;
 pub mod socket;
-mod unreadable;
+pub mod unreadable;
 pub mod validate;
 
 use std::any::Any;
@@ -164,7 +165,7 @@ fn understand<T: Transport, B: Body>(
     let Generation {
         clients, routes, ..
     } = generation;
-    let client = clients.client(connection.peer.ip(), request.headers());
+    let client = clients.client(connection.client().ip(), request.headers());
     page_request(routes, client, request, origin).map_err(|refusal| RefusedAtEdge {
         refusal,
         client,

@@ -10,11 +10,12 @@ use tower::service_fn;
 
 use super::files::Budget;
 use crate::admin::{Admin, AdminBody, Via};
-use crate::config::Config;
+use crate::config::{ClientAddress, Config};
 use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
+use crate::edge::unreadable::NotServed;
 use crate::edge::{Connection, Edge, cors, layers, validate};
 use crate::generation::Generations;
 use crate::lifecycle::Guard;
@@ -58,14 +59,8 @@ pub(super) fn serve_public(
         let answer = cors::allowed(answer, cors);
         layers::layered(answer, move || !now.pages().own_load().is_short_of_cpu())
     };
-    let unreadable = move |what| generations.pages().telemetry().counts().unreadable(what);
-    listener::serve(
-        listener,
-        limits.public.subscribe(),
-        service,
-        unreadable,
-        guard,
-    )
+    let count = move |why| count(&generations, why);
+    listener::serve(listener, limits.public.subscribe(), service, count, guard)
 }
 
 /// Views, for operators.
@@ -90,9 +85,17 @@ pub(super) fn serve_operators(
         });
         layers::compressed(answer, || true)
     };
-    let unreadable = move |what| generations.pages().telemetry().counts().unreadable(what);
+    let count = move |why| count(&generations, why);
     let limits = limits.operators.subscribe();
-    listener::serve(listener, limits, service, unreadable, guard)
+    listener::serve(listener, limits, service, count, guard)
+}
+
+fn count(generations: &Generations<HttpTransport>, why: NotServed) {
+    let pages = generations.pages();
+    match why {
+        NotServed::Unreadable(what) => pages.telemetry().counts().unreadable(what),
+        NotServed::TooMany => pages.telemetry().counts().connection_refused(),
+    }
 }
 
 fn for_clients(config: &Config, files: Budget) -> Limits {
@@ -106,6 +109,14 @@ fn for_clients(config: &Config, files: Budget) -> Limits {
         when_full: WhenFull::Wait,
         waits: waits(config),
         max_age: config.server.max_age,
+        per_client: config.server.max_connections_per_client,
+        proxies: match config.server.client_address {
+            ClientAddress::Peer => Arc::default(),
+            ClientAddress::XForwardedFor
+            | ClientAddress::Forwarded
+            | ClientAddress::ProxyProtocol => Arc::new(config.server.trusted_proxies.clone()),
+        },
+        introduced: config.server.client_address == ClientAddress::ProxyProtocol,
     }
 }
 
@@ -116,6 +127,10 @@ fn for_operators(config: &Config, files: Budget) -> Limits {
         when_full: WhenFull::CloseLeastUsed,
         waits: waits(config),
         max_age: None,
+        // Those of all are few.
+        per_client: usize::MAX,
+        proxies: Arc::default(),
+        introduced: false,
     }
 }
 

@@ -21,8 +21,8 @@ use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{
-    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, POSITIVE_DURATION, RATE,
-    STATUS,
+    BOOLEAN, COUNT, COUNT_OR_AUTO, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE,
+    POSITIVE_DURATION, RATE, STATUS,
 };
 use super::origins::ORIGINS;
 use super::problem::Problem;
@@ -45,6 +45,9 @@ pub(super) struct Draft {
     pub(super) downstreams: Option<Vec<(Name, Option<Downstream>)>>,
     pub(super) pages: Option<Vec<(Name, Option<Page>)>>,
 }
+
+/// A browser opens six connections to a host, and several may stand behind one address.
+const LEAST_PER_CLIENT: usize = 64;
 
 /// Timers tell no shorter ones apart.
 const SHORTEST_LAG: Duration = Duration::from_millis(1);
@@ -90,6 +93,9 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("max_connections", COUNT, "10000")
             .about("Connections open at once; further ones wait in the kernel's backlog."),
     );
+    let per_client = s.take(key("max_connections_per_client", COUNT_OR_AUTO, "auto").about(
+        "Connections of one client; \"auto\": a tenth of all, at least 64. Further ones are closed.",
+    ));
     let header_read_timeout = s.take(key("header_read_timeout", POSITIVE_DURATION, "5s").about(
         "Time for a whole request head: from its first byte, or from the connection's opening.",
     ));
@@ -124,6 +130,10 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     Some(Server {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
+        max_connections_per_client: match per_client? {
+            Some(most) => most.get() as usize,
+            None => (max_connections?.get() as usize / 10).max(LEAST_PER_CLIENT),
+        },
         header_read_timeout: header_read_timeout?,
         keep_alive: keep_alive?,
         max_age: max_age?,

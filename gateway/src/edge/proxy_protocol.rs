@@ -4,13 +4,20 @@
 //! Always holds: of what follows the header not one byte is taken; a header that does not come in
 //! time, or is none, ends its connection, as the protocol forbids to guess.
 //!
-//! Not here: who is trusted (see [`super::listener`]).
+//! Not here: who is trusted (see [`super::listener`]), how long it may take ([`super::socket`]).
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use ppp::{HeaderResult, PartialResult as _, v1, v2};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+
+use crate::edge::bound::Stream;
+use crate::edge::per_client::{PerClient, Place};
 
 /// Longest header that is read, in bytes: version 2 with all that is defined to follow the
 /// addresses is shorter.
@@ -19,22 +26,67 @@ const MOST: usize = 4096;
 /// Bytes looked at at once; version 1 never has more than 107.
 const WINDOW: usize = 256;
 
+/// A connection whose header has not come yet.
+pub(super) struct Introduction {
+    header: Pin<Box<dyn Future<Output = Introduced> + Send>>,
+    clients: Clients,
+}
+
+/// The connections of all clients, and how many each may have.
+pub(super) type Clients = (Arc<PerClient>, usize);
+
+/// The stream, and for whom it was opened.
+pub(super) type Introduced = (Stream, Result<Option<SocketAddr>, NoHeader>);
+
+impl Introduction {
+    /// Of a trusted proxy.
+    pub(super) fn of(mut stream: TcpStream, clients: Clients) -> Self {
+        let header = Box::pin(async move {
+            let header = take_header(&mut stream).await;
+            (Stream::Tcp(stream), header)
+        });
+        Self { header, clients }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Introduced> {
+        self.header.as_mut().poll(cx)
+    }
+
+    /// A place for a connection of `client`, if it may have one more.
+    pub(super) fn place(&self, client: SocketAddr) -> Option<Place> {
+        let (clients, most) = &self.clients;
+        clients.enter(client.ip(), *most)
+    }
+}
+
+impl fmt::Debug for Introduction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Introduction")
+    }
+}
+
 /// Takes the header off `stream`: who opened the connection to the proxy. `None`: the proxy itself
 /// did, or does not know.
 ///
 /// # Errors
 /// What comes is no such header, or the connection ended.
-pub(super) async fn take_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, NoHeader> {
+async fn take_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, NoHeader> {
     let mut head = Vec::with_capacity(WINDOW);
     let mut window = [0; WINDOW];
     loop {
         let taken = head.len();
         let seen = stream.peek(&mut window).await.map_err(|_| NoHeader)?;
         head.extend_from_slice(&window[..seen]);
-        let (length, source) = match HeaderResult::parse(&head) {
-            _ if seen == 0 || taken > MOST => return Err(NoHeader),
+        if seen == 0 || taken > MOST {
+            return Err(NoHeader);
+        }
+        let parsed = HeaderResult::parse(&head);
+        let is_incomplete = parsed.is_incomplete();
+        let (length, source) = match parsed {
             // All of it is the header's.
-            partial if partial.is_incomplete() => (head.len(), None),
+            HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) if is_incomplete => {
+                (head.len(), None)
+            }
             HeaderResult::V1(Ok(header)) => (header.header.len(), Some(first(header.addresses))),
             HeaderResult::V2(Ok(header)) => {
                 let source = match header.command {

@@ -72,7 +72,7 @@ impl ClientNames {
 
 /// One host has one IPv4 address but a whole IPv6 /64 (RFC 6177), so the lower half of
 /// that does not count.
-fn by_address(peer: IpAddr) -> ClientKey {
+pub fn by_address(peer: IpAddr) -> ClientKey {
     match peer.to_canonical() {
         IpAddr::V4(v4) => ClientKey(v4.to_ipv6_mapped().to_bits()),
         IpAddr::V6(v6) => ClientKey(v6.to_bits() >> 64 << 64),

@@ -26,6 +26,7 @@ mod own_load;
 mod pages;
 mod process;
 mod promise;
+mod proxies;
 mod readings;
 mod refusals;
 mod reload;
