@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::live::Programs;
+use crate::output::write;
 use crate::record::World;
 use crate::report;
 use crate::run::{self, Rehearsal};
@@ -121,7 +122,7 @@ impl Incident {
     /// # Errors
     /// When the file or its folder cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        report::write(path, &self.svg())
+        write(path, &self.svg())
     }
 
     /// The table, in Markdown.

@@ -18,6 +18,7 @@ pub mod http;
 pub mod incident;
 pub mod live;
 pub mod load;
+pub mod output;
 pub mod proc;
 pub mod record;
 pub mod report;

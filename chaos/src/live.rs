@@ -34,7 +34,7 @@ use self::recorder::Recorder;
 use self::world::World;
 use crate::clock::now;
 use crate::record::Record;
-use crate::scenario::{Arm, Scenario};
+use crate::scenario::{Arm, Scenario, Visit};
 use crate::simulated::{GRACE, Watch};
 use crate::timeline::{Happening, timeline};
 
@@ -119,15 +119,12 @@ async fn run(scenario: &Scenario, programs: &Programs, watch: &Watch<'_>) -> Res
 /// Instants with what happens then, and which of all happenings it is.
 type Timed<T> = Vec<(Duration, T)>;
 
-/// A client's load, and the number of the happening, which is its seed too.
-type Arrival = (usize, u64);
-
 /// Arrivals, what an operator does, and the ends of slices.
-fn split(scenario: &Scenario) -> (Timed<Arrival>, Timed<Happening>, Vec<Duration>) {
+fn split(scenario: &Scenario) -> (Timed<Visit>, Timed<Happening>, Vec<Duration>) {
     let (mut arrivals, mut acts, mut slices) = (Vec::new(), Vec::new(), Vec::new());
-    for (n, (at, happening)) in (0_u64..).zip(timeline(scenario)) {
+    for (at, happening) in timeline(scenario) {
         match happening {
-            Happening::Arrival(load) => arrivals.push((at, (load, n))),
+            Happening::Arrival(visit) => arrivals.push((at, visit)),
             Happening::Change(_) | Happening::Stop => acts.push((at, happening)),
             // The gateway knows its drain timeout itself.
             // The gateway does that by itself.
@@ -139,19 +136,14 @@ fn split(scenario: &Scenario) -> (Timed<Arrival>, Timed<Happening>, Vec<Duration
 }
 
 /// Lets every client arrive in time, and waits for the last to leave.
-async fn receive(
-    clients: Arc<Clients>,
-    start: Instant,
-    arrivals: Timed<Arrival>,
-    longest: Duration,
-) {
+async fn receive(clients: Arc<Clients>, start: Instant, arrivals: Timed<Visit>, longest: Duration) {
     let mut visits = JoinSet::new();
-    for (at, (load, n)) in arrivals {
+    for (at, visit) in arrivals {
         sleep_until(start + at).await;
         while let Some(visit) = visits.try_join_next() {
             end_of(visit);
         }
-        visits.spawn(Arc::clone(&clients).visit(load, n, at));
+        visits.spawn(Arc::clone(&clients).visit(visit, at));
     }
     let all = async {
         while let Some(visit) = visits.join_next().await {

@@ -6,6 +6,8 @@
 
 mod figures;
 
+pub use self::figures::Measured;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -85,6 +87,8 @@ pub struct PageEnd {
 pub struct Slice {
     /// Most pages in flight at once within it.
     pub in_flight: u32,
+    /// Pages of which limits that are only watched decided in it that they would have refused them.
+    pub would_shed: u32,
     /// By [`DownstreamId`](gateway::config::DownstreamId).
     pub downstreams: Vec<DownstreamSlice>,
 }

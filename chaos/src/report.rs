@@ -25,7 +25,6 @@ mod series;
 use gateway::config::PageId;
 use serde_json::Value;
 
-pub(crate) use files::write;
 pub use files::{Wanted, shell};
 pub(crate) use incident::picture;
 

@@ -7,21 +7,27 @@
 
 mod behaviour;
 mod bound;
+mod costs;
+mod fault;
 mod file;
+mod load;
 mod overrides;
 mod shipped;
 
 use std::time::Duration;
 
-use fixtures::{Behaviour, Rng};
+use fixtures::Behaviour;
 use gateway::config::{Config, DownstreamId, PageId, Report};
 use gateway::outcome::Promise;
 
 pub use behaviour::Change;
-pub use bound::{Bound, Comparison, Metric, Unit};
+pub use bound::{Bound, Comparison, Metric, RECOVERED, RECOVERY_LASTS, RECOVERY_PAGES, Unit};
+pub use costs::Costs;
+pub use fault::Fault;
+pub use load::{Backoff, Client, Demand, Load, Retries};
+pub(crate) use load::{RetryBudget, Visit};
 pub use shipped::SHIPPED;
 
-use crate::load::Arrivals;
 use crate::record::World;
 
 /// A text and what to call it in messages.
@@ -70,36 +76,6 @@ pub struct Scenario {
     pub warnings: Report,
 }
 
-/// What the gateway itself costs, so that it can be short of CPU: in simulated time only. On sockets
-/// it costs what it costs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Costs {
-    /// CPUs it has; 0.2 is a fifth of one.
-    pub cores: f64,
-    /// CPU time of a page that is let in, without its calls.
-    pub per_page: Duration,
-    /// Of a call.
-    pub per_call: Duration,
-    /// Of a page that is refused.
-    pub per_refusal: Duration,
-    /// Of a new connection, a client's or one to a downstream.
-    pub per_connection: Duration,
-}
-
-impl Costs {
-    /// Whether it costs nothing, so that it is never short of CPU.
-    #[must_use]
-    pub fn are_none(&self) -> bool {
-        let all = [
-            self.per_page,
-            self.per_call,
-            self.per_refusal,
-            self.per_connection,
-        ];
-        all.iter().all(Duration::is_zero)
-    }
-}
-
 /// Which admission a scenario is run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arm {
@@ -108,83 +84,6 @@ pub enum Arm {
     /// For comparison: no bulkheads in front of the page; each call waits for a permit of its own,
     /// with the same queue and wait, as a bulkhead in a client library does.
     PartByPart,
-}
-
-/// Clients that ask for one page at some rate, whatever the answers.
-#[derive(Clone, Debug)]
-pub struct Load {
-    /// Which page.
-    pub page: PageId,
-    /// Pages per second, not counting retries.
-    pub rate: f64,
-    /// When they begin.
-    pub from: Duration,
-    /// When they end.
-    pub until: Duration,
-    /// How arrivals are spaced.
-    pub arrivals: Arrivals,
-    /// Whose quota they count against; without one each arrival is a client of its own.
-    pub client: Option<Client>,
-    /// How long a client waits before it leaves; `None`: for ever.
-    pub patience: Option<Duration>,
-    /// How often a page refused with 429 or 5xx is asked for again.
-    pub retries: u32,
-    /// How long it waits before it asks again.
-    pub backoff: Backoff,
-    /// How long a client takes to read a page, which keeps its ticket meanwhile.
-    pub reads_for: Duration,
-}
-
-impl Load {
-    /// How long a client waits before it asks again, for the `attempt`th time, counted from 1;
-    /// `told` is the answer's `Retry-After` in seconds. `None`: it does not ask again.
-    pub(crate) fn pause_before(
-        &self,
-        attempt: u32,
-        told: Option<u32>,
-        random: &mut Rng,
-    ) -> Option<Duration> {
-        let first = match self.backoff {
-            Backoff::Doubling(first) => first,
-            Backoff::RetryAfter => return told.map(|seconds| Duration::from_secs(seconds.into())),
-        };
-        let pause = first * 2_u32.saturating_pow(attempt - 1);
-        let pause = pause.mul_f64(0.5 + random.unit());
-        Some(Duration::from_millis(pause.as_millis() as u64))
-    }
-}
-
-/// How long a client waits before it asks again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backoff {
-    /// So long before the first retry, and twice as long before each further one. Jittered by half.
-    Doubling(Duration),
-    /// As long as the answer's `Retry-After` says; an answer that says nothing is not asked for again.
-    RetryAfter,
-}
-
-/// One or several clients of one kind.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// What they are called, in expectations too.
-    pub name: String,
-    /// How many share the load between them.
-    pub count: u32,
-}
-
-/// A downstream that behaves differently for a while.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    /// Which.
-    pub downstream: DownstreamId,
-    /// When it begins.
-    pub from: Duration,
-    /// When it ends.
-    pub until: Duration,
-    /// If set, it is on for this long, off for as long, and so on.
-    pub flaps: Option<Duration>,
-    /// What changes.
-    pub change: Change,
 }
 
 /// Bounds that must hold for the pages that arrive in a window.
@@ -230,6 +129,17 @@ pub struct Window {
     pub page: Option<PageId>,
     /// Only pages of this client.
     pub client: Option<String>,
+}
+
+impl Window {
+    /// Whether pages of this load may be among those meant: arrivals, or retries of earlier ones.
+    fn may_have_pages_of(&self, load: &Load) -> bool {
+        let client = load.client.as_ref().map(|client| &client.name);
+        let is_meant = self.page.is_none_or(|page| page == load.page)
+            && self.client.as_ref().is_none_or(|name| client == Some(name));
+        let ends_before = load.until <= self.from && load.retries.most == 0;
+        is_meant && load.from < self.until && !ends_before
+    }
 }
 
 impl Scenario {
@@ -292,87 +202,5 @@ impl Scenario {
         changes
             .map(|(at, downstream)| (at, downstream, behaviour(at, downstream)))
             .collect()
-    }
-}
-
-impl Fault {
-    /// When it begins and ends, each time.
-    fn edges(&self) -> impl Iterator<Item = Duration> {
-        let step = self.flaps.unwrap_or(self.until - self.from);
-        let edges = (0..).map(move |n| self.from + step * n);
-        edges.take_while(|at| *at < self.until).chain([self.until])
-    }
-
-    /// Whether it is on at this instant.
-    #[must_use]
-    pub fn is_on(&self, at: Duration) -> bool {
-        let phase = |step: Duration| (at - self.from).as_nanos() / step.as_nanos() % 2;
-        let inside = (self.from..self.until).contains(&at);
-        inside && self.flaps.is_none_or(|step| phase(step) == 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use fixtures::Latency;
-
-    use super::*;
-
-    fn changes(faults: &str) -> Vec<(u64, Duration)> {
-        let text = Text {
-            name: "test.toml".to_owned(),
-            text: format!(
-                "title = \"t\"\nlength = \"60s\"\ndownstream.pricing.latency = {{ fixed = \"80ms\" }}\n\
-                 [[load]]\nrate = \"1/s\"\n{faults}"
-            ),
-        };
-        let scenario = Scenario::load(&text, &crate::run::default_config()).unwrap();
-        let latency = |behaviour: Behaviour| {
-            let Latency::Fixed(latency) = behaviour.latency else {
-                panic!("{behaviour:?}");
-            };
-            latency
-        };
-        let changes = scenario.changes().into_iter();
-        changes
-            .map(|(at, _, behaviour)| (at.as_secs(), latency(behaviour)))
-            .collect()
-    }
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn fault(from: u32, until: u32, more: &str) -> String {
-        format!(
-            "[[fault]]\ndownstream = \"pricing\"\nfrom = \"{from}s\"\nuntil = \"{until}s\"\n{more}\n"
-        )
-    }
-
-    #[test]
-    fn a_later_fault_goes_on_top_of_an_earlier_one_and_leaves_it_behind() {
-        let slow = fault(10, 40, "latency = { fixed = \"1s\" }");
-        let slower = fault(20, 30, "latency = { fixed = \"2s\" }");
-        assert_eq!(
-            changes(&format!("{slow}{slower}")),
-            [
-                (10, 1000 * MS),
-                (20, 2000 * MS),
-                (30, 1000 * MS),
-                (40, 80 * MS)
-            ]
-        );
-    }
-
-    #[test]
-    fn a_fault_that_flaps_is_on_and_off_for_as_long_and_off_at_its_end() {
-        let flaps = fault(10, 15, "flaps = \"2s\"\nlatency = { fixed = \"1s\" }");
-        assert_eq!(
-            changes(&flaps),
-            [
-                (10, 1000 * MS),
-                (12, 80 * MS),
-                (14, 1000 * MS),
-                (15, 80 * MS)
-            ]
-        );
     }
 }

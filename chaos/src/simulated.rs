@@ -1,7 +1,7 @@
 //! A scenario in simulated time: the gateway's own pages on a paused clock.
 //!
 //! What always holds: the same scenario and seed give the same events, byte for byte; arrivals are
-//! fixed before the first page (open loop); instants are whole milliseconds, the resolution of
+//! fixed before the first page (open loop; but for users, who ask when they were answered); instants are whole milliseconds, the resolution of
 //! tokio's timers, so that a deadline is met exactly or missed visibly. Every run ends: what is
 //! still under way [`GRACE`] after the last arrival is cut off.
 //!
@@ -136,12 +136,12 @@ impl<'a> World<'a> {
     }
 
     async fn play(mut self, watch: &Watch<'_>) -> Record {
-        for (n, (at, happening)) in (0_u64..).zip(timeline(self.scenario)) {
+        for (at, happening) in timeline(self.scenario) {
             sleep_until(self.start + at).await;
             if matches!(happening, Happening::Slice(_)) {
                 settle().await;
             }
-            self.happen(n, happening);
+            self.happen(happening);
             if matches!(happening, Happening::Slice(_)) {
                 (watch.progress)(at.as_secs_f64() / self.scenario.length.as_secs_f64());
             }
@@ -149,13 +149,13 @@ impl<'a> World<'a> {
         self.end().await
     }
 
-    fn happen(&mut self, n: u64, happening: Happening) {
+    fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Arrival(load) => {
+            Happening::Arrival(visit) => {
                 while let Some(visit) = self.visits.try_join_next() {
                     end_of(visit);
                 }
-                self.visits.spawn(Arc::clone(&self.clients).visit(load, n));
+                self.visits.spawn(Arc::clone(&self.clients).visit(visit));
             }
             Happening::Change(index) => self.clients.pages.transport().answers().change(index),
             // Pages are served as before.
@@ -168,6 +168,7 @@ impl<'a> World<'a> {
                 self.recorder.slice(
                     &pages.admission().view(),
                     calls.map(|calls| calls.view()).as_ref(),
+                    pages.would_shed(),
                 );
                 if number % FORGET_EVERY == 0 {
                     self.clients.pages.quota().drop_idle();

@@ -18,9 +18,10 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use gateway::config::Report;
 
+use crate::output::write;
 use crate::record::Events;
 use crate::run::{Progress, each_seed};
 use crate::scenario::{Scenario, Text};
@@ -107,9 +108,7 @@ impl Case {
     /// When they cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         for text in [&self.config, &self.scenario] {
-            let path = folder.join(&text.name);
-            std::fs::write(&path, &text.text)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            write(&folder.join(&text.name), &text.text)?;
         }
         Ok(())
     }

@@ -7,13 +7,13 @@ use fixtures::Rng;
 
 use crate::load::Schedule;
 use crate::record::SLICE;
-use crate::scenario::Scenario;
+use crate::scenario::{Demand, Load, Scenario, Visit};
 
 /// One thing that happens to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Happening {
-    /// A client of this load arrives.
-    Arrival(usize),
+    /// A client arrives: its first page, or its only one.
+    Arrival(Visit),
     /// A downstream changes; an index into [`Scenario::changes`].
     Change(usize),
     /// The gateway is told to stop.
@@ -38,8 +38,15 @@ pub(crate) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
     for (index, load) in scenario.loads.iter().enumerate() {
         // Seeds of their own, so that another load does not change this one's arrivals.
         let seed = Rng::for_decision(scenario.seed, "arrivals", index as u64).next_u64();
-        let schedule = Schedule::new(load.arrivals, load.rate, load.until - load.from, seed);
-        all.extend(schedule.map(|at| (whole(load.from + at), Happening::Arrival(index))));
+        let arrivals = arrivals(load, seed).into_iter().zip(0..);
+        let visit = |who| Visit {
+            load: index,
+            who,
+            nth: 0,
+        };
+        all.extend(
+            arrivals.map(|(at, who)| (whole(load.from + at), Happening::Arrival(visit(who)))),
+        );
     }
     if let Some(told) = scenario.drain_at {
         all.push((told, Happening::Stop));
@@ -50,6 +57,19 @@ pub(crate) fn timeline(scenario: &Scenario) -> Vec<(Duration, Happening)> {
     }
     all.sort_by_key(|(at, _)| *at);
     all
+}
+
+/// When the clients of a load arrive, from its begin. Users come within one time of thinking.
+fn arrivals(load: &Load, seed: u64) -> Vec<Duration> {
+    let lasts = load.until - load.from;
+    match load.demand {
+        Demand::Open { rate, arrivals } => Schedule::new(arrivals, rate, lasts, seed).collect(),
+        Demand::Closed { users, think } => {
+            let first = think.min(lasts);
+            let user = |n: u32| first.mul_f64(f64::from(n) / f64::from(users));
+            (0..users).map(user).collect()
+        }
+    }
 }
 
 /// Rounded down to a millisecond.

@@ -40,7 +40,7 @@ fn what_is_expected_exits_with_0_and_what_is_missed_with_1() {
     let met = folder.file("met.toml", &format!("{SHORT}good_pages = \"== 100%\"\n"));
     let (code, out, _) = chaos(&["run", met.to_str().unwrap()]);
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("100.00%   ok"), "{out}");
+    assert!(out.contains("100.00%   55     ok"), "{out}");
     let missed = folder.file("missed.toml", &format!("{SHORT}p50 = \"<= 1ms\"\n"));
     let (code, out, _) = chaos(&["run", met.to_str().unwrap(), missed.to_str().unwrap()]);
     assert_eq!(code, 1, "{out}");
@@ -115,4 +115,93 @@ fn the_list_has_every_scenario_with_its_title() {
             "{name}: {out}"
         );
     }
+}
+
+#[test]
+fn a_run_of_which_nothing_is_expected_exits_with_3_unless_somebody_only_looks() {
+    let folder = Folder::new();
+    let silent = SHORT.replace("[[expect]]\n", "");
+    let silent = folder.file("silent.toml", &silent);
+    let silent = silent.to_str().unwrap();
+    let met = folder.file("met.toml", &format!("{SHORT}good_pages = \"== 100%\"\n"));
+    let missed = folder.file("missed.toml", &format!("{SHORT}p50 = \"<= 1ms\"\n"));
+    let (met, missed) = (met.to_str().unwrap(), missed.to_str().unwrap());
+    for (args, expected) in [
+        (&["run", silent][..], 3),
+        (&["run", silent, "--explore"], 0),
+        (&["run", silent, "--seeds", "2"], 3),
+        (&["run", silent, "--compare", "../config.toml"], 3),
+        (&["run", met, silent], 3),
+        (&["run", missed, silent], 1),
+        (&["run", met, "--explore"], 0),
+        (&["run", missed, "--explore"], 1),
+    ] {
+        let (code, out, err) = chaos(args);
+        assert_eq!(code, expected, "{args:?}: {out}{err}");
+    }
+    let (_, out, _) = chaos(&["run", silent]);
+    assert!(
+        out.contains("nothing was proved") && out.contains("[[expect]]"),
+        "{out}"
+    );
+}
+
+#[test]
+fn too_few_pages_are_no_green_and_the_line_says_how_many_there_were() {
+    let folder = Folder::new();
+    let few = folder.file("few.toml", &format!("{SHORT}p999 = \"<= 1s\"\n"));
+    let (code, out, _) = chaos(&["run", few.to_str().unwrap()]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("55     NOT ENOUGH, needs 1000"), "{out}");
+}
+
+#[test]
+fn two_configs_are_compared_over_many_seeds_each_on_the_same_draws() {
+    let folder = Folder::new();
+    let scenario = folder.file("s.toml", &format!("{SHORT}good_pages = \">= 50%\"\n"));
+    let same = folder.file("same.toml", gateway::config::default_text());
+    let args = [
+        "run",
+        scenario.to_str().unwrap(),
+        "--compare",
+        same.to_str().unwrap(),
+        "--seeds",
+        "3",
+    ];
+    let (code, out, err) = chaos(&args);
+    assert_eq!(code, 0, "{out}{err}");
+    let row = out
+        .lines()
+        .find(|line| line.contains("good_pages"))
+        .unwrap();
+    assert!(row.contains("+0.00%"), "{out}");
+}
+
+#[test]
+fn an_output_path_that_cannot_be_meant_is_refused_before_anything_is_run() {
+    let folder = Folder::new();
+    let scenario = folder.file("s.toml", &format!("{SHORT}p50 = \"<= 300ms\"\n"));
+    let scenario = scenario.to_str().unwrap();
+    let here = folder.0.path().to_str().unwrap();
+    for args in [
+        &["run", scenario, "--events", scenario][..],
+        &["run", scenario, "--events", here],
+        &["run", scenario, "--events", "resets"],
+        &["run", scenario, "--report", "run.png"],
+        &["run", scenario, "--report", scenario],
+        &["run", scenario, "--svg", scenario],
+        &["run", scenario, "--svg", "plot.svg"],
+        &["run", scenario, scenario, "--events", "events.txt"],
+        &["incident", "--simulated-only", "--svg", "picture.html"],
+        &["sweep", "--seeds", "1", "--write", scenario],
+    ] {
+        let (code, out, err) = chaos(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+        assert!(
+            err.contains("write") || err.contains("run one"),
+            "{args:?}: {err}"
+        );
+    }
+    let kept = std::fs::read_to_string(scenario).unwrap();
+    assert!(kept.starts_with("title"), "{kept}");
 }

@@ -12,7 +12,7 @@ use chaos::verdict::Verdict;
 
 const SHORT: &str = "title = \"t\"\nlength = \"3s\"\n[config.downstream.pricing]\npermits = 8\n\
     [[load]]\nrate = \"100/s\"\n[[fault]]\ndownstream = \"pricing\"\nfrom = \"1s\"\nuntil = \"2s\"\n\
-    latency = { fixed = \"1500ms\" }\n[[expect]]\ngood_pages = \"== 100%\"\n";
+    latency = { bimodal = { fast = \"20ms\", slow = \"1500ms\", slow_share = 0.5 } }\n[[expect]]\ngood_pages = \"== 100%\"\n";
 
 /// Three times the same, where the second world is the first one with other dice.
 fn incident(worlds: &[World]) -> Incident {

@@ -78,7 +78,13 @@ fn a_case_is_files_that_anybody_can_run_and_repeats_what_was_swept() {
     assert!(out.contains("all invariants held"), "{out}");
     let (code, _) = chaos(&["sweep", "--seeds", "1", "--from", "3", "--write", "."]);
     assert_eq!(code, Some(0));
-    let (code, out) = chaos(&["run", "seed-3.toml", "--config", "seed-3.config.toml"]);
+    let (code, out) = chaos(&[
+        "run",
+        "seed-3.toml",
+        "--config",
+        "seed-3.config.toml",
+        "--explore",
+    ]);
     assert_eq!(code, Some(0), "{out}");
     let hash = format!("{:016x}", play(3).events.hash);
     assert!(out.contains(&hash), "{hash} is not in {out}");

@@ -189,9 +189,10 @@ def start_fakes(run: Running, binaries: pathlib.Path, free: bool) -> dict[str, s
 
 
 def start_gateway(
-    run: Running, binaries: pathlib.Path, free: bool, fakes: dict[str, str], agent: str, dogstatsd: int
+    run: Running, binaries: pathlib.Path, free: bool, fakes: dict[str, str], agent: str, dogstatsd: int,
+    name: str = "gateway", **changes: str
 ) -> tuple[str, str, pathlib.Path]:
-    """The gateway with the shipped config.toml and JSON logs; where it serves pages and operators, and its log."""
+    """The gateway with the shipped config.toml, JSON logs and these variables; where it serves pages and operators, and its log."""
     variables = {
         "GATEWAY__TELEMETRY__LOG": "json",
         "DD_VERSION": "1.4.0",
@@ -206,11 +207,12 @@ def start_gateway(
         variables |= {"GATEWAY__SERVER__LISTEN": "127.0.0.1:0", "GATEWAY__ADMIN__LISTEN": "127.0.0.1:0"}
         services = fakes.keys() - {"control"}
         variables |= {f"GATEWAY__DOWNSTREAM__{name.upper()}__URL": fakes[name] for name in services}
-    log = run.start("gateway", [binaries / "gateway", "run", "--config", "config.toml"], **variables)
+    variables |= changes
+    log = run.start(name, [binaries / "gateway", "run", "--config", "config.toml"], **variables)
 
     def addresses():
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
         return next((line for line in lines if line["message"] == "serving"), None)
 
-    serving = run.until("gateway", "the gateway to serve", addresses)
+    serving = run.until(name, "the gateway to serve", addresses)
     return f"http://{serving['listen']}", f"http://{serving['admin']}", log

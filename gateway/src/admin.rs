@@ -8,21 +8,34 @@
 
 mod access;
 mod answer;
+pub mod change;
+pub mod console;
+mod incident;
 mod limits;
+mod outliers;
+mod pages;
 mod throttling;
 
 use std::fmt::Display;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 
 use self::access::Does;
 pub use self::access::Via;
 pub use self::answer::AdminBody;
-use self::answer::{answer, text, view};
+use self::answer::{answer, stream, text, view};
+use self::change::{Change, Changes, Refused};
+use self::console::web::{FILES, File, HEADERS, file};
+use self::console::{Console, MOST_VIEWERS};
+use self::limits::endpoint_state;
 pub use self::limits::limits;
 use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
+use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
 /// The text format's content type.
@@ -42,15 +55,48 @@ enum Route {
     Config,
     /// How full everything is.
     Limits,
+    /// The console's page.
+    Console,
+    /// What the page loads.
+    ConsoleFile,
+    /// What the console shows, as it happens.
+    Events,
+    /// The pages in flight.
+    PagesInFlight,
+    /// Recent pages.
+    Pages,
+    /// What became of one.
+    Page,
+    /// What goes wrong now.
+    Incident,
+    /// What slow and lost pages have in common.
+    Outliers,
+    /// Read the file again.
+    Reload,
+    /// The keys that are overridden.
+    Overrides,
+    /// One of them.
+    Override,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 16] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
+        Self::Console,
+        Self::ConsoleFile,
+        Self::Events,
+        Self::PagesInFlight,
+        Self::Pages,
+        Self::Page,
+        Self::Incident,
+        Self::Outliers,
+        Self::Reload,
+        Self::Overrides,
+        Self::Override,
     ];
 
     fn path(self) -> &'static str {
@@ -60,13 +106,39 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Config => "/config",
             Self::Limits => "/limits",
+            Self::Console => "/",
+            Self::ConsoleFile => "/console/{file}",
+            Self::Events => "/events",
+            Self::PagesInFlight => "/pages/in-flight",
+            Self::Pages => "/pages",
+            Self::Page => "/pages/{id}",
+            Self::Incident => "/incident",
+            Self::Outliers => "/outliers",
+            Self::Reload => "/reload",
+            Self::Overrides => "/overrides",
+            Self::Override => "/overrides/{key}",
         }
     }
 
     /// As the `Allow` header names them.
     fn methods(self) -> &'static str {
         match self {
-            Self::Livez | Self::Readyz | Self::Metrics | Self::Config | Self::Limits => "GET, HEAD",
+            Self::Livez
+            | Self::Readyz
+            | Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::Console
+            | Self::ConsoleFile
+            | Self::Events
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page
+            | Self::Incident
+            | Self::Outliers
+            | Self::Overrides => "GET, HEAD",
+            Self::Reload => "POST",
+            Self::Override => "PUT, DELETE",
         }
     }
 
@@ -76,15 +148,40 @@ impl Route {
             .any(|allowed| allowed == method.as_str())
     }
 
-    /// What a request for it would do. A probe is answered for everybody and for every host:
-    /// nothing in it is worth hiding, and probes name the gateway as they like.
-    fn does(self, method: &Method) -> Does {
+    /// Whether it is answered for every host, and for everybody: nothing in it is worth hiding
+    /// from a page that a browser shows, and probes name the gateway as they like.
+    fn for_every_host(self) -> bool {
         match self {
-            Self::Livez | Self::Readyz => Does::Probe,
-            Self::Metrics | Self::Config | Self::Limits => match *method {
-                Method::GET | Method::HEAD => Does::Look,
-                _ => Does::Change,
-            },
+            Self::Livez | Self::Readyz => true,
+            Self::Metrics
+            | Self::Config
+            | Self::Limits
+            | Self::Console
+            | Self::ConsoleFile
+            | Self::Events
+            | Self::PagesInFlight
+            | Self::Pages
+            | Self::Page
+            | Self::Incident
+            | Self::Outliers
+            | Self::Reload
+            | Self::Overrides
+            | Self::Override => false,
+        }
+    }
+
+    /// Whether it is a file of the console, in which nothing is this gateway's.
+    fn is_file(self) -> bool {
+        matches!(self, Self::Console | Self::ConsoleFile)
+    }
+
+    /// What a request for it would do.
+    fn does(self, method: &Method) -> Does {
+        match *method {
+            _ if self.for_every_host() => Does::Probe,
+            _ if self.is_file() => Does::Load,
+            Method::GET | Method::HEAD => Does::Look,
+            _ => Does::Change,
         }
     }
 }
@@ -94,12 +191,19 @@ impl Route {
 pub struct Admin<T> {
     phase: CurrentPhase,
     generations: Generations<T>,
+    changes: Changes,
+    console: Arc<Console<T>>,
     routes: matchit::Router<Route>,
 }
 
 impl<T: Transport> Admin<T> {
-    /// Views on the generation in force. Who shows its token may do everything.
-    pub fn new(phase: CurrentPhase, generations: Generations<T>) -> Self {
+    /// Views on the generation in force, and `changes` of it; `console` shows how it does.
+    pub fn new(
+        phase: CurrentPhase,
+        generations: Generations<T>,
+        changes: Changes,
+        console: Console<T>,
+    ) -> Self {
         let mut routes = matchit::Router::new();
         for route in Route::ALL {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
@@ -110,6 +214,8 @@ impl<T: Transport> Admin<T> {
         Self {
             phase,
             generations,
+            changes,
+            console: Arc::new(console),
             routes,
         }
     }
@@ -122,7 +228,10 @@ impl<T: Transport> Admin<T> {
         request: Request<B>,
         via: Via,
         is_own: bool,
-    ) -> Response<AdminBody> {
+    ) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
@@ -143,9 +252,46 @@ impl<T: Transport> Admin<T> {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
+            Route::Console => console_file(FILES.first()),
+            Route::ConsoleFile => console_file(matched.params.get("file").and_then(file)),
+            Route::Events => self.events(),
+            Route::PagesInFlight => pages::in_flight(&generation.pages),
+            Route::Pages => pages::recent(&generation.pages, request.uri().query()),
+            Route::Page => {
+                let id = matched.params.get("id").unwrap_or_default();
+                pages::one(&generation.pages, id)
+            }
+            Route::Outliers => outliers::outliers(&generation.pages, request.uri().query()),
+            Route::Incident => incident::incident(&generation.pages, request.uri().query()),
+            Route::Config if asks_for_origins(request.uri().query()) => {
+                view(&self.changes.in_force().origins(now()))
+            }
             Route::Config => view(&generation.effective),
             Route::Limits => view(&limits(&generation.pages)),
+            Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
+            Route::Overrides => view(&self.changes.in_force().overrides(now())),
+            Route::Override => {
+                let key = matched.params.get("key").unwrap_or_default().to_owned();
+                self.over(&key, request).await
+            }
         }
+    }
+
+    /// Sets or ends the override of the key that a path names.
+    async fn over<B>(&self, segment: &str, request: Request<B>) -> Response<AdminBody>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let is_end = request.method() == Method::DELETE;
+        let change = match change::read_key(segment) {
+            Ok(key) if is_end => Ok(Change::Unset { key }),
+            Ok(key) => change::read_set(&key, request.into_body()).await,
+            Err(wrong) => Err(wrong),
+        };
+        change::answered(match change {
+            Ok(change) => self.changes.ask(change).await,
+            Err(wrong) => Err(Refused::Malformed(wrong)),
+        })
     }
 
     /// Answers a request that is none, saying what is `wrong` with it.
@@ -157,8 +303,19 @@ impl<T: Transport> Admin<T> {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self.phase.get() {
             Phase::Starting => text(unavailable, "starting\n"),
+            Phase::Ready if self.phase.is_shedding() => text(unavailable, "shedding\n"),
             Phase::Ready => text(StatusCode::OK, "ready\n"),
             Phase::LameDuck | Phase::Draining => text(unavailable, "draining\n"),
+        }
+    }
+
+    fn events(&self) -> Response<AdminBody> {
+        match self.console.events() {
+            Some(events) => stream("text/event-stream", events),
+            None => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{MOST_VIEWERS} consoles are open, and that is the most there may be\n"),
+            ),
         }
     }
 
@@ -168,6 +325,27 @@ impl<T: Transport> Admin<T> {
         let text = pages.telemetry().prometheus();
         answer(StatusCode::OK, PROMETHEUS, text.into())
     }
+}
+
+/// `?origins`, with or without a value.
+fn asks_for_origins(query: Option<&str>) -> bool {
+    let names = query.unwrap_or_default().split('&');
+    names
+        .filter_map(|pair| pair.split('=').next())
+        .any(|name| name == "origins")
+}
+
+fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
+    let Some(file) = file else {
+        return text(StatusCode::NOT_FOUND, "the console has no such file\n");
+    };
+    let body = Bytes::from_static(file.text.as_bytes());
+    let mut response = answer(StatusCode::OK, file.kind, body);
+    for (name, value) in HEADERS {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn unknown_path() -> Response<AdminBody> {

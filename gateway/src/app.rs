@@ -27,12 +27,16 @@ use self::inherited::Inherited;
 use self::listeners::ListenerLimits;
 use self::reload::{ConfigFile, Reloader};
 use crate::admin::Admin;
-use crate::config::{AdminAddress, Config};
+use crate::admin::change::Changes;
+use crate::admin::console::Console;
+use crate::config::{AdminAddress, Loaded};
 use crate::edge::Edge;
 use crate::edge::bound::{Bound, bind_unix};
 use crate::edge::listener;
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::manager::ServiceManager;
+use crate::lifecycle::phase::CurrentPhase;
+use crate::lifecycle::shedding;
 use crate::lifecycle::stop::StopSignal;
 use crate::lifecycle::{Failure, Lifecycle, Listener, Times};
 use crate::page::{Pages, own_load};
@@ -80,24 +84,21 @@ pub enum StartError {
 }
 
 impl App {
-    /// Builds everything and binds both listeners. `effective` is what `/config` shows.
+    /// Builds everything and binds both listeners.
     ///
     /// # Errors
     /// [`StartError`]; nothing has been started then.
-    pub async fn bind(config: Config, effective: serde_json::Value) -> Result<Self, StartError> {
-        Self::adopt(Inherited::default(), config, effective)
+    pub async fn bind(loaded: Loaded) -> Result<Self, StartError> {
+        Self::adopt(Inherited::default(), loaded)
     }
 
-    /// The same, but serves on the sockets that were passed to this process, whatever `config`
-    /// says about their addresses. Within a runtime.
+    /// The same, but serves on the sockets that were passed to this process, whatever the
+    /// configuration says about their addresses. Within a runtime.
     ///
     /// # Errors
     /// [`StartError`]; nothing has been started then.
-    pub fn adopt(
-        inherited: Inherited,
-        config: Config,
-        effective: serde_json::Value,
-    ) -> Result<Self, StartError> {
+    pub fn adopt(inherited: Inherited, loaded: Loaded) -> Result<Self, StartError> {
+        let config = &loaded.config;
         let public_stays = inherited.public.is_some();
         let public = match inherited.public {
             Some(passed) => adopt(Listener::Public, passed, &config.server.listen)?,
@@ -107,7 +108,7 @@ impl App {
             Some(passed) => adopt(Listener::Operators, passed, &config.admin.listen)?.into(),
             None => bind_admin(&config.admin.listen)?,
         };
-        let app = Self::on(public, operators, config, effective)?;
+        let app = Self::on(public, operators, loaded)?;
         Ok(Self {
             public_stays,
             ..app
@@ -120,7 +121,7 @@ impl App {
         Self { manager, ..self }
     }
 
-    /// Builds everything around listeners that are bound already, whatever `config` says
+    /// Builds everything around listeners that are bound already, whatever the configuration says
     /// about addresses.
     ///
     /// # Errors
@@ -128,21 +129,22 @@ impl App {
     pub fn on(
         public: TcpListener,
         operators: impl Into<Bound>,
-        config: Config,
-        effective: serde_json::Value,
+        loaded: Loaded,
     ) -> Result<Self, StartError> {
-        let files = Budget::of_process(&config);
-        let (telemetry, exports) = Telemetry::exporting(&config);
+        let config = &loaded.config;
+        let files = Budget::of_process(config);
+        let (telemetry, exports) = Telemetry::exporting(config);
         let telemetry = Arc::new(telemetry);
-        let transport = HttpTransport::new(&config)?;
-        let pages = Arc::new(Pages::new(&config, transport, telemetry));
-        let limits = Arc::new(ListenerLimits::new(&config, files));
-        let generations = Generations::new(Generation::first(config, effective, pages));
+        let transport = HttpTransport::new(config)?;
+        let pages = Arc::new(Pages::new(config, transport, telemetry));
+        let limits = Arc::new(ListenerLimits::new(config, files));
+        let effective = loaded.effective.clone();
+        let generations = Generations::new(Generation::first(config.clone(), effective, pages));
         Ok(Self {
             reloader: Arc::new(Reloader::new(
                 generations.clone(),
                 Arc::clone(&limits),
-                None,
+                loaded,
             )),
             generations,
             limits,
@@ -157,9 +159,8 @@ impl App {
 
     /// The same gateway, whose configuration is that of `file`: it is read again when asked.
     #[must_use]
-    pub fn reading(mut self, file: ConfigFile) -> Self {
-        let (generations, limits) = (self.generations.clone(), Arc::clone(&self.limits));
-        self.reloader = Arc::new(Reloader::new(generations, limits, Some(file)));
+    pub fn reading(self, file: ConfigFile) -> Self {
+        self.reloader.read_from(file);
         self
     }
 
@@ -208,11 +209,14 @@ impl App {
             manager,
         } = self;
         let addresses = (public.local_addr(), operators.shown());
-        let mut lifecycle = Lifecycle::new(stop).managed_by(manager);
+        let mut lifecycle = Lifecycle::new(stop).managed_by(manager.clone());
         if public_stays {
             lifecycle = lifecycle.leaving_the_public_socket();
         }
-        let admin = Arc::new(Admin::new(lifecycle.phase(), generations.clone()));
+        let (changes, asked) = Changes::new(reloader.in_force());
+        let phase = lifecycle.phase();
+        let console = console(phase.clone(), &generations, &reloader);
+        let admin = Arc::new(Admin::new(phase, generations.clone(), changes, console));
         lifecycle.listen(Listener::Operators, |guard| {
             listeners::serve_operators(operators, &limits, generations.clone(), admin, guard)
         });
@@ -238,8 +242,16 @@ impl App {
             "keeps connections to services",
             keep_transport(generations.clone()),
         );
+        lifecycle.background(
+            "watches how much is refused",
+            watch_shedding(lifecycle.phase(), generations.clone()),
+        );
+        let changes = Arc::clone(&reloader);
+        lifecycle.background("makes changes that operators ask for", async move {
+            changes.serve(asked).await;
+        });
         lifecycle.background("reads the configuration again", async move {
-            reloader.run().await;
+            reloader.run(&manager).await;
         });
         lifecycle.listen(Listener::Public, |guard| {
             listeners::serve_public(public.into(), &limits, generations.clone(), edge, guard)
@@ -289,6 +301,15 @@ fn failed(key: Listener, address: &impl Display) -> impl FnOnce(io::Error) -> St
 }
 
 /// That of each generation in turn.
+fn console(
+    phase: CurrentPhase,
+    generations: &Generations<HttpTransport>,
+    reloader: &Arc<Reloader>,
+) -> Console<HttpTransport> {
+    let reloader = Arc::clone(reloader);
+    Console::new(phase, generations.clone(), move || reloader.shown_changes())
+}
+
 async fn keep_transport(generations: Generations<HttpTransport>) {
     loop {
         let current = generations.current();
@@ -302,6 +323,16 @@ async fn keep_transport(generations: Generations<HttpTransport>) {
 
 async fn probe_lag(generations: Generations<HttpTransport>) {
     own_load::watch(|| generations.pages()).await;
+}
+
+async fn watch_shedding(phase: CurrentPhase, generations: Generations<HttpTransport>) {
+    shedding::watch(phase, || {
+        let current = generations.current();
+        let follows = current.config.admin.unready_when_shedding;
+        let (owed, shed) = current.pages.owed_and_shed();
+        follows.then_some(shedding::Pages { owed, shed })
+    })
+    .await;
 }
 
 async fn drop_idle_clients(generations: Generations<HttpTransport>) {

@@ -6,8 +6,15 @@
 //!
 //! Not here: what an operator's request does (see [`crate::admin`]).
 
+pub mod change;
 pub mod client;
+pub mod diff;
+mod differences;
+pub mod outliers;
 pub mod readings;
+pub mod top;
+pub mod waterfall;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -54,6 +61,17 @@ pub enum CommandError {
         /// How it answered.
         what: String,
     },
+    /// There is nothing to draw on.
+    #[error(
+        "this shows figures that change, and needs a terminal: standard input or output is none; --once prints one look as text"
+    )]
+    NoTerminal,
+    /// The terminal does not do as it is told.
+    #[error("the terminal: {0}")]
+    Terminal(#[from] std::io::Error),
+    /// The gateway has no answer to that; its words.
+    #[error("{0}")]
+    NoAnswer(String),
     /// It is one, and does not answer whoever shows no token, or a wrong one.
     #[error("{address}{path}: {what}{}", token_hint(*.token_shown))]
     Denied {
@@ -66,6 +84,9 @@ pub enum CommandError {
         /// Whether a token was shown.
         token_shown: bool,
     },
+    /// The gateway refused to change, or a configuration cannot be used; all that is wrong.
+    #[error("{0}")]
+    Refused(String),
     /// There is no token in the file that is named.
     #[error("--token-file: {0}")]
     Token(Problem),

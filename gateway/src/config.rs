@@ -11,7 +11,9 @@ mod admin;
 mod caching;
 mod changes;
 mod check;
+mod diff;
 mod file;
+mod fixed;
 mod headers;
 mod hosts;
 mod input;
@@ -20,6 +22,7 @@ mod key;
 mod kinds;
 mod load;
 mod names;
+mod observed;
 mod origin;
 mod origins;
 mod otlp_headers;
@@ -57,6 +60,8 @@ pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
 pub use caching::CacheControl;
 pub use changes::KeyChange;
 pub use check::{check, check_json};
+pub use diff::{Change, Difference, Effect, differences, effect};
+pub use fixed::{FIXED, fixed_among, why_fixed};
 pub use headers::is_reserved_header;
 pub use kept::Kept;
 pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
@@ -71,8 +76,9 @@ pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
 pub use shown::fit as fit_to_show;
+pub use variables::name_of as variable_name;
 
-pub use crate::ids::{DownstreamId, PageId};
+pub use crate::ids::{ClientKey, DownstreamId, PageId};
 
 /// Most parts a page may have; a set of parts is one 64-bit word.
 pub const MAX_PARTS: usize = 64;
@@ -164,6 +170,8 @@ pub struct Admin {
     pub token: Option<Token>,
     /// Names with a dot, in lower case, that `Host` may be there.
     pub hosts: Vec<String>,
+    /// Whether `/readyz` follows sustained shedding.
+    pub unready_when_shedding: bool,
 }
 
 /// `[admission]`.
@@ -173,6 +181,10 @@ pub struct Admission {
     pub max_in_flight: NonZeroU32,
     /// Lag above which tickets shrink; `None`: they never do.
     pub max_lag: Option<Duration>,
+    /// Whether tickets, and their shrinking with lag, are only watched.
+    pub observe: bool,
+    /// Whether only their shrinking is.
+    pub observe_lag: bool,
 }
 
 /// `[shed]`.
@@ -204,6 +216,8 @@ pub struct Clients {
     pub attempts: NonZeroU32,
     /// What becomes of a client that is back before its `Retry-After`.
     pub early_returns: EarlyReturns,
+    /// Whether the quota of pages and of attempts is only watched.
+    pub observe: bool,
 }
 
 /// What becomes of a client that is back before its `Retry-After`, while pages are refused.
@@ -282,6 +296,8 @@ pub struct Telemetry {
     pub sample: f64,
     /// Pages that took longer are always kept; `None` (written `"none"`): however long they took.
     pub keep_slower_than: Option<Duration>,
+    /// Most bytes of records of recent pages; `None` (written `"none"`) keeps none.
+    pub recent: Option<NonZeroUsize>,
     /// Where metrics are sent as DogStatsD; `None` sends none.
     pub dogstatsd: Option<StatsdAgent>,
     /// The pod's id, of `DD_ENTITY_ID`: an agent that is sent metrics over UDP finds the pod's tags by it.
@@ -321,6 +337,8 @@ pub struct Downstream {
     pub resolve: Duration,
     /// Concurrent calls at most; `None` (written `0`) is no bulkhead.
     pub permits: Option<NonZeroU32>,
+    /// Whether the bulkhead is only watched.
+    pub observe: bool,
     /// How long opening a connection may take. Never zero.
     pub connect_timeout: Duration,
     /// Connections opened to each endpoint before the first page.
@@ -386,6 +404,8 @@ pub struct Page {
     pub max_wait: Duration,
     /// Pages that may wait for permits at once.
     pub queue: usize,
+    /// Whether `queue` and `max_wait` are only watched: pages wait until their deadline.
+    pub observe: bool,
     /// Request headers of the client that calls carry; never hop-by-hop ones, `host`, or ones the gateway sets itself.
     pub forward_headers: Vec<HeaderName>,
     /// What caches are told of complete pages.
@@ -418,6 +438,12 @@ impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A name for what belongs to both: no file can have written it, since it has a dot in it.
+    #[must_use]
+    pub fn beside(&self, other: &Name) -> Name {
+        Name(format!("{self}.{other}"))
     }
 }
 

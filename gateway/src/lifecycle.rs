@@ -13,6 +13,7 @@
 
 pub mod manager;
 pub mod phase;
+pub mod shedding;
 pub mod stop;
 #[cfg(test)]
 mod tests;

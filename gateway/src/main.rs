@@ -50,6 +50,20 @@ enum Command {
     },
     /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
+    /// How a running gateway does, second by second, in this terminal. Exit 0; 2 where there is no terminal.
+    Top(command::top::Flags),
+    /// Why a page was slow, lost or refused, with its waterfall; without an id what goes wrong now: what is slow, since when, whose fault, which key.
+    Why(command::why::Flags),
+    /// What the slowest pages and those refused or lost have in common that the others do not.
+    Outliers(command::outliers::Flags),
+    /// Show what a configuration would change, key by key, and whether that needs a restart. As diff(1): exit 0 without a difference, 1 with one, 2 if there is trouble.
+    Diff(command::diff::Flags),
+    /// Have a running gateway read its file again; say what is different. Exit 0; 2 if it is refused, with all that is wrong; 1 for anything else.
+    Reload(command::change::Reload),
+    /// Override a key of a running gateway for a while. Exit 0; 2 if it is refused; 1 for anything else.
+    Set(command::change::Set),
+    /// End an override now. Exit 0; 2 if there is none; 1 for anything else.
+    Unset(command::change::Unset),
     /// List every metric of the gateway: type, unit, tags, Prometheus name, meaning.
     Metrics {
         /// As JSON, with the fields of spans.
@@ -81,6 +95,13 @@ fn main() -> ExitCode {
         },
         Command::Check { config, json } => check(&config, json),
         Command::Readings(flags) => printed(command::readings::run(&flags)),
+        Command::Top(flags) => printed(command::top::run(&flags)),
+        Command::Why(flags) => printed(command::why::run(&flags)),
+        Command::Outliers(flags) => printed(command::outliers::run(&flags)),
+        Command::Diff(flags) => diff(&flags),
+        Command::Reload(flags) => printed(command::change::reload(&flags)),
+        Command::Set(flags) => printed(command::change::set(&flags)),
+        Command::Unset(flags) => printed(command::change::unset(&flags)),
         Command::Metrics { json } => list_metrics(json),
         #[cfg(feature = "demo")]
         Command::Demo { free_ports } => ended_with(demo(free_ports)),
@@ -155,12 +176,46 @@ fn check(path: &Path, json: bool) -> ExitCode {
 
 /// Runs a command that asks a running gateway, and prints what it found.
 fn printed(asking: impl Future<Output = Result<String, CommandError>>) -> ExitCode {
-    ended_with(async {
-        let found = asking.await?;
-        // Nobody is left to tell when stdout is gone.
-        let _ = std::io::stdout().lock().write_all(found.as_bytes());
-        Ok(())
-    })
+    match asked(asking) {
+        Ok(found) => {
+            // Nobody is left to tell when stdout is gone.
+            let _ = std::io::stdout().lock().write_all(found.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let refused = matches!(
+                error.downcast_ref(),
+                Some(CommandError::Refused(_) | CommandError::NoTerminal)
+            );
+            let code = ended(Err(error));
+            if refused {
+                ExitCode::from(UNUSABLE)
+            } else {
+                code
+            }
+        }
+    }
+}
+
+fn diff(flags: &command::diff::Flags) -> ExitCode {
+    match asked(command::diff::run(flags)) {
+        Ok((found, differ)) => {
+            let _ = std::io::stdout().lock().write_all(found.as_bytes());
+            ExitCode::from(u8::from(differ))
+        }
+        Err(error) => {
+            ended(Err(error));
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// What a running gateway answers.
+fn asked<T>(asking: impl Future<Output = Result<T, CommandError>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let found = runtime.block_on(asking);
+    runtime.shutdown_background();
+    Ok(found?)
 }
 
 fn list_metrics(json: bool) -> ExitCode {
@@ -179,12 +234,14 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let prefix = match error.downcast_ref() {
+                // It is a report of its own.
+                Some(CommandError::Refused(_)) => "",
+                Some(_) | None => "gateway: ",
+            };
             let error = format!("{error:#}");
-            let _ = writeln!(
-                std::io::stderr(),
-                "gateway: {}",
-                config::fit_to_show(&error)
-            );
+            let error = config::fit_to_show(&error);
+            let _ = writeln!(std::io::stderr(), "{prefix}{error}");
             ExitCode::FAILURE
         }
     }
@@ -210,9 +267,8 @@ async fn run(
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
     files::raise_limit();
     let inherited = inherited.context("not started")?;
-    let app = App::adopt(inherited, loaded.config, loaded.effective)
-        .context("not started")?
-        .reading(ConfigFile::new(file));
+    let app = App::adopt(inherited, loaded).context("not started")?;
+    let app = app.reading(ConfigFile::new(file));
     serve(app.managed_by(ServiceManager::from_env())).await
 }
 
@@ -221,7 +277,7 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     files::raise_limit();
     let (loaded, fakes) = gateway::demo::start(free_ports).await?;
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
-    let app = App::bind(loaded.config, loaded.effective).await?;
+    let app = App::bind(loaded).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.
     let _ = write!(

@@ -1,5 +1,5 @@
 //! How pages, parts and calls end, and why pages are refused: each spelled once; and which
-//! endings are owed and good ([`Promise`]).
+//! endings are owed and good ([`Promise`]), and which keys would have changed them ([`Turn`]).
 //!
 //! Answers, logs, metrics, traces and rehearsals all read it here. The sets are
 //! closed, so they are enums: a new ending does not compile until everything that
@@ -9,10 +9,12 @@
 //! ([`Refusal`](crate::page::refusal::Refusal)), the reason why a call failed
 //! ([`Cause`](crate::page::downstream::Cause)), names of metrics and spans.
 
+mod keys;
 mod promise;
 mod reason;
 mod shed;
 
+pub use self::keys::{Fault, Turn};
 pub use self::promise::{Promise, Standing};
 pub use self::reason::Reason;
 pub use self::shed::{Scope, ShedBy};

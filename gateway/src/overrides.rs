@@ -7,6 +7,7 @@
 //! Not here: what a value means, and whether a configuration can be used with it (see
 //! [`crate::config`]). Nothing of this is written anywhere: a restart ends all of them.
 
+mod layers;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::layers::{Layers, Next, NoNext};
 use crate::config;
 
 /// Most overrides at once. They are for an incident, in which a few keys are turned; more is a

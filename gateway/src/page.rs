@@ -42,13 +42,15 @@ use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{Client, Quota};
+use self::quota::{Charge, Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
+use crate::outcome::{PageOutcome, Scope, ShedBy};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
-use crate::telemetry::record::{Origin, PageRecord};
+use crate::telemetry::recent::in_flight::InFlightPage;
+use crate::telemetry::record::{Occupancy, Origin, PageRecord};
 
 /// What is left of a call's time, in whole milliseconds; Envoy's name for it.
 const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
@@ -103,6 +105,8 @@ pub struct Answer {
     pub retry_after: Option<u32>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
+    /// Its place among the pages in flight, to be dropped with the ticket.
+    pub in_flight: Option<InFlightPage>,
     /// What the page did.
     pub record: Arc<PageRecord>,
 }
@@ -166,17 +170,36 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
-        if let Err(refusal) = &result {
-            let charge = account.charge.take();
-            account.retry_after =
-                self.clients
-                    .refused(request.client, request.page, refusal, charge);
-        }
+        let charge = account.charge.take();
+        let charge = match &result {
+            Ok(_) => charge,
+            Err(refusal) => {
+                let occupancy = || self.occupancy(&self.plans[request.page.0]);
+                account.record.occupancy.get_or_insert_with(occupancy);
+                account.retry_after =
+                    self.clients
+                        .refused(request.client, request.page, refusal, charge);
+                None
+            }
+        };
         let answer = account.close(result, self.shed);
         if answer.result.is_ok() {
-            self.own_load.in_time(answer.record.total());
+            self.served(&answer.record, charge);
         }
         answer
+    }
+
+    /// A page was served, which limits that are only watched may have refused.
+    fn served(&self, record: &PageRecord, charge: Option<Charge>) {
+        match record.would_shed.map(ShedBy::scope) {
+            None => self.own_load.in_time(record.total()),
+            Some(Scope::Gateway) => self.clients.would_be_given_back(charge),
+            Some(Scope::Downstream(_)) => {
+                self.own_load.in_time(record.total());
+                self.clients.would_be_given_back(charge);
+            }
+            Some(Scope::Client) => {}
+        }
     }
 
     /// The order itself. Each line is a module, and each `?` a refusal.
@@ -189,28 +212,41 @@ impl<T: Transport> Pages<T> {
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
         let deadline = request.deadline(plan)?;
-        account.record.deadline = deadline.instant();
-        account.charge = Some(self.clients.charge(request.client, plan.page)?);
+        account.known(request.client.key, deadline);
+        let charge = self.clients.charge(request.client, plan.page)?;
+        account.record.would_shed = self.observe_quota(&charge);
+        account.charge = Some(charge);
         self.clients
             .refuse_early(plan.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
+        self.observe(plan, deadline, account);
         let permits = account
-            .wait(self.admission.permits(plan.page, &plan.needs, deadline))
+            .wait(
+                self.admission.permits(plan.page, &plan.needs, deadline),
+                || self.occupancy(plan),
+            )
             .await?;
+        let permits = permits.with_shadow(account.shadow.as_ref());
         still_ahead(deadline)?;
         self.clients.admitted(plan.page);
         let shared = request.call_headers();
-        let call = |part, permit, record| {
+        let (records, seen) = account.parts(plan.parts.len());
+        let call = |index, part, permit, record| {
             let planned = planned(request, &shared, &params, deadline, part);
+            let planned = planned.seen(seen.of(index));
             downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
-        let ends = fetch(&plan.parts, permits, account.parts(plan.parts.len()), call).await?;
+        let ends = fetch(&plan.parts, permits, records, call).await?;
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
     }
 
     fn open(&self, page: PageId, origin: &Arc<Origin>) -> PageAccount<'_> {
         let promise = self.plans[page.0].promise;
         PageAccount::open(&self.telemetry, page, origin, promise)
+    }
+
+    fn occupancy(&self, plan: &Plan) -> Occupancy {
+        self.admission.occupancy(plan.page, &plan.needs)
     }
 
     fn ticket(&self) -> Result<Ticket, Refusal> {
@@ -221,6 +257,30 @@ impl<T: Transport> Pages<T> {
         ticket.ok_or(Refusal::GatewayFull)
     }
 
+    /// The definition of a page.
+    pub fn plan(&self, page: PageId) -> &Plan {
+        &self.plans[page.0]
+    }
+
+    fn observe_quota(&self, charge: &Charge) -> Option<ShedBy> {
+        self.admission.observe_quota(charge.over, &self.telemetry)
+    }
+
+    /// Lets the limits that are only watched know of the page, if none would have refused it.
+    fn observe(&self, plan: &Plan, deadline: Deadline, account: &mut PageAccount<'_>) {
+        if account.record.would_shed.is_some() {
+            return;
+        }
+        let admission = &self.admission;
+        match admission.observe(plan.page, &plan.needs, deadline, &self.telemetry) {
+            Ok(shadow) => account.in_shadow(shadow),
+            Err(by) => {
+                self.own_load.refused();
+                account.record.would_shed = Some(by);
+            }
+        }
+    }
+
     /// The gateway's own load.
     pub fn own_load(&self) -> &OwnLoad {
         &self.own_load
@@ -228,7 +288,7 @@ impl<T: Transport> Pages<T> {
 
     /// Takes in a probe of lag that ran at `ran`, `lag` after it could.
     pub fn probed(&self, ran: Instant, lag: Duration) {
-        let in_use = self.admission.tickets_under_way();
+        let in_use = self.admission.tickets_that_count();
         let tickets = self.own_load.probed(ran, lag, in_use, &self.telemetry);
         self.admission.resize_tickets(tickets);
     }
@@ -268,6 +328,25 @@ impl<T: Transport> Pages<T> {
         &self.admission
     }
 
+    /// Pages so far that were owed, and of those the ones that were refused for load.
+    pub fn owed_and_shed(&self) -> (u64, u64) {
+        let counts = self.telemetry.counts();
+        let of_page = |page: PageId| {
+            let [owed, ..] = counts.standings(page);
+            (owed, counts.pages(page, PageOutcome::Shed))
+        };
+        let pages = (0..self.plans.len()).map(|index| of_page(PageId(index)));
+        pages.fold((0, 0), |(owed, shed), of_one| {
+            (owed + of_one.0, shed + of_one.1)
+        })
+    }
+
+    /// Pages that limits which are only watched would have refused so far.
+    pub fn would_shed(&self) -> u64 {
+        self.admission.advance_observed();
+        self.telemetry.counts().all_would_shed()
+    }
+
     /// The quotas of clients.
     pub fn quota(&self) -> &Quota {
         self.clients.quota()
@@ -285,6 +364,7 @@ impl<T: Transport> Pages<T> {
 
     /// Hands the gauges of admission to those who collect metrics.
     pub fn publish(&self) {
+        self.admission.advance_observed();
         let view = self.admission.view();
         let permits = view.bulkheads.iter().map(|bulkhead| bulkhead.in_use);
         let downstreams = (0..view.bulkheads.len()).map(DownstreamId);
@@ -343,6 +423,7 @@ fn planned<'a>(
         span_id,
         begins,
         deadline,
+        seen: None,
     }
 }
 

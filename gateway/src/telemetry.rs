@@ -12,11 +12,13 @@ pub mod lag;
 pub mod log;
 pub mod meters;
 pub mod names;
+pub mod recent;
 pub mod record;
 pub mod sampling;
 pub mod stats;
 pub mod traces;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use self::meters::dogstatsd::DogStatsD;
 use self::meters::{Gauges, Meters};
 use self::names::configured::Configured;
 use self::names::{Dropped, TraceDecision};
+use self::recent::Recent;
 use self::record::PageRecord;
 use self::sampling::Sampling;
 use self::stats::{Statistics, StatsExport};
@@ -49,6 +52,9 @@ pub struct Telemetry {
     sampling: Sampling,
     traces: Option<Queue>,
     stats: Option<Statistics>,
+    recent: Arc<Recent>,
+    /// What may be kept once this takes effect.
+    recent_bytes: Option<NonZeroUsize>,
     /// Log lines of this process that have been counted as lost.
     lines_lost: Arc<Mutex<Lost>>,
 }
@@ -105,6 +111,8 @@ impl Telemetry {
             sampling: Sampling::new(&config.telemetry),
             traces: self.traces.clone(),
             stats: self.stats.as_ref().map(|stats| stats.carried(&names)),
+            recent: Arc::clone(&self.recent),
+            recent_bytes: config.telemetry.recent,
             lines_lost: Arc::clone(&self.lines_lost),
             names,
         }
@@ -112,6 +120,7 @@ impl Telemetry {
 
     /// It is what is told of from now on.
     pub fn take_effect(&self) {
+        self.recent.resize(self.recent_bytes);
         self.meters.take_effect(&self.names);
     }
 
@@ -124,6 +133,8 @@ impl Telemetry {
             sampling: Sampling::new(&config.telemetry),
             traces: None,
             stats: None,
+            recent: Arc::new(Recent::new(config.telemetry.recent)),
+            recent_bytes: config.telemetry.recent,
             lines_lost: Arc::default(),
         }
     }
@@ -133,9 +144,19 @@ impl Telemetry {
         &self.names
     }
 
+    /// Recent pages, and those in flight.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// How often each thing happened so far.
     pub fn counts(&self) -> &Arc<Counts> {
         self.meters.counts()
+    }
+
+    /// What is counted and measured.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// The trace that a request belongs to: its own, or a new one where it brings none
@@ -153,6 +174,7 @@ impl Telemetry {
     /// A page ended.
     pub fn page_ended(&self, record: &Arc<PageRecord>) {
         self.measure(record);
+        self.recent.keep(record);
         if self.sampling.logs(record) {
             events::page_ended(&self.names, record);
         }

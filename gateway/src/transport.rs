@@ -205,6 +205,10 @@ impl Transport for HttpTransport {
         endpoint.0.idle()
     }
 
+    fn is_new(&self, connection: &Connection) -> bool {
+        connection.is_new()
+    }
+
     async fn connect(&self, endpoint: &Handle, which: Which) -> Result<Connection, Cause> {
         let connected = endpoint.0.connect(which).await;
         connected.map_err(|error| Cause::Connect(error.to_string()))

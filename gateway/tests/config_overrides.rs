@@ -140,7 +140,7 @@ fn an_override_is_refused_as_the_file_would_be_and_the_file_is_not_blamed() {
     // One between sections.
     let text = refused(&[set("admin.listen", json!("127.0.0.1:8080"))]);
     assert!(
-        text.contains("both listeners would have port 8080"),
+        text.contains("both listeners would use port 8080"),
         "{text}"
     );
 }

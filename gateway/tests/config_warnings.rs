@@ -102,7 +102,7 @@ fn a_queue_that_never_fills_is_mentioned() {
 fn permits_far_from_what_the_quota_allows_are_mentioned_with_the_numbers() {
     let text = file("", "permits = 4", "", "");
     let words = [
-        "4 permits carry 14 pages a second",
+        "4 permits would carry 14 pages a second",
         "500/s",
         "148 permits",
         "295ms",
@@ -198,4 +198,155 @@ fn an_address_of_otlp_that_speaks_no_http_or_takes_no_traces_is_mentioned() {
     let loaded = config::load_text("c.toml", &otlp("otlp", 1), &env).unwrap();
     let text = loaded.warnings.to_string();
     assert!(text.contains("traces are sent to `/`"), "{text}");
+}
+
+#[test]
+fn permits_that_no_page_can_ever_use_are_mentioned_with_as_many_as_can() {
+    let key = "downstream.pricing.permits";
+    let tickets = |count: u32| format!("[admission]\nmax_in_flight = {count}");
+    let queue = "queue = 1";
+    let text = file(&tickets(32), "permits = 64", queue, "");
+    warns(
+        &text,
+        key,
+        &["32 pages at once with 1 call each make 32", "permits = 32"],
+    );
+    assert_eq!(warnings(&file(&tickets(32), "permits = 32", queue, "")), "");
+    assert_eq!(
+        warnings(&file(&tickets(32), "", queue, "")),
+        "",
+        "nobody wrote it"
+    );
+    let two = "[page.product-page.part.more]\ndownstream = \"pricing\"\npath = \"/more\"";
+    let text = file(&tickets(32), "permits = 64", queue, two);
+    assert_eq!(warnings(&text), "", "each page may make two");
+    let observed = format!("{}\nobserve = true", tickets(32));
+    assert_eq!(warnings(&file(&observed, "permits = 64", queue, "")), "");
+}
+
+#[test]
+fn a_timeout_that_bounds_how_many_pages_get_a_part_is_mentioned_with_the_numbers() {
+    let optional = "required = false\ntimeout = \"200ms\"\n\
+                    [page.product-page.part.stock]\ndownstream = \"stock\"\npath = \"/stock\"\n\
+                    [downstream.stock]\nurl = \"http://127.0.0.1:7103\"";
+    let text = file("", "permits = 4", "", optional);
+    let words = [
+        "its timeout",
+        "20 pages a second",
+        "500/s",
+        "100 permits",
+        "200ms",
+    ];
+    warns(&text, "downstream.pricing.permits", &words);
+    assert_eq!(warnings(&file("", "permits = 10", "", optional)), "");
+}
+
+#[test]
+fn operators_on_loopback_behind_a_public_listener_are_mentioned_as_probes_come_from_outside() {
+    let listen = |public: &str, admin: &str| {
+        let listeners = format!("[server]\nlisten = \"{public}\"\n[admin]\nlisten = \"{admin}\"");
+        file(&listeners, "", "", "")
+    };
+    let text = listen("0.0.0.0:8080", "127.0.0.1:9901");
+    warns(
+        &text,
+        "admin.listen",
+        &["probe", "0.0.0.0:9901", "where clients connect"],
+    );
+    let text = listen("[::]:8080", "[::1]:9901");
+    warns(&text, "admin.listen", &["[::]:9901"]);
+    let reached = warnings(&listen("0.0.0.0:8080", "10.0.0.1:9901"));
+    assert!(!reached.contains("probe"), "{reached}");
+    assert_eq!(warnings(&listen("127.0.0.1:8080", "127.0.0.1:9901")), "");
+}
+
+#[test]
+fn variables_with_one_underscore_are_mentioned_as_ignored_but_for_those_of_kubernetes() {
+    let with = |names: &[&str]| {
+        let env: Vec<_> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), "1".to_owned()))
+            .collect();
+        let loaded = config::load_text("c.toml", &file("", "", "", ""), &env);
+        loaded
+            .unwrap_or_else(|e| panic!("{e}"))
+            .warnings
+            .to_string()
+    };
+    let text = with(&["GATEWAY_SERVER_MAX_CONNECTIONS", "GATEWAY_CLIENTS__BURST"]);
+    assert_eq!(text.matches("is ignored").count(), 2, "{text}");
+    assert!(
+        text.contains("did you mean GATEWAY__SERVER__MAX_CONNECTIONS?"),
+        "{text}"
+    );
+    assert!(
+        text.contains("did you mean GATEWAY__CLIENTS__BURST?"),
+        "{text}"
+    );
+    assert!(with(&["gateway_colour"]).contains("GATEWAY__SERVER__LISTEN"));
+    let of_kubernetes = [
+        "GATEWAY_SERVICE_HOST",
+        "GATEWAY_SERVICE_PORT",
+        "GATEWAY_SERVICE_PORT_HTTP",
+        "GATEWAY_PORT",
+        "GATEWAY_PORT_8080_TCP_ADDR",
+        "GATEWAY",
+        "GATEWAYS_X",
+    ];
+    assert_eq!(with(&of_kubernetes), "");
+}
+
+#[test]
+fn one_of_something_is_not_several() {
+    let text = file("[admission]\nmax_in_flight = 1", "permits = 1", "", "");
+    let found = warnings(&text);
+    assert!(found.contains("only 1 page is in flight"), "{found}");
+    assert!(found.contains("1 permit would carry 3 pages"), "{found}");
+    assert!(
+        !found.contains("1 pages") && !found.contains("1 permits"),
+        "{found}"
+    );
+}
+
+#[test]
+fn what_a_warning_says_to_write_ends_the_warning() {
+    for (server, downstream, page, part) in [
+        ("", "", "deadline = \"none\"", ""),
+        ("", "permits = 0", "", ""),
+        ("", "", "max_wait = \"300ms\"", ""),
+        (
+            "",
+            "connect_timeout = \"100us\"",
+            "deadline = \"2ms\"\nreserve = \"1ms\"\nmax_wait = \"1ms\"",
+            "",
+        ),
+        ("", "", "queue = 0\nmax_wait = \"9ms\"", ""),
+        ("", "", "abandoned_after = \"300ms\"", ""),
+        ("", "", "", "timeout = \"295ms\""),
+        ("", "", "params.id = \".*\"", ""),
+        (
+            "[admission]\nmax_in_flight = 32",
+            "permits = 64",
+            "queue = 9",
+            "",
+        ),
+        ("[server]\ndrain_timeout = \"100ms\"", "", "", ""),
+        ("", "connect_timeout = \"90ms\"", "deadline = \"90ms\"", ""),
+    ] {
+        let text = file(server, downstream, page, part);
+        let before = warnings(&text);
+        let (_, advice) = before.split_once("= help: write `").unwrap();
+        let (advice, _) = advice.split_once('`').unwrap();
+        let (key, value) = advice.split_once(" = ").unwrap();
+        let title = before.lines().next().unwrap();
+        let line = text.lines().position(|line| {
+            line.split('=').next().unwrap().trim().ends_with(key) && line.contains('=')
+        });
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let line = line.unwrap_or_else(|| panic!("{key} is not in\n{text}"));
+        let left = lines[line].split('=').next().unwrap().to_owned();
+        lines[line] = format!("{left}= {value}");
+        let after = warnings(&lines.join("\n"));
+        assert!(!after.contains(title), "{advice} leaves\n{after}");
+    }
 }

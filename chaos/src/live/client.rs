@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use fixtures::Rng;
-use gateway::config::{PageId, PathPattern};
-use gateway::outcome::PageOutcome;
+use gateway::config::PathPattern;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
@@ -24,8 +22,12 @@ use crate::http::connection::Connection;
 use crate::load::pool::{Failure, Pool};
 use crate::load::{Answer, Ending};
 use crate::sample::sample_params;
-use crate::scenario::{Load, Scenario};
+use crate::scenario::{Demand, Load, RetryBudget, Scenario, Visit};
 use crate::simulated::GRACE;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const BUDGET: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// All clients, and the connections they share.
 pub(super) struct Clients {
@@ -33,6 +35,8 @@ pub(super) struct Clients {
     pool: Pool,
     recorder: Arc<Recorder>,
     loads: Vec<Load>,
+    /// By load.
+    retry_budgets: Vec<RetryBudget>,
     /// By page.
     paths: Vec<PathAndQuery>,
     host: HeaderValue,
@@ -55,6 +59,7 @@ impl Clients {
             pool: Pool::new(server),
             recorder,
             loads: scenario.loads.clone(),
+            retry_budgets: scenario.loads.iter().map(RetryBudget::of).collect(),
             paths: paths.collect::<Result<_>>()?,
             host: HeaderValue::try_from(server.to_string())?,
             key: client_header(&scenario.config),
@@ -63,37 +68,50 @@ impl Clients {
         })
     }
 
-    /// One client, from its first request, due `at`, to its last answer.
-    pub(super) async fn visit(self: Arc<Self>, load: usize, visit: u64, mut at: Duration) {
-        let plan = &self.loads[load];
-        let key = client_key(plan, visit);
-        let mut random = Rng::for_decision(self.seed, "client", visit);
-        let mut refused = self.ask(load, &key, at, false).await;
-        for attempt in 1..=plan.retries {
+    /// One client, from its first request, due `at`, to its last answer; a user goes on until
+    /// nobody asks any more.
+    pub(super) async fn visit(self: Arc<Self>, mut visit: Visit, at: Duration) {
+        let plan = &self.loads[visit.load];
+        self.page(visit, at).await;
+        while let Demand::Closed { .. } = plan.demand {
+            visit.nth += 1;
+            sleep(plan.think(visit, self.seed)).await;
+            let at = self.recorder.elapsed();
+            if at >= plan.until {
+                break;
+            }
+            self.page(visit, at).await;
+        }
+    }
+
+    /// One page, and all the retries it takes.
+    async fn page(&self, visit: Visit, mut at: Duration) {
+        let plan = &self.loads[visit.load];
+        let budget = &self.retry_budgets[visit.load];
+        let mut random = visit.random(self.seed, "client");
+        budget.asked();
+        let mut refused = self.ask(visit, 0, at).await;
+        for attempt in 1..=plan.retries.most {
             let told = refused.and_then(|told| plan.pause_before(attempt, told, &mut random));
-            let Some(pause) = told else { break };
+            let Some(pause) = told.filter(|_| budget.take()) else {
+                break;
+            };
             sleep(pause).await;
             at = self.recorder.elapsed();
-            refused = self.ask(load, &key, at, true).await;
+            refused = self.ask(visit, attempt, at).await;
         }
     }
 
     /// One request. If it is worth another, the `Retry-After` that came with the refusal.
-    async fn ask(
-        &self,
-        load: usize,
-        client: &str,
-        at: Duration,
-        retry: bool,
-    ) -> Option<Option<u32>> {
-        let plan = &self.loads[load];
-        let mut asked = self.recorder.asked(at, plan.page, load, retry);
-        let (limit, on_limit) = match plan.patience {
+    async fn ask(&self, visit: Visit, attempt: u32, at: Duration) -> Option<Option<u32>> {
+        let plan = &self.loads[visit.load];
+        let mut asked = self.recorder.asked(at, plan.page, visit.load, attempt > 0);
+        let (limit, on_limit) = match plan.patience(visit, self.seed) {
             Some(patience) if patience < GRACE => (patience, Ending::Left),
             Some(_) | None => (GRACE, Ending::Hung),
         };
         let until = self.recorder.start() + at + limit;
-        let exchange = self.exchange(self.request(plan.page, client), plan);
+        let exchange = self.exchange(self.request(visit, attempt), plan);
         let mut answer = Answer::ended(at, Duration::ZERO, Duration::ZERO, on_limit);
         let mut unread = None;
         // What is dropped when time is up closes its connection, as a client does that leaves.
@@ -112,7 +130,8 @@ impl Clients {
             sleep(plan.reads_for).await;
             unread.read().await;
         }
-        is_worth_another(outcome.0).then_some(answer.retry_after)
+        plan.is_worth_another(outcome.0)
+            .then_some(answer.retry_after)
     }
 
     /// The answer; of a client that takes its time only as far as its body, if it is a page.
@@ -136,15 +155,20 @@ impl Clients {
         Ok((seen, Some(Unread { connection, answer })))
     }
 
-    fn request(&self, page: PageId, client: &str) -> Request<Full<Bytes>> {
+    fn request(&self, visit: Visit, attempt: u32) -> Request<Full<Bytes>> {
+        let plan = &self.loads[visit.load];
         let mut request = Request::new(Full::default());
-        *request.uri_mut() = Uri::from(self.paths[page.0].clone());
+        *request.uri_mut() = Uri::from(self.paths[plan.page.0].clone());
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         // Names of clients that are no header value count as one client.
-        if let Ok(value) = HeaderValue::try_from(client) {
-            headers.insert(self.key.clone(), value);
-        }
+        let key = HeaderValue::try_from(client_key(plan, visit)).ok();
+        headers.extend(key.map(|key| (self.key.clone(), key)));
+        // The draws of its calls, as in simulated time.
+        let id = HeaderValue::try_from(visit.request_id(attempt)).ok();
+        headers.extend(id.map(|id| (REQUEST_ID, id)));
+        let budget = plan.budget(visit, self.seed);
+        headers.extend(budget.map(|budget| (BUDGET, HeaderValue::from(budget.as_millis() as u64))));
         request
     }
 }
@@ -162,20 +186,12 @@ impl Unread {
     }
 }
 
-/// Refused with 429 or 5xx.
-fn is_worth_another(outcome: PageOutcome) -> bool {
-    use PageOutcome as Out;
-    match outcome {
-        Out::Shed | Out::Quota | Out::Late | Out::Failed => true,
-        Out::Complete | Out::Partial | Out::NotFound | Out::BadRequest | Out::Cancelled => false,
-    }
-}
-
 /// Clients of one kind share their load between them; without a name each arrival is its own.
-fn client_key(load: &Load, visit: u64) -> String {
+fn client_key(load: &Load, visit: Visit) -> String {
+    let one = visit.client(load);
     match &load.client {
-        Some(client) => format!("{}-{}", client.name, visit % u64::from(client.count)),
-        None => format!("once-{visit}"),
+        Some(client) => format!("{}-{one}", client.name),
+        None => format!("once-{}-{one}", visit.load),
     }
 }
 
@@ -207,7 +223,7 @@ mod tests {
     #[test]
     fn every_parameter_of_a_path_gets_its_value() {
         let scenario = scenario(
-            "[config.page.two]\npath = \"/a/{one}/b/{two}\"\nparams.one = \"^[0-9]+$\"\nparams.two = \"^[a-z]+$\"\n\
+            "page = \"two\"\n[config.page.two]\npath = \"/a/{one}/b/{two}\"\nparams.one = \"^[0-9]+$\"\nparams.two = \"^[a-z]+$\"\n\
              part.product = { downstream = \"product\", path = \"/products/{one}\" }\n",
         );
         let params = sample_params(&scenario.config).unwrap();
@@ -218,10 +234,21 @@ mod tests {
 
     #[test]
     fn clients_of_one_kind_are_told_apart_and_so_are_those_without_a_name() {
+        let visit = |who| Visit {
+            load: 0,
+            who,
+            nth: 0,
+        };
         let named = &scenario("client = \"shop\"\nclients = 2\n").loads[0];
-        let keys: Vec<_> = (0..3).map(|visit| client_key(named, visit)).collect();
+        let keys: Vec<_> = (0..3).map(|who| client_key(named, visit(who))).collect();
         assert_eq!(keys, ["shop-0", "shop-1", "shop-0"]);
         let unnamed = &scenario("").loads[0];
-        assert_ne!(client_key(unnamed, 0), client_key(unnamed, 1));
+        let key = |visit| client_key(unnamed, visit);
+        assert_ne!(key(visit(0)), key(visit(1)));
+        let other = Visit {
+            load: 1,
+            ..visit(0)
+        };
+        assert_ne!(key(visit(0)), key(other));
     }
 }

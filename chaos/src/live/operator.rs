@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::recorder::Recorder;
 use super::world::{Limits, World};
-use crate::record::DownstreamSlice;
+use crate::record::{DownstreamSlice, Slice};
 use crate::scenario::Scenario;
 use crate::timeline::Happening;
 
@@ -60,6 +60,8 @@ pub(super) struct Watching<'a> {
     recorder: &'a Recorder,
     changes: Vec<(Duration, DownstreamId, Behaviour)>,
     before: BTreeMap<String, Stats>,
+    /// Pages that would have been refused until the slice began.
+    would_shed: u64,
 }
 
 impl<'a> Watching<'a> {
@@ -70,6 +72,7 @@ impl<'a> Watching<'a> {
             recorder,
             changes: scenario.changes(),
             before: BTreeMap::new(),
+            would_shed: 0,
         }
     }
 
@@ -79,13 +82,17 @@ impl<'a> Watching<'a> {
             sleep_until(self.recorder.start() + at).await;
             // Before the counters, which take their time to come.
             let in_flight = self.recorder.most_in_flight();
-            let downstreams = self.look(at).await;
-            self.recorder.slice(in_flight, downstreams);
+            let looked = self.look(at).await;
+            self.recorder.slice(Slice {
+                in_flight,
+                ..looked
+            });
             progress(at);
         }
     }
 
-    async fn look(&mut self, at: Duration) -> Vec<DownstreamSlice> {
+    /// All that operators see of a slice.
+    async fn look(&mut self, at: Duration) -> Slice {
         let (limits, stats) = tokio::join!(self.world.limits(), self.world.stats());
         let stopping = self.scenario.refuses_from().is_some_and(|from| from <= at);
         let limits = match limits {
@@ -103,9 +110,15 @@ impl<'a> Watching<'a> {
         });
         let each = 0..self.scenario.config.downstreams.len();
         let slices = each.map(|index| self.downstream(index, at, limits.as_ref(), &stats));
-        let slices = slices.collect();
-        self.before = stats;
-        slices
+        let downstreams = slices.collect();
+        let would_shed = limits.map_or(self.would_shed, |limits| limits.would_shed());
+        let since = would_shed.saturating_sub(self.would_shed);
+        (self.before, self.would_shed) = (stats, would_shed);
+        Slice {
+            downstreams,
+            would_shed: u32::try_from(since).unwrap_or(u32::MAX),
+            ..Slice::default()
+        }
     }
 
     fn downstream(

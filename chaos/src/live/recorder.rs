@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::outcome::Outcome;
 use crate::clock::now;
 use crate::load::Latencies;
-use crate::record::{DownstreamSlice, PageEnd, Record, Slice, World};
+use crate::record::{PageEnd, Record, Slice, World};
 
 /// What is written down of one run.
 pub(super) struct Recorder {
@@ -86,11 +86,7 @@ impl Recorder {
     }
 
     /// A slice of the run has ended.
-    pub(super) fn slice(&self, in_flight: u32, downstreams: Vec<DownstreamSlice>) {
-        let slice = Slice {
-            in_flight,
-            downstreams,
-        };
+    pub(super) fn slice(&self, slice: Slice) {
         self.state.lock().slices.push(slice);
     }
 

@@ -47,6 +47,7 @@ pub(super) struct Limits {
 #[derive(Debug, Deserialize)]
 struct Tickets {
     in_flight: u32,
+    would_shed: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +122,11 @@ impl Limits {
     pub(super) fn held(&self) -> u32 {
         let permits = self.downstreams.values().map(|bulkhead| bulkhead.in_use);
         self.gateway.in_flight + permits.sum::<u32>()
+    }
+
+    /// Pages that limits which are only watched would have refused so far.
+    pub(super) fn would_shed(&self) -> u64 {
+        self.gateway.would_shed
     }
 
     /// Pages that have ended so far.

@@ -5,14 +5,26 @@
 
 use std::time::Duration;
 
+use fixtures::Rng;
+
 /// How arrivals are spaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Arrivals {
     /// Evenly, one every `1 / rate` seconds.
     Constant,
     /// Independently of each other, as many users who do not know of one another: gaps are
     /// exponential with mean `1 / rate`.
     Poisson,
+    /// Burstier than that, as what people do together is: the rate is redrawn again and again, from
+    /// a lognormal distribution whose mean is the rate asked for; in between as [`Poisson`].
+    ///
+    /// [`Poisson`]: Arrivals::Poisson
+    Bursty {
+        /// Coefficient of variation of the rate: its standard deviation over its mean.
+        cv: f64,
+        /// How long a rate lasts.
+        every: Duration,
+    },
 }
 
 /// The offsets of all arrivals from the start of the load.
@@ -24,12 +36,14 @@ pub struct Schedule {
     random: fastrand::Rng,
     /// Arrivals given so far.
     count: u64,
-    /// Seconds from the start to the last arrival given (Poisson only).
+    /// Seconds from the start to the last arrival given (not of constant ones).
     last: f64,
+    /// Of the rates that are drawn.
+    seed: u64,
 }
 
 impl Schedule {
-    /// `rate` in arrivals per second, positive and finite; `seed` matters to Poisson only.
+    /// `rate` in arrivals per second, positive and finite; `seed` matters to random arrivals only.
     #[must_use]
     pub fn new(arrivals: Arrivals, rate: f64, duration: Duration, seed: u64) -> Self {
         Self {
@@ -39,8 +53,45 @@ impl Schedule {
             random: fastrand::Rng::with_seed(seed),
             count: 0,
             last: 0.0,
+            seed,
         }
     }
+
+    /// The next arrival where the rate is redrawn: as much work as is drawn is done at the rates
+    /// of the stretches it lies in.
+    fn bursty(&mut self, cv: f64, every: f64) -> f64 {
+        let mut left = exponential(&mut self.random);
+        let mut at = self.last;
+        // Counted, because a product of floats may lie just before its stretch.
+        let first = (at / every) as u64;
+        for stretch in first.. {
+            if at >= self.end {
+                break;
+            }
+            let rate = self.rate * drawn_rate(self.seed, stretch, cv);
+            let ends = (stretch + 1) as f64 * every;
+            let inside = rate * (ends - at).max(0.0);
+            if left < inside {
+                return at + left / rate;
+            }
+            left -= inside;
+            at = ends;
+        }
+        at
+    }
+}
+
+/// With mean 1.
+fn exponential(random: &mut fastrand::Rng) -> f64 {
+    // 1 - U, because U may be 0 and its logarithm may not.
+    -(1.0 - random.f64()).ln()
+}
+
+/// Lognormal with mean 1; the same for the same stretch.
+fn drawn_rate(seed: u64, stretch: u64, cv: f64) -> f64 {
+    let variance = cv.mul_add(cv, 1.0).ln();
+    let normal = Rng::for_decision(seed, "rate", stretch).normal();
+    (normal * variance.sqrt() - variance / 2.0).exp()
 }
 
 impl Iterator for Schedule {
@@ -50,8 +101,8 @@ impl Iterator for Schedule {
         let at = match self.arrivals {
             // Counted, not summed: a sum of rounded gaps drifts.
             Arrivals::Constant => self.count as f64 / self.rate,
-            // 1 - U, because U may be 0 and its logarithm may not.
-            Arrivals::Poisson => self.last - (1.0 - self.random.f64()).ln() / self.rate,
+            Arrivals::Poisson => self.last + exponential(&mut self.random) / self.rate,
+            Arrivals::Bursty { cv, every } => self.bursty(cv, every.as_secs_f64()),
         };
         if at >= self.end {
             return None;
@@ -103,6 +154,44 @@ mod tests {
             (0.95..1.05).contains(&(variance.sqrt() / mean)),
             "{mean} {variance}"
         );
+    }
+
+    #[test]
+    fn bursty_arrivals_have_the_asked_rate_and_its_variation() {
+        let every = Duration::from_millis(500);
+        let long = MINUTE * 20;
+        let bursty = Arrivals::Bursty { cv: 0.5, every };
+        let all: Vec<_> = Schedule::new(bursty, 200.0, long, 1).collect();
+        assert!(all.is_sorted());
+        let mut counts = vec![0.0; 2400];
+        for at in &all {
+            counts[(at.as_millis() / 500) as usize] += 1.0;
+        }
+        let mean = counts.iter().sum::<f64>() / 2400.0;
+        let variance = counts.iter().map(|n| (n - mean).powi(2)).sum::<f64>() / 2400.0;
+        // 100 in each stretch; a tenth of that alone from Poisson, the rest from the rate.
+        assert!((95.0..105.0).contains(&mean), "{mean}");
+        let of_the_rate = (variance - mean).sqrt() / mean;
+        assert!((0.44..0.56).contains(&of_the_rate), "{of_the_rate}");
+    }
+
+    #[test]
+    fn without_variation_bursty_arrivals_are_poisson() {
+        let every = Duration::from_millis(500);
+        let bursty = Arrivals::Bursty { cv: 0.0, every };
+        let all: Vec<_> = Schedule::new(bursty, 1000.0, MINUTE, 7).collect();
+        let near = |a: &Duration, b: &Duration| a.abs_diff(*b) < Duration::from_micros(1);
+        assert!(all.iter().zip(&poisson(7)).all(|(a, b)| near(a, b)));
+        assert_eq!(all.len(), poisson(7).len());
+    }
+
+    #[test]
+    fn every_length_of_a_stretch_comes_to_an_end() {
+        for every in (50..1000).map(Duration::from_millis) {
+            let bursty = Arrivals::Bursty { cv: 0.6, every };
+            let all = Schedule::new(bursty, 50.0, MINUTE, 1).count();
+            assert!((1500..6000).contains(&all), "{every:?}: {all}");
+        }
     }
 
     #[test]

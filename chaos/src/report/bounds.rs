@@ -3,11 +3,8 @@
 use gateway::config::PageId;
 
 use super::plot::Line;
-use crate::scenario::{Comparison, Expectation, Metric, Scenario, Window};
+use crate::scenario::{Comparison, Expectation, Metric, RECOVERED, Scenario, Window};
 use crate::verdict::{Row, Verdict};
-
-/// The share of good pages that counts as recovered; see [`Metric::Recovery`].
-const RECOVERED: f64 = 0.95;
 
 /// The bounds on any of these figures of this page, or of all pages together. Bounds on a client's
 /// pages are not drawn: no plot shows one client.
@@ -50,7 +47,7 @@ fn line(window: &Window, row: &Row) -> Option<Line> {
     };
     let shown = bound.to_string();
     let value = shown.split_once(' ').map_or("", |(_, value)| value);
-    let missed = if row.ok { "" } else { " missed" };
+    let missed = if row.is_ok() { "" } else { " missed" };
     let (from, until) = (window.from.as_secs_f64(), window.until.as_secs_f64());
     // A recovery bounds when, not how much.
     let (until, at) = match row.metric == Metric::Recovery {
@@ -62,6 +59,6 @@ fn line(window: &Window, row: &Row) -> Option<Line> {
         until,
         value: at,
         label: format!("{} {sign} {value}{missed}", row.metric.name()),
-        ok: row.ok,
+        ok: row.is_ok(),
     })
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::Report;
+use crate::output::{self, Kind, write};
 
 /// What somebody wants to keep of a run.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,11 +26,21 @@ impl Wanted {
         self.report.is_some() || self.svg.is_some()
     }
 
-    /// Whether so many scenarios can be written there.
+    /// Whether so many scenarios can be written there; `read` are the paths that are read.
     ///
     /// # Errors
-    /// When one file is wanted for several.
-    pub fn check(&self, scenarios: usize) -> Result<()> {
+    /// When one file is wanted for several, or a path cannot be meant.
+    pub fn check(&self, scenarios: usize, read: &[&Path]) -> Result<()> {
+        if let Some(path) = &self.report {
+            let kind = match is_file(path) || path.extension().is_some() {
+                true => Kind::File(".html"),
+                false => Kind::Folder,
+            };
+            output::check("--report", path, kind, read)?;
+        }
+        if let Some(folder) = &self.svg {
+            output::check("--svg", folder, Kind::Folder, read)?;
+        }
         match &self.report {
             Some(path) if scenarios > 1 && is_file(path) => bail!(
                 "--report {} is one file, and there are {scenarios} scenarios; name a folder",
@@ -72,18 +83,6 @@ fn is_file(path: &Path) -> bool {
         .is_some_and(|extension| extension == "html")
 }
 
-/// Writes a file, and makes its folder.
-///
-/// # Errors
-/// When either cannot be written.
-pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(cannot)?;
-    }
-    std::fs::write(path, text).with_context(cannot)
-}
-
 /// A command line that a shell reads as these words.
 #[must_use]
 pub fn shell(words: &[impl AsRef<str>]) -> String {
@@ -115,8 +114,8 @@ mod tests {
             report: Some(PathBuf::from(path)),
             svg: None,
         };
-        assert!(wanted("out.html").check(1).is_ok());
-        assert!(wanted("out.html").check(2).is_err());
-        assert!(wanted("out").check(2).is_ok());
+        assert!(wanted("out.html").check(1, &[]).is_ok());
+        assert!(wanted("out.html").check(2, &[]).is_err());
+        assert!(wanted("out").check(2, &[]).is_ok());
     }
 }

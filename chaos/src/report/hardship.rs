@@ -3,7 +3,8 @@
 use gateway::config::units::show_duration;
 
 use super::label::number;
-use crate::scenario::{Fault, Load, Scenario};
+use crate::load::Arrivals;
+use crate::scenario::{Demand, Fault, Load, Scenario};
 
 /// Segments of one fault that are drawn; one that flaps more often is drawn as one.
 const MOST_SEGMENTS: usize = 200;
@@ -45,7 +46,7 @@ fn of_load(scenario: &Scenario, load: &Load) -> Span {
     let client = load.client.as_ref();
     let client = client.map_or_else(String::new, |client| format!(" by {}", client.name));
     Span {
-        label: format!("load: {}/s of {page}{client}", number(load.rate)),
+        label: format!("load: {} of {page}{client}", demand(load)),
         segments: vec![(load.from.as_secs_f64(), load.until.as_secs_f64())],
         shaded: false,
     }
@@ -85,6 +86,19 @@ fn drain(scenario: &Scenario) -> Option<Span> {
         segments: vec![(from.as_secs_f64(), until.as_secs_f64())],
         shaded: true,
     })
+}
+
+/// How often a page is asked for, in words.
+fn demand(load: &Load) -> String {
+    match load.demand {
+        Demand::Open { rate, arrivals } => match arrivals {
+            Arrivals::Bursty { cv, .. } => format!("{}/s in bursts, cv {cv}", number(rate)),
+            Arrivals::Poisson | Arrivals::Constant => format!("{}/s", number(rate)),
+        },
+        Demand::Closed { users, think } => {
+            format!("{users} users who think {}", show_duration(think))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use similar::ChangeTag;
 
 use super::series::Steps;
 use super::{Report, Run, diff, rows};
-use crate::verdict::Row;
+use crate::verdict::{Judgement, Row};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -63,7 +63,7 @@ pub(super) fn page(report: &Report<'_>) -> Markup {
 /// In one sentence, whether all is well.
 fn summary(report: &Report<'_>, run: &Run<'_>) -> Markup {
     let rows = &run.verdict.rows;
-    let missed = rows.iter().filter(|row| !row.ok).count();
+    let missed = rows.iter().filter(|row| !row.is_ok()).count();
     let broken = &run.verdict.broken;
     html! {
         p class=(if run.verdict.is_ok() { "summary" } else { "summary bad" }) {
@@ -81,6 +81,14 @@ fn summary(report: &Report<'_>, run: &Run<'_>) -> Markup {
     }
 }
 
+fn mark(judgement: Judgement) -> String {
+    match judgement {
+        Judgement::Met => "✓ ok".to_owned(),
+        Judgement::Missed => "✗ missed".to_owned(),
+        Judgement::NotEnough { needs } => format!("✗ not enough, needs {needs}"),
+    }
+}
+
 fn verdicts(report: &Report<'_>) -> Markup {
     let first = &report.first().verdict.rows;
     if first.is_empty() {
@@ -91,9 +99,8 @@ fn verdicts(report: &Report<'_>) -> Markup {
         html! {
             @if let Some(row) = row {
                 td.number { (row.shown()) }
-                td class=(if row.ok { "ok" } else { "missed" }) {
-                    (if row.ok { "✓ ok" } else { "✗ missed" })
-                }
+                td.number { (row.pages) }
+                td class=(if row.is_ok() { "ok" } else { "missed" }) { (mark(row.judgement)) }
             }
         }
     };
@@ -103,6 +110,7 @@ fn verdicts(report: &Report<'_>) -> Markup {
                 th { "window" } th { "figure" } th.number { "expected" }
                 @for run in report.runs {
                     th.number { (if report.runs.len() > 1 { plain(run.name) } else { "measured".to_owned() }) }
+                    th.number { "pages" }
                     th {}
                 }
             } }

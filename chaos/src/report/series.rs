@@ -186,7 +186,7 @@ mod tests {
     fn the_most_of_a_step_is_that_of_its_slices_and_nothing_after_the_last_one() {
         let slice = |in_flight| Slice {
             in_flight,
-            downstreams: Vec::new(),
+            ..Slice::default()
         };
         let record = Record {
             slices: [1, 7, 3].map(slice).to_vec(),

@@ -18,6 +18,7 @@ use toml::de::DeValue;
 pub struct Change {
     latency: Option<Latency>,
     workers: Option<NonZeroU32>,
+    contention: Option<f64>,
     errors: Option<Vec<ErrorShare>>,
     body_bytes: Option<u32>,
     work_goes_on: Option<bool>,
@@ -30,10 +31,31 @@ impl Change {
         Behaviour {
             latency: self.latency.clone().unwrap_or(before.latency),
             workers: self.workers.or(before.workers),
+            contention: self.contention.unwrap_or(before.contention),
             errors: self.errors.clone().unwrap_or(before.errors),
             body_bytes: self.body_bytes.or(before.body_bytes),
             work_goes_on: self.work_goes_on.unwrap_or(before.work_goes_on),
         }
+    }
+}
+
+impl Change {
+    /// Whether nothing changes at all.
+    pub(super) fn is_none(&self) -> bool {
+        let Self {
+            latency,
+            workers,
+            contention,
+            errors,
+            body_bytes,
+            work_goes_on,
+        } = self;
+        latency.is_none()
+            && workers.is_none()
+            && contention.is_none()
+            && errors.is_none()
+            && body_bytes.is_none()
+            && work_goes_on.is_none()
     }
 }
 
@@ -48,6 +70,9 @@ impl fmt::Display for Change {
             format!("latency {}", words(&json!(latency)))
         });
         let workers = self.workers.map(|workers| format!("{workers} workers"));
+        let contention = self
+            .contention
+            .map(|share| format!("{}% contention a call", (share * 1e4).round() / 100.0));
         let errors = self.errors.as_ref().map(|errors| {
             let shown = errors.iter().map(|e| {
                 format!(
@@ -68,7 +93,7 @@ impl fmt::Display for Change {
             true => "work goes on for callers that left".to_owned(),
             false => "work stops when the caller leaves".to_owned(),
         });
-        let all = [latency, workers, errors, body, goes_on]
+        let all = [latency, workers, contention, errors, body, goes_on]
             .into_iter()
             .flatten();
         f.write_str(&all.collect::<Vec<_>>().join(", "))
@@ -94,19 +119,29 @@ fn words(value: &serde_json::Value) -> String {
 pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<Change> {
     let latency = section.take(key("latency", by_serde(), ""));
     let workers = section.take(key("workers", by_serde(), ""));
+    let contention = section.take(key("contention", by_serde(), ""));
     let errors = section.take(key("errors", by_serde(), ""));
     let body_bytes = section.take(key("body_bytes", by_serde(), ""));
     let work_goes_on = section.take(key("work_goes_on", by_serde(), ""));
     let change = Change {
         latency: latency?,
         workers: workers?,
+        contention: contention?,
         errors: errors?,
         body_bytes: body_bytes?,
         work_goes_on: work_goes_on?,
     };
     if let Err(bad) = change.apply(before.clone()).check() {
         let name = bad.field.split('.').next().unwrap_or(bad.field);
-        section.wrong(name, Problem::new(format!("{bad}")));
+        let help = match name {
+            "contention" => "write a share such as `contention = 0.01`",
+            "body_bytes" => "write at most 67108864",
+            "errors" => "write `errors = [{ share = 0.1, kind = \"reset\" }]`",
+            _ => {
+                "write quantiles that rise: `latency = { lognormal = { p50 = \"80ms\", p99 = \"120ms\" } }`"
+            }
+        };
+        section.wrong(name, Problem::new(bad.problem).help(help));
         return None;
     }
     Some(change)
@@ -115,12 +150,17 @@ pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<
 /// A value as serde reads it; `None` if it is not written.
 fn by_serde<T: DeserializeOwned>() -> Kind<Option<T>> {
     Kind {
-        read: |raw| match raw {
+        read: |raw| {
+            match raw {
             Raw::Plain(_) => Ok(None),
             Raw::Toml(value) => plain(value)
                 .try_into()
                 .map(Some)
-                .map_err(|error| Problem::new(error.to_string().trim_end().replace('\n', ", "))),
+                .map_err(|error| {
+                    let what = error.to_string().trim_end().replace('\n', ", ");
+                    Problem::new(what).help("write it as in `chaos/scenarios`: `latency = { fixed = \"80ms\" }`, `workers = 8`, `errors = [{ share = 0.1, kind = \"reset\" }]`")
+                }),
+        }
         },
         show: |_| json!(null),
         schema: || json!({}),

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fixtures::Rng;
-use gateway::config::PageId;
 use gateway::page::downstream::only::Only;
 use gateway::page::quota::{Client, ClientKey};
 use gateway::page::{Answer, PageRequest, Pages};
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::record::Origin;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::{sleep, timeout};
 
 use super::control::{self, NegativeControl};
-use super::downstream::{Modelled, PAGE_NUMBER};
+use super::downstream::{Modelled, REQUEST_ID};
 use super::own_load::OwnLoad;
 use super::recorder::{Asked, Recorder};
 use crate::clock::now;
-use crate::scenario::{Load, Scenario};
+use crate::scenario::{Demand, Load, RetryBudget, Scenario, Visit};
 
 /// All clients, and the gateway they share.
 pub(super) struct Clients {
@@ -28,6 +26,8 @@ pub(super) struct Clients {
     /// Lag above which tickets shrink.
     pub(super) max_lag: Option<Duration>,
     loads: Vec<Load>,
+    /// By load.
+    retry_budgets: Vec<RetryBudget>,
     /// By page.
     params: Vec<Vec<String>>,
     /// Whether clients are held to the `Retry-After` they were told.
@@ -51,6 +51,7 @@ impl Clients {
             recorder,
             max_lag: scenario.config.admission.max_lag,
             loads: scenario.loads.clone(),
+            retry_budgets: scenario.loads.iter().map(RetryBudget::of).collect(),
             params,
             held: held(scenario, control),
             seed: scenario.seed,
@@ -58,29 +59,47 @@ impl Clients {
         }
     }
 
-    /// One client, from its first request to its last answer.
-    pub(super) async fn visit(self: Arc<Self>, load: usize, visit: u64) {
-        let plan = &self.loads[load];
-        let client = Client {
-            key: client_key(plan, load, visit),
-            held: self.held,
-        };
-        let mut random = Rng::for_decision(self.seed, "client", visit);
-        let mut refused = self.ask(load, client, false).await;
-        for attempt in 1..=plan.retries {
+    /// One client, from its first request to its last answer; a user goes on until nobody asks
+    /// any more.
+    pub(super) async fn visit(self: Arc<Self>, mut visit: Visit) {
+        let plan = &self.loads[visit.load];
+        self.page(visit).await;
+        while let Demand::Closed { .. } = plan.demand {
+            visit.nth += 1;
+            sleep(plan.think(visit, self.seed)).await;
+            if self.recorder.elapsed() >= plan.until {
+                break;
+            }
+            self.page(visit).await;
+        }
+    }
+
+    /// One page, and all the retries it takes.
+    async fn page(&self, visit: Visit) {
+        let plan = &self.loads[visit.load];
+        let budget = &self.retry_budgets[visit.load];
+        let mut random = visit.random(self.seed, "client");
+        budget.asked();
+        let mut refused = self.ask(visit, 0).await;
+        for attempt in 1..=plan.retries.most {
             let told = refused.and_then(|told| plan.pause_before(attempt, told, &mut random));
-            let Some(pause) = told else { break };
+            let Some(pause) = told.filter(|_| budget.take()) else {
+                break;
+            };
             sleep(pause).await;
-            refused = self.ask(load, client, true).await;
+            refused = self.ask(visit, attempt).await;
         }
     }
 
     /// One request. If it is worth another, the `Retry-After` that came with the refusal.
-    async fn ask(&self, load: usize, client: Client, retry: bool) -> Option<Option<u32>> {
-        let plan = &self.loads[load];
-        let asked = self.recorder.asked(load, plan.page, retry);
-        let serving = self.served(&asked, plan.page, client);
-        let answer = match plan.patience {
+    async fn ask(&self, visit: Visit, attempt: u32) -> Option<Option<u32>> {
+        let plan = &self.loads[visit.load];
+        let budget = plan.budget(visit, self.seed);
+        let asked = self
+            .recorder
+            .asked(visit.load, plan.page, attempt > 0, budget);
+        let serving = self.served(&asked, visit, attempt, budget);
+        let answer = match plan.patience(visit, self.seed) {
             Some(patience) => timeout(patience, serving).await.ok(),
             None => Some(serving.await),
         };
@@ -93,14 +112,22 @@ impl Clients {
             // The page holds its ticket until its last byte has been read.
             sleep(plan.reads_for).await;
         }
-        is_worth_another(&answer).then(|| control::retry_after(self.control, answer.retry_after))
+        let again = plan.is_worth_another(answer.record.outcome);
+        again.then(|| control::retry_after(self.control, answer.retry_after))
     }
 
     /// From the request's lying in its socket to the answer's being written.
-    async fn served(&self, asked: &Asked, page: PageId, client: Client) -> Answer {
+    async fn served(
+        &self,
+        asked: &Asked,
+        visit: Visit,
+        attempt: u32,
+        budget: Option<Duration>,
+    ) -> Answer {
         self.own_load.read().await;
         asked.read();
-        let request = self.request(page, client, asked.number);
+        let id = format!("{}-{}", visit.request_id(attempt), asked.number);
+        let request = self.request(visit, &id, budget);
         let answer = self.pages.serve(request).await;
         asked.answered(&answer);
         if answer.result.is_ok() {
@@ -110,14 +137,19 @@ impl Clients {
         answer
     }
 
-    fn request(&self, page: PageId, client: Client, number: u64) -> PageRequest {
+    fn request(&self, visit: Visit, id: &str, budget: Option<Duration>) -> PageRequest {
+        let plan = &self.loads[visit.load];
         let mut headers = HeaderMap::new();
-        headers.insert(PAGE_NUMBER, number.into());
+        // Letters, digits and dashes.
+        headers.extend(HeaderValue::try_from(id).map(|id| (REQUEST_ID, id)));
         PageRequest {
-            page,
-            params: self.params[page.0].clone(),
-            client,
-            timeout_ms: None,
+            page: plan.page,
+            params: self.params[plan.page.0].clone(),
+            client: Client {
+                key: client_key(plan, visit),
+                held: self.held,
+            },
+            timeout_ms: budget.map(|budget| HeaderValue::from(budget.as_millis() as u64)),
             headers,
             origin: Arc::new(Origin {
                 arrived: now() - self.pages.telemetry().lag().usual(),
@@ -135,20 +167,15 @@ fn held(scenario: &Scenario, control: Option<NegativeControl>) -> bool {
     config.holds_early(true)
 }
 
-/// Refused with 429 or 5xx.
-fn is_worth_another(answer: &Answer) -> bool {
-    use gateway::config::ShedStatus;
-    let Err(refusal) = &answer.result else {
-        return false;
+/// Clients of one kind share their load between them; without a name each arrival is its own.
+fn client_key(load: &Load, visit: Visit) -> ClientKey {
+    let kind = match &load.client {
+        Some(_) => 1 + visit.load as u128,
+        None => 0,
     };
-    let status = refusal.row(ShedStatus::TooManyRequests).status;
-    status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS
-}
-
-fn client_key(load: &Load, index: usize, visit: u64) -> ClientKey {
-    let (kind, one) = match &load.client {
-        Some(client) => (1 + index as u128, visit % u64::from(client.count)),
-        None => (0, visit),
+    let unnamed = match &load.client {
+        Some(_) => 0,
+        None => (visit.load as u128) << 32,
     };
-    ClientKey(kind << 64 | u128::from(one))
+    ClientKey(kind << 64 | unnamed | u128::from(visit.client(load)))
 }

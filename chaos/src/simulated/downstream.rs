@@ -4,11 +4,12 @@
 //! that looks like to the gateway is here, simplified: a body arrives at once, unless it trickles.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Service};
-use gateway::config::{DownstreamId, PageId};
+use fixtures::{Behaviour, Call, Decision, Ending, Fake, Fault, Line, Rng, Service, draw};
+use gateway::config::DownstreamId;
 use gateway::page::admission::Admission;
 use gateway::page::admission::core::NeedSet;
 use gateway::page::deadline::Deadline;
@@ -17,12 +18,17 @@ use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
 use http::HeaderName;
 use tokio::time::sleep;
 
+use super::arm;
 use super::own_load::OwnLoad;
 use super::recorder::Recorder;
 use crate::scenario::Scenario;
 
-/// Carries the number of its page with each call; every call has the header of this name anyway.
-pub(super) const PAGE_NUMBER: HeaderName = HeaderName::from_static("x-request-id");
+/// Names the page whose draws a call has, and under which number it was asked for; every call has
+/// the header of this name anyway.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// tokio's timers know no shorter time.
+const STEP: Duration = Duration::from_millis(1);
 
 /// What every part is made of, unless its behaviour gives a size.
 const BODY: &[u8] = br#"{"id":"p-1001"}"#;
@@ -53,12 +59,10 @@ impl Modelled {
     ) -> Result<Self> {
         let configured = scenario.config.downstreams.iter();
         let behaviours = scenario.behaviours.iter();
-        let downstream = |(index, (config, behaviour)): (usize, (_, &Behaviour))| {
+        let downstream = |(config, behaviour): (_, &Behaviour)| {
             let config: &gateway::config::Downstream = config;
-            // A fake's decisions depend on its service and its seed; any name may be configured.
-            let service = Service::from_name(config.name.as_str()).unwrap_or(Service::Product);
-            let seed = scenario.seed.wrapping_add((index as u64) << 32);
-            let fake = Fake::new(service, seed, behaviour.clone());
+            let (service, seed) = identity(config.name.as_str(), scenario.seed);
+            let fake = Fake::in_steps(service, seed, behaviour.clone(), Some(STEP));
             let fake = fake.with_context(|| format!("downstream {}", config.name))?;
             Ok(Downstream {
                 fake,
@@ -69,7 +73,6 @@ impl Modelled {
         Ok(Self {
             downstreams: configured
                 .zip(behaviours)
-                .enumerate()
                 .map(downstream)
                 .collect::<Result<_>>()?,
             changes: changes.map(|(_, id, behaviour)| (id, behaviour)).collect(),
@@ -107,7 +110,9 @@ impl Answers for Modelled {
         let _permits = match &self.bulkheads {
             Some(bulkheads) => {
                 let needs = NeedSet::new([bulkheads.need(id, true)]);
-                let permits = bulkheads.permits(PageId(id.0), &needs, Deadline::NEVER);
+                let page = self.recorder.page_of(page_number(request));
+                let queue = arm::queue_of(page, id, self.downstreams.len());
+                let permits = bulkheads.permits(queue, &needs, Deadline::NEVER);
                 let no_permit = |_| AttemptError::Failed(Cause::Connect("no permit".to_owned()));
                 Some(permits.await.map_err(no_permit)?)
             }
@@ -117,7 +122,10 @@ impl Answers for Modelled {
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
         let record = self.recorder.calling(page_number(request), id, goes_on);
         self.own_load.connect(id.0).await;
-        let call = downstream.fake.arrive(&self.line);
+        let call = match draws_of(request) {
+            Some(number) => downstream.fake.arrive_as(&self.line, number),
+            None => downstream.fake.arrive(&self.line),
+        };
         let decision = downstream.fake.work(&call).await;
         let reply = downstream.answer(call, &decision).await;
         self.own_load.receive(id.0, reply.is_ok()).await;
@@ -161,9 +169,29 @@ impl Downstream {
     }
 }
 
+/// A fake's decisions depend on its service and its seed: those of a service that is faked on
+/// sockets too are the same there. Any name may be configured.
+fn identity(name: &str, seed: u64) -> (Service, u64) {
+    let other = || {
+        (
+            Service::Product,
+            Rng::for_decision(seed, name, 0).next_u64(),
+        )
+    };
+    Service::from_name(name).map_or_else(other, |service| (service, seed))
+}
+
+fn request_id<'a>(request: &'a CallRequest<'_>) -> Option<&'a str> {
+    request.shared.get(REQUEST_ID)?.to_str().ok()
+}
+
+/// The number of the call's draws.
+fn draws_of(request: &CallRequest<'_>) -> Option<u64> {
+    draw::number(request_id(request)?, request.path)
+}
+
 /// The number under which its page was asked for.
 fn page_number(request: &CallRequest<'_>) -> u64 {
-    let value = request.shared.get(PAGE_NUMBER);
-    let text = value.and_then(|value| value.to_str().ok());
-    text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
+    let number = request_id(request).and_then(|id| id.rsplit('-').next()?.parse().ok());
+    number.unwrap_or(u64::MAX)
 }

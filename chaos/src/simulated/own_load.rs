@@ -113,7 +113,7 @@ pub(super) async fn probe(clients: Arc<Clients>, control: Option<NegativeControl
         sleep_until(due).await;
         let lag = own.cpu.run(Duration::ZERO).await;
         let last = *own.last.lock();
-        let under_way = pages.admission().tickets_under_way();
+        let under_way = pages.admission().tickets_that_count();
         pages.probed(now(), control::lag(control, lag, last));
         control::probed(control, pages);
         let broken = watched.probe(now() - start, lag, under_way, &clients);
@@ -141,7 +141,9 @@ impl Watched {
         if p90 > max_lag / 2 {
             self.near = at;
         }
-        let fewer = view.effective_tickets < view.max_in_flight;
+        // Of tickets that are only watched there are as many as ever.
+        let own = clients.pages.own_load().view();
+        let fewer = view.effective_tickets < view.max_in_flight || own.tickets < own.most;
         let since = at - self.near;
         if fewer && since > BACK_AFTER {
             return Some(format!(

@@ -49,6 +49,8 @@ struct State {
     /// Calls under way, by downstream.
     running: Vec<u32>,
     slice: Slice,
+    /// Pages that would have been refused until the slice began.
+    would_shed: u64,
     slices: Vec<Slice>,
     broken: Vec<String>,
     events: Events,
@@ -61,6 +63,8 @@ struct Open {
     read: Option<(Duration, u64)>,
     running: u16,
     answered: bool,
+    /// From when the gateway knows it to the instant at which its answer is there and no call runs.
+    budget: Option<Duration>,
 }
 
 impl Recorder {
@@ -84,20 +88,38 @@ impl Recorder {
         }
     }
 
-    fn elapsed(&self) -> Duration {
+    /// From the start to now.
+    pub(super) fn elapsed(&self) -> Duration {
         now() - self.start
     }
 
-    /// A page is asked for.
-    pub(super) fn asked(self: &Arc<Self>, load: usize, page: PageId, retry: bool) -> Asked {
+    /// A page is asked for, and its client gives it so long.
+    pub(super) fn asked(
+        self: &Arc<Self>,
+        load: usize,
+        page: PageId,
+        retry: bool,
+        client: Option<Duration>,
+    ) -> Asked {
         let at = self.elapsed();
+        let budget = self.limits.budget(page, client);
         let state = &mut *self.state.lock();
         let number = state.pages.len() as u64;
-        state.pages.push(Open::new(at, page, load, retry));
+        state.pages.push(Open {
+            budget,
+            ..Open::new(PageEnd::asked(at, page, load, retry))
+        });
         state.in_flight += 1;
         state.slice.in_flight = state.slice.in_flight.max(state.in_flight);
         state.note(at, number, format_args!("asked"));
         Asked::new(Arc::clone(self), number)
+    }
+
+    /// Which page was asked for under this number.
+    pub(super) fn page_of(&self, number: u64) -> PageId {
+        let state = self.state.lock();
+        let open = state.pages.get(number as usize);
+        open.map_or(PageId(0), |open| open.end.page)
     }
 
     /// The gateway reads the head of a page.
@@ -221,7 +243,12 @@ impl Recorder {
 
     /// A slice of the run ends, with nothing left to run at this instant. Where calls have
     /// bulkheads of their own, `calls` is how these stand.
-    pub(super) fn slice(&self, pages: &AdmissionView, calls: Option<&AdmissionView>) {
+    pub(super) fn slice(
+        &self,
+        pages: &AdmissionView,
+        calls: Option<&AdmissionView>,
+        would_shed: u64,
+    ) {
         let at = self.elapsed();
         let state = &mut *self.state.lock();
         let bulkheads = &calls.unwrap_or(pages).bulkheads;
@@ -231,6 +258,8 @@ impl Recorder {
         }
         let broken = invariants::when_settled(pages, bulkheads, &state.running);
         state.broken(at, 0, broken.or_else(|| self.limits.of_the_waiting(pages)));
+        state.slice.would_shed = (would_shed - state.would_shed) as u32;
+        state.would_shed = would_shed;
         let next = state.next_slice();
         let ended = std::mem::replace(&mut state.slice, next);
         state.slices.push(ended);
@@ -268,18 +297,16 @@ enum CallEnding {
 }
 
 impl Open {
-    fn new(at: Duration, page: PageId, load: usize, retry: bool) -> Self {
-        let end = PageEnd::asked(at, page, load, retry);
+    fn new(end: PageEnd) -> Self {
         Self {
             end,
             read: None,
             running: 0,
             answered: false,
+            budget: None,
         }
     }
-}
 
-impl Open {
     /// When the gateway learnt of it.
     fn began(&self) -> Duration {
         self.read.map_or(self.end.at, |(at, _)| at)
@@ -296,6 +323,7 @@ impl State {
         Slice {
             in_flight: self.in_flight,
             downstreams: self.running.iter().map(downstream).collect(),
+            would_shed: 0,
         }
     }
 

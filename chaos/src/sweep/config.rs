@@ -9,6 +9,8 @@ use super::draw::Draw;
 pub(super) struct Shape {
     pub(super) downstreams: Vec<String>,
     pub(super) pages: Vec<String>,
+    /// By page: the downstreams that its parts call.
+    pub(super) calls: Vec<Vec<usize>>,
     /// The text.
     pub(super) text: String,
 }
@@ -37,7 +39,9 @@ pub(super) fn draw(seed: u64) -> Shape {
     for (name, parts) in pages.iter().zip(&parts) {
         page(draw, name, parts, &downstreams, &mut text);
     }
+    let calls = |parts: &Vec<Part>| parts.iter().map(|part| part.downstream).collect();
     Shape {
+        calls: parts.iter().map(calls).collect(),
         downstreams,
         pages,
         text,

@@ -1,5 +1,7 @@
 //! A random scenario for a random config: who asks, what goes wrong, when the gateway is stopped.
 
+use std::collections::BTreeSet;
+
 use super::config::{Shape, line, or_none};
 use super::draw::Draw;
 
@@ -24,19 +26,41 @@ pub(super) fn draw(seed: u64, shape: &Shape) -> String {
             draw.ms(length / 2, length - 100)
         );
     }
-    for name in &shape.downstreams {
+    let mut loads = String::new();
+    let mut asked = BTreeSet::new();
+    for n in 0..draw.between(1, 5) {
+        asked.insert(load(draw, n, length, &shape.pages, &mut loads));
+        // Of its own, like every kind of thing that is drawn.
+        hardness(&mut Draw::new(seed, &format!("load-{n}")), &mut loads);
+    }
+    let called = |index| asked.iter().any(|page| shape.calls[*page].contains(&index));
+    let names = shape.downstreams.iter().zip(0..);
+    let called: Vec<&str> = names
+        .filter(|(_, index)| called(*index))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for name in &called {
         line!(text, "[downstream.{name}]");
         behaviour(draw, &mut text);
+        contention(&mut Draw::new(seed, name), &mut text);
     }
-    // Of its own, like every kind of thing that is drawn.
     costs(&mut Draw::new(seed, "gateway"), &mut text);
-    for n in 0..draw.between(1, 5) {
-        load(draw, n, length, &shape.pages, &mut text);
-    }
+    text.push_str(&loads);
     for _ in 0..draw.between(0, 3) {
-        fault(draw, length, &shape.downstreams, &mut text);
+        fault(draw, length, &called, &mut text);
     }
     text
+}
+
+/// Services that are slower the more is asked of them at once.
+fn contention(draw: &mut Draw, text: &mut String) {
+    if draw.chance(0.3) {
+        line!(
+            text,
+            "contention = {}",
+            draw.one_of(&["0.002", "0.01", "0.05"])
+        );
+    }
 }
 
 fn behaviour(draw: &mut Draw, text: &mut String) {
@@ -103,23 +127,16 @@ fn costs(draw: &mut Draw, text: &mut String) {
     line!(text, "per_connection = \"{}us\"", draw.between(0, 1000));
 }
 
-fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut String) {
+/// Returns which page is asked for.
+fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut String) -> usize {
     let (from, until) = span(draw, length, 0.7);
-    let arrivals = if draw.is_coarse() {
-        "constant"
-    } else {
-        "poisson"
-    };
-    let page = &pages[(draw.between(1, pages.len() as u64) - 1) as usize];
+    let page = (draw.between(1, pages.len() as u64) - 1) as usize;
     line!(
         text,
-        "[[load]]\npage = \"{page}\"\nfrom = \"{from}ms\"\nuntil = \"{until}ms\""
+        "[[load]]\npage = \"{}\"\nfrom = \"{from}ms\"\nuntil = \"{until}ms\"",
+        pages[page]
     );
-    line!(
-        text,
-        "rate = \"{}/s\"\narrivals = \"{arrivals}\"",
-        draw.between(40, 800)
-    );
+    demand(draw, text);
     if draw.chance(0.4) {
         line!(
             text,
@@ -129,20 +146,72 @@ fn load(draw: &mut Draw, n: u64, length: u64, pages: &[String], text: &mut Strin
     }
     let patience = draw.chance(0.5).then(|| draw.ms(2, 300));
     line!(text, "patience = \"{}\"", or_none(patience));
-    if draw.chance(0.3) {
-        let backoff = match draw.chance(0.3) {
-            true => "retry-after".to_owned(),
-            false => format!("{}ms", draw.ms(1, 300)),
-        };
-        let retries = draw.between(1, 3);
-        line!(text, "retries = {retries}\nbackoff = \"{backoff}\"");
-    }
     if draw.chance(0.2) {
         line!(text, "reads_for = \"{}ms\"", draw.ms(1, 800));
     }
+    page
 }
 
-fn fault(draw: &mut Draw, length: u64, downstreams: &[String], text: &mut String) {
+/// How often: so many a second, evenly, independently or in bursts; or users who wait for answers.
+fn demand(draw: &mut Draw, text: &mut String) {
+    if draw.chance(0.15) {
+        let think = draw.ms(10, 1000);
+        line!(
+            text,
+            "users = {}\nthink = \"{think}ms\"",
+            draw.between(5, 200)
+        );
+        return;
+    }
+    let arrivals = match draw.is_coarse() {
+        true => "\"constant\"".to_owned(),
+        false if draw.chance(0.4) => {
+            let cv = draw.one_of(&["0.3", "0.6", "1.2"]);
+            format!("{{ cv = {cv}, every = \"{}ms\" }}", draw.ms(50, 800))
+        }
+        false => "\"poisson\"".to_owned(),
+    };
+    let rate = draw.between(40, 800);
+    line!(text, "rate = \"{rate}/s\"\narrivals = {arrivals}");
+}
+
+/// What clients give a page, and when they ask for it again.
+fn hardness(draw: &mut Draw, text: &mut String) {
+    if draw.chance(0.25) {
+        let usual = draw.ms(10, 400);
+        match draw.chance(0.5) {
+            true => line!(text, "budget = \"{usual}ms\""),
+            false => {
+                let long = usual * draw.between(1, 4);
+                let quantiles = format!("p50 = \"{usual}ms\", p99 = \"{long}ms\"");
+                line!(text, "budget = {{ lognormal = {{ {quantiles} }} }}");
+            }
+        }
+    }
+    if !draw.chance(0.35) {
+        return;
+    }
+    line!(text, "retries = {}", draw.between(1, 3));
+    if draw.chance(0.3) {
+        line!(text, "retry_late = false");
+    }
+    if draw.chance(0.3) {
+        let share = draw.one_of(&["5%", "20%", "100%"]);
+        line!(text, "retry_budget = \"{share}\"");
+    }
+    if draw.chance(0.4) {
+        let otherwise = draw.chance(0.5).then(|| draw.ms(1, 300));
+        line!(
+            text,
+            "backoff = \"retry-after\"\notherwise = \"{}\"",
+            or_none(otherwise)
+        );
+    } else {
+        line!(text, "backoff = \"{}ms\"", draw.ms(1, 300));
+    }
+}
+
+fn fault(draw: &mut Draw, length: u64, downstreams: &[&str], text: &mut String) {
     let (from, until) = span(draw, length, 0.1);
     let downstream = &downstreams[(draw.between(1, downstreams.len() as u64) - 1) as usize];
     line!(

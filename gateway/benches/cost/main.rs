@@ -22,6 +22,7 @@ mod closing;
 mod coding;
 mod configured;
 mod connections;
+mod kept;
 mod load;
 mod memory;
 mod pages;
@@ -64,6 +65,9 @@ struct Flags {
     /// Measure nginx with Lua and Node with undici too, where they are installed.
     #[arg(long)]
     peers: bool,
+    /// Time single steps only.
+    #[arg(long)]
+    steps: bool,
     /// Be one of the servers instead, until standard input ends.
     #[arg(long)]
     role: Option<Role>,
@@ -136,6 +140,10 @@ fn main() -> anyhow::Result<ExitCode> {
     allow_connections();
     let effort = if flags.bench { FULL } else { SMOKE };
     let mut stdout = std::io::stdout();
+    if flags.steps {
+        write!(stdout, "{}", parts::measure(effort.steps)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut peers = Vec::new();
     if flags.peers {
         let (found, missing) = peers::find();

@@ -18,7 +18,9 @@ use gateway::page::deadline::{Deadline, now};
 use gateway::page::fetch::PartEnd;
 use gateway::page::json::CheckedJson;
 use gateway::page::plan::Plan;
+use gateway::telemetry::names::configured::Configured;
 
+use crate::kept::Kept;
 use crate::samples::Samples;
 use crate::told::Told;
 
@@ -57,6 +59,9 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
     let quiet = ("TELEMETRY__DOGSTATSD", "");
     let metrics = configured(&[quiet, ("TELEMETRY__EXPORTER", "none")])?;
     let metrics = Told::new(&metrics, PAGE, PARTS);
+    let names = Arc::new(Configured::new(&configured(&[])?));
+    let nothing = Kept::new(None, &names, PARTS);
+    let kept = Kept::new(Some(8 << 20), &names, PARTS);
     let statistics = Told::new(&configured(&[quiet])?, PAGE, PARTS);
     let rows = [
         (
@@ -91,6 +96,26 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
             "the same, two threads at once",
             batches(2, steps, || statistics.page_ended()),
         ),
+        (
+            "make its record, and drop it",
+            batches(1, steps, || nothing.keep()),
+        ),
+        (
+            "make it, and keep it for a while",
+            batches(1, steps, || kept.keep()),
+        ),
+        (
+            "the same, two threads at once",
+            batches(2, steps, || kept.keep()),
+        ),
+        (
+            "be seen in flight, from begin to end",
+            batches(1, steps, || kept.fly()),
+        ),
+        (
+            "the same, two threads at once",
+            batches(2, steps, || kept.fly()),
+        ),
     ];
     drop(held);
 
@@ -102,6 +127,11 @@ pub(crate) fn measure(steps: u32) -> anyhow::Result<String> {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:<42}{samples}");
     }
+    let _ = writeln!(
+        text,
+        "A record of five parts is counted as {} bytes.",
+        kept.bytes_each()
+    );
     Ok(text)
 }
 

@@ -113,7 +113,7 @@ async fn agent() -> anyhow::Result<()> {
 async fn gateway(setup: &Setup) -> anyhow::Result<()> {
     let loaded = configured::load(setup)?;
     let _log = log::start(&loaded.config.telemetry)?;
-    let app = App::bind(loaded.config, loaded.effective).await?;
+    let app = App::bind(loaded).await?;
     announce(&[app.public_address()?])?;
     // Cut off, not drained: nothing is in flight any more.
     tokio::select! {

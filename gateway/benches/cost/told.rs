@@ -1,6 +1,6 @@
 //! A page as telemetry sees it: its record, and what is made of it whatever becomes of its trace.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use gateway::config::{Config, PageId};
@@ -8,8 +8,13 @@ use gateway::outcome::{PageOutcome, PartStatus};
 use gateway::page::deadline::{now, wall_clock};
 use gateway::telemetry::context::TraceContext;
 use gateway::telemetry::names::configured::Configured;
-use gateway::telemetry::record::{CallRecord, Origin, PageRecord, PartRecord, TimeSpan};
+use gateway::telemetry::record::{
+    AttemptRecord, CallRecord, ConnectionUse, Origin, PageRecord, PartRecord, TimeSpan,
+};
 use gateway::telemetry::{Exports, Telemetry};
+
+/// Shared by all records, as endpoints share theirs.
+pub(crate) static ENDPOINT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("127.0.0.1:7101"));
 
 /// Telemetry of one config, and a page to tell it of.
 pub(crate) struct Told {
@@ -35,11 +40,19 @@ impl Told {
     }
 }
 
-fn record(page: PageId, names: Arc<Configured>, parts: usize) -> PageRecord {
+/// A complete page of `parts` calls, made anew.
+pub(crate) fn record(page: PageId, names: Arc<Configured>, parts: usize) -> PageRecord {
     let (began, took) = (now(), Duration::from_millis(20));
+    let attempt = AttemptRecord {
+        endpoint: Arc::clone(&ENDPOINT),
+        span: TimeSpan { began, took },
+        connection: ConnectionUse::default(),
+        failure: None,
+    };
     let call = CallRecord {
         span: TimeSpan { began, took },
         http_status: Some(200),
+        attempts: vec![attempt],
         ..CallRecord::begun(1, began)
     };
     let part = PartRecord {

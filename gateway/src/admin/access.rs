@@ -30,6 +30,8 @@ pub enum Via {
 pub(super) enum Does {
     /// Ask whether the gateway is well.
     Probe,
+    /// Load the console's files, in which nothing is this gateway's.
+    Load,
     /// Look at something.
     Look,
     /// Change something.
@@ -55,7 +57,7 @@ pub(super) fn check(
     headers: &HeaderMap,
 ) -> Result<(), Denied> {
     let is_free = match (does, via) {
-        (Does::Probe, _) | (_, Via::Socket) | (Does::Look, Via::Loopback) => true,
+        (Does::Probe | Does::Load, _) | (_, Via::Socket) | (Does::Look, Via::Loopback) => true,
         (Does::Look, Via::Network) | (Does::Change, Via::Loopback | Via::Network) => false,
     };
     if is_free {
@@ -88,7 +90,7 @@ impl Denied {
                 "nothing can be changed here: name a file with a token in admin.token_file, or listen on a unix: socket\n",
                 None,
             ),
-            Self::NoneConfigured(Does::Look | Does::Probe) => (
+            Self::NoneConfigured(Does::Look | Does::Load | Does::Probe) => (
                 StatusCode::FORBIDDEN,
                 "only /livez and /readyz are answered off loopback: name a file with a token in admin.token_file\n",
                 None,
@@ -145,6 +147,7 @@ mod tests {
         let check = |does, via| check(does, via, None, &none);
         for via in EVERY_WAY {
             assert_eq!(check(Does::Probe, via), Ok(()));
+            assert_eq!(check(Does::Load, via), Ok(()));
         }
         assert_eq!(check(Does::Look, Via::Loopback), Ok(()));
         assert_eq!(check(Does::Look, Via::Socket), Ok(()));

@@ -66,7 +66,7 @@ impl Budget {
 
     /// What the configuration allows, where files are no limit.
     pub fn wanted(config: &Config) -> Self {
-        let in_flight = config.admission.max_in_flight.get();
+        let in_flight = config.most_in_flight();
         Self {
             public: config.server.max_connections.get(),
             calls: config
@@ -114,9 +114,7 @@ impl Budget {
 
 /// The most connections that calls to a downstream may need; `in_flight` pages at once.
 fn connections(downstream: &Downstream, in_flight: u32) -> u32 {
-    let calls = downstream
-        .permits
-        .map_or(in_flight, |permits| permits.get());
+    let calls = downstream.enforced_permits().unwrap_or(in_flight);
     match downstream.http2 {
         Http2::Always => calls.min(HTTP2_CONNECTIONS),
         Http2::Never | Http2::Auto => calls,

@@ -11,6 +11,7 @@ use tower::service_fn;
 use super::files::Budget;
 use crate::admin::{Admin, AdminBody, Via};
 use crate::config::{ClientAddress, Config};
+use crate::edge::body::Streamed;
 use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
@@ -78,9 +79,11 @@ pub(super) fn serve_operators(
         let answer = service_fn(move |request| {
             connection.begins_answer();
             let (admin, generation) = (Arc::clone(&admin), now.current());
+            let connection = Arc::clone(&connection);
             async move {
                 let hosts = &generation.config.admin.hosts;
-                Ok(answer_operators(&admin, via, hosts, request).await)
+                let answer = answer_operators(&admin, via, hosts, request).await;
+                Ok(answer.map(|body| Streamed::new(body, connection)))
             }
         });
         layers::compressed(answer, || true)

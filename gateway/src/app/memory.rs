@@ -48,7 +48,7 @@ pub struct Memory {
 impl Memory {
     /// Of all limits of `config`.
     pub fn of(config: &Config) -> Self {
-        let in_flight = u64::from(config.admission.max_in_flight.get());
+        let in_flight = u64::from(config.most_in_flight());
         let budget = Budget::wanted(config);
         let clients = budget.public as u64;
         // A page holds the bodies of its parts until its last byte has been sent.

@@ -2,20 +2,21 @@
 //!
 //! [`Reloader`] is the one owner of every change: one is made at a time, whole or not at all.
 //! What always holds: a configuration with an error changes nothing, nor does one that changes a
-//! key which only a restart can ([`fixed`]); of either, all that is wrong is in the log and in the
+//! key which only a restart can ([`FIXED`](crate::config::FIXED)); of either, all that is wrong is in the log and in the
 //! answer, and the one in force serves on.
 //!
 //! Not here: what a configuration becomes and what is carried over ([`crate::generation`]), who
 //! asks for it.
 
 mod changes;
-pub mod fixed;
+mod operators;
 mod source;
 mod watch;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex as Lock;
+use tokio::sync::watch::Sender;
 use tokio::sync::{Mutex, Notify};
 
 pub use self::changes::{Change, Trigger};
@@ -25,8 +26,14 @@ use self::changes::Changes;
 use self::source::Contents;
 use super::files::Budget;
 use super::listeners::ListenerLimits;
-use crate::config::{Kept, KeyChange, Loaded, Report};
+use crate::admin::change::InForce;
+use crate::admin::console::snapshot;
+use crate::config::{
+    Difference, Kept, KeyChange, Loaded, Misfit, Report, differences, fixed_among,
+};
 use crate::generation::{Generation, Generations};
+use crate::lifecycle::manager::ServiceManager;
+use crate::overrides::{Layers, Next, NoNext};
 use crate::page::deadline::wall_clock;
 use crate::telemetry::events;
 use crate::telemetry::names::ReloadOutcome;
@@ -37,8 +44,10 @@ use crate::transport::{HttpTransport, TransportError};
 pub struct Reloader {
     generations: Generations<HttpTransport>,
     limits: Arc<ListenerLimits>,
-    source: Option<ConfigFile>,
-    one_at_a_time: Mutex<()>,
+    source: Lock<Option<ConfigFile>>,
+    /// What is in force, and the right to change it.
+    layers: Mutex<Layers>,
+    in_force: Sender<Arc<InForce>>,
     asked: Notify,
     changes: Lock<Changes>,
 }
@@ -48,6 +57,10 @@ pub struct Reloader {
 pub struct Changed {
     /// The keys that have other values now; none, where the file says what is in force.
     pub keys: Vec<KeyChange>,
+    /// The same, with what each of them does.
+    pub differences: Vec<Difference>,
+    /// Overrides that the configuration cannot be used with, and that have ended for it.
+    pub dropped: Vec<Misfit>,
     /// What is legal in the configuration but probably not meant.
     pub warnings: Report,
 }
@@ -64,6 +77,9 @@ pub enum NotChanged {
     /// It changes keys that only a restart can change: all of them.
     #[error("{}", only_by_restart(.0))]
     Fixed(Vec<KeyChange>),
+    /// The override cannot be made, or ended.
+    #[error(transparent)]
+    Override(NoNext),
     /// There is no way to a downstream that is new or reached otherwise.
     #[error(transparent)]
     Transport(Arc<TransportError>),
@@ -80,25 +96,27 @@ fn only_by_restart(keys: &[KeyChange]) -> String {
 /// A configuration that can be put in force.
 struct Prepared {
     next: Generation<HttpTransport>,
+    layers: Layers,
+    in_force: InForce,
     files: Budget,
-    keys: Vec<KeyChange>,
-    warnings: Report,
+    changed: Changed,
     /// Whether anything would be otherwise.
     differs: bool,
 }
 
 impl Reloader {
-    /// Changes `generations` and the `limits` of listeners, as `source` says.
+    /// Changes `generations`, of which the first is that of `loaded`, and the `limits` of listeners.
     pub(super) fn new(
         generations: Generations<HttpTransport>,
         limits: Arc<ListenerLimits>,
-        source: Option<ConfigFile>,
+        loaded: Loaded,
     ) -> Self {
         Self {
             generations,
             limits,
-            source,
-            one_at_a_time: Mutex::new(()),
+            source: Lock::default(),
+            in_force: Sender::new(Arc::new(InForce::without_overrides(&loaded))),
+            layers: Mutex::new(Layers::new(loaded)),
             asked: Notify::new(),
             changes: Lock::default(),
         }
@@ -110,10 +128,26 @@ impl Reloader {
     /// # Errors
     /// [`NotChanged`]; the one in force serves on.
     pub async fn reload(&self, trigger: Trigger) -> Result<Changed, NotChanged> {
-        let _one_at_a_time = self.one_at_a_time.lock().await;
-        let result = self.change().await;
+        let source = self.source.lock().clone();
+        let read = move |layers: &Layers| Ok(layers.on(Self::load(source.as_ref())?));
+        self.change(trigger, read).await
+    }
+
+    /// Puts the layers in force that `make` makes of those there are.
+    async fn change(
+        &self,
+        trigger: Trigger,
+        make: impl FnOnce(&Layers) -> Result<Next, NotChanged> + Send + 'static,
+    ) -> Result<Changed, NotChanged> {
+        let mut layers = self.layers.lock().await;
+        let result = self.replace(&mut layers, make).await;
         self.note(trigger, &result);
         result
+    }
+
+    /// From now on this is what is read again.
+    pub(super) fn read_from(&self, source: ConfigFile) {
+        *self.source.lock() = Some(source);
     }
 
     /// Has [`run`](Self::run) reload soon; however often this is called before it does, once.
@@ -122,22 +156,25 @@ impl Reloader {
     }
 
     /// Reloads whenever it is asked to by a signal, and when the file has changed. Never ends.
-    pub async fn run(&self) {
-        tokio::join!(self.follow_signals(), self.follow_file());
+    pub async fn run(&self, manager: &ServiceManager) {
+        tokio::join!(self.follow_signals(manager), self.follow_file());
     }
 
-    async fn follow_signals(&self) {
+    /// The manager may have sent the signal, and waits for what comes of it.
+    async fn follow_signals(&self, manager: &ServiceManager) {
         loop {
             self.asked.notified().await;
+            manager.reloading();
             // What came of it has been logged.
             let _ = self.reload(Trigger::Signal).await;
+            manager.ready();
         }
     }
 
     /// Ends where there is no file that could change.
     async fn follow_file(&self) {
-        let Some((source, path)) = self.source.as_ref().and_then(|s| Some((s, s.path().ok()?)))
-        else {
+        let source = self.source.lock().clone();
+        let Some((source, path)) = source.as_ref().and_then(|s| Some((s, s.path().ok()?))) else {
             return;
         };
         let Some(watched) = watch::watch(path) else {
@@ -161,6 +198,11 @@ impl Reloader {
         self.changes.lock().all()
     }
 
+    /// The same, as the console shows them.
+    pub(super) fn shown_changes(&self) -> Vec<snapshot::Change> {
+        self.changes().into_iter().map(Change::shown).collect()
+    }
+
     /// Everything that the configuration is made of, in the order in which one overrides the other:
     /// defaults, the file, the variables of the process.
     fn load(source: Option<&ConfigFile>) -> Result<Loaded, NotChanged> {
@@ -168,19 +210,21 @@ impl Reloader {
         source.ok_or_else(no_file)?.load()
     }
 
-    async fn change(&self) -> Result<Changed, NotChanged> {
-        let (source, current) = (self.source.clone(), self.generations.current());
-        let prepare = move || {
-            let loaded = Self::load(source.as_ref())?;
-            prepare(&current, loaded)
-        };
+    async fn replace(
+        &self,
+        layers: &mut Layers,
+        make: impl FnOnce(&Layers) -> Result<Next, NotChanged> + Send + 'static,
+    ) -> Result<Changed, NotChanged> {
+        let (before, current) = (layers.clone(), self.generations.current());
+        let prepare = move || prepare(&current, &before, make(&before)?);
         // Files are read and patterns compiled: milliseconds that pages need not wait for.
         let prepared = tokio::task::spawn_blocking(prepare).await;
         let Prepared {
             next,
+            layers: next_layers,
+            in_force,
             files,
-            keys,
-            warnings,
+            changed,
             differs,
         } = prepared.unwrap_or(Err(NotChanged::Defect))?;
         if differs {
@@ -193,7 +237,10 @@ impl Reloader {
             self.limits.set(&next.config, files);
             self.generations.put_in_force(next);
         }
-        Ok(Changed { keys, warnings })
+        // Nothing is awaited between the two: they are never of different changes.
+        *layers = next_layers;
+        self.in_force.send_replace(Arc::new(in_force));
+        Ok(changed)
     }
 
     /// Counts it, logs it, and keeps it for operators.
@@ -223,6 +270,10 @@ impl Reloader {
             }
             Err(error) => events::reload_refused(why, error),
         }
+        for misfit in result.iter().flat_map(|changed| &changed.dropped) {
+            let why: Vec<_> = misfit.report.titles().collect();
+            events::override_dropped(&misfit.key, &why.join("; "));
+        }
         let keys = match result {
             Ok(changed) => changed.keys.clone(),
             Err(NotChanged::Fixed(keys)) => keys.clone(),
@@ -244,9 +295,18 @@ async fn contents(source: &ConfigFile) -> Contents {
     read.await.ok().flatten()
 }
 
-fn prepare(current: &Generation<HttpTransport>, loaded: Loaded) -> Result<Prepared, NotChanged> {
+fn prepare(
+    current: &Generation<HttpTransport>,
+    before: &Layers,
+    next: Next,
+) -> Result<Prepared, NotChanged> {
+    let Next {
+        layers,
+        loaded,
+        dropped,
+    } = next;
     let keys = KeyChange::between(&current.effective, &loaded.effective);
-    let fixed = fixed::among(&keys);
+    let fixed = fixed_among(&keys);
     if !fixed.is_empty() {
         return Err(NotChanged::Fixed(fixed));
     }
@@ -256,14 +316,21 @@ fn prepare(current: &Generation<HttpTransport>, loaded: Loaded) -> Result<Prepar
     let transport = transport
         .carried(&loaded.config, &mut reached)
         .map_err(|error| NotChanged::Transport(Arc::new(error)))?;
+    // A certificate or a token may have been renewed under its name, and a secret that is not
+    // shown may be written otherwise.
+    let same_secrets = current.config.admin.token == loaded.config.admin.token
+        && layers.base().is_written_as(before.base());
     Ok(Prepared {
         files: Budget::of_process(&loaded.config),
-        // A certificate or a token may have been renewed under its name.
-        differs: !keys.is_empty()
-            || reached != kept
-            || current.config.admin.token != loaded.config.admin.token,
-        keys,
-        warnings: loaded.warnings.clone(),
+        differs: !keys.is_empty() || reached != kept || !same_secrets,
+        in_force: InForce::new(&layers, &loaded),
+        changed: Changed {
+            differences: differences(&current.effective, &loaded),
+            keys,
+            dropped,
+            warnings: loaded.warnings.clone(),
+        },
         next: current.next(loaded, &kept, &reached, transport),
+        layers,
     })
 }

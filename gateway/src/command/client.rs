@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -34,6 +35,10 @@ pub struct Answer {
     /// The whole body.
     pub body: String,
 }
+
+/// An answer whose body is read as it comes; the connection ends when it is dropped.
+#[derive(Debug)]
+pub struct Streamed(reqwest::Response);
 
 impl Client {
     /// Nothing is sent yet.
@@ -73,11 +78,7 @@ impl Client {
         path: &str,
         json: Option<&Value>,
     ) -> Result<Answer, CommandError> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method, path);
         if let Some(json) = json {
             request = request
                 .header(http::header::CONTENT_TYPE, "application/json")
@@ -88,13 +89,25 @@ impl Client {
         let status = answer.status();
         let body = self.read(path, answer).await?;
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CommandError::Denied {
-                address: self.address.clone(),
-                path: path.to_owned(),
-                what: body.trim_end().to_owned(),
-                token_shown: self.token.is_some(),
-            }),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.denied(path, &body)),
             _ => Ok(Answer { status, body }),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    fn denied(&self, path: &str, body: &str) -> CommandError {
+        CommandError::Denied {
+            address: self.address.clone(),
+            path: path.to_owned(),
+            what: body.trim_end().to_owned(),
+            token_shown: self.token.is_some(),
         }
     }
 
@@ -110,6 +123,23 @@ impl Client {
         }
     }
 
+    /// The JSON of `GET path`, of which there may be nothing.
+    ///
+    /// # Errors
+    /// As [`Client::view`], and [`CommandError::Refused`] with the gateway's words where it has nothing
+    /// to show (404), or is asked for what it cannot be (400).
+    pub async fn find(&self, path: &str) -> Result<Value, CommandError> {
+        let answer = self.ask(Method::GET, path, None).await?;
+        match answer.status {
+            StatusCode::OK => serde_json::from_str(&answer.body)
+                .map_err(|error| self.unexpected(path, error.to_string())),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
+                Err(CommandError::Refused(answer.body.trim_end().to_owned()))
+            }
+            status => Err(self.unexpected(path, status.to_string())),
+        }
+    }
+
     /// The JSON of `GET path`.
     ///
     /// # Errors
@@ -119,14 +149,41 @@ impl Client {
         serde_json::from_str(&body).map_err(|error| self.unexpected(path, error.to_string()))
     }
 
+    /// `GET path`, with a body that is read as it comes.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn stream(&self, path: &str) -> Result<Streamed, CommandError> {
+        let sent = self.request(Method::GET, path).send().await;
+        let answer = sent.map_err(|error| self.failed(path, &error))?;
+        match answer.status() {
+            StatusCode::OK => Ok(Streamed(answer)),
+            status => Err(match (status, self.read(path, answer).await?) {
+                (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, body) => {
+                    self.denied(path, &body)
+                }
+                (_, body) => self.unexpected(path, format!("{status}, {}", body.trim_end())),
+            }),
+        }
+    }
+
+    /// The next bytes of an answer; nothing at its end.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn more(
+        &self,
+        path: &str,
+        answer: &mut Streamed,
+    ) -> Result<Option<Bytes>, CommandError> {
+        let chunk = answer.0.chunk().await;
+        chunk.map_err(|error| self.failed(path, &error))
+    }
+
     async fn read(&self, path: &str, answer: reqwest::Response) -> Result<String, CommandError> {
-        let mut answer = answer;
+        let mut answer = Streamed(answer);
         let mut body = Vec::new();
-        loop {
-            let chunk = answer.chunk().await;
-            let Some(chunk) = chunk.map_err(|error| self.failed(path, &error))? else {
-                break;
-            };
+        while let Some(chunk) = self.more(path, &mut answer).await? {
             body.extend_from_slice(&chunk);
             if body.len() > MOST {
                 return Err(self.unexpected(path, format!("more than {MOST} bytes")));
@@ -146,7 +203,8 @@ impl Client {
         self.unexpected(path, root(error))
     }
 
-    fn unexpected(&self, path: &str, what: String) -> CommandError {
+    /// The gateway answered otherwise than a gateway does.
+    pub(super) fn unexpected(&self, path: &str, what: String) -> CommandError {
         CommandError::Unexpected {
             address: self.address.clone(),
             path: path.to_owned(),

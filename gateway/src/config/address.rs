@@ -52,6 +52,9 @@ pub(super) const URLS: Kind<Vec<Url>> = Kind {
     },
 };
 
+/// Where only TCP will do.
+const NO_SOCKETS: &str = "a socket of the file system cannot be used here: write an address, such as \"http://127.0.0.1:7102\"";
+
 /// Endpoints written out: each has a pool of its own.
 const MAX_URLS: usize = 64;
 
@@ -104,7 +107,8 @@ pub(super) fn read_with_query(text: &str, schemes: &[&str]) -> Result<Url, Probl
             Some((_, rest)) if !rest.starts_with('/') => {
                 Problem::new(what).write(format!("{}://{}", schemes[0], without_credentials(rest)))
             }
-            Some(_) => Problem::new(what).help("unix sockets are not supported here"),
+            Some(_) => Problem::new(what).help(NO_SOCKETS),
+            None if text.starts_with("unix:") => Problem::new(what).help(NO_SOCKETS),
             None => Problem::new(what).write(full()),
         });
     }

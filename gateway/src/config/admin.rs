@@ -77,6 +77,8 @@ impl PartialEq for Token {
     }
 }
 
+impl Eq for Token {}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(***)")

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::load::load_file;
 use super::origin::{EffectiveKey, Origin, origins_json};
 use super::shown::fit;
-use super::units::{show_duration, show_rate, show_size};
+use super::units::{counted, show_duration, show_rate, show_size};
 use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
 
 /// Latency that the summary's throughput is worked out for, beside the deadline.
@@ -26,23 +26,19 @@ pub fn check(
     out: &mut dyn io::Write,
     more: impl FnOnce(&Config, &mut dyn io::Write) -> io::Result<()>,
 ) -> io::Result<bool> {
-    let count = |number: usize, noun: &str| match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    };
     let name = path.display().to_string();
     let name = fit(&name);
     match load_file(path) {
         Err(report) => {
             writeln!(out, "{}\n", report.render(colours))?;
-            writeln!(out, "{name}: {}", count(report.errors(), "error"))?;
+            writeln!(out, "{name}: {}", counted(report.errors(), "error"))?;
             Ok(false)
         }
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 writeln!(out, "{}\n", loaded.warnings.render(colours))?;
             }
-            let warnings = count(loaded.warnings.len(), "warning");
+            let warnings = counted(loaded.warnings.len(), "warning");
             writeln!(out, "{name}: no errors, {warnings}\n")?;
             summary(&loaded.config, out)?;
             not_default(&loaded.keys, out)?;
@@ -103,11 +99,11 @@ fn summary(config: &Config, out: &mut dyn io::Write) -> io::Result<()> {
     }
     writeln!(out, "downstreams")?;
     for (id, downstream) in config.downstreams.iter().enumerate() {
-        let calls = config
-            .pages
-            .iter()
-            .filter(|page| page.parts.iter().any(|part| part.downstream.0 == id));
-        let slowest = calls.filter_map(|page| page.deadline).max();
+        let calls = config.pages.iter().flat_map(|page| {
+            let here = page.parts.iter().filter(|part| part.downstream.0 == id);
+            here.filter_map(|part| longest(page, part))
+        });
+        let slowest = calls.max();
         writeln!(
             out,
             "  {:<20} {}",
@@ -123,8 +119,9 @@ fn summary(config: &Config, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "limits")?;
     writeln!(
         out,
-        "  {} pages in flight, {} connections; load is refused with {status}",
-        config.admission.max_in_flight, config.server.max_connections
+        "  {} in flight, {}; load is refused with {status}",
+        counted(config.admission.max_in_flight, "page"),
+        counted(config.server.max_connections, "connection")
     )?;
     writeln!(
         out,
@@ -132,12 +129,22 @@ fn summary(config: &Config, out: &mut dyn io::Write) -> io::Result<()> {
         show_rate(clients.rate),
         clients.burst
     )?;
+    let observed = config.observed();
+    if !observed.is_empty() {
+        let what = "observed, so that they refuse nothing and are counted as gateway.would_shed";
+        writeln!(out, "  {what}: {}", observed.join(", "))?;
+    }
     writeln!(out, "listeners")?;
     writeln!(
         out,
         "  {} for clients, {} for operators",
         config.server.listen, config.admin.listen
     )
+}
+
+/// The longest that a call can take, and so hold its permit.
+fn longest(page: &Page, part: &Part) -> Option<Duration> {
+    part.timeout.into_iter().chain(page.deadline).min()
 }
 
 fn page_summary(config: &Config, page: &Page, out: &mut dyn io::Write) -> io::Result<()> {
@@ -201,7 +208,8 @@ fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> Str
                 format!(", {:.0}/s at {}", at(d), show_duration(d))
             });
             format!(
-                "{permits} permits: {:.0} calls/s at {}{worst}",
+                "{}: {:.0} calls/s at {}{worst}",
+                counted(permits, "permit"),
                 at(USUAL),
                 show_duration(USUAL)
             )

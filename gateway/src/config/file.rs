@@ -178,10 +178,15 @@ fn admin(s: &mut Section<'_, '_>) -> Option<Admin> {
     let hosts = s.take(key("hosts", HOSTS, "").about(
         "Host names, besides addresses and names without a dot, under which operators may request more than health.",
     ));
+    let unready_when_shedding = s.take(
+        key("unready_when_shedding", BOOLEAN, "false")
+            .about("Whether /readyz is 503 for a while when most pages are refused for load."),
+    );
     Some(Admin {
         listen: listen?,
         token: token?,
         hosts: hosts?,
+        unready_when_shedding: unready_when_shedding?,
     })
 }
 
@@ -211,6 +216,14 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
     let max_lag = s.take(key("max_lag", DURATION_OR_NONE, "10ms").about(
         "While runnable work waits longer than this for the CPU, there are fewer tickets; or \"none\".",
     ));
+    let observe = s.take(
+        key("observe", BOOLEAN, "false")
+            .about("Tickets are watched and not enforced: counted as gateway.would_shed."),
+    );
+    let observe_lag = s.take(
+        key("observe_lag", BOOLEAN, "false")
+            .about("Of tickets only their shrinking with lag is watched and not enforced."),
+    );
     let max_lag = max_lag?;
     if max_lag.is_some_and(|lag| lag < SHORTEST_LAG) {
         s.wrong(
@@ -225,6 +238,8 @@ fn admission(s: &mut Section<'_, '_>) -> Option<Admission> {
     Some(Admission {
         max_in_flight: max_in_flight?,
         max_lag,
+        observe: observe?,
+        observe_lag: observe_lag?,
     })
 }
 
@@ -255,11 +270,16 @@ fn clients(s: &mut Section<'_, '_>) -> Option<Clients> {
     let early_returns = s.take(key("early_returns", EARLY_RETURNS, "auto").about(
         "A client back before its Retry-After: \"refuse\" it first, \"admit\" it, or \"auto\".",
     ));
+    let observe = s.take(
+        key("observe", BOOLEAN, "false")
+            .about("The quota is watched and not enforced: counted as gateway.would_shed."),
+    );
     Some(Clients {
         identify_by: identify_by?,
         rate: rate?,
         burst: burst?,
         attempts: attempts?,
         early_returns: early_returns?,
+        observe: observe?,
     })
 }

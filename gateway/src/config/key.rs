@@ -1,6 +1,11 @@
 //! A key as the shape of the file names it: name, kind, default, meaning.
 
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
 use super::kinds::Kind;
+use super::problem::{Problem, Remedy};
+use super::raw::Raw;
 
 /// A key of the file: its name, kind, default and meaning.
 pub struct Key<'n, T> {
@@ -29,6 +34,54 @@ impl Fallback {
                 text
             }
         }
+    }
+
+    /// What the key is where nobody writes it, if it need not be written.
+    pub(super) fn default<T>(self, kind: &Kind<T>) -> Option<Json> {
+        match self {
+            Fallback::Default(text) => self.shown(kind, text),
+            Fallback::Required(_) | Fallback::RequiredHere(_) => None,
+        }
+    }
+
+    /// The problem, with a remedy that itself can be read: a value of the key where there is no
+    /// better one.
+    pub(super) fn in_remedy<T>(self, mut problem: Problem, kind: &Kind<T>) -> Problem {
+        problem.remedy = sound(problem.remedy, kind);
+        if problem.remedy == Remedy::Default {
+            let value = self.shown(kind, self.text()).map(Remedy::Write);
+            problem.remedy = value.unwrap_or(Remedy::None);
+        }
+        problem
+    }
+
+    fn shown<T>(self, kind: &Kind<T>, text: &str) -> Option<Json> {
+        let value = (kind.read)(&Raw::Plain(text)).ok()?;
+        Some((kind.show)(&value))
+    }
+}
+
+/// The remedy, without values that are none of the kind.
+fn sound<T>(remedy: Remedy, kind: &Kind<T>) -> Remedy {
+    let is_sound = |value: &Json| {
+        let text = value.to_string();
+        // What JSON calls a value TOML does too, but for null.
+        let value = DeValue::parse(&text);
+        value.is_ok_and(|value| (kind.read)(&Raw::Toml(value.get_ref())).is_ok())
+    };
+    match remedy {
+        Remedy::Write(value) if is_sound(&value) => Remedy::Write(value),
+        Remedy::Write(_) => Remedy::Default,
+        Remedy::Either(one, other) => {
+            let sound = |text: &String| is_sound(&Json::from(text.as_str()));
+            match (sound(&one), sound(&other)) {
+                (true, true) => Remedy::Either(one, other),
+                (true, false) => Remedy::Write(one.into()),
+                (false, true) => Remedy::Write(other.into()),
+                (false, false) => Remedy::Default,
+            }
+        }
+        remedy @ (Remedy::None | Remedy::Default | Remedy::Do(_)) => remedy,
     }
 }
 

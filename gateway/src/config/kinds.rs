@@ -293,6 +293,16 @@ pub(super) const SIZE: Kind<NonZeroUsize> = Kind {
     schema: || json!({"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|kB|KB|MB|GB)$"}),
 };
 
+/// A size in bytes, at least one, or `"none"`.
+pub(super) const SIZE_OR_NONE: Kind<Option<NonZeroUsize>> = Kind {
+    read: |raw| match raw.size()? {
+        "none" => Ok(None),
+        _ => (SIZE.read)(raw).map(Some),
+    },
+    show: |value| value.as_ref().map_or_else(|| json!("none"), SIZE.show),
+    schema: || json!({"type": "string", "pattern": "^(none|[0-9]+(B|KiB|MiB|GiB|kB|KB|MB|GB))$"}),
+};
+
 /// A rate, or `"none"`.
 pub const RATE: Kind<Option<Rate>> = Kind {
     read: |raw| units::rate(raw.rate()?),

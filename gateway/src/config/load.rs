@@ -120,6 +120,12 @@ impl Loaded {
         self.written.load(overrides)
     }
 
+    /// Whether the files and the variables of both are the same, secrets that are not shown included.
+    #[must_use]
+    pub fn is_written_as(&self, other: &Self) -> bool {
+        (&self.written.text, &self.written.env) == (&other.written.text, &other.written.env)
+    }
+
     /// This configuration, which has no overrides, with those of `overrides` that it can be used
     /// with, and what is wrong with each of the others. Those that come first are kept.
     ///
@@ -190,34 +196,32 @@ impl Written {
 /// # Errors
 /// All that is wrong, at once; also if the file cannot be read.
 pub fn load_file(path: &Path) -> Result<Loaded, Report> {
-    load_file_by(path, environment)
+    let env = environment().map_err(|fault| whole(path, fault))?;
+    load_file_with(path, &env)
 }
 
-/// The same, overridden by these variables.
+/// The same, overridden by other variables.
 ///
 /// # Errors
-/// Those of [`load_file`].
+/// As [`load_file`].
 pub fn load_file_with(path: &Path, env: &[(String, String)]) -> Result<Loaded, Report> {
-    load_file_by(path, || Ok(env.to_vec()))
-}
-
-fn load_file_by(
-    path: &Path,
-    environment: impl FnOnce() -> Result<Vec<(String, String)>, Fault>,
-) -> Result<Loaded, Report> {
+    let whole = |fault| whole(path, fault);
     let name = path.display().to_string();
-    let whole = |fault| Report {
-        name: name.clone(),
-        text: String::new(),
-        faults: vec![fault],
-    };
     let bytes = read_file(path).map_err(&whole)?;
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
         Err(error) => return Err(whole(not_utf8(&name, &bytes, error.valid_up_to()))),
     };
-    let env = environment().map_err(&whole)?;
-    Config::load(Source { name: &name, text }, &env)
+    Config::load(Source { name: &name, text }, env)
+}
+
+/// A fault of a file that cannot be shown.
+fn whole(path: &Path, fault: Fault) -> Report {
+    Report {
+        name: path.display().to_string(),
+        text: String::new(),
+        faults: vec![fault],
+    }
 }
 
 /// Reads a configuration from text. See [`Config::load`].

@@ -11,6 +11,9 @@ use super::problem::Problem;
 /// Wraps a pattern so that it matches whole values only.
 const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
 
+/// Ends a comment of `(?x)`, which would go on to the end of its line.
+const AFTER_COMMENT: &str = "\n(?:)";
+
 /// A regular expression for whole values.
 pub(super) const PATTERN: Kind<Regex> = Kind {
     read: |raw| {
@@ -20,8 +23,10 @@ pub(super) const PATTERN: Kind<Regex> = Kind {
                 Problem::new("an empty pattern matches no value").write("^[A-Za-z0-9_-]{1,64}$")
             );
         }
-        let whole =
-            Regex::new(text).and_then(|_| Regex::new(&format!("{}{text}{}", WHOLE.0, WHOLE.1)));
+        let whole = Regex::new(text).and_then(|_| {
+            let whole = Regex::new(&format!("{}{text}{}", WHOLE.0, WHOLE.1));
+            whole.or_else(|_| Regex::new(&format!("{}{text}{AFTER_COMMENT}{}", WHOLE.0, WHOLE.1)))
+        });
         whole.map_err(|error| {
             let why = error.to_string();
             let why = why
@@ -40,7 +45,9 @@ pub(super) const PATTERN: Kind<Regex> = Kind {
         let bare = text
             .strip_prefix(WHOLE.0)
             .and_then(|text| text.strip_suffix(WHOLE.1));
-        json!(bare.unwrap_or(text))
+        json!(bare.map_or(text, |bare| {
+            bare.strip_suffix(AFTER_COMMENT).unwrap_or(bare)
+        }))
     },
     schema: || json!({"type": "string", "format": "regex", "minLength": 1}),
 };

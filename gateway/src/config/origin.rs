@@ -80,6 +80,32 @@ impl EffectiveKey {
         }
         shown
     }
+
+    /// The key that `json` shows, without its default, or `None` if it shows none. For a file the
+    /// line is as good as its place has it.
+    #[must_use]
+    pub fn from_json(key: &str, json: &Json) -> Option<Self> {
+        let place = json.get("place").and_then(Json::as_str).unwrap_or_default();
+        let origin = match json.get("from")?.as_str()? {
+            "default" => Origin::Default,
+            "file" => {
+                let (name, line) = place.rsplit_once(':')?;
+                Origin::File {
+                    name: name.to_owned(),
+                    line: line.parse().ok()?,
+                }
+            }
+            "variable" => Origin::Variable(place.to_owned()),
+            "override" => Origin::Override,
+            _ => return None,
+        };
+        Some(Self {
+            key: key.to_owned(),
+            value: json.get("value")?.clone(),
+            origin,
+            default: None,
+        })
+    }
 }
 
 /// All `keys` with their values and origins, by their dotted names.

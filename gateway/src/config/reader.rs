@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{Fallback, Key};
 use super::kinds::Kind;
-use super::problem::{Problem, Remedy};
+use super::problem::Problem;
 use super::raw::{self, Raw};
 use super::registry::{KeyRegistry, Source, Taken, What};
 use super::report::Severity;
@@ -84,7 +84,7 @@ impl<'r, 't> Section<'r, 't> {
         let value = match read {
             Ok(value) => Some(value),
             Err(problem) => {
-                let problem = with_default(problem, &kind, fallback);
+                let problem = fallback.in_remedy(problem, &kind);
                 self.refuse(&dotted, &origin, problem, costs);
                 costs.and_then(|_| (kind.read)(&Raw::Plain("")).ok())
             }
@@ -94,7 +94,7 @@ impl<'r, 't> Section<'r, 't> {
         let (shown, schema) = (value.as_ref().map(kind.show), kind.schema);
         let what = What::Key {
             value: shown,
-            default: default_of(&kind, fallback),
+            default: fallback.default(&kind),
             schema,
             required,
         };
@@ -158,9 +158,13 @@ impl<'r, 't> Section<'r, 't> {
 
     fn missing<T>(&self, name: &str, kind: &Kind<T>, example: &str) -> Problem {
         let example = (kind.read)(&Raw::Plain(example)).map_or(Json::Null, |v| (kind.show)(&v));
-        let header = self.path.join(".");
+        let place = match self.path.last().map(|last| last.split_once('[')) {
+            None => "at the top of the file, before its first section".to_owned(),
+            Some(Some((list, _))) => format!("below this `[[{list}]]`"),
+            Some(None) => format!("below `[{}]`", self.path.join(".")),
+        };
         Problem::new("is missing, and has no default")
-            .help(format!("add `{name} = {example}` below `[{header}]`"))
+            .help(format!("add `{name} = {example}` {place}"))
     }
 
     /// Takes what only a standard variable can say; it is no key of the file. With `costs`, what
@@ -429,25 +433,6 @@ impl<'r, 't> Section<'r, 't> {
                 .fault_at(Severity::Error, &dotted, &origin, problem);
         }
     }
-}
-
-/// The problem, with the default in its remedy where that is what it asks for.
-fn with_default<T>(mut problem: Problem, kind: &Kind<T>, fallback: Fallback) -> Problem {
-    if problem.remedy == Remedy::Default {
-        let value = (kind.read)(&Raw::Plain(fallback.text())).ok();
-        let value = value.map(|value| Remedy::Write((kind.show)(&value)));
-        problem.remedy = value.unwrap_or(Remedy::None);
-    }
-    problem
-}
-
-/// What a key is that nobody writes.
-fn default_of<T>(kind: &Kind<T>, fallback: Fallback) -> Option<Json> {
-    let Fallback::Default(text) = fallback else {
-        return None;
-    };
-    let value = (kind.read)(&Raw::Plain(text)).ok()?;
-    Some((kind.show)(&value))
 }
 
 /// The span of `[a.section]`, or of its name if it is written in another way.

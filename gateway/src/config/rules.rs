@@ -142,6 +142,22 @@ fn variables_found_their_keys(registry: &mut KeyRegistry) {
         );
         faults.push(Fault::of_the_whole(title, "unset one of them"));
     }
+    for name in registry.variables.ignored() {
+        // A key whose words are the same, whatever stands between them.
+        let words = |name: &str| name.to_ascii_uppercase().replace("__", "_");
+        let meant = keys.iter().find(|key| words(key) == words(name));
+        let title = format!(
+            "the variable {name} is ignored: those that stand for a key begin with GATEWAY__"
+        );
+        let help = meant.map_or_else(
+            || "`GATEWAY__SERVER__LISTEN` stands for `server.listen`, for example".to_owned(),
+            |meant| format!("did you mean {meant}?"),
+        );
+        faults.push(Fault {
+            severity: Severity::Warning,
+            ..Fault::of_the_whole(title, help)
+        });
+    }
     registry.faults.append(&mut faults);
 }
 

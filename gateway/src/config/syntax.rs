@@ -54,10 +54,37 @@ fn fault(text: &str, error: &Error) -> (usize, Fault) {
     )
 }
 
+/// Quotes that word processors and other languages write, and backquotes.
+const TYPOGRAPHIC: &[char] = &[
+    '\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}', '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}',
+    '\u{2032}', '\u{2033}', '\u{2039}', '\u{203a}', '\u{ab}', '\u{bb}', '`',
+];
+
+/// A number or a truth value as TOML writes it, if the value is one in another notation.
+fn meant(value: &str) -> Option<String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => return Some("true".to_owned()),
+        "false" | "no" | "off" => return Some("false".to_owned()),
+        _ => {}
+    }
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let grouped: String = value.split([',', '_', ' ', '\'']).collect();
+    if !grouped.is_empty() && digits(&grouped) {
+        let number = grouped.trim_start_matches('0');
+        return Some(if number.is_empty() { "0" } else { number }.to_owned());
+    }
+    let (whole, fraction) = value.split_once('.')?;
+    let is_number = digits(whole) && digits(fraction) && whole.len() + fraction.len() > 0;
+    let or_zero = |text: &str| if text.is_empty() { "0" } else { text }.to_owned();
+    let whole = or_zero(whole.trim_start_matches('0'));
+    is_number.then(|| format!("{whole}.{}", or_zero(fraction)))
+}
+
 /// What to do about it, judged by the line as much as by the error.
 fn help(message: &str, line: &str) -> String {
     let (key, value) = line.split_once('=').unwrap_or((line, ""));
     let (key, value) = (key.trim(), value.trim());
+    let unquoted = value.trim_matches(TYPOGRAPHIC);
     let bare =
         !value.is_empty() && !value.contains(['"', '\'', '[', ']', '{', '}', '#', '=', '\\']);
     if message == DUPLICATE {
@@ -71,6 +98,10 @@ fn help(message: &str, line: &str) -> String {
     } else if message.contains("table") {
         "a section is its dotted name in brackets, alone on its line: `[page.product-page]`"
             .to_owned()
+    } else if bare && let Some(meant) = meant(value) {
+        format!("write `{key} = {meant}`")
+    } else if bare && unquoted.len() < value.len() {
+        format!("write `{key} = \"{unquoted}\"`, with straight quotes")
     } else if bare {
         format!("write `{key} = \"{value}\"`: text, durations and sizes need quotes")
     } else if message.contains("string") {

@@ -4,6 +4,7 @@
 //! rounding; whatever is close to that is refused with the spelling that was
 //! meant. Nothing here overflows: the number is bounded before it is scaled.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -138,6 +139,14 @@ pub fn show_rate(rate: Option<Rate>) -> String {
         .iter()
         .find(|(_, seconds)| rate.period.as_secs() == *seconds);
     format!("{}/{}", rate.count, unit.map_or("s", |(name, _)| name))
+}
+
+/// So many of something: "1 page", "2 pages". The noun is one that only takes an `s`.
+pub fn counted(number: impl fmt::Display, noun: &str) -> String {
+    match number.to_string() {
+        one if one == "1" => format!("1 {noun}"),
+        many => format!("{many} {noun}s"),
+    }
 }
 
 /// The first unit that divides the value without a rest.

@@ -64,6 +64,8 @@ const HOSTS_AND_PORTS: &[HostAndPort] = &[
 #[derive(Debug, Default)]
 pub(super) struct Variables {
     all: Vec<Variable>,
+    /// Names that begin as those that stand for keys do, but for one underscore.
+    ignored: Vec<String>,
 }
 
 /// One variable.
@@ -119,7 +121,24 @@ pub(super) fn shown(name: &str, value: &str) -> String {
 /// Whether a variable of this name concerns the gateway.
 pub(super) fn concerns_us(name: &str) -> bool {
     let of_agent = HOSTS_AND_PORTS.iter().any(|pair| pair.port == name) || name == AGENT_HOST;
-    name.to_ascii_uppercase().starts_with(PREFIX) || standard(name).is_some() || of_agent
+    let ours = name.to_ascii_uppercase().starts_with(PREFIX) || is_ignored(name);
+    ours || standard(name).is_some() || of_agent
+}
+
+/// Whether somebody probably thinks that it stands for a key, and it does not. Kubernetes sets some of
+/// this form itself where a service is called `gateway`.
+/// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>
+fn is_ignored(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let Some(rest) = upper.strip_prefix(PREFIX.trim_end_matches('_')) else {
+        return false;
+    };
+    let service = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+    let of_kubernetes = service.iter().any(|word| {
+        let after = rest.strip_prefix(word);
+        after.is_some_and(|after| after.is_empty() || after.starts_with('_'))
+    });
+    rest.starts_with('_') && !rest.starts_with("__") && !of_kubernetes
 }
 
 /// The place in [`STANDARD`] of a variable.
@@ -128,7 +147,8 @@ fn standard(name: &str) -> Option<usize> {
 }
 
 /// The variable that stands for a key.
-pub(super) fn name_of(path: &str) -> String {
+#[must_use]
+pub fn name_of(path: &str) -> String {
     format!("{PREFIX}{}", normal(path))
 }
 
@@ -197,7 +217,16 @@ impl Variables {
         all.extend(of_agents);
         // The first match of a key is the one that counts: standard ones, in their order.
         all.sort_by_key(|variable| variable.standard.unwrap_or(usize::MAX));
-        Self { all }
+        let ignored = env.iter().filter(|(name, _)| is_ignored(name));
+        Self {
+            all,
+            ignored: ignored.map(|(name, _)| name.clone()).collect(),
+        }
+    }
+
+    /// Names that look as if they stood for a key and do not.
+    pub(super) fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Whether a variable overrides this key, or one below it.

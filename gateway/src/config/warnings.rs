@@ -10,8 +10,8 @@ use super::admin::is_for_everybody;
 use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
-use super::units::{show_duration, show_rate};
-use super::{Config, Downstream, EarlyReturns, Exporter, IdentifyBy, Page};
+use super::units::{counted, show_duration, show_rate};
+use super::{AdminAddress, Config, Downstream, EarlyReturns, Exporter, IdentifyBy, Page};
 
 /// The port that receivers give to OTLP over gRPC, and the one for OTLP over HTTP.
 /// <https://opentelemetry.io/docs/specs/otlp/>
@@ -27,12 +27,14 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
         found.parts(page);
         found.capacity(page);
         found.shared_caches(page);
+        found.optional_capacity(page);
     });
     for (id, downstream) in config.downstreams.iter().enumerate() {
         found.downstream(id, downstream);
     }
     found.admin();
     found.drain();
+    found.probes();
     found.early_returns();
     found.otlp();
 }
@@ -137,7 +139,9 @@ impl Warnings<'_> {
         }
         let tickets = self.config.admission.max_in_flight.get();
         if page.queue > tickets as usize {
-            let what = format!("the queue never fills: only {tickets} pages are in flight at once");
+            let verb = if tickets == 1 { "is" } else { "are" };
+            let pages = counted(tickets, "page");
+            let what = format!("the queue never fills: only {pages} {verb} in flight at once");
             self.warn(&queue, Problem::new(what).write(tickets));
             self.registry
                 .explain("admission.max_in_flight", "waiting pages count");
@@ -198,14 +202,17 @@ impl Warnings<'_> {
             let surely = f64::from(permits.get()) / held;
             if held > 0.0 && surely * 10.0 < rate.per_second() {
                 let what = format!(
-                    "if every call takes its {:.0}ms, {permits} permits carry {surely:.0} pages a second of `page.{}`; one client may ask for {}",
+                    "if every call takes its {:.0}ms, {} would carry {} a second of `page.{}`; one client may ask for {}",
                     held * 1000.0,
+                    counted(permits, "permit"),
+                    counted(format_args!("{surely:.0}"), "page"),
                     page.name,
                     show_rate(Some(rate))
                 );
                 let full = (rate.per_second() * held).ceil();
                 let help = format!(
-                    "{full} permits would carry all of it even then; or lower `clients.rate`"
+                    "{} would carry all of it even then; or lower `clients.rate`",
+                    counted(full, "permit")
                 );
                 self.warn(
                     &format!("downstream.{}.permits", downstream.name),
@@ -215,6 +222,94 @@ impl Warnings<'_> {
                     .explain("clients.rate", "the rate of one client");
             }
         }
+    }
+
+    /// The same of a part that the page does without: while its service is slow, each of its calls
+    /// holds its permit for the part's timeout, and further pages go without the part.
+    fn optional_capacity(&mut self, page: &Page) {
+        let Some(rate) = self.config.clients.rate else {
+            return;
+        };
+        let optional = page.parts.iter().filter(|part| !part.required);
+        for (part, timeout) in optional.filter_map(|part| Some((part, part.timeout?))) {
+            let downstream = &self.config.downstreams[part.downstream.0];
+            let Some(permits) = downstream.permits else {
+                continue;
+            };
+            let most = f64::from(permits.get()) / timeout.as_secs_f64();
+            if most * 10.0 >= rate.per_second() {
+                continue;
+            }
+            let what = format!(
+                "while `{}` is slow each call holds its permit for the {} of its timeout, so {} a second get the part; one client may ask for {}",
+                downstream.name,
+                show_duration(timeout),
+                counted(format_args!("{most:.0}"), "page"),
+                show_rate(Some(rate))
+            );
+            let full = (rate.per_second() * timeout.as_secs_f64()).ceil();
+            let help = format!(
+                "{} would be enough even then; or write a shorter `timeout`",
+                counted(full, "permit")
+            );
+            let key = format!("downstream.{}.permits", downstream.name);
+            self.warn(&key, Problem::new(what).help(help));
+            let timeout = page.key(&format!("part.{}.timeout", part.name));
+            self.registry.explain(&timeout, "how long it may take");
+        }
+    }
+
+    /// Every page in flight has its ticket, so no more calls can run than all of them make.
+    fn unreachable_permits(&mut self, id: usize, downstream: &Downstream) {
+        let key = format!("downstream.{}.permits", downstream.name);
+        let Some(permits) = downstream.permits.filter(|_| self.is_written(&key)) else {
+            return;
+        };
+        let of_page = |page: &Page| {
+            let parts = page.parts.iter().filter(|part| part.downstream.0 == id);
+            parts.count() as u32
+        };
+        let calls = self.config.pages.iter().map(of_page).max().unwrap_or(0);
+        let most = self
+            .config
+            .admission
+            .enforced_tickets()
+            .saturating_mul(calls);
+        if permits.get() <= most || calls == 0 {
+            return;
+        }
+        let tickets = counted(self.config.admission.max_in_flight, "page");
+        let what = format!(
+            "{permits} can never be used: {tickets} at once with {} each make {most}",
+            counted(calls, "call")
+        );
+        self.warn(&key, Problem::new(what).write(most));
+        self.registry
+            .explain("admission.max_in_flight", "pages in flight at once");
+    }
+
+    /// Whoever asks whether the gateway is ready comes from outside, as clients do.
+    fn probes(&mut self) {
+        let public = self.config.server.listen.ip();
+        // Whoever names a socket of the file system knows that it is for this machine.
+        let AdminAddress::Tcp(admin) = self.config.admin.listen else {
+            return;
+        };
+        if public.to_canonical().is_loopback() || !admin.ip().to_canonical().is_loopback() {
+            return;
+        }
+        let any = match public.is_ipv6() {
+            true => "[::]",
+            false => "0.0.0.0",
+        };
+        let what = "only this machine reaches /livez and /readyz here, while clients come from outside: a probe of Kubernetes or of a load balancer is refused";
+        let help = format!(
+            "write `listen = \"{any}:{}\"` with a `token_file`, if only operators and probes reach that port; or probe by a command on this machine",
+            admin.port()
+        );
+        self.warn("admin.listen", Problem::new(what).help(help));
+        self.registry
+            .explain("server.listen", "where clients connect");
     }
 
     fn downstream(&mut self, id: usize, downstream: &Downstream) {
@@ -228,6 +323,7 @@ impl Warnings<'_> {
                 Problem::new("no part uses this downstream").help(help),
             );
         }
+        self.unreachable_permits(id, downstream);
         if downstream.permits.is_none() {
             let what =
                 "without a bulkhead nothing limits the calls to this service when it slows down";
@@ -310,8 +406,10 @@ impl Warnings<'_> {
     }
 }
 
-/// Rounded down to whole milliseconds, but at least one, for hints that are easy to read.
+/// Rounded down to whole milliseconds where there are any, for hints that are easy to read.
 fn whole_ms(duration: Duration) -> Duration {
-    let ms = duration.as_millis().max(1);
-    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+    match u64::try_from(duration.as_millis()) {
+        Ok(0) | Err(_) => duration,
+        Ok(ms) => Duration::from_millis(ms),
+    }
 }

@@ -16,20 +16,25 @@ use parking_lot::Mutex;
 
 use crate::edge::connection::Connection;
 use crate::page::admission::Ticket;
+use crate::telemetry::recent::in_flight::InFlightPage;
 
-/// Tickets of pages whose last bytes have not all been written to the connection.
+/// What a page holds until its last byte has been written: its ticket, and its place among those in
+/// flight.
+type Held = (Ticket, Option<InFlightPage>);
+
+/// What pages hold whose last bytes have not all been written to the connection.
 #[derive(Debug, Default)]
-pub struct Unflushed(Mutex<Vec<Ticket>>);
+pub struct Unflushed(Mutex<Vec<Held>>);
 
 impl Unflushed {
-    fn add(&self, ticket: Ticket) {
-        self.0.lock().push(ticket);
+    fn add(&self, held: Held) {
+        self.0.lock().push(held);
     }
 
     /// Everything written has reached the system.
     pub(super) fn release(&self) {
-        let tickets = std::mem::take(&mut *self.0.lock());
-        drop(tickets);
+        let held = std::mem::take(&mut *self.0.lock());
+        drop(held);
     }
 }
 
@@ -37,24 +42,24 @@ impl Unflushed {
 #[derive(Debug, Default)]
 pub struct PageBody {
     bytes: Bytes,
-    ticket: Option<(Ticket, Arc<Connection>)>,
+    held: Option<(Held, Arc<Connection>)>,
 }
 
 impl PageBody {
     /// A body without a ticket.
     pub fn new(bytes: Bytes) -> Self {
-        Self {
-            bytes,
-            ticket: None,
-        }
+        Self { bytes, held: None }
     }
 
     /// A body of a page in flight.
-    pub fn with_ticket(bytes: Bytes, ticket: Option<Ticket>, connection: &Arc<Connection>) -> Self {
-        Self {
-            bytes,
-            ticket: ticket.map(|ticket| (ticket, Arc::clone(connection))),
-        }
+    pub fn with_ticket(
+        bytes: Bytes,
+        ticket: Option<Ticket>,
+        in_flight: Option<InFlightPage>,
+        connection: &Arc<Connection>,
+    ) -> Self {
+        let held = ticket.map(|ticket| ((ticket, in_flight), Arc::clone(connection)));
+        Self { bytes, held }
     }
 }
 
@@ -81,8 +86,49 @@ impl Body for PageBody {
 
 impl Drop for PageBody {
     fn drop(&mut self) {
-        if let Some((ticket, connection)) = self.ticket.take() {
-            connection.unflushed.add(ticket);
+        if let Some((held, connection)) = self.held.take() {
+            connection.unflushed.add(held);
         }
+    }
+}
+
+/// A body that is written as it comes, with pauses: as long as it is there, its connection is neither idle nor unused.
+#[derive(Debug)]
+pub struct Streamed<B> {
+    body: B,
+    connection: Arc<Connection>,
+}
+
+impl<B> Streamed<B> {
+    /// `body`, on `connection`.
+    pub fn new(body: B, connection: Arc<Connection>) -> Self {
+        connection.set_streams(true);
+        Self { body, connection }
+    }
+}
+
+impl<B> Drop for Streamed<B> {
+    fn drop(&mut self) {
+        self.connection.set_streams(false);
+    }
+}
+
+impl<B: Body + Unpin> Body for Streamed<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -46,6 +46,8 @@ pub struct Connection {
     pub(super) head: PartialHead,
     /// After which it carries no further request.
     expires: Deadline,
+    /// More of an answer's body may come, however long it takes.
+    streams: AtomicBool,
     /// Where nobody looks at it, nothing is noted.
     usage: Option<Mutex<Usage>>,
     refused: Mutex<Option<(NoRequest, Stream)>>,
@@ -62,6 +64,7 @@ impl Connection {
             unflushed: Unflushed::default(),
             head: PartialHead::new(heads),
             expires: Deadline::NEVER,
+            streams: AtomicBool::new(false),
             usage: None,
             refused: Mutex::default(),
         }
@@ -118,6 +121,16 @@ impl Connection {
         if let Some(usage) = &self.usage {
             *usage.lock() = Usage::Answering;
         }
+    }
+
+    /// Whether more of an answer's body may come: what has been written is not all of it.
+    pub(super) fn streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    /// More of an answer's body may come, or no more does.
+    pub(super) fn set_streams(&self, streams: bool) {
+        self.streams.store(streams, Ordering::Relaxed);
     }
 
     /// Everything written has reached the system.

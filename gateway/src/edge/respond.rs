@@ -84,7 +84,8 @@ impl<'a> Respond<'a> {
         connection: &Arc<Connection>,
     ) -> Response<PageBody> {
         let record = &answer.record;
-        let with_ticket = |bytes| PageBody::with_ticket(bytes, answer.ticket, connection);
+        let with_ticket =
+            |bytes| PageBody::with_ticket(bytes, answer.ticket, answer.in_flight, connection);
         let mut response = match answer.result {
             Ok(page) => {
                 let caching = &caching[record.page.0];

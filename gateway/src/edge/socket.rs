@@ -2,7 +2,7 @@
 //!
 //! What always holds: bytes of an incomplete head are counted as they are read, and a head
 //! for which there is no room is not read on, nor one that takes longer than [`Waits::head`];
-//! a connection that is idle for [`Waits::idle`] ends; tickets are released when everything
+//! a connection that is idle for [`Waits::idle`] ends, and none is while an answer is streamed; tickets are released when everything
 //! written has reached the system; a client that takes nothing for [`SLOW_READER`], or is
 //! not done after [`SLOW_ANSWER`], is cut off, or its ticket would never be released.
 
@@ -292,6 +292,9 @@ impl AsyncWrite for Socket {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(self.writer()?).poll_flush(cx))?;
         self.patience = Deadline::NEVER;
+        if self.connection.streams() {
+            return Poll::Ready(Ok(()));
+        }
         self.connection.unflushed.release();
         self.connection.ends_answer();
         if std::mem::take(&mut self.answering) {

@@ -13,6 +13,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -22,8 +23,17 @@ use crate::telemetry::events;
 /// The service manager of this process, or nobody; clones talk to the same one.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceManager {
-    socket: Option<Arc<(UnixDatagram, SocketAddr)>>,
+    inbox: Option<Arc<Inbox>>,
     watchdog: Option<Duration>,
+}
+
+/// Where it takes messages.
+#[derive(Debug)]
+struct Inbox {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    /// The last that it was told: a reload that ends later changes nothing about it.
+    stopping: AtomicBool,
 }
 
 impl ServiceManager {
@@ -53,25 +63,32 @@ impl ServiceManager {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         Ok(Self {
-            socket: Some(Arc::new((socket, address))),
+            inbox: Some(Arc::new(Inbox {
+                socket,
+                address,
+                stopping: AtomicBool::new(false),
+            })),
             watchdog: watchdog.filter(|every| !every.is_zero()),
         })
     }
 
     /// From now on pages are served; also after a reload.
     pub fn ready(&self) {
-        self.tell("READY=1\nSTATUS=serving pages");
+        self.tell_unless_stopping("READY=1\nSTATUS=serving pages");
     }
 
     /// The configuration is read again; [`ready`](Self::ready) ends it.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let usec = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
+        self.tell_unless_stopping(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// The end has begun.
     pub fn stopping(&self) {
+        if let Some(inbox) = &self.inbox {
+            inbox.stopping.store(true, Ordering::Relaxed);
+        }
         self.tell("STOPPING=1\nSTATUS=shutting down");
     }
 
@@ -88,11 +105,19 @@ impl ServiceManager {
         }
     }
 
+    fn tell_unless_stopping(&self, state: &str) {
+        let stopping = |inbox: &Arc<Inbox>| inbox.stopping.load(Ordering::Relaxed);
+        if !self.inbox.as_ref().is_some_and(stopping) {
+            self.tell(state);
+        }
+    }
+
     fn tell(&self, state: &str) {
-        let Some((socket, address)) = self.socket.as_deref() else {
+        let Some(inbox) = &self.inbox else {
             return;
         };
-        if let Err(error) = socket.send_to_addr(state.as_bytes(), address) {
+        let sent = inbox.socket.send_to_addr(state.as_bytes(), &inbox.address);
+        if let Err(error) = sent {
             events::manager_not_told(&error);
         }
     }
@@ -129,6 +154,8 @@ mod tests {
         let usec = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
         assert!(usec.unwrap().parse::<u64>().unwrap() > 0, "{reloading}");
         assert_eq!(told(&listens).unwrap(), "STOPPING=1\nSTATUS=shutting down");
+        // A reload that was under way ends.
+        manager.ready();
         assert_eq!(told(&listens), None);
     }
 

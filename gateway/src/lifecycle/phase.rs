@@ -1,7 +1,7 @@
 //! Where in its life the gateway is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// The phases, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,17 +19,33 @@ pub enum Phase {
 
 /// The phase as it is now; clones show the same one. Only [`crate::lifecycle`] changes it.
 #[derive(Clone, Debug, Default)]
-pub struct CurrentPhase(Arc<AtomicU8>);
+pub struct CurrentPhase(Arc<Current>);
+
+#[derive(Debug, Default)]
+struct Current {
+    phase: AtomicU8,
+    /// Whether a gateway that is ready is not to be sent pages for now: see [`super::shedding`].
+    sheds: AtomicBool,
+}
 
 impl CurrentPhase {
     /// The phase now.
     pub fn get(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
+        match self.0.phase.load(Ordering::Acquire) {
             0 => Phase::Starting,
             1 => Phase::Ready,
             2 => Phase::LameDuck,
             _ => Phase::Draining,
         }
+    }
+
+    /// Whether it refuses so much that others should be sent the pages.
+    pub fn is_shedding(&self) -> bool {
+        self.0.sheds.load(Ordering::Acquire)
+    }
+
+    pub(super) fn sheds(&self, sheds: bool) {
+        self.0.sheds.store(sheds, Ordering::Release);
     }
 
     /// Whether clients are told to turn away.
@@ -39,6 +55,6 @@ impl CurrentPhase {
 
     /// Goes forward to `phase`, never back.
     pub(super) fn enter(&self, phase: Phase) {
-        self.0.fetch_max(phase as u8, Ordering::AcqRel);
+        self.0.phase.fetch_max(phase as u8, Ordering::AcqRel);
     }
 }

@@ -7,28 +7,35 @@
 //! Not here: calls, which `downstream` records, and what
 //! is made of a record.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
-use crate::config::{PageId, ShedStatus};
+use crate::config::{ClientKey, PageId, ShedStatus};
 use crate::outcome::{PageOutcome, Promise};
 use crate::page::Answer;
-use crate::page::admission::Ticket;
 use crate::page::admission::core::Shed;
+use crate::page::admission::{InShadow, Ticket};
 use crate::page::assemble::Page;
-use crate::page::deadline::{now, wall_clock};
+use crate::page::deadline::{Deadline, now, wall_clock};
 use crate::page::quota::Charge;
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::{Origin, PageRecord, PartRecord, TimeSpan};
+use crate::telemetry::recent::in_flight::{InFlightCall, InFlightPage};
+use crate::telemetry::record::{Occupancy, Origin, PageRecord, PartRecord, TimeSpan};
 
-/// One page: its record, and its ticket until the answer takes it over.
+/// One page: its record, its place among those in flight, and its ticket until the answer takes them over.
 pub(super) struct PageAccount<'a> {
     telemetry: &'a Telemetry,
     promise: Promise,
     /// What its client was charged, until it is known whether that stands.
     pub(super) charge: Option<Charge>,
+    /// What others see of it; `None` once the answer has it.
+    in_flight: Option<InFlightPage>,
     /// The page's ticket, once it has one.
     pub(super) ticket: Option<Ticket>,
+    /// The page beside limits that are only watched.
+    pub(super) shadow: Option<InShadow>,
     /// What the page did so far.
     pub(super) record: PageRecord,
     /// Whole seconds after which the client is to come back.
@@ -47,32 +54,75 @@ impl<'a> PageAccount<'a> {
             telemetry,
             promise,
             charge: None,
+            in_flight: Some(
+                telemetry
+                    .recent()
+                    .in_flight()
+                    .open(page, telemetry.names(), origin),
+            ),
             ticket: None,
+            shadow: None,
             record: PageRecord::open(page, Arc::clone(telemetry.names()), Arc::clone(origin)),
             retry_after: None,
             closed: false,
         }
     }
 
-    /// Measures the wait for admission, however it ends.
+    /// Who asks, and by when its calls must have ended.
+    pub(super) fn known(&mut self, client: ClientKey, deadline: Deadline) {
+        self.record.client = Some(client);
+        self.record.deadline = deadline.instant();
+        if let Some(page) = &self.in_flight {
+            page.known(client, deadline.instant());
+        }
+    }
+
+    /// What limits that are only watched know it as.
+    pub(super) fn in_shadow(&mut self, shadow: Option<InShadow>) {
+        if let (Some(ticket), Some(shadow)) = (&mut self.ticket, &shadow) {
+            ticket.with_shadow(shadow.clone());
+        }
+        self.shadow = shadow;
+    }
+
+    /// Measures the wait for admission, however it ends. `occupancy` says how the limits stand.
     pub(super) async fn wait<V>(
         &mut self,
         permits: impl Future<Output = Result<V, Shed>>,
+        occupancy: impl Fn() -> Occupancy,
     ) -> Result<V, Refusal> {
         let waiting = Measured::begin(&mut self.record.admission);
-        let verdict = permits.await;
+        let mut permits = pin!(permits);
+        let verdict = match futures_util::poll!(permits.as_mut()) {
+            Poll::Ready(verdict) => verdict,
+            Poll::Pending => {
+                let full = occupancy().permits.map(|(downstream, _)| downstream);
+                self.record.waited_for = full;
+                if let (Some(page), Some(full)) = (&self.in_flight, full) {
+                    page.waits(now(), full);
+                }
+                permits.await
+            }
+        };
         drop(waiting);
+        self.record.occupancy = Some(occupancy());
         verdict.map_err(Refusal::from)
     }
 
-    /// As many parts as the page has, none of them begun.
-    pub(super) fn parts(&mut self, count: usize) -> &mut [PartRecord] {
+    /// As many parts as the page has, none of them begun, and what others see of them.
+    pub(super) fn parts(&mut self, count: usize) -> (&mut [PartRecord], Calls<'_>) {
         self.record.parts.resize_with(count, PartRecord::default);
-        &mut self.record.parts
+        if let Some(page) = &self.in_flight {
+            page.admitted(self.record.admission, count);
+        }
+        (&mut self.record.parts, Calls(self.in_flight.as_ref()))
     }
 
     /// Measures the writing of the page.
     pub(super) fn assemble(&mut self, assemble: impl FnOnce() -> Page) -> Page {
+        if let Some(page) = &self.in_flight {
+            page.assembling();
+        }
         let _writing = Measured::begin(&mut self.record.assembly);
         assemble()
     }
@@ -86,10 +136,15 @@ impl<'a> PageAccount<'a> {
         let ticket = self.ticket.take().map(Ticket::answered);
         let retry_after = self.retry_after;
         let record = self.record();
+        let in_flight = self.in_flight.take();
+        if let Some(page) = &in_flight {
+            page.writing(&record);
+        }
         Answer {
             result,
             retry_after,
             ticket,
+            in_flight,
             record,
         }
     }
@@ -118,6 +173,8 @@ impl<'a> PageAccount<'a> {
         let lag = self.telemetry.lag().worst(arrived, ended);
         let total = self.record.total();
         self.record.lag = lag.min(total);
+        let would_shed = self.shadow.as_ref().and_then(InShadow::would_shed);
+        self.record.would_shed = self.record.would_shed.or(would_shed);
         self.record.standing = self.promise.standing(self.record.outcome, total);
         let record = PageRecord {
             origin: Arc::clone(&self.record.origin),
@@ -141,6 +198,20 @@ impl Drop for PageAccount<'_> {
             self.refused(&Refusal::Internal, ShedStatus::TooManyRequests);
         }
         self.record();
+        if let Some(shadow) = &self.shadow {
+            shadow.left();
+        }
+    }
+}
+
+/// What others see of a page's calls.
+#[derive(Clone, Copy)]
+pub(super) struct Calls<'a>(Option<&'a InFlightPage>);
+
+impl<'a> Calls<'a> {
+    /// Of one part.
+    pub(super) fn of(self, part: usize) -> Option<InFlightCall<'a>> {
+        self.0.map(|page| page.call(part))
     }
 }
 

@@ -11,25 +11,29 @@
 pub mod core;
 mod gate;
 pub mod limit;
+pub mod observer;
 mod permit;
+pub mod shadow;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::core::{AdmissionView, BulkheadView, QueueView};
+pub use self::observer::InShadow;
 pub use self::permit::{Permit, Permits, Ticket};
 
 use self::core::{
     Arrival, BulkheadId, Core, Event, GiveUp, Need, NeedSet, Order, QueueId, Shed, Time,
 };
 use self::gate::Gate;
+use self::observer::Limits;
 use self::waiting::{Arrived, Verdict};
 use crate::config::{Config, DownstreamId, PageId};
 use crate::page::deadline::{Deadline, now};
+use crate::telemetry::record::Occupancy;
 
 /// Tickets, permits and queues of one gateway, as one configuration numbers and sizes them.
 ///
@@ -43,6 +47,8 @@ pub struct Admission {
     bulkheads: Vec<Bulkhead>,
     /// By [`PageId`].
     queues: Vec<Queue>,
+    /// What of it is only watched.
+    observed: Arc<Limits>,
 }
 
 #[derive(Debug)]
@@ -86,8 +92,10 @@ impl Admission {
 
     /// The same, by other rules than the gateway's.
     pub fn with_rules(config: &Config, rules: Rules) -> Arc<Self> {
-        let core = Core::new(rules.order, config.admission.max_in_flight.get());
-        Self::at(Gate::new(core), rules.grant, config)
+        let core = Core::new(rules.order, config.admission.enforced_tickets());
+        let admission = Self::at(Gate::new(core), rules.grant, config);
+        admission.observe_as_configured();
+        admission
     }
 
     /// The same gateway by another configuration: what is in use stays in use, and who waits
@@ -101,24 +109,28 @@ impl Admission {
         let mut state = gate.state.lock();
         let core = &mut state.core;
         let bulkheads = config.downstreams.iter().map(|downstream| {
-            let permits = downstream.permits.map(NonZeroU32::get);
+            let permits = downstream.enforced_permits();
             let id = core.enter_bulkhead(downstream.name.as_str(), permits);
             Bulkhead { id, permits }
         });
-        let bulkheads = bulkheads.collect();
+        let bulkheads: Vec<Bulkhead> = bulkheads.collect();
         let queues = config.pages.iter().map(|page| Queue {
-            id: core.enter_queue(page.name.as_str(), page.queue),
-            limit: page.queue,
-            max_wait: page.max_wait,
+            id: core.enter_queue(page.name.as_str(), page.enforced_queue()),
+            limit: page.enforced_queue(),
+            max_wait: page.enforced_max_wait(),
         });
-        let queues = queues.collect();
+        let queues: Vec<Queue> = queues.collect();
         drop(state);
+        let bulkhead_ids: Vec<_> = bulkheads.iter().map(|bulkhead| bulkhead.id).collect();
+        let queue_ids: Vec<_> = queues.iter().map(|queue| queue.id).collect();
+        let observed = Arc::new(Limits::new(config, &bulkhead_ids, &queue_ids));
         Arc::new(Self {
             gate,
             grant,
-            tickets: config.admission.max_in_flight.get(),
+            tickets: config.admission.enforced_tickets(),
             bulkheads,
             queues,
+            observed,
         })
     }
 
@@ -139,6 +151,10 @@ impl Admission {
                 limit: queue.limit,
             });
         }
+        if self.observed.tickets() {
+            self.gate.state.lock().core.resize_tickets(u32::MAX);
+        }
+        self.observe_as_configured();
     }
 
     /// What a part needs.
@@ -163,6 +179,7 @@ impl Admission {
         taken.then(|| Permit {
             gate: Arc::clone(&self.gate),
             bulkhead,
+            shadow: None,
         })
     }
 
@@ -176,7 +193,10 @@ impl Admission {
     /// As many pages may be under way from now on as this, or as configured if that is fewer.
     /// Those that are go on; those whose clients are taking their answers do not count.
     pub fn resize_tickets(&self, limit: u32) {
-        self.gate.state.lock().core.resize_tickets(limit);
+        self.observe_tickets(limit);
+        if !self.observed.tickets() {
+            self.gate.state.lock().core.resize_tickets(limit);
+        }
     }
 
     /// Tickets out whose pages have no answer yet.
@@ -240,6 +260,12 @@ impl Admission {
             held.add(part, self.at_once(page, &one, deadline).await?);
         }
         Ok(held)
+    }
+
+    /// How the limits stand now that a page with these needs meets.
+    pub fn occupancy(&self, page: PageId, needs: &NeedSet) -> Occupancy {
+        let queue = self.queues[page.0].id;
+        self.gate.state.lock().core.occupancy(queue, needs)
     }
 
     /// How admission stands now.

@@ -69,6 +69,14 @@ impl Clients {
         self.refusals.admitted(page);
     }
 
+    /// A page was served that limits would have refused which are only watched: a quota that is
+    /// only watched as well would have been given back.
+    pub(super) fn would_be_given_back(&self, charge: Option<Charge>) {
+        if let Some(charge) = charge {
+            self.quota.would_be_given_back(&charge);
+        }
+    }
+
     /// A page is refused. Returns the whole seconds after which its client is to come back, if
     /// that can help.
     pub(super) fn refused(

@@ -24,6 +24,7 @@ use crate::page::admission::Permit;
 use crate::page::deadline::{Deadline, now};
 use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::recent::in_flight::InFlightCall;
 use crate::telemetry::record::{CallRecord, PartRecord};
 
 /// Carries attempts. Dropping a returned future must end its work at the downstream, and must
@@ -48,6 +49,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// A connection that is open and free, if there is one. Never waits.
     fn idle(&self, endpoint: &Self::Endpoint) -> Option<Self::Connection>;
+
+    /// Whether the connection has carried nothing yet.
+    fn is_new(&self, connection: &Self::Connection) -> bool;
 
     /// A connection as soon as one becomes free, or one that is opened from here on. What is
     /// being opened outlives the future.
@@ -236,6 +240,16 @@ pub struct PlannedCall<'a> {
     pub begins: Instant,
     /// By when it must have ended.
     pub deadline: Deadline,
+    /// Where it is seen while it runs.
+    pub seen: Option<InFlightCall<'a>>,
+}
+
+impl<'a> PlannedCall<'a> {
+    /// The same, seen there while it runs.
+    #[must_use]
+    pub fn seen(self, seen: Option<InFlightCall<'a>>) -> Self {
+        Self { seen, ..self }
+    }
 }
 
 /// Runs one call until it ends or its deadline comes, and writes into `part` what it did.
@@ -253,10 +267,12 @@ pub async fn call<T: Transport>(
         own: &planned.own,
     };
     let attempts = &mut running.call().attempts;
-    let answered = downstreams.fetch(telemetry, planned.downstream, &request, attempts);
+    let to = planned.downstream;
+    let answered = downstreams.fetch(telemetry, to, &request, attempts, planned.seen);
     let end = match planned.deadline.limit(answered).await {
         Ok(Ok(reply)) => {
             running.call().http_status = Some(reply.status);
+            running.call().body = Some(reply.body.len());
             judge(reply)
         }
         Ok(Err(cause)) => CallEnd::Failed(cause),
@@ -284,23 +300,29 @@ struct Running<'a> {
     telemetry: &'a Telemetry,
     downstream: DownstreamId,
     part: &'a mut PartRecord,
+    seen: Option<InFlightCall<'a>>,
     outcome: CallOutcome,
 }
 
 impl<'a> Running<'a> {
     fn begin(
         telemetry: &'a Telemetry,
-        planned: &PlannedCall<'_>,
+        planned: &PlannedCall<'a>,
         part: &'a mut PartRecord,
     ) -> Self {
+        let budget_left = planned.deadline.left(planned.begins);
+        if let Some(seen) = planned.seen {
+            seen.begins(planned.begins, planned.span_id, budget_left);
+        }
         part.call = Some(CallRecord {
-            budget_left: planned.deadline.left(planned.begins),
+            budget_left,
             ..CallRecord::begun(planned.span_id, planned.begins)
         });
         Self {
             telemetry,
             downstream: planned.downstream,
             part,
+            seen: planned.seen,
             outcome: CallOutcome::Cancelled,
         }
     }
@@ -325,6 +347,10 @@ impl Drop for Running<'_> {
         let call = self.call();
         call.span.took = ended - call.span.began;
         let took = call.span.took;
+        if let Some(seen) = self.seen {
+            seen.ended(self.outcome.part(), took);
+        }
+        let call = self.call();
         call.lag = telemetry.lag().worst(call.span.began, ended).min(took);
         self.telemetry
             .call_ended(self.downstream, self.outcome, took);

@@ -80,7 +80,7 @@ impl From<CallEnd> for PartEnd {
     }
 }
 
-/// Runs `call` for every part that has a permit, all at once, until each has ended
+/// Runs `call` with its place for every part that has a permit, all at once, until each has ended
 /// or a required one is lost. `records`, one per part, say what became of each; those
 /// of parts that had not ended are left cancelled.
 ///
@@ -93,7 +93,7 @@ pub async fn fetch<'a, C, F>(
     call: C,
 ) -> Result<Vec<PartEnd>, Refusal>
 where
-    C: Fn(&'a PlannedPart, Permit, &'a mut PartRecord) -> F,
+    C: Fn(usize, &'a PlannedPart, Permit, &'a mut PartRecord) -> F,
     F: Future<Output = CallEnd>,
 {
     // Replaced as the parts end; no page is made while one has not.
@@ -102,7 +102,7 @@ where
     for (index, (part, record)) in parts.iter().zip(records).enumerate() {
         match permits.take(index) {
             Some(permit) => {
-                let call = call(part, permit, record);
+                let call = call(index, part, permit, record);
                 running.push(async move { (index, call.await) });
             }
             None => {

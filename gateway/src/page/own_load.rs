@@ -45,6 +45,8 @@ pub struct OwnLoad {
 struct State {
     window: Window,
     limit: TicketLimit,
+    /// Whether it is only watched.
+    observed: bool,
     /// What of the counts has been looked at.
     refused: u64,
     in_time: u64,
@@ -55,6 +57,8 @@ struct State {
 /// How the gateway's own load stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnLoadView {
+    /// Tickets there are at most.
+    pub most: u32,
     /// Tickets there are now.
     pub tickets: u32,
     /// Why as many.
@@ -76,6 +80,7 @@ impl OwnLoad {
             state: Mutex::new(State {
                 window: Window::default(),
                 limit: TicketLimit::new(most, settings.max_lag),
+                observed: settings.observes_lag(),
                 refused: 0,
                 in_time: 0,
                 shrunk: None,
@@ -95,7 +100,9 @@ impl OwnLoad {
     /// From now on there are as many tickets, and lag may be as long, as these say.
     pub(super) fn configure(&self, settings: &Settings) {
         let most = settings.max_in_flight.get();
-        self.state.lock().limit.configure(most, settings.max_lag);
+        let state = &mut *self.state.lock();
+        state.limit.configure(most, settings.max_lag);
+        state.observed = settings.observes_lag();
     }
 
     /// A page was refused for want of a ticket.
@@ -113,6 +120,7 @@ impl OwnLoad {
     pub fn view(&self) -> OwnLoadView {
         let state = self.state.lock();
         OwnLoadView {
+            most: state.limit.most(),
             tickets: state.limit.limit(),
             reason: state.limit.reason(),
             lag_p50: state.window.quantile(0.5),
@@ -166,7 +174,7 @@ impl State {
         match (tickets < most, self.shrunk) {
             (true, None) => {
                 self.shrunk = Some(at);
-                events::tickets_shrink(tickets, most, self.window.quantile(0.9));
+                events::tickets_shrink(tickets, most, self.window.quantile(0.9), self.observed);
             }
             (false, Some(since)) => {
                 self.shrunk = None;

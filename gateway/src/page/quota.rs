@@ -27,6 +27,7 @@ use self::attempts::Attempts;
 use self::law::{Nanos, PageRate, Paid, nanos};
 use self::marks::Marks;
 use self::told::{LetIn, Told};
+pub use crate::config::ClientKey;
 use crate::config::{Clients, Config, DownstreamId, Kept, PageId};
 use crate::page::deadline::now;
 
@@ -35,11 +36,6 @@ pub const MAX_CLIENTS: usize = 100_000;
 
 /// Fewer, and clients of different cores would wait for each other; more buys nothing.
 const SHARDS: usize = 16;
-
-/// What tells one client from another, as a number of fixed size: an address, or the
-/// hash of a header's value under a key that is new in every process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientKey(pub u128);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +52,8 @@ pub struct Quota {
     epoch: Instant,
     /// `None` lets everybody ask for as much as they like.
     rates: Option<Rates>,
+    /// Whether nobody is refused.
+    observe: bool,
     marks: Marks,
     store: Arc<Store>,
 }
@@ -105,6 +103,8 @@ pub struct Charge {
     client: Client,
     asked: Nanos,
     before: LetIn,
+    /// Whether the client is over its quota, which is only watched: nothing was charged.
+    pub over: bool,
     /// Set if the client is back before its `Retry-After`.
     pub early: Option<Early>,
 }
@@ -139,6 +139,7 @@ impl Quota {
         Self {
             epoch,
             rates,
+            observe: config.observe,
             marks,
             store,
         }
@@ -153,6 +154,7 @@ impl Quota {
             client,
             asked: 0,
             before: LetIn::default(),
+            over: false,
             early: None,
         };
         if self.rates.is_some() || client.held {
@@ -160,7 +162,11 @@ impl Quota {
             let now = self.now();
             self.store.with(client.key, |known| {
                 if let Some(rates) = &self.rates {
-                    known.paid.take(&rates.pages, now, attempt)?;
+                    let taken = known.paid.take(&rates.pages, now, attempt);
+                    charge.over = taken.is_err() && self.observe;
+                    if !self.observe {
+                        taken?;
+                    }
                 }
                 let early = known.told.is_early(self.marks.of_page(page), now);
                 charge.early = early.filter(|_| client.held).map(|early| self.early(early));
@@ -180,7 +186,9 @@ impl Quota {
         }
         let now = self.now();
         self.store.with(charge.client.key, |known| {
-            if let Some(rates) = &self.rates {
+            if let Some(rates) = &self.rates
+                && !charge.over
+            {
                 known.paid.give_back(&rates.pages);
             }
             known.let_in.refused(charge.asked, charge.before);
@@ -192,6 +200,15 @@ impl Quota {
                 known.told = self.marks.told(page, limit, until);
             }
         });
+    }
+
+    /// The gateway would have refused the page. What its client was charged counts only if the
+    /// quota is enforced.
+    pub fn would_be_given_back(&self, charge: &Charge) {
+        if let Some(rates) = self.rates.as_ref().filter(|_| self.observe && !charge.over) {
+            let paid = |known: &mut Known| known.paid.give_back(&rates.pages);
+            self.store.with(charge.client.key, paid);
+        }
     }
 
     /// Charges the client for a request that is none for a page. It is answered all the same:
@@ -295,6 +312,7 @@ mod tests {
             burst: NonZeroU32::new(burst).unwrap(),
             attempts: NonZeroU32::new(4).unwrap(),
             early_returns: EarlyReturns::Auto,
+            observe: false,
         };
         let marks = Marks::of(1, 0);
         Quota::at(&config, now(), marks, Arc::new(Store::new(room)))

@@ -16,7 +16,9 @@ use crate::telemetry::context::TraceContext;
 mod broken;
 mod clients;
 mod dropped;
+mod observed;
 mod own_load;
+mod reloads;
 
 const MS: Duration = Duration::from_millis(1);
 

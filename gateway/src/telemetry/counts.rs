@@ -33,6 +33,10 @@ pub struct Counts {
     /// By downstream.
     shed: Family<Counter>,
     parts_shed: Family<Counter>,
+    /// As `shed_by_gateway` and `shed`.
+    would_shed_by_gateway: Family<Counter>,
+    would_shed: Family<Counter>,
+    parts_would_shed: Family<Counter>,
     calls: Family<Counter>,
     retries: Family<Counter>,
     traces: Family<Counter>,
@@ -85,6 +89,9 @@ impl Counts {
             shed_by_gateway: gateway(|b| &b.shed_by_gateway, ShedBy::all(0).count()),
             shed: downstreams(|b| &b.shed, ShedBy::PER_DOWNSTREAM),
             parts_shed: downstreams(|b| &b.parts_shed, 1),
+            would_shed_by_gateway: gateway(|b| &b.would_shed_by_gateway, ShedBy::all(0).count()),
+            would_shed: downstreams(|b| &b.would_shed, ShedBy::PER_DOWNSTREAM),
+            parts_would_shed: downstreams(|b| &b.parts_would_shed, 1),
             calls: downstreams(|b| &b.calls, CallOutcome::ALL.len()),
             retries: downstreams(|b| &b.retries, 1),
             traces: gateway(|b| &b.traces, TraceDecision::ALL.len()),
@@ -97,11 +104,13 @@ impl Counts {
     }
 
     /// Every metric that is counted, with the counters of its series.
-    pub(super) fn all(&self) -> [(&'static Metric, Vec<&Counter>); 15] {
+    pub(super) fn all(&self) -> [(&'static Metric, Vec<&Counter>); 17] {
         fn all(family: &Family<Counter>) -> Vec<&Counter> {
             family.all().collect()
         }
         let shed = self.shed_by_gateway.all().chain(self.shed.all());
+        let would_shed = self.would_shed_by_gateway.all();
+        let would_shed = would_shed.chain(self.would_shed.all());
         [
             (&metrics::PAGES, all(&self.pages)),
             (&metrics::PAGES_OWED, all(&self.owed)),
@@ -110,6 +119,8 @@ impl Counts {
             (&metrics::ANSWERS_LATE, all(&self.answered_late)),
             (&metrics::SHED, shed.collect()),
             (&metrics::PARTS_SHED, all(&self.parts_shed)),
+            (&metrics::WOULD_SHED, would_shed.collect()),
+            (&metrics::PARTS_WOULD_SHED, all(&self.parts_would_shed)),
             (&metrics::CALLS, all(&self.calls)),
             (&metrics::RETRIES, all(&self.retries)),
             (&metrics::TELEMETRY_TRACES, all(&self.traces)),
@@ -150,11 +161,17 @@ impl Counts {
 
     /// One more page was shed.
     pub fn shed(&self, by: ShedBy) {
-        let (family, name) = match by.scope() {
-            Scope::Client | Scope::Gateway => (&self.shed_by_gateway, 0),
-            Scope::Downstream(id) => (&self.shed, id.0),
-        };
-        family.of(name)[by.within_name()].add(1);
+        of_limit(&self.shed_by_gateway, &self.shed, by).add(1);
+    }
+
+    /// One more page would have been shed by a limit that is only watched.
+    pub fn would_shed(&self, by: ShedBy) {
+        of_limit(&self.would_shed_by_gateway, &self.would_shed, by).add(1);
+    }
+
+    /// One more optional part would have been left out for want of a permit.
+    pub fn part_would_shed(&self, downstream: DownstreamId) {
+        self.parts_would_shed.of(downstream.0)[0].add(1);
     }
 
     /// One more optional part was left out for want of a permit.
@@ -213,6 +230,27 @@ impl Counts {
         all.map(|counters| counters.of(page.0)[0].get())
     }
 
+    /// Optional parts left out for want of a permit.
+    pub fn parts_shed(&self, downstream: DownstreamId) -> u64 {
+        self.parts_shed.of(downstream.0)[0].get()
+    }
+
+    /// Pages that were shed so.
+    pub fn pages_shed(&self, by: ShedBy) -> u64 {
+        of_limit(&self.shed_by_gateway, &self.shed, by).get()
+    }
+
+    /// Pages that would have been shed so.
+    pub fn pages_would_shed(&self, by: ShedBy) -> u64 {
+        of_limit(&self.would_shed_by_gateway, &self.would_shed, by).get()
+    }
+
+    /// Pages that would have been shed, whatever by.
+    pub fn all_would_shed(&self) -> u64 {
+        let all = self.would_shed_by_gateway.all();
+        all.chain(self.would_shed.all()).map(Counter::get).sum()
+    }
+
     /// Calls that were asked for again.
     pub fn retries(&self, downstream: DownstreamId) -> u64 {
         self.retries.of(downstream.0)[0].get()
@@ -237,4 +275,17 @@ impl Counts {
     pub fn bad_contexts(&self, header: BadContext) -> u64 {
         self.bad_context.of(0)[header as usize].get()
     }
+}
+
+/// The counter of a reason and its limit: of those that are no downstream's, or of one's.
+fn of_limit<'a>(
+    gateway: &'a Family<Counter>,
+    downstreams: &'a Family<Counter>,
+    by: ShedBy,
+) -> &'a Counter {
+    let of_name = match by.scope() {
+        Scope::Client | Scope::Gateway => gateway.of(0),
+        Scope::Downstream(id) => downstreams.of(id.0),
+    };
+    &of_name[by.within_name()]
 }

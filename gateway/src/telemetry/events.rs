@@ -78,13 +78,16 @@ pub fn few_files(may_open: usize, may_need: usize, clients: usize, calls: usize)
 }
 
 /// The gateway is short of CPU: from now on there are fewer tickets, until [`tickets_back`].
-pub fn tickets_shrink(tickets: u32, most: u32, lag: Duration) {
-    tracing::warn!(
-        tickets,
-        most,
-        lag_ms = milliseconds(lag),
-        "short of CPU: what could run waits longer than admission.max_lag, so fewer pages are admitted"
-    );
+/// If they are only `observed` nobody is refused for it.
+pub fn tickets_shrink(tickets: u32, most: u32, lag: Duration, observed: bool) {
+    let lag_ms = milliseconds(lag);
+    if observed {
+        let what = "short of CPU: what could run waits longer than admission.max_lag, and fewer pages would be admitted if this were not only observed";
+        tracing::warn!(tickets, most, lag_ms, "{what}");
+    } else {
+        let what = "short of CPU: what could run waits longer than admission.max_lag, so fewer pages are admitted";
+        tracing::warn!(tickets, most, lag_ms, "{what}");
+    }
 }
 
 /// There are as many tickets as ever, after so long with fewer.
@@ -94,6 +97,17 @@ pub fn tickets_back(most: u32, after: Duration) {
         after_ms = milliseconds(after),
         "no longer short of CPU: all tickets are back"
     );
+}
+
+/// Readiness follows what is refused, and has turned.
+pub fn unready_when_shedding(unready: bool) {
+    if unready {
+        tracing::warn!(
+            "not ready for now: most pages are refused for load (admin.unready_when_shedding)"
+        );
+    } else {
+        tracing::info!("ready again (admin.unready_when_shedding)");
+    }
 }
 
 /// A shutdown was asked for; pages are served on.
@@ -147,6 +161,31 @@ pub fn file_not_watched(file: &dyn Display, error: &dyn Display) {
 /// What is in force now is legal, but probably not meant so.
 pub fn reload_warning(warning: &str) {
     tracing::warn!(warning, "in the configuration in force");
+}
+
+/// A key was overridden.
+pub fn override_set(key: &str, value: &str, lasts: Duration) {
+    let lasts_s = lasts.as_secs_f64();
+    tracing::info!(key, value, lasts_s, "override set");
+}
+
+/// An override was ended before its time.
+pub fn override_unset(key: &str) {
+    tracing::info!(key, "override unset");
+}
+
+/// The time of an override is over.
+pub fn override_ended(key: &str) {
+    tracing::info!(key, "override ended");
+}
+
+/// An override ended since the configuration cannot be used with it any more.
+pub fn override_dropped(key: &str, why: &str) {
+    tracing::warn!(
+        key,
+        why,
+        "override ended: the configuration cannot be used with it"
+    );
 }
 
 /// A signal without a meaning here.
@@ -230,6 +269,8 @@ macro_rules! page_line {
         let origin = &$record.origin;
         let page = $names.page($record.page);
         let scope = $record.scope.map(|scope| $names.scope(scope));
+        let would_shed = $record.would_shed;
+        let would_shed_scope = would_shed.map(|by| $names.scope(by.scope()));
         let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
         tracing::event!(
             target: PAGE,
@@ -242,6 +283,8 @@ macro_rules! page_line {
             http.status_code = $record.status,
             reason = $record.reason.map(Reason::as_str),
             scope = scope.as_deref(),
+            would_shed = would_shed.map(|by| by.reason().as_str()),
+            would_shed_scope = would_shed_scope.as_deref(),
             request_id,
             total_ms = milliseconds($record.total()),
             wait_ms = $record.admission.map(|wait| milliseconds(wait.took)),

@@ -12,6 +12,7 @@
 
 mod agent;
 mod datagrams;
+pub mod distribution;
 pub mod dogstatsd;
 mod histogram;
 pub mod process;
@@ -26,7 +27,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use self::distribution::Distribution;
 use self::dogstatsd::{DogStatsD, Subject};
+use self::histogram::Histogram;
 use self::prometheus::Prometheus;
 use self::series::Series;
 use crate::config::{Config, DownstreamId, Kept, PageId};
@@ -193,6 +196,22 @@ impl Meters {
         if let Some(Measured { series, .. }) = &self.measured {
             series.call_duration.of(downstream.0)[outcome as usize].record(took);
         }
+    }
+
+    /// How long pages took so far that ended so.
+    pub fn page_durations(&self, page: PageId, outcome: PageOutcome) -> Distribution {
+        self.durations(|series| &series.page_duration.of(page.0)[outcome as usize])
+    }
+
+    /// How long calls took so far that ended so.
+    pub fn call_durations(&self, downstream: DownstreamId, outcome: CallOutcome) -> Distribution {
+        self.durations(|series| &series.call_duration.of(downstream.0)[outcome as usize])
+    }
+
+    fn durations(&self, of: impl Fn(&Series) -> &Histogram) -> Distribution {
+        let measured = self.measured.as_ref();
+        let read = |measured: &Measured| of(&measured.series).distribution();
+        measured.map(read).unwrap_or_default()
     }
 
     /// From now on `gauges` are what is told.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use crate::config::PageId;
+use crate::config::{ClientKey, DownstreamId, PageId};
 use crate::outcome::{PageOutcome, PartStatus, Reason, Scope, ShedBy, Standing};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::configured::Configured;
@@ -37,10 +37,16 @@ pub struct PageRecord {
     pub names: Arc<Configured>,
     /// Which page.
     pub page: PageId,
+    /// Who asked.
+    pub client: Option<ClientKey>,
     /// The instant by which its calls must have ended; `None` when it never came to that, or is never.
     pub deadline: Option<Instant>,
     /// Waiting for permits; `None` when it never came to that.
     pub admission: Option<TimeSpan>,
+    /// Whose permits it waited for; `None` when it did not wait.
+    pub waited_for: Option<DownstreamId>,
+    /// How the limits stood when it learned whether it starts; `None` when it never came to that.
+    pub occupancy: Option<Occupancy>,
     /// In the page's order; empty when the page was not admitted.
     pub parts: Vec<PartRecord>,
     /// Writing the page; `None` when it never came to that.
@@ -61,6 +67,8 @@ pub struct PageRecord {
     pub reason: Option<Reason>,
     /// The limit or downstream that a refusal is about.
     pub scope: Option<Scope>,
+    /// What would have shed it if it were not only watched, as far as that was known at the end.
+    pub would_shed: Option<ShedBy>,
 }
 
 impl PageRecord {
@@ -70,8 +78,11 @@ impl PageRecord {
         Self {
             names,
             page,
+            client: None,
             deadline: None,
             admission: None,
+            waited_for: None,
+            occupancy: None,
             parts: Vec::new(),
             assembly: None,
             lag: Duration::ZERO,
@@ -82,6 +93,7 @@ impl PageRecord {
             status: None,
             reason: None,
             scope: None,
+            would_shed: None,
             origin,
         }
     }
@@ -100,6 +112,7 @@ impl CallRecord {
             budget_left: None,
             attempts: Vec::new(),
             http_status: None,
+            body: None,
             failure: None,
         }
     }
@@ -112,6 +125,27 @@ pub struct TimeSpan {
     pub began: Instant,
     /// Its length.
     pub took: Duration,
+}
+
+/// How full one limit was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// Taken.
+    pub taken: u32,
+    /// There are at most; `None` is no limit.
+    pub limit: Option<u32>,
+}
+
+/// How the limits of a page stood at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Tickets of pages that had no answer yet.
+    pub tickets: Use,
+    /// Places in the page's queue.
+    pub queue: Use,
+    /// Permits of the first required downstream that had no room for the page, or else of the
+    /// one that had the least; `None` of a page that requires none.
+    pub permits: Option<(DownstreamId, Use)>,
 }
 
 /// What became of one part.
@@ -139,6 +173,8 @@ pub struct CallRecord {
     pub attempts: Vec<AttemptRecord>,
     /// Status of the downstream's answer, if one came.
     pub http_status: Option<u16>,
+    /// Length of its body, decoded, in bytes.
+    pub body: Option<usize>,
     /// For a call that failed: the kind, one of few, and the words.
     pub failure: Option<(&'static str, String)>,
 }
@@ -150,8 +186,19 @@ pub struct AttemptRecord {
     pub endpoint: Arc<str>,
     /// From the choice of the endpoint to the end of the exchange, whoever ended it.
     pub span: TimeSpan,
+    /// The connection that carried it.
+    pub connection: ConnectionUse,
     /// Why there was no whole answer; `None` also for one that was cut short.
     pub failure: Option<&'static str>,
+}
+
+/// What an attempt found for a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionUse {
+    /// It had carried nothing before.
+    pub is_new: bool,
+    /// From the choice of the endpoint until there was one; zero where one was free.
+    pub waited: Duration,
 }
 
 impl AttemptRecord {

@@ -331,6 +331,15 @@ impl Pooled for Carrier {
 }
 
 impl Connection {
+    /// Whether it has carried nothing yet.
+    pub(super) fn is_new(&self) -> bool {
+        match &self.carrier {
+            Some(Carrier::Http1(http1)) => !http1.kept,
+            Some(Carrier::Http2(stream)) => stream.is_of_new_connection(),
+            None => false,
+        }
+    }
+
     /// One request and its answer. The connection is kept if it can carry another.
     pub(super) async fn exchange(
         mut self,

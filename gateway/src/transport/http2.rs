@@ -57,6 +57,8 @@ pub(super) struct Stream {
 #[derive(Debug)]
 struct Shared {
     ended: AtomicBool,
+    /// A request has been sent on it.
+    carried: AtomicBool,
     /// What the peer allows at once; 0 until it has said.
     allowed: watch::Sender<usize>,
     open: AtomicUsize,
@@ -122,6 +124,7 @@ pub(super) async fn open(
     let (allowed, _) = watch::channel(0);
     let shared = Arc::new(Shared {
         ended: AtomicBool::new(false),
+        carried: AtomicBool::new(false),
         allowed,
         open: AtomicUsize::new(0),
         used: Mutex::new(now),
@@ -226,6 +229,11 @@ impl Stream {
             && shared.open.load(Ordering::Acquire) < *shared.allowed.borrow()
     }
 
+    /// Whether no request was sent on its connection yet.
+    pub(super) fn is_of_new_connection(&self) -> bool {
+        !self.shared.carried.load(Ordering::Relaxed)
+    }
+
     /// When its connection has been idle for too long.
     pub(super) fn expires(&self) -> Instant {
         match self.shared.open.load(Ordering::Acquire) {
@@ -263,6 +271,7 @@ impl Stream {
         max_body: usize,
     ) -> Result<Answer, Http2Error> {
         let request = base.request(request).map_err(Http2Error::Failed)?;
+        self.shared.carried.store(true, Ordering::Relaxed);
         let response = match self.sender.send_request(request).await {
             Ok(response) => response,
             Err(error) => return Err(self.not_answered(&error)),

@@ -79,7 +79,7 @@ impl World {
         let d = DownstreamId(0);
         let fetched = self
             .downstreams
-            .fetch(&self.telemetry, d, &request, &mut attempts);
+            .fetch(&self.telemetry, d, &request, &mut attempts, None);
         (fetched.await, attempts)
     }
 

@@ -47,8 +47,8 @@ impl Settings {
             resolve: downstream.resolve,
             max_body: downstream.max_body.get(),
             max_idle: downstream
-                .permits
-                .map_or(usize::MAX, |permits| permits.get() as usize),
+                .enforced_permits()
+                .map_or(usize::MAX, |permits| permits as usize),
             warm: warm as usize,
         }
     }

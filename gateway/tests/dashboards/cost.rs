@@ -308,6 +308,7 @@ fn scrape(config: &Config, pages: &[PageOutcome], calls: &[CallOutcome]) -> Stri
             budget_left: None,
             attempts: Vec::new(),
             http_status: None,
+            body: None,
             failure: None,
         }),
     };

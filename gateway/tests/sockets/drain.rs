@@ -240,7 +240,7 @@ async fn a_listener_that_breaks_is_noticed_at_once_and_pages_in_flight_finish() 
         let text = config::default_text();
         let loaded = config::load_text("test.toml", text, &variables).unwrap();
         let ((public, breaks_public), (operators, breaks_operators)) = (breakable(), breakable());
-        let app = App::on(public, operators, loaded.config, loaded.effective).unwrap();
+        let app = App::on(public, operators, loaded).unwrap();
         let mut gateway = Gateway::run(app).await;
         fakes
             .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))

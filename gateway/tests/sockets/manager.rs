@@ -57,7 +57,7 @@ async fn told(socket: &UnixDatagram, last: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_service_manager_is_told_of_the_start_of_the_end_and_of_life_in_between() {
+async fn a_service_manager_is_told_of_the_start_reloads_the_end_and_of_life_in_between() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -70,6 +70,11 @@ async fn a_service_manager_is_told_of_the_start_of_the_end_and_of_life_in_betwee
     let (public, _) = binary.serving().await;
     assert_eq!(ask(public, get(PAGE, "")).await.status, 200);
     told(&socket, "WATCHDOG=1").await;
+    binary.signal("HUP");
+    let mut states = told(&socket, "RELOADING=1\nMONOTONIC_USEC=").await;
+    states.extend(told(&socket, "READY=1").await);
+    let at = |state: &str| states.iter().position(|told| told.starts_with(state));
+    assert!(at("RELOADING=1") < at("READY=1"), "{states:?}");
     binary.signal("TERM");
     told(&socket, "STOPPING=1").await;
     assert_eq!(binary.ended().await.code(), Some(0), "{}", binary.said());

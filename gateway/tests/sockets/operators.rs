@@ -128,7 +128,7 @@ async fn through_a_socket_of_the_file_system_its_owner_does_everything() {
     let change = format!("admin.listen=unix:{}", path.display());
     let text = one_part("http://127.0.0.1:1");
     let loaded = config::load_text("test.toml", &text, &variables(&[change])).unwrap();
-    let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+    let app = App::bind(loaded).await.unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let stop = StopSignal::default();
@@ -149,7 +149,7 @@ async fn through_a_socket_of_the_file_system_its_owner_does_everything() {
         &variables(&[format!("admin.listen=unix:{}", path.display())]),
     );
     let again = again.unwrap();
-    let error = App::bind(again.config, again.effective).await.unwrap_err();
+    let error = App::bind(again).await.unwrap_err();
     assert!(
         error.to_string().contains("admin.listen = \"unix:"),
         "{error}"

@@ -34,3 +34,4 @@ mod spans;
 mod stats;
 mod traced;
 mod unix;
+mod why;

@@ -6,6 +6,7 @@ use fixtures::{Behaviour, Service};
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::common::until;
+use crate::spans::Span;
 use crate::traced::{NEVER, Via, both_ways, set, shop, until_received};
 
 #[tokio::test]
@@ -46,6 +47,31 @@ async fn a_page_that_is_shed_shows_its_wait_and_is_no_error() {
         assert!((119.0..20_000.0).contains(&wait), "{wait} ms");
         let lasted = shed.span("admission").duration as f64 / 1e6;
         assert!((lasted - wait).abs() < 1.0, "{lasted} ms for {wait} ms");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_that_a_watched_limit_would_have_refused_is_served_and_says_so() {
+    both_ways(async |via| {
+        let changes = ["downstream.pricing.permits=1", "page.product-page.queue=0"];
+        let observed = ["downstream.pricing.observe=true"];
+        let (traced, fakes) = shop(via, &[&changes[..], &observed].concat()).await;
+        set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+        let mut first = Client::connect(traced.gateway.public).await;
+        first.send(get(PAGE, "")).await;
+        until_received(&fakes, &[Service::Pricing]).await;
+        fakes.heal();
+        assert_eq!(traced.page("").await.status, 200);
+        assert_eq!(first.answer().await.status, 200);
+        let traces = traced.traces(2).await;
+        let would =
+            |root: &&Span| root.get("gateway.would_shed").as_deref() == Some("bulkhead_full");
+        let roots = traces.iter().map(|trace| trace.root());
+        let marked: Vec<_> = roots.filter(would).collect();
+        assert_eq!(marked.len(), 1, "{traces:#?}");
+        let scope = ("gateway.would_shed.scope", "downstream:pricing");
+        marked[0].assert_says(&[scope, ("gateway.outcome", "complete")]);
     })
     .await;
 }

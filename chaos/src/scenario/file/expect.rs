@@ -8,13 +8,13 @@ use gateway::config::reading::{Kind, Section, key};
 
 use super::Shape;
 use super::kinds::{BOUND, LIVE_BOUND, OPTIONAL_TEXT, SPAN};
-use crate::scenario::{Bound, Expectation, Metric, Window};
+use crate::scenario::{Bound, Expectation, Load, Metric, Unit, Window};
 
 impl Shape<'_> {
     pub(super) fn expectation(
         &self,
         s: &mut Section<'_, '_>,
-        clients: &[String],
+        loads: Option<&[Load]>,
     ) -> Option<Expectation> {
         let page = self.page(s);
         let client = s.take(key("client", OPTIONAL_TEXT, ""));
@@ -25,14 +25,17 @@ impl Shape<'_> {
         let about = "What must hold on sockets instead.";
         let live = s.section("live", about, |s| live_bounds(s, compared));
         let client = client?;
-        if let Some(name) = client.as_ref().filter(|name| !clients.contains(name)) {
-            let help = s.suggest(name, clients);
-            let what = format!("no load has the client `{name}`");
-            s.wrong("client", Problem::new(what).help(help));
+        if let (Some(name), Some(loads)) = (&client, loads) {
+            check_client(s, name, loads)?;
         }
         let beyond = |span: &(Duration, Duration)| span.1 > self.length;
         if compared_to.flatten().as_ref().is_some_and(beyond) {
-            s.wrong("compared_to", Problem::new("lies after the end"));
+            let length = gateway::config::units::show_duration(self.length);
+            let problem = Problem::new("lies after the end");
+            s.wrong(
+                "compared_to",
+                problem.help(format!("write a stretch that ends by {length}")),
+            );
         }
         let (from, until) = span?;
         let window = Window {
@@ -46,12 +49,77 @@ impl Shape<'_> {
             until,
             ..window.clone()
         });
-        Some(Expectation {
+        let expectation = Expectation {
             window,
             compared_to,
             bounds: bounds?,
             live: live?,
-        })
+        };
+        check_arrivals(s, &expectation, loads.unwrap_or_default());
+        check_recovery(s, &expectation);
+        Some(expectation)
+    }
+}
+
+fn check_client(s: &mut Section<'_, '_>, name: &str, loads: &[Load]) -> Option<()> {
+    let clients = loads.iter().filter_map(|load| load.client.as_ref());
+    let clients: Vec<String> = clients.map(|client| client.name.clone()).collect();
+    if clients.iter().any(|client| client == name) {
+        return Some(());
+    }
+    let help = match clients.is_empty() {
+        true => format!("write `client = \"{name}\"` in a `[[load]]`, or leave it out here"),
+        false => s.suggest(name, &clients),
+    };
+    let what = format!("no load has the client `{name}`");
+    s.wrong("client", Problem::new(what).help(help));
+    None
+}
+
+/// Somebody whose pages are judged may arrive in each window.
+fn check_arrivals(s: &mut Section<'_, '_>, expectation: &Expectation, loads: &[Load]) {
+    let windows = [
+        ("", Some(&expectation.window)),
+        ("compared_to", expectation.compared_to.as_ref()),
+    ];
+    for (key, window) in windows {
+        let Some(window) = window.filter(|_| !loads.is_empty()) else {
+            continue;
+        };
+        if loads.iter().any(|load| window.may_have_pages_of(load)) {
+            continue;
+        }
+        let whose = match (&window.client, window.page) {
+            (None, None) => "",
+            (Some(_), None) => " of this client",
+            (None, Some(_)) => " for this page",
+            (Some(_), Some(_)) => " of this client for this page",
+        };
+        let problem = Problem::new(format!("no load{whose} arrives in this window"));
+        let help = "write a `from` and an `until` within which a `[[load]]` of it has its own";
+        s.wrong(key, problem.help(help));
+    }
+}
+
+/// A recovery that takes as long as its window is none, so that a bound must be shorter.
+fn check_recovery(s: &mut Section<'_, '_>, expectation: &Expectation) {
+    let Window { from, until, .. } = expectation.window;
+    let lasts = until - from;
+    let live = expectation
+        .live
+        .iter()
+        .filter_map(|(m, bound)| Some((m, (*bound)?)));
+    let bounds = expectation.bounds.iter().map(|(m, bound)| (m, *bound));
+    let too_long = |(metric, bound): &(&Metric, Bound)| {
+        **metric == Metric::Recovery
+            && bound.unit == Some(Unit::Time)
+            && bound.value >= lasts.as_secs_f64()
+    };
+    if bounds.chain(live).any(|bound| too_long(&bound)) {
+        let lasts = gateway::config::units::show_duration(lasts);
+        let what = format!("is not shorter than its window, which lasts {lasts}");
+        let help = format!("write less than {lasts}, or a later `until`");
+        s.wrong(Metric::Recovery.name(), Problem::new(what).help(help));
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use fixtures::{Behaviour, Latency};
 use gateway::config::Problem;
 use gateway::config::reading::{Kind, Raw, one_of};
 use gateway::config::units;
+use serde::Deserialize;
 use serde_json::json;
 use toml::de::DeValue;
 
 use crate::load::Arrivals;
+use crate::scenario::behaviour::plain;
 use crate::scenario::{Arm, Backoff, Bound};
 
 pub(super) const WHOLE: Kind<u64> = Kind {
@@ -29,16 +32,104 @@ pub(super) const OPTIONAL_TEXT: Kind<Option<String>> = Kind {
     schema: || json!({"type": "string"}),
 };
 
+/// `"poisson"`, `"constant"`, or a table with `cv` and `every`.
 pub(super) const ARRIVALS: Kind<Arrivals> = Kind {
-    read: |raw| {
-        let words = [
-            ("poisson", Arrivals::Poisson),
-            ("constant", Arrivals::Constant),
-        ];
-        one_of(raw, &words)
+    read: |raw| match raw {
+        Raw::Toml(value @ DeValue::Table(_)) => bursty(value),
+        Raw::Toml(_) | Raw::Plain(_) => {
+            let words = [
+                ("poisson", Arrivals::Poisson),
+                ("constant", Arrivals::Constant),
+            ];
+            one_of(raw, &words)
+                .map_err(|problem| problem.help("write \"poisson\", \"constant\" or { cv = 0.5 }"))
+        }
     },
     show: |_| json!(null),
     schema: || json!({"enum": ["poisson", "constant"]}),
+};
+
+/// `{ cv = 0.5, every = "500ms" }`
+fn bursty(value: &DeValue<'_>) -> Result<Arrivals, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        cv: f64,
+        every: Option<String>,
+    }
+    let example = "write { cv = 0.5, every = \"500ms\" }";
+    let written: Written = plain(value)
+        .try_into()
+        .map_err(|error: toml::de::Error| Problem::new(error.message().to_owned()).help(example))?;
+    if !(0.0..=3.0).contains(&written.cv) {
+        return Err(Problem::new("has a `cv` that is not from 0 to 3").help(example));
+    }
+    let every = written.every.as_deref().unwrap_or("500ms");
+    let every = units::duration(every)?;
+    if every < Duration::from_millis(10) {
+        return Err(Problem::new("has an `every` below 10ms").help(example));
+    }
+    Ok(Arrivals::Bursty {
+        cv: written.cv,
+        every,
+    })
+}
+
+/// A time, the same for everybody or drawn for each; `"none"`.
+pub(super) const TIME_OR_NONE: Kind<Option<Latency>> = Kind {
+    read: |raw| match raw {
+        Raw::Toml(value @ DeValue::Table(_)) => drawn(value).map(Some),
+        Raw::Toml(_) | Raw::Plain(_) => match raw.text("a duration such as \"250ms\"")? {
+            "none" => Ok(None),
+            text => whole(units::duration(text)?).map(|time| Some(Latency::Fixed(time))),
+        },
+    },
+    show: |_| json!(null),
+    schema: || json!({}),
+};
+
+/// Times of clients are whole milliseconds, as all instants in simulated time are.
+fn whole(time: Duration) -> Result<Duration, Problem> {
+    match time.subsec_nanos().is_multiple_of(1_000_000) && !time.is_zero() {
+        true => Ok(time),
+        false => Err(Problem::new("is not a whole number of milliseconds above 0").write("1ms")),
+    }
+}
+
+fn drawn(value: &DeValue<'_>) -> Result<Latency, Problem> {
+    let example = "write \"250ms\", or { lognormal = { p50 = \"250ms\", p99 = \"1s\" } }";
+    let latency: Latency = plain(value)
+        .try_into()
+        .map_err(|error: toml::de::Error| Problem::new(error.message().to_owned()).help(example))?;
+    let behaviour = Behaviour {
+        latency: latency.clone(),
+        ..Behaviour::default()
+    };
+    match behaviour.check() {
+        Ok(()) => Ok(latency),
+        Err(bad) => Err(Problem::new(bad.to_string()).help(example)),
+    }
+}
+
+/// `"10%"`, or `"none"`.
+pub(super) const SHARE_OR_NONE: Kind<Option<f64>> = Kind {
+    read: |raw| {
+        let text = raw.text("a share such as \"10%\"")?;
+        if text == "none" {
+            return Ok(None);
+        }
+        let number = text
+            .strip_suffix('%')
+            .and_then(|number| number.trim().parse().ok());
+        match number.filter(|percent: &f64| (0.0..=100.0).contains(percent)) {
+            Some(percent) => Ok(Some(percent / 100.0)),
+            None => {
+                Err(Problem::new(format!("{text:?} is not a share from 0% to 100%")).write("10%"))
+            }
+        }
+    },
+    show: |_| json!(null),
+    schema: || json!({"type": "string"}),
 };
 
 pub(super) const ARM: Kind<Arm> = Kind {

@@ -2,10 +2,9 @@
 //!
 //! A broken invariant is described, never asserted, so that a broken gateway can be shown.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use gateway::config::{DownstreamId, Name, Page, PageId};
+use gateway::config::{Downstream, DownstreamId, Name, Page, PageId};
 use gateway::outcome::{CallOutcome, PageOutcome, Promise, Standing};
 use gateway::page::admission::{AdmissionView, BulkheadView};
 use gateway::page::downstream::only::Only;
@@ -28,8 +27,8 @@ pub(super) struct Limits {
 }
 
 struct PageLimits {
-    /// From a page's arrival to the instant at which its answer is there and no call runs.
-    budget: Option<Duration>,
+    deadline: Option<Duration>,
+    reserve: Duration,
     required: Vec<Name>,
     promise: Promise,
     /// Permits that its required parts take, by downstream.
@@ -46,14 +45,23 @@ pub(super) struct Seen<'a> {
 impl Limits {
     pub(super) fn of(scenario: &Scenario) -> Self {
         let config = &scenario.config;
-        let permits = config.downstreams.iter().map(|d| d.permits);
-        let permits = permits.map(|permits| permits.map(NonZeroU32::get));
+        let permits = config.downstreams.iter().map(Downstream::enforced_permits);
         let page = |page| PageLimits::of(page, config.downstreams.len());
         Self {
             permits: permits.collect(),
             pages: config.pages.iter().map(page).collect(),
             costs_nothing: scenario.costs.are_none(),
         }
+    }
+
+    /// From a page's arrival to the instant at which its answer is there and no call runs, if its
+    /// client gives it so long.
+    pub(super) fn budget(&self, page: PageId, client: Option<Duration>) -> Option<Duration> {
+        let PageLimits {
+            deadline, reserve, ..
+        } = self.pages[page.0];
+        let least = deadline.into_iter().chain(client).min()?;
+        Some(whole(least.saturating_sub(reserve)))
     }
 
     /// No more calls run than there are permits, and none starts after its page's deadline or end.
@@ -70,8 +78,9 @@ impl Limits {
         let Some(page) = page else {
             return Some("a call of no page starts".to_owned());
         };
-        let budget = self.pages[page.end.page.0].budget;
-        let too_late = budget.is_some_and(|budget| at >= page.began() + budget);
+        let too_late = page
+            .budget
+            .is_some_and(|budget| at >= page.began() + budget);
         (too_late || page.answered)
             .then(|| "a call starts after the deadline or the end of its page".to_owned())
     }
@@ -80,7 +89,7 @@ impl Limits {
     pub(super) fn at_the_end_of(&self, at: Duration, page: &Open) -> Option<String> {
         // One that was never read is none yet.
         let (began, _) = page.read?;
-        let budget = self.pages[page.end.page.0].budget;
+        let budget = page.budget;
         let (running, took) = (page.running, at - began);
         if running > 0 {
             return Some(format!("{running} calls outlive their page"));
@@ -195,9 +204,9 @@ impl PageLimits {
     fn of(page: &Page, downstreams: usize) -> Self {
         let required = || page.parts.iter().filter(|part| part.required);
         let needs = |index| required().filter(|part| part.downstream.0 == index).count();
-        let budget = page.deadline.map(|deadline| deadline - page.reserve);
         Self {
-            budget: budget.map(whole),
+            deadline: page.deadline,
+            reserve: page.reserve,
             required: required().map(|part| part.name.clone()).collect(),
             promise: promise(page),
             needs: (0..downstreams).map(|index| needs(index) as u32).collect(),

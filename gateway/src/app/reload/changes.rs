@@ -3,11 +3,15 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
+use crate::admin::console::{since_1970, snapshot};
 use crate::config::KeyChange;
 use crate::telemetry::names::ReloadOutcome;
 
 /// Changes that are kept: an hour of trying out one limit.
 const KEPT: usize = 64;
+
+/// Keys of one change that the console shows.
+const SHOWN: usize = 20;
 
 /// What had the configuration read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,23 @@ pub struct Change {
     pub keys: Vec<KeyChange>,
     /// Why it was refused.
     pub error: Option<String>,
+}
+
+impl Change {
+    /// As the console shows it.
+    pub(super) fn shown(self) -> snapshot::Change {
+        snapshot::Change {
+            at_ms: since_1970(self.at),
+            trigger: self.trigger.as_str().to_owned(),
+            outcome: self.outcome.as_str().to_owned(),
+            keys: self
+                .keys
+                .into_iter()
+                .map(|change| change.key)
+                .take(SHOWN)
+                .collect(),
+        }
+    }
 }
 
 /// The last [`KEPT`] of them.

@@ -5,7 +5,7 @@ use url::Url;
 use crate::config::address::{URL, URLS};
 use crate::config::key::{key, required_here};
 use crate::config::kinds::{
-    COUNT_OR_ZERO, DURATION, FILE, HTTP2, POSITIVE_DURATION, SERVER_NAME, SIZE,
+    BOOLEAN, COUNT_OR_ZERO, DURATION, FILE, HTTP2, POSITIVE_DURATION, SERVER_NAME, SIZE,
 };
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
@@ -21,6 +21,10 @@ pub(super) fn downstream(s: &mut Section<'_, '_>, name: Name) -> Option<Downstre
     let permits = s.take(
         key("permits", COUNT_OR_ZERO, "64")
             .about("The bulkhead: the most calls at once. 0: no limit."),
+    );
+    let observe = s.take(
+        key("observe", BOOLEAN, "false")
+            .about("The bulkhead is watched and not enforced: counted as gateway.would_shed."),
     );
     let connect_timeout = s.take(
         key("connect_timeout", POSITIVE_DURATION, "100ms").about("Time to open a connection."),
@@ -72,6 +76,7 @@ pub(super) fn downstream(s: &mut Section<'_, '_>, name: Name) -> Option<Downstre
         urls,
         resolve: resolve?,
         permits: permits?,
+        observe: observe?,
         connect_timeout: connect_timeout?,
         warm: warm?.map_or(0, |warm| warm.get()),
         idle_timeout: idle_timeout?,

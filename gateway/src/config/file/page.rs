@@ -39,6 +39,9 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
     );
     let queue =
         s.take(key("queue", COUNT_OR_ZERO, "64").about("Pages that may wait for permits at once."));
+    let observe = s.take(key("observe", BOOLEAN, "false").about(
+        "`queue` and `max_wait` are watched and not enforced: pages wait until their deadline.",
+    ));
     let forward_headers = s.take(
         key("forward_headers", HEADERS, "accept-language")
             .about("Request headers of the client that calls carry."),
@@ -74,6 +77,7 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         reserve: reserve?,
         max_wait: max_wait?,
         queue: queue?.map_or(0, |pages| pages.get() as usize),
+        observe: observe?,
         forward_headers: forward_headers?,
         cache_control: cache_control?,
         parts: parts?,

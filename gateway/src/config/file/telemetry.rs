@@ -9,7 +9,9 @@ use http::{HeaderName, HeaderValue};
 
 use super::super::Telemetry;
 use super::super::key::key;
-use super::super::kinds::{DURATION_OR_NONE, EXPORTER, FILE, LOG, SHARE, TEXT, TEXT_IF_ANY};
+use super::super::kinds::{
+    DURATION_OR_NONE, EXPORTER, FILE, LOG, SHARE, SIZE_OR_NONE, TEXT, TEXT_IF_ANY,
+};
 use super::super::otlp_headers::{self, OTLP_HEADERS};
 use super::super::problem::Problem;
 use super::super::propagation::PROPAGATION;
@@ -55,6 +57,10 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         s.take(key("keep_slower_than", DURATION_OR_NONE, "250ms").about(
             "Traces of pages that took longer are kept whatever `sample` says; or \"none\".",
         ));
+    let recent =
+        s.take(key("recent", SIZE_OR_NONE, "8MiB").about(
+            "Most bytes of records of recent pages that `gateway why` looks at; or \"none\".",
+        ));
     let dogstatsd = s.take_or(
         key("dogstatsd", STATSD_AGENT, "127.0.0.1:8125").about(
             "Where metrics are sent as DogStatsD: host and port, or unix:///path; \"\" sends none. DD_DOGSTATSD_URL wins.",
@@ -77,6 +83,7 @@ pub(super) fn telemetry(s: &mut Section<'_, '_>) -> Option<Telemetry> {
         propagation: propagation?,
         sample: sample?,
         keep_slower_than: keep_slower_than?,
+        recent: recent?,
         dogstatsd: dogstatsd?,
         entity_id: entity_id?,
         external_env: external_env?,

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::core::{BulkheadId, Core, Event, Time};
+use super::observer::Observer;
 use super::waiting::State;
 use crate::page::deadline::now;
 
@@ -18,6 +19,7 @@ pub(super) struct Gate {
     epoch: Instant,
     pub(super) state: Mutex<State>,
     empty: Notify,
+    pub(super) observer: Observer,
 }
 
 impl Gate {
@@ -26,6 +28,7 @@ impl Gate {
             epoch: now(),
             state: Mutex::new(State::new(core)),
             empty: Notify::new(),
+            observer: Observer::default(),
         })
     }
 

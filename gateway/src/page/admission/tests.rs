@@ -10,6 +10,7 @@ use crate::page::deadline::{Deadline, now};
 
 mod histories;
 mod model;
+mod reconfigured;
 
 const LIMITS: [Option<u32>; 4] = [Some(2), Some(3), Some(1), None];
 

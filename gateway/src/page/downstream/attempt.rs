@@ -21,7 +21,8 @@ use super::{
 use crate::config::{Config, DownstreamId, Kept};
 use crate::page::deadline::now;
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::{AttemptRecord, TimeSpan};
+use crate::telemetry::recent::in_flight::InFlightCall;
+use crate::telemetry::record::{AttemptRecord, ConnectionUse, TimeSpan};
 
 /// Of `connect_timeout`, how long an endpoint has to itself before the next is tried beside it.
 const BESIDE_AFTER: u32 = 4;
@@ -116,12 +117,14 @@ impl<T: Transport> Downstreams<T> {
         id: DownstreamId,
         request: &CallRequest<'_>,
         attempts: &mut Vec<AttemptRecord>,
+        seen: Option<InFlightCall<'_>>,
     ) -> Result<Reply, Cause> {
         let mut which = Which::Any;
         let mut resent = false;
         loop {
-            let (attempt, connection) = self.connected(id, which).await?;
-            let mut attempt = attempt.recorded(attempts);
+            let (attempt, connection) = self.connected(id, which, seen).await?;
+            let is_new = self.transport.is_new(&connection);
+            let mut attempt = attempt.recorded(attempts, is_new, seen);
             let (cause, again) = match self.transport.exchange(connection, request).await {
                 Ok(reply) => {
                     attempt.answered(reply.status);
@@ -146,6 +149,7 @@ impl<T: Transport> Downstreams<T> {
         &self,
         id: DownstreamId,
         which: Which,
+        seen: Option<InFlightCall<'_>>,
     ) -> Result<(Attempt<'_>, T::Connection), Cause> {
         let mut endpoints = self.transport.endpoints(id);
         if endpoints.all.is_empty() {
@@ -159,6 +163,9 @@ impl<T: Transport> Downstreams<T> {
             && let Some(connection) = self.transport.idle(endpoint)
         {
             return Ok((attempt, connection));
+        }
+        if let Some(seen) = seen {
+            seen.attempts(&attempt.address, attempt.began, None);
         }
         // Boxed: most calls find a connection, and need no room for this.
         Box::pin(self.reached(downstream, &endpoints, endpoint, attempt, which)).await
@@ -206,7 +213,10 @@ impl<T: Transport> Downstreams<T> {
         which: Which,
     ) -> Result<(Attempt<'a>, T::Connection), Cause> {
         match self.transport.connect(endpoint, which).await {
-            Ok(connection) => Ok((attempt, connection)),
+            Ok(connection) => {
+                attempt.waited = now().saturating_duration_since(attempt.began);
+                Ok((attempt, connection))
+            }
             Err(cause) => {
                 attempt.end(|_| Ended::Unreached);
                 Err(cause)
@@ -229,6 +239,7 @@ impl Downstream {
             id: endpoint.id(),
             address: endpoint.address(),
             began,
+            waited: Duration::ZERO,
             ended: false,
         };
         Some((endpoint, attempt))
@@ -241,17 +252,34 @@ struct Attempt<'a> {
     id: EndpointId,
     address: Arc<str>,
     began: Instant,
+    /// For a connection.
+    waited: Duration,
     ended: bool,
 }
 
 impl<'a> Attempt<'a> {
-    fn recorded<'r>(self, records: &'r mut Vec<AttemptRecord>) -> RecordedAttempt<'a, 'r> {
+    fn recorded<'r>(
+        self,
+        records: &'r mut Vec<AttemptRecord>,
+        is_new: bool,
+        seen: Option<InFlightCall<'_>>,
+    ) -> RecordedAttempt<'a, 'r> {
+        let connection = ConnectionUse {
+            is_new,
+            waited: self.waited,
+        };
+        if let Some(seen) = seen {
+            seen.attempts(&self.address, self.began, Some(connection));
+        }
+        // Most calls make one attempt, and records are kept for a while.
+        records.reserve_exact(1);
         records.push(AttemptRecord {
             endpoint: Arc::clone(&self.address),
             span: TimeSpan {
                 began: self.began,
                 took: Duration::ZERO,
             },
+            connection,
             failure: None,
         });
         RecordedAttempt {

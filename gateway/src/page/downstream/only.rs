@@ -117,6 +117,10 @@ impl<A: Answers> Transport for Only<A> {
         Some(endpoint.clone())
     }
 
+    fn is_new(&self, _: &OnlyEndpoint) -> bool {
+        false
+    }
+
     async fn connect(&self, endpoint: &OnlyEndpoint, _: Which) -> Result<OnlyEndpoint, Cause> {
         Ok(endpoint.clone())
     }

@@ -55,6 +55,10 @@ impl PageLine {
         if let Some(scope) = record.scope {
             word(&mut line, "scope", &names.scope(scope));
         }
+        if let Some(by) = record.would_shed {
+            word(&mut line, "would_shed", by.reason().as_str());
+            word(&mut line, "would_shed_scope", &names.scope(by.scope()));
+        }
         if let Some(id) = origin.request_id.as_ref().and_then(|id| id.to_str().ok()) {
             line.extend_from_slice(b",\"request_id\":");
             text(&mut line, id);
@@ -238,6 +242,7 @@ mod tests {
             span: TimeSpan { began: now(), took },
             budget_left: None,
             http_status: None,
+            body: None,
             lag: Duration::ZERO,
             failure,
             attempts: Vec::new(),

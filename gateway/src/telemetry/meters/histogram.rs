@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::distribution::Distribution;
+
 /// Values of one series that are kept until they are taken; of more than that, a fair
 /// sample (Vitter, "Random Sampling with a Reservoir", 1985, algorithm R).
 pub(super) const MOST_KEPT: usize = 4096;
@@ -66,6 +68,11 @@ impl Histogram {
     pub(super) fn read(&self) -> (Vec<u64>, u64) {
         let state = self.state.lock();
         (state.buckets.clone(), state.sum)
+    }
+
+    /// All values so far.
+    pub(super) fn distribution(&self) -> Distribution {
+        Distribution::new(&self.edges, self.read().0)
     }
 
     /// Moves the values since the last time into `values`, which is emptied before; returns

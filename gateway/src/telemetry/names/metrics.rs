@@ -164,6 +164,8 @@ metrics! {
         "The page's configured deadline; no series for a page without one.";
     SHED = Counter "gateway.shed" Page [Reason, Scope]
         "Pages refused for load, quota or a shutdown, by the reason and the limit that clients are told.";
+    WOULD_SHED = Counter "gateway.would_shed" Page [Reason, Scope]
+        "Pages that limits which are only watched (observe = true) would have refused, by the reason and the limit; they were not refused for it.";
     IN_FLIGHT = Gauge "gateway.in_flight" Page []
         "Tickets in use: pages in flight, until the last byte of their answer has been taken.";
     IN_FLIGHT_LIMIT = Gauge "gateway.in_flight.limit" Page []
@@ -188,6 +190,8 @@ metrics! {
         "Endpoints set aside for their failures, those that are being probed among them.";
     PARTS_SHED = Counter "gateway.parts.shed" Call [Downstream]
         "Optional parts left out because no permit was free; no call was made.";
+    PARTS_WOULD_SHED = Counter "gateway.parts.would_shed" Call [Downstream]
+        "Optional parts that a bulkhead which is only watched would have left out.";
     CALLS = Counter "gateway.calls" Call [Downstream, CallOutcome]
         "Calls, by how they ended. The sum over all outcomes is every call begun.";
     CALL_DURATION = Histogram "gateway.call.duration" Second [Downstream, CallOutcome]

@@ -92,6 +92,8 @@ fields! {
     REQUIRED = "gateway.part.required" "Whether the page is worth nothing without the part.";
     SHED_REASON = "gateway.shed.reason" "Why a page was refused for load.";
     SCOPE = "gateway.scope" "The limit or the downstream a refusal is about.";
+    WOULD_SHED = "gateway.would_shed" "Why a limit that is only watched would have refused the page.";
+    WOULD_SHED_SCOPE = "gateway.would_shed.scope" "The limit that would have.";
     WAIT_MS = "gateway.wait_ms" "Wait for permits, in milliseconds.";
     BUDGET_LEFT_MS = "gateway.budget_left_ms" "What it had when it began, in milliseconds: the rest of the deadline less the reserve, or of a call the part's timeout if that is shorter.";
     LAG_MS = "gateway.lag_ms" "The longest that what could run in the gateway waited to run meanwhile, in milliseconds: so much of the time, at each step, may be the gateway's own.";

@@ -168,6 +168,11 @@ impl Spans {
         if let Some(scope) = record.scope {
             add(key::SCOPE, record.names.scope(scope).into_owned().into());
         }
+        if let Some(by) = record.would_shed {
+            add(key::WOULD_SHED, by.reason().as_str().into());
+            let scope = record.names.scope(by.scope());
+            add(key::WOULD_SHED_SCOPE, scope.into_owned().into());
+        }
         if let Some(id) = origin.request_id.as_ref().and_then(|id| id.to_str().ok()) {
             add(key::REQUEST_ID, id.to_owned().into());
         }

@@ -128,15 +128,19 @@ impl Client {
 
     async fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
-        loop {
-            let size = self.line().await;
-            let size = usize::from_str_radix(size.trim(), 16).unwrap();
-            body.extend(self.take(size).await);
-            self.line().await;
-            if size == 0 {
-                return body;
-            }
+        while let Some(chunk) = self.chunk().await {
+            body.extend(chunk);
         }
+        body
+    }
+
+    /// The next chunk of a body; `None` after the last one.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let size = self.line().await;
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let chunk = self.take(size).await;
+        self.line().await;
+        (size > 0).then_some(chunk)
     }
 
     async fn line(&mut self) -> String {

@@ -100,7 +100,7 @@ impl Gateway {
     pub(crate) async fn start(text: &str, changes: &[String]) -> Self {
         let loaded = config::load_text("test.toml", text, &variables(changes))
             .unwrap_or_else(|report| panic!("{report}"));
-        let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+        let app = App::bind(loaded).await.unwrap();
         Self::run(app).await
     }
 

@@ -31,7 +31,7 @@ impl Reloading {
         let variables = variables(changes);
         let loaded = config::load_file_with(&file, &variables);
         let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
-        let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+        let app = App::bind(loaded).await.unwrap();
         let app = app.reading(ConfigFile::new(&file).overridden_by(variables));
         let (reloader, generations) = (Arc::clone(app.reloader()), app.generations().clone());
         Self {

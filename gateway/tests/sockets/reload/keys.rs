@@ -2,8 +2,7 @@
 
 use gateway::app::App;
 use gateway::app::reload::ConfigFile;
-use gateway::app::reload::fixed::FIXED;
-use gateway::config::{self, KeyChange};
+use gateway::config::{self, FIXED, KeyChange};
 use serde_json::Value;
 
 use super::*;
@@ -20,14 +19,18 @@ const OTHERS: &[(&str, &str)] = &[
     ("admin.listen", "\"127.0.0.1:1\""),
     ("admin.hosts", "[\"gateway.example\"]"),
     ("admin.token_file", "\"TOKEN\""),
+    ("admin.unready_when_shedding", "true"),
     ("admission.max_in_flight", "1000"),
     ("admission.max_lag", "\"20ms\""),
+    ("admission.observe", "true"),
+    ("admission.observe_lag", "true"),
     ("shed.status", "503"),
     ("clients.identify_by", "\"header:x-api-key\""),
     ("clients.rate", "\"400/s\""),
     ("clients.burst", "900"),
     ("clients.attempts", "5"),
     ("clients.early_returns", "\"refuse\""),
+    ("clients.observe", "true"),
     ("telemetry.service", "\"other\""),
     ("telemetry.env", "\"live\""),
     ("telemetry.log", "\"json\""),
@@ -43,6 +46,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("downstream.product.url", "\"http://127.0.0.1:1\""),
     ("downstream.product.resolve", "\"11s\""),
     ("downstream.product.permits", "63"),
+    ("downstream.product.observe", "true"),
     ("downstream.product.connect_timeout", "\"90ms\""),
     ("downstream.product.warm", "3"),
     ("downstream.product.idle_timeout", "\"3s\""),
@@ -55,6 +59,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("page.product-page.reserve", "\"6ms\""),
     ("page.product-page.max_wait", "\"40ms\""),
     ("page.product-page.queue", "63"),
+    ("page.product-page.observe", "true"),
     ("page.product-page.forward_headers", "[]"),
     ("page.product-page.params.id", "\"^[a-z0-9-]+$\""),
     ("page.product-page.part.product.downstream", "\"pricing\""),
@@ -94,7 +99,7 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
     std::fs::write(&file, with(None)).unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();
     let first = loaded.effective.clone();
-    let app = App::bind(loaded.config, loaded.effective).await.unwrap();
+    let app = App::bind(loaded).await.unwrap();
     let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
     for &(key, value) in OTHERS {
         let value = value.replace("TOKEN", token.to_str().unwrap());

@@ -33,6 +33,12 @@ impl Bulkhead {
         self.limit.is_none_or(|limit| self.in_use + count <= limit)
     }
 
+    /// How many more there are; without a limit more than anything.
+    pub(super) fn free(&self) -> u32 {
+        self.limit
+            .map_or(u32::MAX, |limit| limit.saturating_sub(self.in_use))
+    }
+
     /// Whether so many would not be free if nothing were in use.
     pub(super) fn is_too_small(&self, count: u32) -> bool {
         self.limit.is_some_and(|limit| count > limit)

@@ -1,8 +1,10 @@
 //! How admission stands at one instant, for operators, metrics and tests.
 
-use super::Core;
 use super::limits::Bulkhead;
+use super::needs::NeedSet;
 use super::queue::Queue;
+use super::{Core, QueueId};
+use crate::telemetry::record::{Occupancy, Use};
 
 /// How one bulkhead stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,36 @@ pub struct AdmissionView {
 }
 
 impl Core {
+    /// How the limits stand that a page with these needs meets.
+    pub fn occupancy(&self, queue: QueueId, needs: &NeedSet) -> Occupancy {
+        // The first that is full, as a refusal names it; or the one that has the fewest left.
+        let nearest = needs.required().iter().min_by_key(|need| {
+            let bulkhead = &self.bulkheads[need.bulkhead.0];
+            let fits = bulkhead.fits(need.count);
+            (fits, if fits { bulkhead.free() } else { 0 })
+        });
+        let permits = nearest.map(|need| {
+            let bulkhead = &self.bulkheads[need.bulkhead.0];
+            let used = Use {
+                taken: bulkhead.in_use,
+                limit: bulkhead.limit,
+            };
+            (need.downstream, used)
+        });
+        let queue = &self.queues[queue.0];
+        Occupancy {
+            tickets: Use {
+                taken: self.tickets.under_way(),
+                limit: Some(self.tickets.limit),
+            },
+            queue: Use {
+                taken: queue.len() as u32,
+                limit: Some(queue.limit as u32),
+            },
+            permits,
+        }
+    }
+
     /// How everything stands.
     pub fn view(&self) -> AdmissionView {
         let bulkhead = |bulkhead: &Bulkhead| BulkheadView {

@@ -23,6 +23,7 @@ enum Op {
     Leave(usize),
     TryOne(usize),
     Resize(usize, Option<u32>),
+    ResizeQueue(usize, usize),
     Pass(u64),
 }
 
@@ -39,12 +40,13 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<usize>().prop_map(Op::Leave),
         1 => (0..LIMITS.len()).prop_map(Op::TryOne),
         1 => (0..LIMITS.len(), limit).prop_map(|(downstream, limit)| Op::Resize(downstream, limit)),
+        1 => (0..QUEUES.len(), 0..4usize).prop_map(|(queue, limit)| Op::ResizeQueue(queue, limit)),
         2 => (1..20u64).prop_map(Op::Pass),
     ]
 }
 
 /// Tells the core, and says what it decided.
-fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decision> {
+pub(super) fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decision> {
     let mut actions = Vec::new();
     let event = match step {
         Step::Arrive(page, wait) => Event::Arrive(Arrival {
@@ -58,6 +60,7 @@ fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decisi
         Step::Expire(page) => Event::Expire { page },
         Step::Leave(page) => Event::Leave { page },
         Step::Resize(bulkhead, limit) => Event::Resize { bulkhead, limit },
+        Step::ResizeQueue(queue, limit) => Event::ResizeQueue { queue, limit },
         Step::TryOne(bulkhead) => {
             let taken = core.try_one(bulkhead);
             return taken
@@ -67,6 +70,11 @@ fn tell(core: &mut Core, needs: &[NeedSet], now: Time, step: Step) -> Vec<Decisi
         }
     };
     core.on_event(now, event, &mut actions);
+    decisions(actions)
+}
+
+/// What the core decided, as the model says it.
+pub(super) fn decisions(actions: Vec<Action>) -> Vec<Decision> {
     let decision = |action| match action {
         Action::Grant { page, parts, .. } => (Some(page), Ending::Granted(parts)),
         Action::Park { page } => (Some(page), Ending::Parked),
@@ -106,6 +114,7 @@ fn agree(ops: &[Op], order: Order, told: impl Fn(Step) -> Option<Step>) -> Resul
             Op::Leave(i) if seq > 0 => Step::Leave(page(i)),
             Op::TryOne(i) => Step::TryOne(BulkheadId(i)),
             Op::Resize(i, limit) => Step::Resize(BulkheadId(i), limit),
+            Op::ResizeQueue(i, limit) => Step::ResizeQueue(QueueId(i), limit),
             Op::Pass(ms) => {
                 now += Duration::from_millis(ms);
                 continue;
@@ -145,7 +154,10 @@ fn invariants(before: &AdmissionView, now: &AdmissionView, model: &Model) -> Res
         }
     }
     for (queue, view) in now.queues.iter().enumerate() {
-        let waits = model.waiting.iter().filter(|w| w.1.queue == queue).count();
+        let waits = model.depth(queue);
+        if view.limit != model.queues[queue] {
+            return Err(format!("queue {queue}: not resized"));
+        }
         if view.depth != waits || waits > view.limit {
             return Err(format!("queue {queue}: {view:?}, {waits} waiting"));
         }
@@ -220,6 +232,7 @@ fn the_model_catches_grants_to_pages_that_are_gone() {
 #[test]
 fn the_model_catches_limits_that_never_change() {
     assert!(missing(|step| matches!(step, Step::Resize(..))));
+    assert!(missing(|step| matches!(step, Step::ResizeQueue(..))));
 }
 
 #[test]
@@ -230,7 +243,8 @@ fn the_model_catches_a_permit_too_many() {
         | Step::Release(_)
         | Step::Expire(_)
         | Step::Leave(_)
-        | Step::TryOne(_) => step,
+        | Step::TryOne(_)
+        | Step::ResizeQueue(..) => step,
     };
     assert!(is_caught(Order::NewestFirst, move |step| Some(one_more(
         step
@@ -245,7 +259,8 @@ fn the_model_catches_needs_that_are_not_the_arrivals_own() {
         | Step::Expire(_)
         | Step::Leave(_)
         | Step::TryOne(_)
-        | Step::Resize(..) => step,
+        | Step::Resize(..)
+        | Step::ResizeQueue(..) => step,
     };
     assert!(is_caught(Order::NewestFirst, move |step| Some(first_only(
         step

@@ -14,6 +14,7 @@ pub(super) enum Step {
     Leave(PageSeq),
     TryOne(BulkheadId),
     Resize(BulkheadId, Option<u32>),
+    ResizeQueue(QueueId, usize),
 }
 
 /// What an arrival brings with it.
@@ -38,8 +39,9 @@ pub(super) type Decision = (Option<PageSeq>, Ending);
 
 /// The rules, said once more without queues, counters or cleverness.
 pub(super) struct Model {
-    needs: Vec<NeedSet>,
-    pub(super) limits: [Option<u32>; LIMITS.len()],
+    pub(super) needs: Vec<NeedSet>,
+    pub(super) limits: Vec<Option<u32>>,
+    pub(super) queues: Vec<usize>,
     /// Every permit out: of which bulkhead.
     pub(super) held: Vec<BulkheadId>,
     /// In order of arrival.
@@ -50,7 +52,8 @@ impl Model {
     pub(super) fn new() -> Self {
         Self {
             needs: needs(),
-            limits: LIMITS,
+            limits: LIMITS.to_vec(),
+            queues: QUEUES.to_vec(),
             held: Vec::new(),
             waiting: Vec::new(),
         }
@@ -134,6 +137,14 @@ impl Model {
                     .map(|(page, _)| (Some(page), Ending::Refused(ShedWhy::BulkheadFull)));
                 refused.chain(self.start_waiting(now)).collect()
             }
+            Step::ResizeQueue(queue, limit) => {
+                self.queues[queue.0] = limit;
+                let mut out = Vec::new();
+                while self.depth(queue.0) > limit {
+                    out.extend(self.evict_oldest(queue.0));
+                }
+                out
+            }
         }
     }
 
@@ -146,19 +157,26 @@ impl Model {
         if self.has_room(wait) {
             return vec![(Some(page), self.start(wait))];
         }
-        if over || !self.can_ever(wait) || QUEUES[wait.queue] == 0 {
+        if over || !self.can_ever(wait) || self.queues[wait.queue] == 0 {
             return vec![(Some(page), full)];
         }
         let mut out = Vec::new();
-        let same = |waiting: &(PageSeq, Wait)| waiting.1.queue == wait.queue;
-        if self.waiting.iter().filter(|w| same(w)).count() == QUEUES[wait.queue] {
-            let oldest = self.waiting.iter().position(same).unwrap();
-            let evicted = self.waiting.remove(oldest).0;
-            out.push((Some(evicted), Ending::Refused(ShedWhy::QueueEvicted)));
+        if self.depth(wait.queue) == self.queues[wait.queue] {
+            out.extend(self.evict_oldest(wait.queue));
         }
         self.waiting.push((page, wait));
         out.push((Some(page), Ending::Parked));
         out
+    }
+
+    pub(super) fn depth(&self, queue: usize) -> usize {
+        self.waiting.iter().filter(|w| w.1.queue == queue).count()
+    }
+
+    fn evict_oldest(&mut self, queue: usize) -> Option<Decision> {
+        let oldest = self.waiting.iter().position(|w| w.1.queue == queue)?;
+        let evicted = self.waiting.remove(oldest).0;
+        Some((Some(evicted), Ending::Refused(ShedWhy::QueueEvicted)))
     }
 
     fn start_waiting(&mut self, now: Time) -> Vec<Decision> {

@@ -1,6 +1,6 @@
 //! Keys that only a restart can change. All others take effect with a reload.
 
-use crate::config::KeyChange;
+use super::KeyChange;
 
 /// Each with the reason why.
 pub const FIXED: &[(&str, &str)] = &[
@@ -19,8 +19,16 @@ pub const FIXED: &[(&str, &str)] = &[
     ("telemetry.dogstatsd", "it is connected to at the start"),
 ];
 
+/// Why only a restart can change a key; `None` if a reload can.
+#[must_use]
+pub fn why_fixed(key: &str) -> Option<&'static str> {
+    let found = FIXED.iter().find(|(fixed, _)| *fixed == key);
+    found.map(|(_, why)| *why)
+}
+
 /// Those of the changes that only a restart can make.
-pub fn among(changes: &[KeyChange]) -> Vec<KeyChange> {
-    let is_fixed = |change: &&KeyChange| FIXED.iter().any(|(key, _)| *key == change.key);
+#[must_use]
+pub fn fixed_among(changes: &[KeyChange]) -> Vec<KeyChange> {
+    let is_fixed = |change: &&KeyChange| why_fixed(&change.key).is_some();
     changes.iter().filter(is_fixed).cloned().collect()
 }

@@ -1,0 +1,97 @@
+//! `[downstream.NAME]` and `[[fault]]`: how services behave, and what goes wrong with them.
+
+use std::time::Duration;
+
+use fixtures::Behaviour;
+use gateway::config::reading::{DURATION_OR_NONE, Section, TEXT, key, required};
+use gateway::config::{DownstreamId, MAX_DOWNSTREAMS, Problem};
+
+use super::Shape;
+use super::names::Called;
+use crate::scenario::{Fault, behaviour};
+
+/// A fault that flaps faster than the record has slices could not be seen in it.
+const SHORTEST_FLAP: Duration = Duration::from_millis(100);
+
+impl Shape<'_> {
+    /// What is not written behaves as a healthy service does.
+    pub(super) fn behaviours(
+        &self,
+        root: &mut Section<'_, '_>,
+        called: &Called,
+    ) -> Option<Vec<Behaviour>> {
+        let mut behaviours = self.names.healthy();
+        let about = "How a service behaves at first.";
+        let each = root.each("downstream", about, MAX_DOWNSTREAMS, |section, name| {
+            let change = behaviour::read(section, &Behaviour::realistic());
+            let at = self.downstream(section, "", name.as_str(), called)?;
+            Some((at, change?))
+        })?;
+        let mut complete = true;
+        for (_, read) in each {
+            match read {
+                Some((at, change)) => behaviours[at] = change.apply(Behaviour::realistic()),
+                None => complete = false,
+            }
+        }
+        complete.then_some(behaviours)
+    }
+
+    pub(super) fn fault(
+        &self,
+        s: &mut Section<'_, '_>,
+        behaviours: &[Behaviour],
+        called: &Called,
+    ) -> Option<Fault> {
+        let name = s.take(required("downstream", TEXT, "pricing"));
+        let span = self.span(s);
+        let flaps = s.take(key("flaps", DURATION_OR_NONE, "none"));
+        let downstream = name.and_then(|name| self.downstream(s, "downstream", &name, called));
+        let behaviour = downstream.map_or_else(Behaviour::realistic, |at| behaviours[at].clone());
+        let change = behaviour::read(s, &behaviour);
+        if change.as_ref().is_some_and(behaviour::Change::is_none) {
+            let problem = Problem::new("changes nothing");
+            s.wrong(
+                "",
+                problem.help("write what goes wrong: `latency = { fixed = \"1500ms\" }`"),
+            );
+        }
+        let flaps = flaps?;
+        if flaps.is_some_and(|step| step < SHORTEST_FLAP) {
+            s.wrong("flaps", Problem::new("is too short").write("100ms"));
+        }
+        let (from, until) = span?;
+        Some(Fault {
+            downstream: DownstreamId(downstream?),
+            from,
+            until,
+            flaps,
+            change: change?,
+        })
+    }
+
+    /// The index of a downstream that is called, or an error at `key`; with `""` at the section.
+    fn downstream(
+        &self,
+        s: &mut Section<'_, '_>,
+        key: &str,
+        name: &str,
+        called: &Called,
+    ) -> Option<usize> {
+        let names = &self.names.downstreams;
+        let Some(at) = names.iter().position(|known| known == name) else {
+            let help = s.suggest(name, names);
+            let what = format!("the config has no downstream `{name}`");
+            s.wrong(key, Problem::new(what).help(help));
+            return None;
+        };
+        if !called.is_called(at) {
+            let problem = Problem::new(format!("no page that is asked for calls `{name}`"));
+            s.wrong(
+                key,
+                problem.help("remove it, or add a `[[load]]` of a page that calls it"),
+            );
+        }
+        Some(at)
+    }
+}
