@@ -8,6 +8,7 @@
 
 mod address;
 mod admin;
+mod caching;
 mod changes;
 mod check;
 mod data_schema;
@@ -24,11 +25,13 @@ mod load;
 mod names;
 mod observed;
 mod origin;
+mod origins;
 mod otlp_headers;
 mod overrides;
 mod path;
 mod problem;
 mod propagation;
+mod proxies;
 mod raw;
 mod reader;
 pub mod reading;
@@ -55,6 +58,7 @@ use url::Url;
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
 pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, TOKEN_FILE_VARIABLE, Token};
+pub use caching::CacheControl;
 pub use changes::KeyChange;
 pub use check::{check, check_json};
 pub use data_schema::DataSchema;
@@ -64,10 +68,12 @@ pub use headers::is_reserved_header;
 pub use kept::Kept;
 pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
 pub use origin::{EffectiveKey, Origin, origins_json};
+pub use origins::Origins;
 pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
+pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
@@ -113,6 +119,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub max_connections: NonZeroUsize,
+    /// Connections of one client.
+    pub max_connections_per_client: usize,
     /// For a whole request head: from its first byte, or from the connection's opening. Never zero.
     pub header_read_timeout: Duration,
     /// How long a connection may be idle after an answer. Never zero.
@@ -125,6 +133,36 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Which listener answers `/openapi.json`.
     pub openapi: OpenApi,
+    /// How the client of a request is known.
+    pub client_address: ClientAddress,
+    /// Whose word for another's address is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// Pages of other origins.
+    pub cors: Cors,
+}
+
+/// How the client of a request is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// It is who opened the connection.
+    Peer,
+    /// By `X-Forwarded-For`, as far as proxies are trusted.
+    XForwardedFor,
+    /// By `Forwarded` (RFC 7239), as far as proxies are trusted.
+    Forwarded,
+    /// By the PROXY protocol, which trusted proxies begin their connections with.
+    ProxyProtocol,
+}
+
+/// `[server.cors]`.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// Whose pages may read answers.
+    pub origins: Origins,
+    /// Whether browsers send cookies and the like along; not with [`Origins::Any`].
+    pub credentials: bool,
+    /// How long a browser keeps the answer to a preflight.
+    pub max_age: Duration,
 }
 
 /// Which listener answers `/openapi.json`.
@@ -388,6 +426,8 @@ pub struct Page {
     pub observe: bool,
     /// Request headers of the client that calls carry; never hop-by-hop ones, `host`, or ones the gateway sets itself.
     pub forward_headers: Vec<HeaderName>,
+    /// What caches are told of complete pages.
+    pub cache_control: CacheControl,
     /// In the order of the file; 1 to [`MAX_PARTS`].
     pub parts: Vec<Part>,
 }

@@ -7,6 +7,7 @@
 //!
 //! Not here: when there is a next one, and what may change in it (`crate::app::reload`).
 
+pub mod caching;
 pub mod clients;
 pub mod routes;
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use self::caching::PageCaching;
 use self::clients::ClientNames;
 use self::routes::Routes;
 use crate::config::{Config, Kept, Loaded};
@@ -39,6 +41,8 @@ pub struct Generation<T> {
     pub routes: Routes,
     /// What tells clients apart.
     pub clients: ClientNames,
+    /// What caches are told, page by page.
+    pub caching: Vec<PageCaching>,
     /// What its pages are, once somebody has asked.
     openapi: OnceLock<Bytes>,
 }
@@ -49,7 +53,8 @@ impl<T: Transport> Generation<T> {
         Self {
             number: 0,
             routes: Routes::new(&config),
-            clients: ClientNames::new(&config.clients),
+            clients: ClientNames::new(&config),
+            caching: config.pages.iter().map(PageCaching::new).collect(),
             pages,
             effective,
             config,
@@ -69,7 +74,8 @@ impl<T: Transport> Generation<T> {
             number: self.number + 1,
             pages: Arc::new(pages),
             routes: Routes::new(&config),
-            clients: self.clients.carried(&config.clients),
+            clients: self.clients.carried(&config),
+            caching: config.pages.iter().map(PageCaching::new).collect(),
             effective,
             config,
             openapi: OnceLock::new(),

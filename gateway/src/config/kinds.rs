@@ -345,6 +345,16 @@ pub const COUNT: Kind<NonZeroU32> = Kind {
     schema: || json!({"type": "integer", "minimum": 1, "maximum": MANY}),
 };
 
+/// How many; `"auto"` is `None`.
+pub(super) const COUNT_OR_AUTO: Kind<Option<NonZeroU32>> = Kind {
+    read: |raw| match raw.text("a number or \"auto\"") {
+        Ok("auto") => Ok(None),
+        Ok(_) | Err(_) => count(raw).map(Some),
+    },
+    show: |value| value.map_or_else(|| json!("auto"), |value| json!(value.get())),
+    schema: || json!({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MANY}]}),
+};
+
 /// How many; zero is `None`.
 pub(super) const COUNT_OR_ZERO: Kind<Option<NonZeroU32>> = Kind {
     read: |raw| {

@@ -50,8 +50,8 @@ impl Acceptor {
         Self {
             name,
             listener,
-            limits,
             room: Arc::new(Semaphore::new(most(&limits))),
+            limits,
             surplus: 0,
             backpressure: Backpressure::default(),
             at_once: 0,
@@ -62,7 +62,7 @@ impl Acceptor {
     /// until enough have ended.
     pub(super) fn limit(&mut self, limits: Limits) {
         let before = most(&std::mem::replace(&mut self.limits, limits));
-        let now = most(&limits);
+        let now = most(&self.limits);
         if let Some(more) = now.checked_sub(before) {
             let kept = self.surplus.min(more);
             self.surplus -= kept;

@@ -9,11 +9,13 @@
 
 mod admin;
 mod agreement;
+mod caching;
 mod cancellation;
 mod change;
 mod common;
 mod connections;
 mod console;
+mod cors;
 mod downstream;
 mod drain;
 mod forwarding;
@@ -28,6 +30,7 @@ mod own_load;
 mod pages;
 mod process;
 mod promise;
+mod proxies;
 mod readings;
 mod refusals;
 mod reload;

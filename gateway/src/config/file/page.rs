@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::caching::CACHE_CONTROL;
 use crate::config::data_schema;
 use crate::config::headers::HEADERS;
 use crate::config::key::{key, required};
@@ -48,6 +49,10 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         key("forward_headers", HEADERS, "accept-language")
             .about("Request headers of the client that calls carry."),
     );
+    let cache_control = s.take(
+        key("cache_control", CACHE_CONTROL, "private, no-cache")
+            .about("What caches are told of complete pages; others are never kept."),
+    );
     let params = params(s, path.as_ref());
     let parts = parts(s, path.as_ref(), downstreams);
     if let (Some(Some(deadline)), Some(reserve)) = (deadline, reserve)
@@ -77,6 +82,7 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         queue: queue?.map_or(0, |pages| pages.get() as usize),
         observe: observe?,
         forward_headers: forward_headers?,
+        cache_control: cache_control?,
         parts: parts?,
     })
 }
