@@ -148,12 +148,14 @@ impl Phase {
 }
 
 fn is_near(metric: Metric, [simulated, live]: &[Measured; 2]) -> bool {
+    // Where one of them has few times, or none, the shares say whether that is too few.
+    if metric.unit() == Unit::Time && simulated.pages.min(live.pages) < TIMES {
+        return true;
+    }
     let (Some(a), Some(b)) = (simulated.value, live.value) else {
-        // Few times, or none: then the shares tell.
-        return metric.unit() == Unit::Time && simulated.pages.max(live.pages) < TIMES;
+        return false;
     };
     match metric.unit() {
-        Unit::Time if simulated.pages.min(live.pages) < TIMES => true,
         Unit::Time => (a - b).abs() <= (a * P50).max(AT_ONCE),
         Unit::Share | Unit::PerSecond | Unit::Number => (a - b).abs() <= SHARE,
     }
