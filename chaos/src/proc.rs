@@ -148,6 +148,14 @@ impl Process {
         self.signal(Signal::INT)
     }
 
+    /// Sends SIGHUP: to read the configuration again.
+    ///
+    /// # Errors
+    /// The child has ended already.
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(Pid::from_child(&self.child), signal)
             .with_context(|| format!("could not signal {}", self.name))

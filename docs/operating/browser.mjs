@@ -78,10 +78,10 @@ async function byKeyboard(page) {
   assert.ok(order.includes('bulkheads-title'), `tables that scroll can be reached: ${order}`);
   const slow = page.locator('#slow .open').first();
   await slow.focus();
-  const chosen = await focused(page);
   await page.waitForTimeout(2500);
-  assert.equal(await focused(page), chosen, 'the focus stays while figures change');
+  assert.equal(await page.evaluate(() => Boolean(document.activeElement.closest('#slow'))), true, 'the focus stays in its list while pages come and go');
   await page.keyboard.press('p');
+  const chosen = await focused(page);
   assert.equal(await page.locator('#pause').getAttribute('aria-pressed'), 'true');
   await page.keyboard.press('Enter');
   await page.locator('#page .waterfall').waitFor();

@@ -69,10 +69,11 @@ def terminal(there: stage.Stage, opened: list[Terminal]) -> dict[str, str]:
     drawn["top-page"] = (small.cells(), 80)
     # Escape and a key right after it are one key to a terminal.
     small.press("Escape")
-    small.until("the list", "downstream:pricing")
+    small.until("the waterfall closed", "calls must have ended at", there=False)
     small.press("?")
     small.until("help", "a bar for each second")
     small.press("?")
+    small.until("help closed", "a bar for each second", there=False)
     small.press("p")
     small.until("a pause", "PAUSED")
     small.resize(100, 30)

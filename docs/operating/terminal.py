@@ -49,12 +49,12 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         self.tmux("resize-window", "-t", self.session, "-x", str(columns), "-y", str(rows))
 
-    def until(self, what: str, words: str, seconds: float = 10) -> str:
-        """The screen, once it has these words."""
+    def until(self, what: str, words: str, seconds: float = 10, there: bool = True) -> str:
+        """The screen, once it has these words; or has them no more."""
 
         def found() -> str | None:
             screen = self.text()
-            return screen if words in screen else None
+            return screen if (words in screen) == there else None
 
         try:
             return running.until(f"{what}: {words!r}", found, seconds)

@@ -33,6 +33,7 @@ use self::console::web::{FILES, File, HEADERS, file};
 use self::console::{Console, MOST_VIEWERS};
 use self::limits::endpoint_state;
 pub use self::limits::limits;
+use crate::config::{OPENAPI_PATH, OpenApi};
 use crate::generation::Generations;
 use crate::lifecycle::phase::{CurrentPhase, Phase};
 use crate::page::deadline::now;
@@ -55,6 +56,8 @@ enum Route {
     Config,
     /// How full everything is.
     Limits,
+    /// What the pages are, for clients' tools.
+    OpenApi,
     /// The console's page.
     Console,
     /// What the page loads.
@@ -80,12 +83,13 @@ enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Config,
         Self::Limits,
+        Self::OpenApi,
         Self::Console,
         Self::ConsoleFile,
         Self::Events,
@@ -106,6 +110,7 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Config => "/config",
             Self::Limits => "/limits",
+            Self::OpenApi => OPENAPI_PATH,
             Self::Console => "/",
             Self::ConsoleFile => "/console/{file}",
             Self::Events => "/events",
@@ -128,6 +133,7 @@ impl Route {
             | Self::Metrics
             | Self::Config
             | Self::Limits
+            | Self::OpenApi
             | Self::Console
             | Self::ConsoleFile
             | Self::Events
@@ -156,6 +162,7 @@ impl Route {
             Self::Metrics
             | Self::Config
             | Self::Limits
+            | Self::OpenApi
             | Self::Console
             | Self::ConsoleFile
             | Self::Events
@@ -268,6 +275,12 @@ impl<T: Transport> Admin<T> {
             }
             Route::Config => view(&generation.effective),
             Route::Limits => view(&limits(&generation.pages)),
+            Route::OpenApi => match generation.config.server.openapi {
+                OpenApi::Admin => answer(StatusCode::OK, "application/json", generation.openapi()),
+                OpenApi::Public | OpenApi::Off => {
+                    text(StatusCode::NOT_FOUND, "not here: see server.openapi\n")
+                }
+            },
             Route::Reload => change::answered(self.changes.ask(Change::Reload).await),
             Route::Overrides => view(&self.changes.in_force().overrides(now())),
             Route::Override => {

@@ -18,7 +18,7 @@ pub mod why;
 
 use std::path::PathBuf;
 
-use crate::config::Problem;
+use crate::config::{Problem, TOKEN_FILE_VARIABLE};
 
 /// Where a running gateway is asked: flags of every command of this module.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Target {
     #[arg(long, default_value = "127.0.0.1:9901")]
     pub admin: String,
     /// The file with its token: that of its `admin.token_file`.
-    #[arg(long, env = "GATEWAY_ADMIN_TOKEN_FILE")]
+    #[arg(long, env = TOKEN_FILE_VARIABLE)]
     pub token_file: Option<PathBuf>,
 }
 

@@ -8,8 +8,10 @@
 
 mod address;
 mod admin;
+mod caching;
 mod changes;
 mod check;
+mod data_schema;
 mod diff;
 mod file;
 mod fixed;
@@ -23,11 +25,13 @@ mod load;
 mod names;
 mod observed;
 mod origin;
+mod origins;
 mod otlp_headers;
 mod overrides;
 mod path;
 mod problem;
 mod propagation;
+mod proxies;
 mod raw;
 mod reader;
 pub mod reading;
@@ -53,19 +57,23 @@ use url::Url;
 
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
-pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, Token};
+pub use admin::{AdminAddress, LONGEST_TOKEN, SHORTEST_TOKEN, TOKEN_FILE_VARIABLE, Token};
+pub use caching::CacheControl;
 pub use changes::KeyChange;
 pub use check::{check, check_json};
+pub use data_schema::DataSchema;
 pub use diff::{Change, Difference, Effect, differences, effect};
 pub use fixed::{FIXED, fixed_among, why_fixed};
 pub use headers::is_reserved_header;
 pub use kept::Kept;
 pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
 pub use origin::{EffectiveKey, Origin, origins_json};
+pub use origins::Origins;
 pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
+pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
@@ -111,6 +119,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub max_connections: NonZeroUsize,
+    /// Connections of one client.
+    pub max_connections_per_client: usize,
     /// For a whole request head: from its first byte, or from the connection's opening. Never zero.
     pub header_read_timeout: Duration,
     /// How long a connection may be idle after an answer. Never zero.
@@ -121,7 +131,53 @@ pub struct Server {
     pub drain_delay: Duration,
     /// How long pages in flight may take to finish once new ones are refused.
     pub drain_timeout: Duration,
+    /// Which listener answers `/openapi.json`.
+    pub openapi: OpenApi,
+    /// How the client of a request is known.
+    pub client_address: ClientAddress,
+    /// Whose word for another's address is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// Pages of other origins.
+    pub cors: Cors,
 }
+
+/// How the client of a request is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// It is who opened the connection.
+    Peer,
+    /// By `X-Forwarded-For`, as far as proxies are trusted.
+    XForwardedFor,
+    /// By `Forwarded` (RFC 7239), as far as proxies are trusted.
+    Forwarded,
+    /// By the PROXY protocol, which trusted proxies begin their connections with.
+    ProxyProtocol,
+}
+
+/// `[server.cors]`.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// Whose pages may read answers.
+    pub origins: Origins,
+    /// Whether browsers send cookies and the like along; not with [`Origins::Any`].
+    pub credentials: bool,
+    /// How long a browser keeps the answer to a preflight.
+    pub max_age: Duration,
+}
+
+/// Which listener answers `/openapi.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenApi {
+    /// Neither.
+    Off,
+    /// The clients'.
+    Public,
+    /// The operators'.
+    Admin,
+}
+
+/// Where the description of the pages is answered.
+pub const OPENAPI_PATH: &str = "/openapi.json";
 
 /// `[admin]`.
 #[derive(Clone, Debug)]
@@ -370,6 +426,8 @@ pub struct Page {
     pub observe: bool,
     /// Request headers of the client that calls carry; never hop-by-hop ones, `host`, or ones the gateway sets itself.
     pub forward_headers: Vec<HeaderName>,
+    /// What caches are told of complete pages.
+    pub cache_control: CacheControl,
     /// In the order of the file; 1 to [`MAX_PARTS`].
     pub parts: Vec<Part>,
 }
@@ -387,6 +445,8 @@ pub struct Part {
     pub required: bool,
     /// Never wait longer than this for the part; `None` is the page's deadline alone.
     pub timeout: Option<Duration>,
+    /// What its data looks like, for the description of the page; `None` is any JSON.
+    pub schema: Option<DataSchema>,
 }
 
 /// A name of a page, part or downstream: `[a-z0-9][a-z0-9_-]{0,62}`. It appears in

@@ -1,4 +1,6 @@
-//! `gateway demo`: the five fakes and the gateway in one process.
+//! `gateway demo`: the five fakes, the gateway, and a shop's page in one process.
+
+pub mod storefront;
 
 use std::net::SocketAddr;
 
@@ -55,10 +57,13 @@ fn overrides(free_ports: bool, fakes: &Fakes) -> Vec<(String, String)> {
     urls.into_iter().chain(listeners).chain(no_agent).collect()
 }
 
-/// What to try, as lines for a shell.
-pub fn transcript(page: SocketAddr, admin: SocketAddr, control: &str) -> String {
+/// What to try: an address for a browser, and lines for a shell that show in their order what
+/// they say.
+pub fn transcript(shop: SocketAddr, page: SocketAddr, admin: SocketAddr, control: &str) -> String {
     format!(
-        r#"A gateway on {page}, five fake services behind it. In another terminal:
+        r#"A shop to look at, with buttons for all of this: http://{shop}/
+
+A gateway on {page}, five fake services behind it. In another terminal:
 
   # a whole page: five services asked in parallel, one answer
   curl -i http://{page}/product-page/p-1001
@@ -67,11 +72,14 @@ pub fn transcript(page: SocketAddr, admin: SocketAddr, control: &str) -> String 
   curl -d '{{"name":"slow","type":"latency","attributes":{{"latency":1500}}}}' {control}/proxies/pricing/toxics
   curl -i http://{page}/product-page/p-1001
 
-  # a burst of 400: no more pages are let in than there are permits for, the rest get 429
-  curl -sZ --no-progress-meter --parallel-max 200 -o /dev/null -w '%{{http_code}}\n' 'http://{page}/product-page/p-1001?[1-400]' | sort | uniq -c
-
-  # heal, and look at the limits
+  # healed: a whole page again
   curl -X POST {control}/reset
+  curl -i http://{page}/product-page/p-1001
+
+  # a burst of 400: as many pages are let in as there are permits for, the rest get 429 at once
+  curl -sZ --no-progress-meter --parallel-max 300 -o /dev/null -w '%{{http_code}}\n' 'http://{page}/product-page/p-1001?[1-400]' | sort | uniq -c
+
+  # the limits, and how much of each is in use
   curl http://{admin}/limits
 
 Ctrl-C ends it.

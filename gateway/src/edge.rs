@@ -11,31 +11,37 @@
 mod accept;
 pub mod body;
 pub mod bound;
+mod caching;
+mod coding;
 mod connection;
+pub mod cors;
 pub mod heads;
 mod hop;
 pub mod host;
 pub mod layers;
 mod least_used;
 pub mod listener;
+mod per_client;
+mod proxy_protocol;
 pub mod respond;
 pub mod socket;
-mod unreadable;
+pub mod unreadable;
 pub mod validate;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Body;
 
 use self::body::PageBody;
+use self::caching::Known;
 pub use self::connection::Connection;
 use self::respond::Respond;
-use crate::config::PageId;
-use crate::generation::routes::Routes;
+use crate::config::{OPENAPI_PATH, OpenApi, PageId};
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::phase::CurrentPhase;
 pub use crate::page::REQUEST_ID;
@@ -81,6 +87,7 @@ impl<T: Transport> Edge<T> {
         let understand =
             AssertUnwindSafe(|| understand(&generation, connection, &request, &origin));
         let asked = std::panic::catch_unwind(understand);
+        let known = Known::of(request.headers());
         let closes = validate::leaves_connection_unusable(&request);
         let (edge, connection) = (Arc::clone(self), Arc::clone(connection));
         // Boxed, so that connections without a page have no room for one.
@@ -92,10 +99,13 @@ impl<T: Transport> Edge<T> {
                 }
                 Err(panic) => Err(panic),
             };
-            let answered = answered.unwrap_or_else(|panic| {
+            let mut answered = answered.unwrap_or_else(|panic| {
                 events::panicked(words(panic.as_ref()));
                 Respond::of(&generation.pages).refuse(&Refusal::Internal, &origin)
             });
+            if let Some(known) = known {
+                answered.extensions_mut().insert(known);
+            }
             let last = closes || edge.phase.turns_away() || connection.is_old(origin.arrived);
             validate::with_close(last, answered)
         })
@@ -125,15 +135,17 @@ fn origin<T: Transport, B>(generation: &Generation<T>, request: &Request<B>) -> 
 async fn answer<T: Transport>(
     generation: &Generation<T>,
     connection: &Arc<Connection>,
-    asked: Result<PageRequest, RefusedAtEdge>,
+    asked: Result<Asked, RefusedAtEdge>,
     origin: &Arc<Origin>,
 ) -> Response<PageBody> {
     let pages = &generation.pages;
     match asked {
-        Ok(asked) => {
+        Ok(Asked::Page(asked)) => {
             let answer = pages.serve(asked).await;
-            Respond::of(pages).answer(answer, connection)
+            Respond::of(pages).answer(answer, &generation.caching, connection)
         }
+        Ok(Asked::Description(document)) => respond::description(document, origin),
+        Ok(Asked::Methods) => respond::methods(),
         Err(RefusedAtEdge {
             refusal,
             page,
@@ -150,37 +162,61 @@ fn understand<T: Transport, B: Body>(
     connection: &Connection,
     request: &Request<B>,
     origin: &Arc<Origin>,
-) -> Result<PageRequest, RefusedAtEdge> {
+) -> Result<Asked, RefusedAtEdge> {
     let Generation {
         clients, routes, ..
     } = generation;
-    let client = clients.client(connection.peer.ip(), request.headers());
-    page_request(routes, client, request, origin).map_err(|refusal| RefusedAtEdge {
+    let client = clients.client(connection.client().ip(), request.headers());
+    asked(generation, client, request, origin).map_err(|refusal| RefusedAtEdge {
         refusal,
         client,
         page: routes.find(request.uri().path()).ok().map(|m| m.page),
     })
 }
 
-fn page_request<B: Body>(
-    routes: &Routes,
+fn asked<T: Transport, B: Body>(
+    generation: &Generation<T>,
     client: Client,
     request: &Request<B>,
     origin: &Arc<Origin>,
-) -> Result<PageRequest, Refusal> {
+) -> Result<Asked, Refusal> {
+    let (routes, path) = (&generation.routes, request.uri().path());
     validate::check_head(request)?;
-    let matched = routes.find(request.uri().path())?;
+    let asks_for_methods = request.method() == Method::OPTIONS;
+    let of_description =
+        generation.config.server.openapi == OpenApi::Public && path == OPENAPI_PATH;
+    // `*` is the server, not a page (RFC 9110 section 9.3.7).
+    if asks_for_methods && (of_description || path == "*") {
+        return Ok(Asked::Methods);
+    }
+    if of_description {
+        validate::check_method_and_body(request)?;
+        return Ok(Asked::Description(generation.openapi()));
+    }
+    let matched = routes.find(path)?;
+    if asks_for_methods {
+        return Ok(Asked::Methods);
+    }
     validate::check_method_and_body(request)?;
     let mut headers = HeaderMap::new();
     routes.forward(matched.page, request.headers(), &mut headers);
-    Ok(PageRequest {
+    Ok(Asked::Page(PageRequest {
         page: matched.page,
         params: matched.params,
         client,
         timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
         headers,
         origin: Arc::clone(origin),
-    })
+    }))
+}
+
+/// What a request is for.
+enum Asked {
+    Page(PageRequest),
+    /// What the pages are; no page, so nothing is admitted or counted.
+    Description(Bytes),
+    /// Which methods there are; no page either.
+    Methods,
 }
 
 /// A request that was refused before it could be one for a page.

@@ -7,18 +7,22 @@
 //!
 //! Not here: when there is a next one, and what may change in it (`crate::app::reload`).
 
+pub mod caching;
 pub mod clients;
 pub mod routes;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use self::caching::PageCaching;
 use self::clients::ClientNames;
 use self::routes::Routes;
 use crate::config::{Config, Kept, Loaded};
+use crate::openapi;
 use crate::page::Pages;
 use crate::page::downstream::Transport;
 
@@ -37,6 +41,10 @@ pub struct Generation<T> {
     pub routes: Routes,
     /// What tells clients apart.
     pub clients: ClientNames,
+    /// What caches are told, page by page.
+    pub caching: Vec<PageCaching>,
+    /// What its pages are, once somebody has asked.
+    openapi: OnceLock<Bytes>,
 }
 
 impl<T: Transport> Generation<T> {
@@ -45,10 +53,12 @@ impl<T: Transport> Generation<T> {
         Self {
             number: 0,
             routes: Routes::new(&config),
-            clients: ClientNames::new(&config.clients),
+            clients: ClientNames::new(&config),
+            caching: config.pages.iter().map(PageCaching::new).collect(),
             pages,
             effective,
             config,
+            openapi: OnceLock::new(),
         }
     }
 
@@ -64,10 +74,18 @@ impl<T: Transport> Generation<T> {
             number: self.number + 1,
             pages: Arc::new(pages),
             routes: Routes::new(&config),
-            clients: self.clients.carried(&config.clients),
+            clients: self.clients.carried(&config),
+            caching: config.pages.iter().map(PageCaching::new).collect(),
             effective,
             config,
+            openapi: OnceLock::new(),
         }
+    }
+
+    /// What its pages are, as OpenAPI.
+    pub fn openapi(&self) -> Bytes {
+        let written = || format!("{:#}\n", openapi::document(&self.config)).into();
+        self.openapi.get_or_init(written).clone()
     }
 }
 

@@ -10,7 +10,8 @@
 //! Around it: [`app`] builds everything from the [`config`], as one [`generation`] after the
 //! other, [`lifecycle`] drains it at
 //! the end, [`admin`] lets operators look in, [`command`] is how they ask from a terminal,
-//! [`overrides`] are what they changed for a while, [`telemetry`] tells what happened, and all of them say how things ended in the words of
+//! [`overrides`] are what they changed for a while, [`openapi`] describes the pages to clients' tools,
+//! [`telemetry`] tells what happened, and all of them say how things ended in the words of
 //! [`outcome`].
 
 pub mod admin;
@@ -26,6 +27,7 @@ pub mod generation;
 mod http_client;
 pub mod ids;
 pub mod lifecycle;
+pub mod openapi;
 pub mod outcome;
 pub mod overrides;
 pub mod page;

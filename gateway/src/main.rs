@@ -15,8 +15,11 @@ use gateway::app::{App, files};
 use gateway::colours;
 use gateway::command::{self, CommandError};
 use gateway::config::{self, Config, Loaded, Report};
+#[cfg(feature = "demo")]
+use gateway::demo::storefront::{Behind, Storefront};
 use gateway::lifecycle::manager::ServiceManager;
 use gateway::lifecycle::stop::{Signals, StopSignal};
+use gateway::openapi;
 use gateway::telemetry::names::listing;
 use gateway::telemetry::{events, log};
 
@@ -47,6 +50,12 @@ enum Command {
         /// For machines; with every key, its value, and where that came from.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the OpenAPI 3.1 description of a configuration's pages. Exit 0; 2 for a bad config.
+    Openapi {
+        /// The configuration file; `-` is standard input.
+        #[arg(long, default_value = "config.toml")]
+        config: PathBuf,
     },
     /// What a running gateway did in an interval: pages, calls, lag, and what stands out. The runbook starts with it.
     Readings(command::readings::Flags),
@@ -94,6 +103,10 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::Check { config, json } => check(&config, json),
+        Command::Openapi { config } => match load(&config) {
+            Ok(loaded) => write_out(&format!("{:#}\n", openapi::document(&loaded.config))),
+            Err(code) => code,
+        },
         Command::Readings(flags) => printed(command::readings::run(&flags)),
         Command::Top(flags) => printed(command::top::run(&flags)),
         Command::Why(flags) => printed(command::why::run(&flags)),
@@ -223,7 +236,11 @@ fn list_metrics(json: bool) -> ExitCode {
         true => format!("{:#}\n", listing::json()),
         false => listing::table(),
     };
-    match std::io::stdout().lock().write_all(listed.as_bytes()) {
+    write_out(&listed)
+}
+
+fn write_out(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody is left to tell when stdout is gone.
         Err(_) => ExitCode::FAILURE,
@@ -277,15 +294,25 @@ async fn demo(free_ports: bool) -> anyhow::Result<()> {
     files::raise_limit();
     let (loaded, fakes) = gateway::demo::start(free_ports).await?;
     let _log = log::start(&loaded.config.telemetry).context("cannot start the log")?;
+    let storefront = Storefront::bind(free_ports).context("no port for the shop's page")?;
+    let config = loaded.config.clone();
     let app = App::bind(loaded).await?;
     let (page, admin) = (app.public_address()?, app.admin_address()?);
     // A closed stdout is no reason to stop serving.
     let _ = write!(
         std::io::stdout(),
         "{}",
-        gateway::demo::transcript(page, admin, &fakes.control_url())
+        gateway::demo::transcript(storefront.address(), page, admin, &fakes.control_url())
     );
-    let result = serve(app).await;
+    let behind = Behind {
+        public: page,
+        admin,
+        control: fakes.control_url(),
+    };
+    let result = tokio::select! {
+        ended = serve(app) => ended,
+        Err(failed) = storefront.serve(&config, behind) => Err(failed),
+    };
     fakes.stop().await;
     result
 }

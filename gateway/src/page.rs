@@ -15,6 +15,7 @@ pub mod deadline;
 pub mod downstream;
 pub mod fetch;
 pub mod json;
+mod observed;
 pub mod own_load;
 pub mod plan;
 pub mod quota;
@@ -33,7 +34,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use self::accounting::PageAccount;
-use self::admission::core::{Shed, ShedWhy};
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::clients::Clients;
@@ -45,7 +45,7 @@ use self::plan::{Params, Plan, PlannedPart};
 use self::quota::{Charge, Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
-use crate::outcome::{PageOutcome, Scope, ShedBy};
+use crate::outcome::{Scope, ShedBy};
 use crate::telemetry::Telemetry;
 use crate::telemetry::context;
 use crate::telemetry::meters::Gauges;
@@ -328,25 +328,6 @@ impl<T: Transport> Pages<T> {
         &self.admission
     }
 
-    /// Pages so far that were owed, and of those the ones that were refused for load.
-    pub fn owed_and_shed(&self) -> (u64, u64) {
-        let counts = self.telemetry.counts();
-        let of_page = |page: PageId| {
-            let [owed, ..] = counts.standings(page);
-            (owed, counts.pages(page, PageOutcome::Shed))
-        };
-        let pages = (0..self.plans.len()).map(|index| of_page(PageId(index)));
-        pages.fold((0, 0), |(owed, shed), of_one| {
-            (owed + of_one.0, shed + of_one.1)
-        })
-    }
-
-    /// Pages that limits which are only watched would have refused so far.
-    pub fn would_shed(&self) -> u64 {
-        self.admission.advance_observed();
-        self.telemetry.counts().all_would_shed()
-    }
-
     /// The quotas of clients.
     pub fn quota(&self) -> &Quota {
         self.clients.quota()
@@ -477,14 +458,4 @@ fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
             "X-Request-Timeout-Ms must be a whole number of milliseconds, such as 250.".into(),
         )
     })
-}
-
-impl From<Shed> for Refusal {
-    fn from(shed: Shed) -> Self {
-        match shed.why {
-            ShedWhy::BulkheadFull => Self::BulkheadFull(shed.downstream),
-            ShedWhy::QueueEvicted => Self::QueueEvicted(shed.downstream),
-            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(shed.downstream)),
-        }
-    }
 }

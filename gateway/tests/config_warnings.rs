@@ -286,6 +286,7 @@ fn variables_with_one_underscore_are_mentioned_as_ignored_but_for_those_of_kuber
     assert!(with(&["gateway_colour"]).contains("GATEWAY__SERVER__LISTEN"));
     let of_kubernetes = [
         "GATEWAY_SERVICE_HOST",
+        "GATEWAY_ADMIN_TOKEN_FILE",
         "GATEWAY_SERVICE_PORT",
         "GATEWAY_SERVICE_PORT_HTTP",
         "GATEWAY_PORT",
@@ -294,6 +295,8 @@ fn variables_with_one_underscore_are_mentioned_as_ignored_but_for_those_of_kuber
         "GATEWAYS_X",
     ];
     assert_eq!(with(&of_kubernetes), "");
+    // What `gateway reload` and its like read is no mistake.
+    assert_eq!(with(&["GATEWAY_ADMIN_TOKEN_FILE"]), "");
 }
 
 #[test]

@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("demo", &["config"]),
+    ("demo", &["config", "edge", "http_client", "page"]),
     (
         "command",
         &[
@@ -65,10 +65,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("generation", &["config", "page"]),
+    ("generation", &["config", "openapi", "page"]),
     ("lifecycle", &["page", "telemetry"]),
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),
+    ("openapi", &["config", "outcome", "page"]),
     ("readings", &["outcome", "telemetry"]),
     (
         "telemetry",
@@ -111,6 +112,9 @@ const HOMES: &[(&str, &[&str])] = &[
             "admin/",
             "command/client",
             "command/change",
+            "demo/storefront",
+            "demo/storefront/forward",
+            "openapi/problem",
             "telemetry/stats/payload",
         ],
     ),
@@ -282,7 +286,12 @@ fn the_readme_shows_what_the_demo_prints() {
     let readme =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
-    let printed = gateway::demo::transcript(address(8080), address(9901), "http://127.0.0.1:8474");
+    let printed = gateway::demo::transcript(
+        address(8088),
+        address(8080),
+        address(9901),
+        "http://127.0.0.1:8474",
+    );
     assert!(
         readme.contains(&printed),
         "README.md should show:\n{printed}"

@@ -20,6 +20,7 @@ mod hostile;
 mod overload;
 mod own_cpu;
 mod recycled;
+mod reloads;
 mod rolling;
 mod table;
 mod telemetry;
@@ -32,7 +33,7 @@ use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 16] = [
+const CHECKS: [&str; 17] = [
     "steady",
     "hang",
     "optional",
@@ -49,6 +50,7 @@ const CHECKS: [&str; 16] = [
     "agent-away",
     "drain",
     "rolling",
+    "reloads",
 ];
 
 /// Only by its name: it needs promtool, and judges no milliseconds (about two and a half minutes).
@@ -108,6 +110,7 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "steady" => calm::steady(table).await,
         "drain" => calm::drain(table).await,
         "rolling" => rolling::restarts(table).await,
+        "reloads" => reloads::two_hundred(table).await,
         "hang" => faults::hang(table).await,
         "optional" => faults::optional(table).await,
         "error" => faults::error(table).await,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) struct World {
     pub(crate) admin: Origin,
     pub(crate) setup: Setup,
     fakes: Fakes,
-    _config: TempDir,
+    config: TempDir,
 }
 
 /// Where a gateway stands, if not where all do.
@@ -97,7 +98,7 @@ impl World {
             process,
             page,
             admin,
-            _config,
+            _config: config,
         } = Instance::start(&place, &fakes, setup).await?;
         Ok(Self {
             gateway: process,
@@ -105,8 +106,18 @@ impl World {
             admin,
             setup,
             fakes,
-            _config,
+            config,
         })
+    }
+
+    /// The gateway's configuration file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.config.path().join("config.toml")
+    }
+
+    /// Where a service is.
+    pub(crate) fn address(&self, service: &str) -> SocketAddr {
+        self.fakes.address(service)
     }
 
     /// Replaces the whole behaviour of one fake.

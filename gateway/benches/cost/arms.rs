@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 
+use crate::coding::Coding;
 use crate::peers::Peer;
 use crate::process::Process;
 use crate::roles::Role;
@@ -13,6 +14,8 @@ pub(crate) struct Arm {
     server: Server,
     http2: bool,
     pub(crate) telemetry: Telemetry,
+    /// What clients take the page in, if not as it is.
+    pub(crate) coding: Option<Coding>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ enum Server {
 }
 
 /// In the order of the table, and of a round: those that are compared stand near each other.
-const ARMS: [(Arm, &str); 12] = [
+const ARMS: [(Arm, &str); 15] = [
     (Arm::BARE, "HTTP/1.1  bare fan-out, hyper"),
     (
         Arm::plain(Server::BareReqwest),
@@ -47,6 +50,9 @@ const ARMS: [(Arm, &str); 12] = [
         "          sample = 0.01, JSON lines",
     ),
     (Arm::EVERYTHING, "          sample = 1.0, JSON lines"),
+    (Arm::coded(Coding::Gzip), "          page as gzip"),
+    (Arm::coded(Coding::Zstd), "          page as zstd"),
+    (Arm::coded(Coding::Brotli), "          page as br"),
 ];
 
 impl Arm {
@@ -63,6 +69,14 @@ impl Arm {
             server,
             http2: false,
             telemetry: Telemetry::Off,
+            coding: None,
+        }
+    }
+
+    const fn coded(coding: Coding) -> Self {
+        Self {
+            coding: Some(coding),
+            ..Self::plain(Server::Gateway)
         }
     }
 
@@ -88,7 +102,7 @@ impl Arm {
 
     /// The arm it is compared with in the tables.
     pub(crate) fn beside(self) -> Self {
-        if self.telemetry == Telemetry::Off {
+        if self.telemetry == Telemetry::Off && self.coding.is_none() {
             Self {
                 server: Server::Bare,
                 ..self

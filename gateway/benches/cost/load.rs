@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fixtures::Service;
 use fixtures::catalogue::Catalogue;
 use futures_util::future::try_join_all;
-use http::header::HOST;
+use http::header::{ACCEPT_ENCODING, HOST};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::bare;
+use crate::coding::Coding;
 
 /// Connections of a [`Load`], and so pages at once.
 pub(crate) const CONNECTIONS: usize = 8;
@@ -66,6 +67,7 @@ impl Wanted {
 /// One open connection to a server.
 pub(crate) struct Client {
     host: HeaderValue,
+    coding: Option<Coding>,
     connection: SendRequest<Empty<Bytes>>,
     _driver: JoinSet<hyper::Result<()>>,
 }
@@ -80,6 +82,7 @@ impl Client {
         driver.spawn(io);
         Ok(Self {
             host: HeaderValue::from_str(&address.to_string())?,
+            coding: None,
             connection,
             _driver: driver,
         })
@@ -141,13 +144,19 @@ impl Client {
     }
 
     async fn get(&mut self, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
-        let request = Request::get(path)
-            .header(HOST, &self.host)
-            .body(Empty::new())?;
+        let mut request = Request::get(path).header(HOST, &self.host);
+        if let Some(coding) = self.coding {
+            request = request.header(ACCEPT_ENCODING, coding.token());
+        }
         self.connection.ready().await?;
-        let response = self.connection.send_request(request).await?;
-        let status = response.status();
-        Ok((status, response.into_body().collect().await?.to_bytes()))
+        let request = request.body(Empty::new())?;
+        let (head, body) = self.connection.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let body = match self.coding {
+            Some(coding) => coding.decode(&head.headers, &body)?,
+            None => body,
+        };
+        Ok((head.status, body))
     }
 }
 
@@ -162,6 +171,14 @@ impl Load {
     pub(crate) async fn connect(address: SocketAddr, wanted: Arc<Wanted>) -> anyhow::Result<Self> {
         let clients = try_join_all((0..CONNECTIONS).map(|_| Client::connect(address))).await?;
         Ok(Self { wanted, clients })
+    }
+
+    /// From now on pages are taken in this coding.
+    pub(crate) fn taking(mut self, coding: Option<Coding>) -> Self {
+        for client in &mut self.clients {
+            client.coding = coding;
+        }
+        self
     }
 
     /// Asks for `pages` pages, shared by the connections.

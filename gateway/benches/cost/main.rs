@@ -19,6 +19,7 @@ mod arms;
 mod bare;
 mod claims;
 mod closing;
+mod coding;
 mod configured;
 mod connections;
 mod kept;

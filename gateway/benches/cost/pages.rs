@@ -84,7 +84,8 @@ pub(crate) async fn take_turns(
             ..Setup::default()
         };
         let process = bench.start(arm, setup)?;
-        let mut load = Load::connect(process.addresses[0], Arc::clone(wanted)).await?;
+        let load = Load::connect(process.addresses[0], Arc::clone(wanted)).await?;
+        let mut load = load.taking(arm.coding);
         load.run(turns.pages).await?;
         servers.push(Server {
             arm,

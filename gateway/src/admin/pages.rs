@@ -17,7 +17,7 @@
 //!                      [{what: "permits" "connection" "answer" "client", part?, downstream?, endpoint?}];
 //!                      outcome, owed, good, ended_at and lag_ms are null before "writing"
 //! kept_as              "lost" "refused" "partial" "slow" "sample" "whole" "client"; not in flight
-//! arrived_at ended_at outcome http_status reason scope owed good abandoned answered_late complete
+//! arrived_at ended_at outcome http_status reason scope would_shed would_shed_scope owed good abandoned answered_late complete
 //! total_ms lag_ms deadline_ms   total: in flight its age; deadline: of its calls, null for none
 //! admission            null, or {begin_ms, ms, waited_for: a downstream or null, budget_left_ms}
 //! occupancy            null, or what was taken when it was admitted (itself included) or refused:

@@ -10,13 +10,14 @@ use tower::service_fn;
 
 use super::files::Budget;
 use crate::admin::{Admin, AdminBody, Via};
-use crate::config::Config;
+use crate::config::{ClientAddress, Config};
 use crate::edge::body::Streamed;
 use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
-use crate::edge::{Connection, Edge, layers, validate};
+use crate::edge::unreadable::NotServed;
+use crate::edge::{Connection, Edge, cors, layers, validate};
 use crate::generation::Generations;
 use crate::lifecycle::Guard;
 use crate::transport::HttpTransport;
@@ -51,20 +52,16 @@ pub(super) fn serve_public(
     edge: Arc<Edge<HttpTransport>>,
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
+    let now = generations.clone();
     let service = move |connection: Arc<Connection>| {
-        let edge = Arc::clone(&edge);
-        layers::layered(service_fn(move |request| {
-            edge.handle(&connection, request).map(Ok)
-        }))
+        let (edge, now) = (Arc::clone(&edge), now.clone());
+        let cors = cors::layer(&now.current().config.server.cors);
+        let answer = service_fn(move |request| edge.handle(&connection, request).map(Ok));
+        let answer = cors::allowed(answer, cors);
+        layers::layered(answer, move || !now.pages().own_load().is_short_of_cpu())
     };
-    let unreadable = move |what| generations.pages().telemetry().counts().unreadable(what);
-    listener::serve(
-        listener,
-        limits.public.subscribe(),
-        service,
-        unreadable,
-        guard,
-    )
+    let count = move |why| count(&generations, why);
+    listener::serve(listener, limits.public.subscribe(), service, count, guard)
 }
 
 /// Views, for operators.
@@ -79,7 +76,7 @@ pub(super) fn serve_operators(
     let service = move |connection: Arc<Connection>| {
         let (admin, now) = (Arc::clone(&admin), now.clone());
         // What Prometheus reads is long, and mostly the same words.
-        layers::compressed(service_fn(move |request| {
+        let answer = service_fn(move |request| {
             connection.begins_answer();
             let (admin, generation) = (Arc::clone(&admin), now.current());
             let connection = Arc::clone(&connection);
@@ -88,11 +85,20 @@ pub(super) fn serve_operators(
                 let answer = answer_operators(&admin, via, hosts, request).await;
                 Ok(answer.map(|body| Streamed::new(body, connection)))
             }
-        }))
+        });
+        layers::compressed(answer, || true)
     };
-    let unreadable = move |what| generations.pages().telemetry().counts().unreadable(what);
+    let count = move |why| count(&generations, why);
     let limits = limits.operators.subscribe();
-    listener::serve(listener, limits, service, unreadable, guard)
+    listener::serve(listener, limits, service, count, guard)
+}
+
+fn count(generations: &Generations<HttpTransport>, why: NotServed) {
+    let pages = generations.pages();
+    match why {
+        NotServed::Unreadable(what) => pages.telemetry().counts().unreadable(what),
+        NotServed::TooMany => pages.telemetry().counts().connection_refused(),
+    }
 }
 
 fn for_clients(config: &Config, files: Budget) -> Limits {
@@ -106,6 +112,14 @@ fn for_clients(config: &Config, files: Budget) -> Limits {
         when_full: WhenFull::Wait,
         waits: waits(config),
         max_age: config.server.max_age,
+        per_client: config.server.max_connections_per_client,
+        proxies: match config.server.client_address {
+            ClientAddress::Peer => Arc::default(),
+            ClientAddress::XForwardedFor
+            | ClientAddress::Forwarded
+            | ClientAddress::ProxyProtocol => Arc::new(config.server.trusted_proxies.clone()),
+        },
+        introduced: config.server.client_address == ClientAddress::ProxyProtocol,
     }
 }
 
@@ -116,6 +130,10 @@ fn for_operators(config: &Config, files: Budget) -> Limits {
         when_full: WhenFull::CloseLeastUsed,
         waits: waits(config),
         max_age: None,
+        // Those of all are few.
+        per_client: usize::MAX,
+        proxies: Arc::default(),
+        introduced: false,
     }
 }
 

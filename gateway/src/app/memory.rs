@@ -43,6 +43,8 @@ pub struct Memory {
     pub heads: u64,
     /// Connections to services.
     pub calls: u64,
+    /// Records of recent pages.
+    pub recent: u64,
 }
 
 impl Memory {
@@ -66,6 +68,10 @@ impl Memory {
                 .saturating_mul(OWN_HEAD)
                 .saturating_add(heads::SHARED as u64),
             calls: (budget.calls as u64).saturating_mul(CALL),
+            recent: config
+                .telemetry
+                .recent
+                .map_or(0, |bytes| bytes.get() as u64),
         }
     }
 
@@ -77,6 +83,7 @@ impl Memory {
             self.clients,
             self.heads,
             self.calls,
+            self.recent,
         ]
         .iter()
         .fold(PROCESS, |sum, &bytes| sum.saturating_add(bytes))
@@ -100,6 +107,7 @@ impl Memory {
                 "heads of requests that are not complete (max_connections)",
             ),
             (self.calls, "connections to services (permits)"),
+            (self.recent, "records of recent pages (telemetry.recent)"),
             (self.total(), "at most, with the process itself"),
         ] {
             writeln!(out, "  {:>8}  {what}", Size(bytes).to_string())?;
@@ -190,6 +198,7 @@ mod tests {
         assert_eq!(memory.clients, 10_000 * CLIENT);
         assert_eq!(memory.heads, 10_000 * 32 * KIB + 8 * KIB * KIB);
         assert_eq!(memory.calls, 5 * 64 * CALL);
+        assert_eq!(memory.recent, 8 * KIB * KIB);
         let mut half = shipped();
         half.admission.max_in_flight = std::num::NonZeroU32::new(512).unwrap();
         assert_eq!(Memory::of(&half).bodies * 2, memory.bodies);

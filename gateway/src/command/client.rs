@@ -126,7 +126,7 @@ impl Client {
     /// The JSON of `GET path`, of which there may be nothing.
     ///
     /// # Errors
-    /// As [`Client::view`], and [`CommandError::Refused`] with the gateway's words where it has nothing
+    /// As [`Client::view`], and [`CommandError::NoAnswer`] with the gateway's words where it has nothing
     /// to show (404), or is asked for what it cannot be (400).
     pub async fn find(&self, path: &str) -> Result<Value, CommandError> {
         let answer = self.ask(Method::GET, path, None).await?;
@@ -134,7 +134,7 @@ impl Client {
             StatusCode::OK => serde_json::from_str(&answer.body)
                 .map_err(|error| self.unexpected(path, error.to_string())),
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
-                Err(CommandError::Refused(answer.body.trim_end().to_owned()))
+                Err(CommandError::NoAnswer(answer.body.trim_end().to_owned()))
             }
             status => Err(self.unexpected(path, status.to_string())),
         }

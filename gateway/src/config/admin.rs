@@ -14,6 +14,10 @@ use super::kinds::Kind;
 use super::problem::Problem;
 use super::receiver::socket;
 
+/// The variable that names the token's file to commands; the gateway's own key is
+/// `GATEWAY__ADMIN__TOKEN_FILE`.
+pub const TOKEN_FILE_VARIABLE: &str = "GATEWAY_ADMIN_TOKEN_FILE";
+
 /// Shortest token, in bytes: of 16 letters and digits chosen at random there are 10^28.
 pub const SHORTEST_TOKEN: usize = 16;
 

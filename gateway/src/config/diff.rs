@@ -143,24 +143,29 @@ pub fn effect(key: &str) -> Effect {
         return Effect::Restart(why);
     }
     let path: Vec<&str> = key.split('.').collect();
-    match *path.as_slice() {
-        ["server", "drain_delay" | "drain_timeout"] => Effect::Live("the next stop"),
-        ["server", _] => Effect::Live("connections that are opened from now on"),
-        ["admin", _] => Effect::Live("operators' requests from now on"),
-        ["admission", _] => Effect::Live(
-            "at once; fewer tickets end no page, and none is given until enough are back",
-        ),
-        ["shed", _] => Effect::Live("refusals from now on"),
-        ["clients", _] => Effect::Live("pages from now on; what clients have used is kept"),
-        ["downstream", _] => Effect::Live("pages from now on; calls under way end as they began"),
-        ["downstream", _, "permits"] => Effect::Live(
-            "at once; fewer permits end no call, and none is given until enough are back",
-        ),
-        ["downstream", ..] => Effect::Live("calls from now on, over new connections if need be"),
-        ["page", _, "queue"] => Effect::Live("pages that would wait from now on"),
-        ["page", ..] => Effect::Live("pages that begin from now on"),
-        _ => Effect::Live("pages that begin from now on"),
-    }
+    Effect::Live(match *path.as_slice() {
+        ["clients" | "admission", "observe" | "observe_lag"] | [_, _, "observe"] => {
+            "at once; a limit that is only watched refuses nothing, and what it would is counted"
+        }
+        ["server", "drain_delay" | "drain_timeout"] => "the next stop",
+        ["server", "max_connections"] => {
+            "at once; where there are more, none is accepted until enough have ended"
+        }
+        ["server", _] => "connections that are opened from now on",
+        ["admin", _] => "operators' requests from now on",
+        ["admission", "max_in_flight"] => {
+            "at once; fewer tickets end no page, and none is given until enough are back"
+        }
+        ["admission" | "shed", _] => "at once",
+        ["clients", _] => "pages from now on; what clients have used is kept",
+        ["downstream", _] => "pages from now on; calls under way end as they began",
+        ["downstream", _, "permits"] => {
+            "at once; fewer permits end no call, and none is given until enough are back"
+        }
+        ["downstream", ..] => "calls from now on, over new connections if need be",
+        ["page", _, "queue"] => "at once; a shorter queue lets its oldest go",
+        _ => "pages that begin from now on",
+    })
 }
 
 #[cfg(test)]
@@ -246,6 +251,8 @@ mod tests {
         }
         for (key, words) in [
             ("downstream.d.permits", "fewer permits end no call"),
+            ("admission.observe_lag", "refuses nothing"),
+            ("page.p.observe", "refuses nothing"),
             ("downstream.d", "calls under way end as they began"),
             ("page.p.part.a.timeout", "pages that begin from now on"),
             (

@@ -21,15 +21,17 @@ use super::headers::IDENTIFY_BY;
 use super::hosts::HOSTS;
 use super::key::key;
 use super::kinds::{
-    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, POSITIVE_DURATION, RATE,
-    STATUS,
+    BOOLEAN, COUNT, COUNT_OR_AUTO, DURATION, DURATION_OR_NONE, EARLY_RETURNS, FILE, OPENAPI,
+    POSITIVE_DURATION, RATE, STATUS,
 };
+use super::origins::ORIGINS;
 use super::problem::Problem;
+use super::proxies::{CLIENT_ADDRESS, TRUSTED_PROXIES};
 use super::reader::Section;
 use super::report::Severity;
 use super::{
-    Admin, Admission, Clients, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Page, Server, Shed,
-    Telemetry, Token,
+    Admin, Admission, Clients, Cors, Downstream, MAX_DOWNSTREAMS, MAX_PAGES, Name, Origins, Page,
+    Server, Shed, Telemetry, Token,
 };
 
 /// What could be read of a file; complete only if no fault was recorded.
@@ -43,6 +45,9 @@ pub(super) struct Draft {
     pub(super) downstreams: Option<Vec<(Name, Option<Downstream>)>>,
     pub(super) pages: Option<Vec<(Name, Option<Page>)>>,
 }
+
+/// A browser opens six connections to a host, and several may stand behind one address.
+const LEAST_PER_CLIENT: usize = 64;
 
 /// Timers tell no shorter ones apart.
 const SHORTEST_LAG: Duration = Duration::from_millis(1);
@@ -88,6 +93,9 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("max_connections", COUNT, "10000")
             .about("Connections open at once; further ones wait in the kernel's backlog."),
     );
+    let per_client = s.take(key("max_connections_per_client", COUNT_OR_AUTO, "auto").about(
+        "Connections of one client; \"auto\": a tenth of all, at least 64. Further ones are closed.",
+    ));
     let header_read_timeout = s.take(key("header_read_timeout", POSITIVE_DURATION, "5s").about(
         "Time for a whole request head: from its first byte, or from the connection's opening.",
     ));
@@ -99,6 +107,13 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("max_age", DURATION_OR_NONE, "1h")
             .about("A connection that is older is closed with its next answer; or \"none\"."),
     );
+    let client_address = s.take(key("client_address", CLIENT_ADDRESS, "peer").about(
+        "Who the client is: \"peer\", or as trusted proxies say: \"x-forwarded-for\", \"forwarded\", \"proxy-protocol\".",
+    ));
+    let trusted_proxies = s.take(
+        key("trusted_proxies", TRUSTED_PROXIES, "")
+            .about("Networks of the proxies in front, such as 10.0.0.0/8."),
+    );
     let drain_delay =
         s.take(key("drain_delay", DURATION, "5s").about(
             "After SIGTERM pages are served for this long while /readyz is 503, then refused.",
@@ -107,14 +122,54 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         key("drain_timeout", DURATION, "25s")
             .about("Time that pages in flight have to finish once new ones are refused."),
     );
+    let openapi = s.take(key("openapi", OPENAPI, "admin").about(
+        "Which listener answers /openapi.json: \"admin\", \"public\" or \"off\" (neither).",
+    ));
+    let cors = s.section(
+        "cors",
+        "Which pages of other origins browsers let read answers.",
+        cors,
+    );
     Some(Server {
         listen: listen?,
         max_connections: max_connections?.try_into().ok()?,
+        max_connections_per_client: match per_client? {
+            Some(most) => most.get() as usize,
+            None => (max_connections?.get() as usize / 10).max(LEAST_PER_CLIENT),
+        },
         header_read_timeout: header_read_timeout?,
         keep_alive: keep_alive?,
         max_age: max_age?,
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
+        openapi: openapi?,
+        client_address: client_address?,
+        trusted_proxies: trusted_proxies?,
+        cors: cors?,
+    })
+}
+
+fn cors(s: &mut Section<'_, '_>) -> Option<Cors> {
+    let origins = s.take(key("origins", ORIGINS, "").about(
+        "Origins whose pages may read answers, such as https://shop.example.com; or \"*\".",
+    ));
+    let credentials = s.take(
+        key("credentials", BOOLEAN, "false")
+            .about("Whether browsers send cookies and authorization along."),
+    );
+    let max_age = s.take(
+        key("max_age", DURATION, "10m")
+            .about("How long a browser keeps the answer to a preflight."),
+    );
+    if credentials == Some(true) && origins == Some(Origins::Any) {
+        let what = "browsers send credentials only to whoever names their origin";
+        let help = "list the origins that may";
+        s.wrong("origins", Problem::new(what).help(help));
+    }
+    Some(Cors {
+        origins: origins?,
+        credentials: credentials?,
+        max_age: max_age?,
     })
 }
 

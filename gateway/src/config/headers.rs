@@ -1,6 +1,7 @@
 //! Header names: which may be forwarded, and which tell clients apart.
 
 use http::HeaderName;
+use http::header::RANGE;
 use serde_json::json;
 
 use super::IdentifyBy;
@@ -27,6 +28,11 @@ pub fn is_reserved_header(name: &HeaderName) -> bool {
         "expect",
         "accept-encoding",
         "range",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
         "x-request-id",
         "x-request-timeout-ms",
         "traceparent",
@@ -78,7 +84,13 @@ pub(super) const HEADERS: Kind<Vec<HeaderName>> = Kind {
         let forwarded = |text: &str| {
             let name = header(text)?;
             if is_reserved_header(&name) {
-                let what = format!("`{name}` cannot be forwarded: calls have their own");
+                let about_the_page = name.as_str().starts_with("if-") || name == RANGE;
+                let what = match about_the_page {
+                    true => format!(
+                        "`{name}` cannot be forwarded: it is about the client's copy of the page"
+                    ),
+                    false => format!("`{name}` cannot be forwarded: calls have their own"),
+                };
                 let help = match name.as_str() == "b3" || name.as_str().starts_with("x-b3-") {
                     true => {
                         "remove it from the list, and name b3 or b3multi in `telemetry.propagation`"

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, did_you_mean};
 use super::raw::Raw;
-use super::{EarlyReturns, Exporter, Http2, LogFormat, Rate, ShedStatus, units};
+use super::{EarlyReturns, Exporter, Http2, LogFormat, OpenApi, Rate, ShedStatus, units};
 
 /// How a value of one kind is read, shown and described.
 #[derive(Clone, Copy)]
@@ -99,6 +99,23 @@ pub(super) const EARLY_RETURNS: Kind<EarlyReturns> = Kind {
         EarlyReturns::Admit => json!("admit"),
     },
     schema: || json!({"enum": ["auto", "refuse", "admit"]}),
+};
+
+const OPENAPIS: &[(&str, OpenApi)] = &[
+    ("admin", OpenApi::Admin),
+    ("public", OpenApi::Public),
+    ("off", OpenApi::Off),
+];
+
+/// `"admin"`, `"public"` or `"off"`.
+pub(super) const OPENAPI: Kind<OpenApi> = Kind {
+    read: |raw| one_of(raw, OPENAPIS),
+    show: |openapi| match openapi {
+        OpenApi::Admin => json!("admin"),
+        OpenApi::Public => json!("public"),
+        OpenApi::Off => json!("off"),
+    },
+    schema: || json!({"enum": ["admin", "public", "off"]}),
 };
 
 /// `true`, `false` or `"auto"`.
@@ -326,6 +343,16 @@ pub const COUNT: Kind<NonZeroU32> = Kind {
     read: count,
     show: |value| json!(value.get()),
     schema: || json!({"type": "integer", "minimum": 1, "maximum": MANY}),
+};
+
+/// How many; `"auto"` is `None`.
+pub(super) const COUNT_OR_AUTO: Kind<Option<NonZeroU32>> = Kind {
+    read: |raw| match raw.text("a number or \"auto\"") {
+        Ok("auto") => Ok(None),
+        Ok(_) | Err(_) => count(raw).map(Some),
+    },
+    show: |value| value.map_or_else(|| json!("auto"), |value| json!(value.get())),
+    schema: || json!({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MANY}]}),
 };
 
 /// How many; zero is `None`.

@@ -1,7 +1,7 @@
 //! From text and variables to a checked [`Config`], or to all that is wrong with them.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
@@ -168,6 +168,7 @@ impl Written {
             return Err(report(source, syntax));
         }
         registry.faults = syntax;
+        registry.folder = folder_of(source.name);
         let mut root = Section::root(&mut registry, table.get_ref());
         let draft = file::read(&mut root);
         root.finish();
@@ -230,6 +231,13 @@ fn whole(path: &Path, fault: Fault) -> Report {
 /// All that is wrong, at once.
 pub fn load_text(name: &str, text: &str, env: &[(String, String)]) -> Result<Loaded, Report> {
     Config::load(Source { name, text }, env)
+}
+
+/// Where the file is; where it is a pipe, the working directory.
+fn folder_of(name: &str) -> PathBuf {
+    let is_pipe = name.starts_with("/dev/") || name.starts_with("/proc/");
+    let folder = Path::new(name).parent().filter(|_| !is_pipe);
+    folder.map(Path::to_owned).unwrap_or_default()
 }
 
 fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {

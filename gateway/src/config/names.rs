@@ -40,17 +40,20 @@ pub(super) const PATTERN: Kind<Regex> = Kind {
                 .help("the syntax is that of https://docs.rs/regex, e.g. '^[0-9]{1,10}$'")
         })
     },
-    show: |pattern| {
-        let text = pattern.as_str();
-        let bare = text
-            .strip_prefix(WHOLE.0)
-            .and_then(|text| text.strip_suffix(WHOLE.1));
-        json!(bare.map_or(text, |bare| {
-            bare.strip_suffix(AFTER_COMMENT).unwrap_or(bare)
-        }))
-    },
+    show: |pattern| json!(written(pattern)),
     schema: || json!({"type": "string", "format": "regex", "minLength": 1}),
 };
+
+/// A pattern as it was written.
+pub(super) fn written(pattern: &Regex) -> &str {
+    let text = pattern.as_str();
+    let bare = text
+        .strip_prefix(WHOLE.0)
+        .and_then(|text| text.strip_suffix(WHOLE.1));
+    bare.map_or(text, |bare| {
+        bare.strip_suffix(AFTER_COMMENT).unwrap_or(bare)
+    })
+}
 
 /// What a name may look like, for the schema.
 pub(super) const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::json;
 
 use super::kinds::Kind;
+use super::names;
 use super::problem::{Problem, did_you_mean};
 use super::shown::is_parameter;
 
@@ -28,6 +29,13 @@ pub struct Param {
     pub name: String,
     /// Matched against the whole decoded value.
     pub pattern: Regex,
+}
+
+impl Param {
+    /// The pattern as it was written.
+    pub fn pattern_text(&self) -> &str {
+        names::written(&self.pattern)
+    }
 }
 
 /// A part's path: literal text and the page's parameters in turn.

@@ -8,9 +8,8 @@
 //! What always holds: a fault never ends the reading, so all of them are found at
 //! once; `None` from here means that the fault has been recorded.
 
-use std::ops::Range;
-
 use serde_json::Value as Json;
+use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
@@ -58,6 +59,8 @@ pub(super) struct KeyRegistry {
     pub(super) variables: Variables,
     pub(super) overrides: Overrides,
     pub(super) faults: Vec<Fault>,
+    /// What paths in the file are relative to; empty is the working directory.
+    pub(super) folder: PathBuf,
     taken: Vec<Taken>,
     /// Dotted paths into `taken`.
     index: HashMap<String, usize>,

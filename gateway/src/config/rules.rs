@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Severity};
 use super::variables;
+use super::{OPENAPI_PATH, OpenApi};
 
 /// Finds what is wrong between sections.
 pub(super) fn check(draft: &Draft, registry: &mut KeyRegistry) {
@@ -20,6 +21,7 @@ pub(super) fn check(draft: &Draft, registry: &mut KeyRegistry) {
     }
     listeners_differ(draft, registry);
     pages_do_not_overlap(draft, registry);
+    no_page_is_where_the_description_is(draft, registry);
     pages_can_be_admitted(draft, registry);
     variables_found_their_keys(registry);
     overrides_found_their_keys(registry);
@@ -74,6 +76,31 @@ fn pages_do_not_overlap(draft: &Draft, registry: &mut KeyRegistry) {
             registry.explain(other, "the other path");
         }
         seen.push((key, path));
+    }
+}
+
+fn no_page_is_where_the_description_is(draft: &Draft, registry: &mut KeyRegistry) {
+    let is_public = |server: &super::Server| server.openapi == OpenApi::Public;
+    if !draft.server.as_ref().is_some_and(is_public) {
+        return;
+    }
+    let described = PathPattern {
+        text: OPENAPI_PATH.to_owned(),
+        params: Vec::new(),
+    };
+    for page in draft
+        .pages
+        .iter()
+        .flatten()
+        .filter_map(|(_, page)| page.as_ref())
+    {
+        if page.path.overlaps(&described) {
+            let path = format!("page.{}.path", page.name);
+            let what = format!("a request for {OPENAPI_PATH} would match this as well");
+            let help = "let the path begin with another word, or write `openapi = \"admin\"`";
+            error(registry, &path, Problem::new(what).help(help));
+            registry.explain("server.openapi", "answers it here");
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::net::Ipv6Addr;
 
+use super::admin::TOKEN_FILE_VARIABLE;
+
 /// Before every variable that stands for a key.
 const PREFIX: &str = "GATEWAY__";
 
@@ -126,7 +128,7 @@ pub(super) fn concerns_us(name: &str) -> bool {
 }
 
 /// Whether somebody probably thinks that it stands for a key, and it does not. Kubernetes sets some of
-/// this form itself where a service is called `gateway`.
+/// this form itself where a service is called `gateway`, and commands read one ([`TOKEN_FILE_VARIABLE`]).
 /// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>
 fn is_ignored(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
@@ -138,7 +140,8 @@ fn is_ignored(name: &str) -> bool {
         let after = rest.strip_prefix(word);
         after.is_some_and(|after| after.is_empty() || after.starts_with('_'))
     });
-    rest.starts_with('_') && !rest.starts_with("__") && !of_kubernetes
+    let of_commands = upper == TOKEN_FILE_VARIABLE;
+    rest.starts_with('_') && !rest.starts_with("__") && !of_kubernetes && !of_commands
 }
 
 /// The place in [`STANDARD`] of a variable.

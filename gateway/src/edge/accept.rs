@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::edge::bound::{Bound, Stream};
 use crate::edge::listener::Limits;
 use crate::lifecycle::Listener;
-use crate::page::deadline::{Deadline, now};
+use crate::page::deadline::{Deadline, now, until};
 use crate::telemetry::events;
 
 /// After the system refused a connection (most often: no file descriptors left), trying
@@ -50,8 +50,8 @@ impl Acceptor {
         Self {
             name,
             listener,
-            limits,
             room: Arc::new(Semaphore::new(most(&limits))),
+            limits,
             surplus: 0,
             backpressure: Backpressure::default(),
             at_once: 0,
@@ -62,7 +62,7 @@ impl Acceptor {
     /// until enough have ended.
     pub(super) fn limit(&mut self, limits: Limits) {
         let before = most(&std::mem::replace(&mut self.limits, limits));
-        let now = most(&limits);
+        let now = most(&self.limits);
         if let Some(more) = now.checked_sub(before) {
             let kept = self.surplus.min(more);
             self.surplus -= kept;
@@ -147,13 +147,6 @@ impl Acceptor {
 
 fn most(limits: &Limits) -> usize {
     limits.max_connections.min(Semaphore::MAX_PERMITS)
-}
-
-/// Never, if there is no instant.
-pub(super) async fn until(instant: Option<Instant>) {
-    if let Some(instant) = instant {
-        tokio::time::sleep_until(instant).await;
-    }
 }
 
 /// Errors of a connection that went away before it was accepted.

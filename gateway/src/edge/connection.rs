@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::edge::body::Unflushed;
 use crate::edge::bound::Stream;
 use crate::edge::heads::{PartialHead, SharedHeads};
+use crate::edge::per_client::Place;
 use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
 
@@ -34,7 +35,13 @@ enum Usage {
 #[derive(Debug)]
 pub struct Connection {
     /// Who is at its other end.
-    pub peer: SocketAddr,
+    peer: SocketAddr,
+    /// For whom it was opened, where that is another.
+    client: OnceLock<SocketAddr>,
+    /// Among those of its client.
+    place: OnceLock<Place>,
+    /// Whether its client has as many as it may.
+    is_too_many: AtomicBool,
     pub(super) unflushed: Unflushed,
     pub(super) head: PartialHead,
     /// After which it carries no further request.
@@ -51,6 +58,9 @@ impl Connection {
     pub fn new(peer: SocketAddr, heads: &Arc<SharedHeads>) -> Self {
         Self {
             peer,
+            client: OnceLock::new(),
+            place: OnceLock::new(),
+            is_too_many: AtomicBool::new(false),
             unflushed: Unflushed::default(),
             head: PartialHead::new(heads),
             expires: Deadline::NEVER,
@@ -58,6 +68,31 @@ impl Connection {
             usage: None,
             refused: Mutex::default(),
         }
+    }
+
+    /// For whom it was opened.
+    pub fn client(&self) -> SocketAddr {
+        *self.client.get().unwrap_or(&self.peer)
+    }
+
+    /// A proxy that is trusted opened it for this client.
+    pub(super) fn is_for(&self, client: SocketAddr) {
+        // It is introduced once.
+        let _ = self.client.set(client);
+    }
+
+    /// It has its place among those of its client, or there is none for it.
+    pub(super) fn takes(&self, place: Option<Place>) {
+        match place {
+            // It takes one once.
+            Some(place) => drop(self.place.set(place)),
+            None => self.is_too_many.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Whether its client has as many as it may, without it.
+    pub(super) fn is_too_many(&self) -> bool {
+        self.is_too_many.load(Ordering::Relaxed)
     }
 
     /// Ends with an answer when it is older than about `age`.

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower::{Service, ServiceBuilder};
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -15,15 +15,20 @@ use tower_http::request_id::{
 use uuid::Uuid;
 
 use crate::edge::body::PageBody;
-use crate::edge::{REQUEST_ID, detached, hop};
+use crate::edge::coding::Coding;
+use crate::edge::{REQUEST_ID, caching, hop};
+use crate::page::detached;
 
 /// Smaller bodies do not get smaller enough to pay for it.
 const COMPRESS_ABOVE: u64 = 1024;
 
 /// Wraps the edge's service: every request has an id that is echoed, and large pages are
 /// compressed for clients that ask for it.
+///
+/// Not while the gateway is short of CPU: see [`compressed`].
 pub fn layered<S, B>(
     service: S,
+    there_is_cpu: impl Fn() -> bool + Clone + Send + 'static,
 ) -> impl Service<
     Request<B>,
     Response = Response<
@@ -44,7 +49,8 @@ where
         .layer(MapRequestLayer::new(for_us))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeId))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .service(compressed(service))
+        .layer(MapResponseLayer::new(caching::complete))
+        .service(compressed(service, there_is_cpu))
 }
 
 fn for_us<B>(mut request: Request<B>) -> Request<B> {
@@ -52,9 +58,10 @@ fn for_us<B>(mut request: Request<B>) -> Request<B> {
     drop_bad_id(request)
 }
 
-/// Large answers are compressed for clients that ask for it.
+/// Large answers are compressed for clients that ask for it, while `there_is_cpu` for it.
 pub fn compressed<S, B, R>(
     service: S,
+    there_is_cpu: impl Fn() -> bool + Clone + Send + 'static,
 ) -> impl Service<
     Request<B>,
     Response = Response<
@@ -71,45 +78,29 @@ where
     B: Send + 'static,
     R: Body<Data = bytes::Bytes, Error: Into<tower::BoxError> + Send> + Send + 'static,
 {
+    let worth_it = SizeAbove::new(COMPRESS_ABOVE)
+        .and(NotForContentType::SSE)
+        .and(move |_, _, _: &_, _: &_| there_is_cpu());
     ServiceBuilder::new()
-        .layer(MapRequestLayer::new(gzip_or_nothing))
+        .layer(MapRequestLayer::new(one_coding_or_none))
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)
-                // An event is to leave when it happens, and a stream would keep its window in memory.
-                .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE)),
+                .compress_when(worth_it),
         )
         .service(service)
 }
 
-/// The compression layer would turn an answer that a client's `Accept-Encoding` leaves no
-/// coding for into a 406. A page is worth more than a preference, and RFC 9110 section
-/// 12.5.3 allows to send it all the same: so the layer hears of gzip, or of nothing.
-fn gzip_or_nothing<B>(mut request: Request<B>) -> Request<B> {
-    let accepted = request.headers().get_all(ACCEPT_ENCODING).iter();
-    let gzip = accepted
-        .filter_map(|list| list.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .any(takes_gzip);
-    if gzip {
-        request
-            .headers_mut()
-            .insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-    } else {
-        request.headers_mut().remove(ACCEPT_ENCODING);
+/// The compression layer would choose by an order of its own, and turn an answer that a client's
+/// `Accept-Encoding` leaves no coding for into a 406: so it is shown the coding that was chosen
+/// here, or nothing.
+fn one_coding_or_none<B>(mut request: Request<B>) -> Request<B> {
+    let headers = request.headers_mut();
+    match Coding::preferred(headers) {
+        Some(coding) => drop(headers.insert(ACCEPT_ENCODING, coding.token())),
+        None => drop(headers.remove(ACCEPT_ENCODING)),
     }
     request
-}
-
-/// One member of the list: `gzip`, `x-gzip;q=0.5`, but not `gzip;q=0`.
-fn takes_gzip(member: &str) -> bool {
-    let mut parts = member.split(';').map(str::trim);
-    let coding = parts.next().unwrap_or_default();
-    let named = ["gzip", "x-gzip"]
-        .iter()
-        .any(|name| coding.eq_ignore_ascii_case(name));
-    let weight = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")));
-    named && weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|q| q > 0.0))
 }
 
 /// An id the client made is kept if it is one that cannot break a log line or a header.
@@ -143,31 +134,33 @@ impl MakeRequestId for MakeId {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+    use http_body_util::Full;
+    use tower::{ServiceExt as _, service_fn};
+
     use super::*;
 
-    #[test]
-    fn of_the_codings_a_client_takes_only_gzip_is_heard() {
-        for (accepts, heard) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("x-gzip ; q=1", true),
-            ("gzip;q=0", false),
-            ("gzip;q=nonsense", false),
-            ("identity;q=0", false),
-            ("*;q=0", false),
-            ("br, zstd", false),
-            ("", false),
-        ] {
-            let request = Request::builder()
-                .header(ACCEPT_ENCODING, accepts)
-                .body(())
-                .unwrap();
-            let heard_of = gzip_or_nothing(request)
-                .headers()
-                .get(ACCEPT_ENCODING)
-                .is_some();
-            assert_eq!(heard_of, heard, "{accepts:?}");
-        }
+    /// The coding of an answer of `size` bytes of `kind` to a browser.
+    async fn coding(kind: &'static str, size: usize, there_is_cpu: bool) -> Option<HeaderValue> {
+        let answer = service_fn(move |_: Request<()>| async move {
+            let response = Response::builder().header(CONTENT_TYPE, kind);
+            Ok(response.body(Full::new(vec![b' '; size].into())).unwrap())
+        });
+        let request = Request::builder().header(ACCEPT_ENCODING, "gzip, deflate, br, zstd");
+        let answering = compressed(answer, move || there_is_cpu).oneshot(request.body(()).unwrap());
+        let Ok(response): Result<_, Infallible> = answering.await;
+        response.headers().get(CONTENT_ENCODING).cloned()
+    }
+
+    #[tokio::test]
+    async fn only_large_answers_are_compressed_and_only_while_there_is_cpu() {
+        let json = "application/json";
+        let zstd = Some(HeaderValue::from_static("zstd"));
+        assert_eq!(coding(json, 1024, true).await, zstd);
+        assert_eq!(coding(json, 1023, true).await, None);
+        assert_eq!(coding(json, 4096, false).await, None);
+        // Events are to arrive as they happen.
+        assert_eq!(coding("text/event-stream", 4096, true).await, None);
     }
 
     #[test]

@@ -17,18 +17,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::edge::accept::{Acceptor, until};
-use crate::edge::bound::Bound;
+use crate::config::TrustedProxies;
+use crate::edge::accept::Acceptor;
+use crate::edge::bound::{Bound, Stream};
 use crate::edge::connection::Connection;
 use crate::edge::heads::SharedHeads;
 use crate::edge::least_used::LeastUsed;
+use crate::edge::per_client::PerClient;
+use crate::edge::proxy_protocol::Introduction;
 use crate::edge::socket::{Socket, Waits};
-use crate::edge::unreadable::Report;
+use crate::edge::unreadable::{NotServed, Report};
 use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
-use crate::page::deadline::now;
+use crate::page::deadline::{now, until};
 use crate::telemetry::events;
-use crate::telemetry::names::Unreadable;
 
 /// Connections the system completes before they are accepted. With tokio's 128, half of 200
 /// clients that connect at once would wait a second for their SYN to be sent again, and no
@@ -36,7 +38,7 @@ use crate::telemetry::names::Unreadable;
 pub const BACKLOG: u32 = 4096;
 
 /// Limits of one listener: those in force when a connection is accepted hold for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections open at once.
     pub max_connections: usize,
@@ -48,6 +50,12 @@ pub struct Limits {
     pub waits: Waits,
     /// A connection that is about so old ends with its next answer.
     pub max_age: Option<Duration>,
+    /// Connections of one client.
+    pub per_client: usize,
+    /// Who opens connections for others, and so may have more.
+    pub proxies: Arc<TrustedProxies>,
+    /// Whether they have to say first for whom, by the PROXY protocol.
+    pub introduced: bool,
 }
 
 /// What becomes of a connection when as many are open as may be.
@@ -74,14 +82,14 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves connections, and tells `unreadable` of those whose bytes are no request, until `guard` says that the drain has come to this listener, then
+/// Serves connections, and counts those that are not served, until `guard` says that the drain has come to this listener, then
 /// returns when the open ones have finished what they were answering. Dropping the future
 /// cuts them off.
 pub async fn serve<S, B>(
     listener: Bound,
     limits: watch::Receiver<Limits>,
     service: impl Fn(Arc<Connection>) -> S,
-    unreadable: impl Fn(Unreadable) + Send + Sync + 'static,
+    count: impl Fn(NotServed) + Send + Sync + 'static,
     guard: Guard,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -93,8 +101,8 @@ pub async fn serve<S, B>(
 {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let acceptor = Acceptor::new(guard.listener(), listener, *limits.borrow());
-    let report = Arc::new(Report::new(guard.listener(), unreadable));
+    let acceptor = Acceptor::new(guard.listener(), listener, limits.borrow().clone());
+    let report = Arc::new(Report::new(guard.listener(), count));
     let accept = accept_all(
         acceptor,
         limits,
@@ -113,7 +121,7 @@ async fn accept_all<S, B>(
     mut acceptor: Acceptor,
     mut limits: watch::Receiver<Limits>,
     service: impl Fn(Arc<Connection>) -> S,
-    report: Arc<Report<impl Fn(Unreadable) + Send + Sync + 'static>>,
+    report: Arc<Report<impl Fn(NotServed) + Send + Sync + 'static>>,
     graceful: &GracefulShutdown,
     connections: &mut JoinSet<()>,
 ) -> io::Error
@@ -126,14 +134,15 @@ where
     B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
 {
     let heads = Arc::new(SharedHeads::default());
+    let clients = Arc::new(PerClient::default());
     let http = http();
     let mut open = match limits.borrow().when_full {
         WhenFull::Wait => None,
         WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.borrow().max_connections)),
     };
     loop {
-        let now_in_force = *limits.borrow_and_update();
-        acceptor.limit(now_in_force);
+        let now_in_force = limits.borrow_and_update().clone();
+        acceptor.limit(now_in_force.clone());
         let again = open.as_mut().and_then(|open| open.make_room(now()));
         let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
@@ -154,7 +163,22 @@ where
             service: service(Arc::clone(&connection)),
             connection: Arc::clone(&connection),
         };
-        let socket = Socket::new(stream, Arc::clone(&connection), now_in_force.waits);
+        let of_proxy = now_in_force.proxies.has(peer.ip());
+        if !of_proxy {
+            connection.takes(clients.enter(peer.ip(), now_in_force.per_client));
+        }
+        if connection.is_too_many() {
+            report.too_many(peer);
+            continue;
+        }
+        let (shared, waits) = (Arc::clone(&connection), now_in_force.waits);
+        let socket = match stream {
+            Stream::Tcp(stream) if of_proxy && now_in_force.introduced => {
+                let clients = (Arc::clone(&clients), now_in_force.per_client);
+                Socket::of_proxy(Introduction::of(stream, clients), shared, waits)
+            }
+            stream @ (Stream::Tcp(_) | Stream::Unix(_)) => Socket::new(stream, shared, waits),
+        };
         let socket = TokioIo::new(socket);
         let serving = graceful.watch(http.serve_connection(socket, served));
         let (used, report) = (Arc::clone(&connection), Arc::clone(&report));
@@ -162,8 +186,11 @@ where
             if let Err(error) = serving.await {
                 events::connection_ended(peer, &error);
             }
+            if connection.is_too_many() {
+                report.too_many(connection.client());
+            }
             if let Some((why, stream)) = connection.take_refused() {
-                report.noticed(why.what, peer);
+                report.unreadable(why.what, peer);
                 // Boxed: few connections need it, and each would have room for it.
                 Box::pin(why.answer(stream)).await;
             }

@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::config::ShedStatus;
 use crate::edge::body::PageBody;
 use crate::edge::connection::Connection;
+use crate::edge::validate::METHODS;
+use crate::generation::caching::PageCaching;
 use crate::page::assemble::Page;
 use crate::page::downstream::Transport;
 use crate::page::refusal::{Refusal, Row};
@@ -21,9 +23,9 @@ use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::{Origin, PageRecord};
 use crate::text::push_milliseconds;
 
-const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Writes answers.
 #[derive(Debug)]
@@ -74,13 +76,21 @@ impl<'a> Respond<'a> {
         }
     }
 
-    /// The answer to a request for a page.
-    pub fn answer(&self, answer: Answer, connection: &Arc<Connection>) -> Response<PageBody> {
+    /// The answer to a request for a page; `caching` is what caches are told of each.
+    pub fn answer(
+        &self,
+        answer: Answer,
+        caching: &[PageCaching],
+        connection: &Arc<Connection>,
+    ) -> Response<PageBody> {
         let record = &answer.record;
         let with_ticket =
             |bytes| PageBody::with_ticket(bytes, answer.ticket, answer.in_flight, connection);
         let mut response = match answer.result {
-            Ok(page) => whole(page, &record.origin).map(with_ticket),
+            Ok(page) => {
+                let caching = &caching[record.page.0];
+                whole(page, caching, &record.origin).map(with_ticket)
+            }
             Err(refusal) => self
                 .problem(&refusal, answer.retry_after, &record.origin)
                 .map(with_ticket),
@@ -119,7 +129,7 @@ impl<'a> Respond<'a> {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if *refusal == Refusal::Method {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            headers.insert(ALLOW, HeaderValue::from_static(METHODS));
         }
         if *refusal == Refusal::Draining {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -147,6 +157,14 @@ impl<'a> Respond<'a> {
     }
 }
 
+/// What the pages are. It changes with the configuration only, so it may be kept and asked about.
+pub(super) fn description(document: Bytes, origin: &Origin) -> Response<PageBody> {
+    let mut response = json(StatusCode::OK, "application/json", document, origin);
+    let no_cache = HeaderValue::from_static("no-cache");
+    response.headers_mut().insert(CACHE_CONTROL, no_cache);
+    response.map(PageBody::new)
+}
+
 /// The problem that a client is told whose bytes were no request.
 pub(super) fn problem_of_no_request(
     refusal: &Refusal,
@@ -167,15 +185,26 @@ fn push_timed(text: &mut Vec<u8>, name: &str, took: Duration) {
     push_milliseconds(text, took);
 }
 
-fn whole(page: Page, origin: &Origin) -> Response<Bytes> {
-    let mut response = json(StatusCode::OK, "application/json", page.body, origin);
+fn whole(page: Page, caching: &PageCaching, origin: &Origin) -> Response<Bytes> {
+    let mut response = json(
+        StatusCode::OK,
+        "application/json",
+        page.body.clone(),
+        origin,
+    );
+    let headers = response.headers_mut();
     let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
-    response.headers_mut().insert(COMPLETE, complete);
-    if !page.complete {
-        response
-            .headers_mut()
-            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    headers.insert(COMPLETE, complete);
+    caching.tell(headers, &page.body, page.complete);
+    response
+}
+
+/// The answer to who asks for the methods.
+pub(super) fn methods() -> Response<PageBody> {
+    let mut response = Response::new(PageBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let methods = HeaderValue::from_static(METHODS);
+    response.headers_mut().insert(ALLOW, methods);
     response
 }
 

@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 use crate::edge::bound::Stream;
 use crate::edge::connection::Connection;
 use crate::edge::heads::{Progress, READ};
+use crate::edge::proxy_protocol::{Introduction, NoHeader};
 use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
 
@@ -51,8 +52,10 @@ enum Awaited {
 /// Between hyper and the system.
 #[derive(Debug)]
 pub(super) struct Socket {
-    /// None once a head was refused.
+    /// None once a head was refused, and until it is introduced.
     stream: Option<Take<Stream>>,
+    /// For whom a trusted proxy opened it, if it still has to say that.
+    introduction: Option<Introduction>,
     connection: Arc<Connection>,
     waits: Waits,
     awaited: Awaited,
@@ -70,6 +73,27 @@ impl Socket {
     pub(super) fn new(stream: Stream, connection: Arc<Connection>, waits: Waits) -> Self {
         Self {
             stream: Some(stream.take(READ as u64)),
+            ..Self::introduced(None, connection, waits)
+        }
+    }
+
+    /// Watches over the connection of a trusted proxy, which has to say first for whom it is.
+    pub(super) fn of_proxy(
+        introduction: Introduction,
+        connection: Arc<Connection>,
+        waits: Waits,
+    ) -> Self {
+        Self::introduced(Some(introduction), connection, waits)
+    }
+
+    fn introduced(
+        introduction: Option<Introduction>,
+        connection: Arc<Connection>,
+        waits: Waits,
+    ) -> Self {
+        Self {
+            stream: None,
+            introduction,
             connection,
             waits,
             awaited: Awaited::Head,
@@ -83,6 +107,34 @@ impl Socket {
     fn writer(&mut self) -> io::Result<&mut Stream> {
         let stream = self.stream.as_mut().ok_or_else(refused)?;
         Ok(stream.get_mut())
+    }
+
+    /// Whether it is known for whom the connection is.
+    fn introduce(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(introduction) = &mut self.introduction else {
+            return Poll::Ready(Ok(()));
+        };
+        let Poll::Ready((stream, header)) = introduction.poll(cx) else {
+            return self.wait(cx);
+        };
+        let place = |client| introduction.place(client);
+        let client = header.map(|client| client.map(|client| (client, place(client))));
+        self.introduction = None;
+        self.stream = Some(stream.take(READ as u64));
+        match client {
+            Ok(None) => Poll::Ready(Ok(())),
+            Ok(Some((client, place))) => {
+                self.connection.is_for(client);
+                self.connection.takes(place);
+                Poll::Ready(match self.connection.is_too_many() {
+                    true => Err(io::Error::other(
+                        "its client has as many connections as it may",
+                    )),
+                    false => Ok(()),
+                })
+            }
+            Err(NoHeader) => Poll::Ready(Err(self.refuse(NoRequest::not_introduced()))),
+        }
     }
 
     /// There is nothing to read: an error when what is awaited is overdue.
@@ -180,6 +232,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.introduce(cx))?;
         let before = buf.filled().len();
         let begins = self.connection.head.progress() == Progress::Awaited;
         let Some(reader) = &mut self.stream else {

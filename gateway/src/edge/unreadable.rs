@@ -88,6 +88,16 @@ impl NoRequest {
         Self::too_large(Refusal::HeadersTooLarge)
     }
 
+    /// A trusted proxy did not say for whom its connection is.
+    pub(super) fn not_introduced() -> Self {
+        Self {
+            what: Unreadable::ProxyProtocol,
+            problem: Some(bad(
+                "A header of the PROXY protocol has to come first from this address.",
+            )),
+        }
+    }
+
     fn too_large(problem: Refusal) -> Self {
         Self {
             what: Unreadable::TooLarge,
@@ -130,11 +140,21 @@ fn head_and_body(refusal: &Refusal) -> Vec<u8> {
     answer
 }
 
-/// Who is told of what came on the connections of one listener.
+/// Why a connection is closed without being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotServed {
+    /// What came is no request.
+    Unreadable(Unreadable),
+    /// Its client has as many as it may.
+    TooMany,
+}
+
+/// Who is told of the connections of one listener that are not served.
 pub(super) struct Report<C> {
     listener: Listener,
     count: C,
-    said: Mutex<Said>,
+    unreadable: Mutex<Said>,
+    too_many: Mutex<Said>,
 }
 
 /// When it was logged last, and how often it was not since: a pure state.
@@ -157,21 +177,31 @@ impl Said {
     }
 }
 
-impl<C: Fn(Unreadable)> Report<C> {
+impl<C: Fn(NotServed)> Report<C> {
     pub(super) fn new(listener: Listener, count: C) -> Self {
         Self {
             listener,
             count,
-            said: Mutex::default(),
+            unreadable: Mutex::default(),
+            too_many: Mutex::default(),
         }
     }
 
     /// `what` came from `peer`.
-    pub(super) fn noticed(&self, what: Unreadable, peer: SocketAddr) {
-        (self.count)(what);
-        let more = self.said.lock().once_more(now());
+    pub(super) fn unreadable(&self, what: Unreadable, peer: SocketAddr) {
+        (self.count)(NotServed::Unreadable(what));
+        let more = self.unreadable.lock().once_more(now());
         if let Some(more) = more {
             events::unreadable(self.listener, peer, what, more);
+        }
+    }
+
+    /// `client` opened more connections than it may have.
+    pub(super) fn too_many(&self, client: SocketAddr) {
+        (self.count)(NotServed::TooMany);
+        let more = self.too_many.lock().once_more(now());
+        if let Some(more) = more {
+            events::too_many_connections(self.listener, client, more);
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Who asks: the key a client's quota is kept under.
 
+mod forwarded;
+
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::config::{Clients, IdentifyBy};
+use self::forwarded::ClientAddresses;
+use crate::config::{Config, IdentifyBy};
 use crate::page::quota::{Client, ClientKey};
 
 /// Tells clients apart as configured. Holds no names: a header's value becomes a
@@ -14,6 +17,7 @@ use crate::page::quota::{Client, ClientKey};
 #[derive(Debug)]
 pub struct ClientNames {
     by: IdentifyBy,
+    addresses: ClientAddresses,
     /// Whether a client is held to its `Retry-After`: one known by its address, by the header.
     held: [bool; 2],
     halves: Arc<[RandomState; 2]>,
@@ -21,26 +25,28 @@ pub struct ClientNames {
 
 impl ClientNames {
     /// As configured under `[clients]`.
-    pub fn new(config: &Clients) -> Self {
+    pub fn new(config: &Config) -> Self {
         let halves = Arc::new([RandomState::new(), RandomState::new()]);
         Self::hashed(config, halves)
     }
 
     /// As another configuration says. Whoever is told apart as before is the same client.
     #[must_use]
-    pub fn carried(&self, config: &Clients) -> Self {
+    pub fn carried(&self, config: &Config) -> Self {
         Self::hashed(config, Arc::clone(&self.halves))
     }
 
-    fn hashed(config: &Clients, halves: Arc<[RandomState; 2]>) -> Self {
+    fn hashed(config: &Config, halves: Arc<[RandomState; 2]>) -> Self {
+        let clients = &config.clients;
         Self {
-            by: config.identify_by.clone(),
-            held: [false, true].map(|has_header| config.holds_early(has_header)),
+            by: clients.identify_by.clone(),
+            addresses: ClientAddresses::new(&config.server),
+            held: [false, true].map(|has_header| clients.holds_early(has_header)),
             halves,
         }
     }
 
-    /// Whoever sent these headers from this address.
+    /// Whoever sent these headers over a connection that `peer` opened, or had opened for it.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         let (key, known_by_header) = match &self.by {
             IdentifyBy::Header(name) if headers.contains_key(name) => {
@@ -52,7 +58,10 @@ impl ClientNames {
                     .map(|half| u128::from(half.hash_one(&values)));
                 (ClientKey(high << 64 | low), true)
             }
-            IdentifyBy::Header(_) | IdentifyBy::Ip => (by_address(peer), false),
+            IdentifyBy::Header(_) | IdentifyBy::Ip => {
+                let client = self.addresses.client(peer, headers);
+                (by_address(client), false)
+            }
         };
         Client {
             key,
@@ -63,7 +72,7 @@ impl ClientNames {
 
 /// One host has one IPv4 address but a whole IPv6 /64 (RFC 6177), so the lower half of
 /// that does not count.
-fn by_address(peer: IpAddr) -> ClientKey {
+pub fn by_address(peer: IpAddr) -> ClientKey {
     match peer.to_canonical() {
         IpAddr::V4(v4) => ClientKey(v4.to_ipv6_mapped().to_bits()),
         IpAddr::V6(v6) => ClientKey(v6.to_bits() >> 64 << 64),
@@ -72,20 +81,14 @@ fn by_address(peer: IpAddr) -> ClientKey {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
-    use crate::config::EarlyReturns;
+    use crate::config;
 
     fn names(by: IdentifyBy) -> ClientNames {
-        ClientNames::new(&Clients {
-            identify_by: by,
-            rate: None,
-            burst: NonZeroU32::MIN,
-            attempts: NonZeroU32::MIN,
-            early_returns: EarlyReturns::Auto,
-            observe: false,
-        })
+        let loaded = config::load_text("test.toml", config::default_text(), &[]);
+        let mut config = loaded.unwrap().config;
+        config.clients.identify_by = by;
+        ClientNames::new(&config)
     }
 
     #[test]

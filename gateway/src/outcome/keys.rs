@@ -103,6 +103,8 @@ pub enum Fault {
     Draining,
     /// Clients ask for more than their quota.
     Quota,
+    /// Clients give pages less time than it takes to begin them.
+    NoTimeLeft,
 }
 
 impl Fault {
@@ -115,6 +117,7 @@ impl Fault {
             Self::TooFewTickets => "too_few_tickets",
             Self::Draining => "draining",
             Self::Quota => "quota",
+            Self::NoTimeLeft => "no_time_left",
         }
     }
 
@@ -123,6 +126,7 @@ impl Fault {
         match self {
             Self::SlowService if optional => &[SHORTER_TIMEOUT],
             Self::FailingService if optional => &[],
+            Self::NoTimeLeft => &[],
             Self::SlowService => &[REQUIRED, SHORTER_DEADLINE],
             Self::FailingService => &[REQUIRED],
             Self::TooFewPermits => &[PERMITS, MAX_WAIT],

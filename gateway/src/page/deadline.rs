@@ -22,6 +22,14 @@ pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
+/// Resolves at this instant; never, if there is none.
+pub async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The instant by which something must have ended, or none.
 ///
 /// Ordered by time; [`Deadline::NEVER`] is later than everything.

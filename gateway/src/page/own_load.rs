@@ -8,7 +8,7 @@
 //! Not here: what is told of lag ([`crate::telemetry::lag`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -37,6 +37,8 @@ pub struct OwnLoad {
     refused: AtomicU64,
     /// How long pages served in time took, in all, in microseconds.
     in_time: AtomicU64,
+    /// Whether there are fewer tickets than configured.
+    short: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -85,7 +87,14 @@ impl OwnLoad {
             }),
             refused: AtomicU64::new(0),
             in_time: AtomicU64::new(0),
+            short: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the CPU cannot bear all tickets that are configured: what can be left out of an
+    /// answer should be.
+    pub fn is_short_of_cpu(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
     }
 
     /// From now on there are as many tickets, and lag may be as long, as these say.
@@ -143,6 +152,8 @@ impl OwnLoad {
         let at = ran.saturating_duration_since(self.epoch);
         let tickets = state.limit.look(at, &state.window, used);
         state.log(ran, tickets);
+        self.short
+            .store(tickets < state.limit.most(), Ordering::Relaxed);
         tickets
     }
 }

@@ -451,6 +451,49 @@ mod tests {
         assert_eq!(take(&quota, known), Ok(()));
     }
 
+    /// Pages in this order, each of a downstream of its name.
+    fn configured(pages: &[&str], rate: &str) -> Config {
+        let mut toml = format!("clients.rate = \"{rate}\"\nclients.burst = 2\n");
+        for page in pages {
+            toml += &format!(
+                "[page.{page}]\npath = \"/{page}\"\npart.a = {{ downstream = \"{page}\", path = \"/\" }}\n\
+                 [downstream.{page}]\nurl = \"http://127.0.0.1:1\"\n"
+            );
+        }
+        crate::config::load_text("test", &toml, &[]).unwrap().config
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_has_used_and_was_told_holds_under_the_next_configuration() {
+        let (was, now) = (
+            configured(&["a", "b"], "1/s"),
+            configured(&["b", "c"], "2/s"),
+        );
+        let quota = Quota::new(&was);
+        let held = Client {
+            held: true,
+            ..client(1)
+        };
+        let (a, b) = (PageId(0), PageId(1));
+        let charge = quota.take(held, b).unwrap();
+        quota.give_back(charge, Some((b, Some(DownstreamId(0)), 3)));
+        let charge = quota.take(held, a).unwrap();
+        assert_eq!((charge.early, take(&quota, 1)), (None, Ok(())));
+        assert_eq!(take(&quota, 1), Err(SECOND));
+        let next = quota.carried(&now, &Kept::between(&was, &now));
+        // What it has used it pays for in the time that it took then: two seconds, of which a burst
+        // of one second may be ahead.
+        assert_eq!(next.take(held, PageId(0)).map(drop), Err(SECOND * 3 / 2));
+        tokio::time::advance(SECOND * 3 / 2).await;
+        let early = next.take(held, PageId(0)).unwrap();
+        // Page b is the first now, and the downstream that refused it is gone.
+        let left = early.early.map(|early| (early.limit, early.left));
+        assert_eq!(left, Some((None, 2)));
+        next.give_back(early, None);
+        let other = next.take(held, PageId(1)).unwrap();
+        assert_eq!(other.early, None, "c has the number that b had");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_largest_numbers_a_config_can_hold_do_no_harm() {
         for (count, period) in [(1, Duration::from_secs(3600)), (u32::MAX, SECOND)] {

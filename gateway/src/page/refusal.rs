@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use crate::config::{DownstreamId, ShedStatus};
 use crate::outcome::{PageOutcome, Reason, Scope};
+use crate::page::admission::core::{Shed, ShedWhy};
 use crate::page::quota::LoadLimit;
 
 /// A page that is not served, and why.
@@ -196,6 +197,30 @@ impl Refusal {
         }
     }
 
+    /// One of each, for whoever describes answers; what is about a downstream is about this one.
+    pub fn every(downstream: DownstreamId) -> Vec<Self> {
+        vec![
+            Self::BadRequest(String::new()),
+            Self::NoRoute,
+            Self::Method,
+            Self::UriTooLong,
+            Self::HeadersTooLarge,
+            Self::NotFound(downstream),
+            Self::DownstreamFailed(downstream),
+            Self::Deadline(downstream),
+            Self::ClientQuota(SHED_RETRY),
+            Self::GatewayFull,
+            Self::BulkheadFull(downstream),
+            Self::QueueEvicted(downstream),
+            Self::Early(None),
+            Self::Early(Some(downstream)),
+            Self::DeadlineUnreachable(None),
+            Self::DeadlineUnreachable(Some(downstream)),
+            Self::Draining,
+            Self::Internal,
+        ]
+    }
+
     /// The limit that had no room for the page: tickets or permits, and nothing of the client's
     /// or of a shutdown.
     pub fn load_limit(&self) -> Option<LoadLimit> {
@@ -261,6 +286,16 @@ impl Refusal {
     }
 }
 
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        match shed.why {
+            ShedWhy::BulkheadFull => Self::BulkheadFull(shed.downstream),
+            ShedWhy::QueueEvicted => Self::QueueEvicted(shed.downstream),
+            ShedWhy::DeadlineUnreachable => Self::DeadlineUnreachable(Some(shed.downstream)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,26 +304,19 @@ mod tests {
     const D: DownstreamId = DownstreamId(0);
 
     fn every_refusal() -> Vec<Refusal> {
-        vec![
-            Refusal::BadRequest("x".into()),
-            Refusal::NoRoute,
-            Refusal::Method,
-            Refusal::UriTooLong,
-            Refusal::HeadersTooLarge,
-            Refusal::NotFound(D),
-            Refusal::DownstreamFailed(D),
-            Refusal::Deadline(D),
-            Refusal::ClientQuota(Duration::from_millis(10)),
-            Refusal::GatewayFull,
-            Refusal::BulkheadFull(D),
-            Refusal::QueueEvicted(D),
-            Refusal::Early(None),
-            Refusal::Early(Some(D)),
-            Refusal::DeadlineUnreachable(None),
-            Refusal::DeadlineUnreachable(Some(D)),
-            Refusal::Draining,
-            Refusal::Internal,
-        ]
+        Refusal::every(D)
+    }
+
+    #[test]
+    fn every_reason_is_some_refusals() {
+        let rows = every_refusal().into_iter();
+        let reasons: Vec<_> = rows
+            .map(|refusal| refusal.row(ShedStatus::TooManyRequests).reason)
+            .collect();
+        assert!(
+            Reason::ALL.iter().all(|reason| reasons.contains(reason)),
+            "{reasons:?}"
+        );
     }
 
     #[test]

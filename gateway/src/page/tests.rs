@@ -12,10 +12,12 @@ use super::*;
 use crate::config::{self, DownstreamId};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::context::TraceContext;
+use crate::telemetry::recent::in_flight::PageInFlight;
 
 mod broken;
 mod clients;
 mod dropped;
+mod in_flight;
 mod observed;
 mod own_load;
 mod reloads;
@@ -89,6 +91,11 @@ fn at_rest(pages: &Pages<Only<Simulated>>, simulated: &Simulated) -> bool {
             .iter()
             .all(|b| b.in_use == 0 && b.queued == 0)
         && simulated.running() == 0
+        && in_flight(pages).is_empty()
+}
+
+fn in_flight(pages: &Pages<Only<Simulated>>) -> Vec<PageInFlight> {
+    pages.telemetry().recent().in_flight().list(now())
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,6 +43,7 @@ pub struct Counts {
     dropped: Family<Counter>,
     bad_context: Family<Counter>,
     unreadable: Family<Counter>,
+    connections_refused: Family<Counter>,
     reloads: Family<Counter>,
 }
 
@@ -97,12 +98,13 @@ impl Counts {
             dropped: gateway(|b| &b.dropped, Dropped::ALL.len()),
             bad_context: gateway(|b| &b.bad_context, BadContext::ALL.len()),
             unreadable: gateway(|b| &b.unreadable, Unreadable::ALL.len()),
+            connections_refused: gateway(|b| &b.connections_refused, 1),
             reloads: gateway(|b| &b.reloads, ReloadOutcome::ALL.len()),
         }
     }
 
     /// Every metric that is counted, with the counters of its series.
-    pub(super) fn all(&self) -> [(&'static Metric, Vec<&Counter>); 16] {
+    pub(super) fn all(&self) -> [(&'static Metric, Vec<&Counter>); 17] {
         fn all(family: &Family<Counter>) -> Vec<&Counter> {
             family.all().collect()
         }
@@ -125,6 +127,10 @@ impl Counts {
             (&metrics::TELEMETRY_DROPPED, all(&self.dropped)),
             (&metrics::TELEMETRY_BAD_CONTEXT, all(&self.bad_context)),
             (&metrics::CONNECTIONS_UNREADABLE, all(&self.unreadable)),
+            (
+                &metrics::CONNECTIONS_REFUSED,
+                all(&self.connections_refused),
+            ),
             (&metrics::RELOADS, all(&self.reloads)),
         ]
     }
@@ -196,6 +202,11 @@ impl Counts {
     /// One more connection ended with bytes that are no request.
     pub fn unreadable(&self, what: Unreadable) {
         self.unreadable.of(0)[what as usize].add(1);
+    }
+
+    /// One more connection was closed, as its client had as many as it may.
+    pub fn connection_refused(&self) {
+        self.connections_refused.of(0)[0].add(1);
     }
 
     /// The configuration was read again, with this outcome.

@@ -245,6 +245,16 @@ pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, mo
     );
 }
 
+/// A client opened more connections than it may have; `more` others since it was said last.
+pub fn too_many_connections(listener: impl Display, client: SocketAddr, more: u64) {
+    tracing::warn!(
+        %listener,
+        %client,
+        more,
+        "the client has as many connections as it may (server.max_connections_per_client): closing another"
+    );
+}
+
 /// A connection ended with an error: mostly the client's doing.
 pub fn connection_ended(peer: SocketAddr, error: &dyn Display) {
     tracing::debug!(%peer, %error, "connection ended");

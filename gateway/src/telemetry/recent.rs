@@ -158,6 +158,11 @@ impl Recent {
         latest.take_while(later).cloned().collect()
     }
 
+    /// Whether pages of this class had to make room for others.
+    pub fn forgets(&self, class: Class) -> bool {
+        self.shelves[class as usize].lock().forgotten().is_some()
+    }
+
     /// How much of each class is kept.
     pub fn holdings(&self) -> Vec<Holding> {
         let holding = |(&class, shelf): (&Class, &Mutex<Shelf<_>>)| {

@@ -16,7 +16,7 @@ fn data(service: Service) -> String {
 }
 
 /// A behaviour in which every call fails so.
-fn failing(kind: Fault) -> Behaviour {
+pub(crate) fn failing(kind: Fault) -> Behaviour {
     Behaviour {
         errors: vec![ErrorShare { share: 1.0, kind }],
         ..Behaviour::default()

@@ -70,6 +70,18 @@ async fn limits_change_a_page_comes_and_goes_and_what_was_counted_of_the_others_
 }
 
 #[tokio::test]
+async fn what_describes_the_pages_describes_those_in_force_where_it_is_answered_now() {
+    let (world, _fakes) = start(&shipped(&[])).await;
+    let gateway = &world.gateway;
+    let paths = |document: serde_json::Value| document["paths"].as_object().unwrap().len();
+    assert_eq!(paths(gateway.look("/openapi.json").await.json()), 1);
+    let public = shipped(&[("openapi = \"admin\"", "openapi = \"public\"")]) + OTHER;
+    assert_eq!(world.write(&public).await, ReloadOutcome::Applied);
+    assert_eq!(gateway.look("/openapi.json").await.status, 404);
+    assert_eq!(paths(gateway.page("/openapi.json").await.json()), 2);
+}
+
+#[tokio::test]
 async fn a_page_ends_by_the_configuration_that_it_began_by() {
     let (world, fakes) = start(&(shipped(&[]) + OTHER)).await;
     let slow = Behaviour::fixed(Duration::from_secs(1));

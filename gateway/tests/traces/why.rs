@@ -19,12 +19,14 @@ use crate::spans::{Span, Trace};
 use crate::traced::{NEVER, Via, failing, telemetry};
 
 /// Every page is another client's, but for one that asks once too often.
-const CHANGES: [&str; 7] = [
+const CHANGES: [&str; 9] = [
     "clients.identify_by=header:x-api-key",
     "clients.rate=1/h",
     "clients.burst=1",
     "clients.early_returns=admit",
     "downstream.pricing.permits=1",
+    "downstream.product.permits=1",
+    "downstream.product.observe=true",
     "page.product-page.max_wait=40ms",
     "telemetry.log=json",
 ];
@@ -168,6 +170,32 @@ async fn a_pages_why_agrees_with_its_log_line_and_its_trace_field_by_field() {
     assert_eq!(nobody.status, 404);
 }
 
+#[tokio::test]
+async fn so_does_that_of_a_page_which_a_watched_limit_would_have_refused() {
+    let world = World::start().await;
+    let slow = Behaviour::fixed(std::time::Duration::from_secs(1));
+    world.fakes.set(Service::Product, slow).unwrap();
+    let mut first = Client::connect(world.public).await;
+    first.send(get(PAGE, &headers("first", ""))).await;
+    until("its call to be at the service", async || {
+        world.fakes.stats(Service::Product).in_flight == 1
+    })
+    .await;
+    assert_eq!(world.page(PAGE, "second", "").await, 200);
+    let (line, page) = (world.line("second").await, world.why("second").await);
+    assert_eq!(page["would_shed"], "bulkhead_full", "{page:#}");
+    assert_eq!(line["would_shed_scope"], "downstream:product", "{line}");
+    agrees_with_line(&page, &line);
+    let trace = u128::from_str_radix(page["trace_id"].as_str().unwrap(), 16).unwrap();
+    agrees_with_trace(&page, &world.agent.trace(trace).await);
+    let told = world.told("second");
+    let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("would have refused it: bulkhead_full"),
+        "{told}"
+    );
+}
+
 /// Hundredths of a millisecond, of nanoseconds.
 fn ms(nanos: u64) -> Value {
     ((nanos / 10_000) as f64 / 100.0).into()
@@ -241,6 +269,7 @@ fn agrees_with_trace(page: &Value, trace: &Trace) {
         "http.response.status_code" | "http.status_code" => Some("http_status"),
         "gateway.shed.reason" => Some("reason"),
         "gateway.wait_ms" => Some("admission.ms"),
+        "gateway.would_shed.scope" => Some("would_shed_scope"),
         "gateway.kept_because" => None,
         other => other.strip_prefix("gateway."),
     });

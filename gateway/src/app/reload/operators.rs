@@ -4,18 +4,16 @@
 //! whatever the file has become; a change that was begun is made, also if whoever asked for it
 //! has gone.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use super::{Changed, NotChanged, Reloader, Trigger};
 use crate::admin::change::{Asked, Change, InForce, Made, Refused};
 use crate::config::{Override, fit_to_show, why_fixed};
 use crate::overrides::{Layers, NoNext};
-use crate::page::deadline::now;
+use crate::page::deadline::{now, until};
 use crate::telemetry::events;
 
 /// Between attempts to end an override whose end cannot be put in force: a file that the
@@ -110,14 +108,6 @@ impl Reloader {
             ended.iter().for_each(|key| events::override_ended(key));
         }
         changed.is_ok()
-    }
-}
-
-/// Never, if there is no instant.
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => pending().await,
     }
 }
 

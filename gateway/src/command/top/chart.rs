@@ -80,7 +80,8 @@ fn cell(point: Point, most: f64, height: usize, row: usize) -> Span<'static> {
     let good = eighths(point.good).saturating_sub(foot).min(8);
     let owed = eighths(point.owed).saturating_sub(foot).min(8);
     match good {
-        0 if owed > 0 => Span::styled("░", BAD),
+        // There is no lighter half of a cell: it is drawn from a half on, and at the foot always.
+        0 if owed >= 4 || (owed > 0 && foot == 0) => Span::styled("░", BAD),
         0 => Span::raw(" "),
         good => Span::styled(EIGHTHS[good].to_string(), ACCENT),
     }

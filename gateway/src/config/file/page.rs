@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use crate::config::caching::CACHE_CONTROL;
+use crate::config::data_schema;
 use crate::config::headers::HEADERS;
 use crate::config::key::{key, required};
-use crate::config::kinds::{BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE};
+use crate::config::kinds::{
+    BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE, FILE,
+};
 use crate::config::names::{PATTERN, REFERENCE};
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
@@ -45,6 +49,10 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         key("forward_headers", HEADERS, "accept-language")
             .about("Request headers of the client that calls carry."),
     );
+    let cache_control = s.take(
+        key("cache_control", CACHE_CONTROL, "private, no-cache")
+            .about("What caches are told of complete pages; others are never kept."),
+    );
     let params = params(s, path.as_ref());
     let parts = parts(s, path.as_ref(), downstreams);
     if let (Some(Some(deadline)), Some(reserve)) = (deadline, reserve)
@@ -74,6 +82,7 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         queue: queue?.map_or(0, |pages| pages.get() as usize),
         observe: observe?,
         forward_headers: forward_headers?,
+        cache_control: cache_control?,
         parts: parts?,
     })
 }
@@ -141,6 +150,15 @@ fn part(
         .take(key("timeout", DURATION_OR_NONE, "none").about(
             "Never wait longer than this for the part. \"none\": as long as the page does.",
         ));
+    let schema = s.take(key("schema", FILE, "").about(
+        "JSON Schema of the part's data, for /openapi.json: a file beside this one. \"\": any JSON.",
+    ));
+    let schema = schema.and_then(|file| {
+        let read = file.map(|file| data_schema::read(&s.registry.folder, &file));
+        read.transpose()
+            .map_err(|problem| s.fault("schema", problem))
+            .ok()
+    });
     let downstream = downstream.and_then(|wanted| {
         let id = downstreams.iter().position(|known| *known == *wanted);
         if id.is_none() {
@@ -160,6 +178,7 @@ fn part(
         path: path?,
         required: required?,
         timeout: timeout?,
+        schema: schema?,
     })
 }
 

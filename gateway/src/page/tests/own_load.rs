@@ -40,6 +40,7 @@ async fn pages_beyond_what_the_cpu_can_finish_are_refused_at_once_and_let_in_aga
     lagging(&pages, 3, 20 * MS).await;
     let view = pages.own_load().view();
     assert_eq!((view.tickets, view.reason), (20, SizedBy::Lag));
+    assert!(pages.own_load().is_short_of_cpu());
     assert_eq!(view.lag_p90, 20 * MS);
     assert_eq!(pages.admission().view().effective_tickets, 20);
     let calls = simulated.seen(0).started;
@@ -54,6 +55,7 @@ async fn pages_beyond_what_the_cpu_can_finish_are_refused_at_once_and_let_in_aga
     lagging(&pages, 18 + 200, Duration::ZERO).await;
     let view = pages.own_load().view();
     assert_eq!((view.tickets, view.reason), (1024, SizedBy::Configured));
+    assert!(!pages.own_load().is_short_of_cpu());
     drop(running);
 }
 

@@ -243,3 +243,75 @@ fn meters_nobody_hears_count_all_the_same() {
     assert_eq!(meters.counts().pages(PageId(0), PageOutcome::Complete), 1);
     assert_eq!(meters.prometheus(), "");
 }
+
+/// Another configuration than the shipped one, without an agent.
+fn reconfigured(text: &str) -> Config {
+    let none = [("GATEWAY__TELEMETRY__DOGSTATSD".to_owned(), String::new())];
+    let loaded = config::load_text("test.toml", text, &none);
+    loaded.unwrap_or_else(|report| panic!("{report}")).config
+}
+
+#[test]
+fn what_is_counted_and_measured_of_a_name_goes_on_and_ends_with_it() {
+    let other =
+        "[page.other]\npath = \"/other\"\npart.a = { downstream = \"product\", path = \"/\" }\n";
+    let (was, now) = (
+        // Before the page that stays, so that its number is another one.
+        reconfigured(&format!("{other}{}", config::default_text())),
+        configured(),
+    );
+    let (before, _) = Meters::new(&was, &Arc::new(Configured::new(&was)));
+    for page in 0..2 {
+        before.page(
+            PageId(page),
+            PageOutcome::Complete,
+            Duration::from_millis(1),
+        );
+    }
+    before.call(DownstreamId(1), CallOutcome::Ok, Duration::from_millis(1));
+    before.counts().dropped(Dropped::LogQueueFull, 7);
+    let kept = Kept::between(&was, &now);
+    let after = before.carried(&now, &Arc::new(Configured::new(&now)), &kept);
+    // Also what ends by the configuration before.
+    before.page(PageId(1), PageOutcome::Complete, Duration::from_millis(1));
+    let text = scraped(&after, Gauges::default());
+    let of = "page=\"product-page\",outcome=\"complete\"";
+    assert_line(&text, &format!("gateway_pages_total{{{of}}} 2"));
+    assert_line(
+        &text,
+        &format!("gateway_page_duration_seconds_count{{{of}}} 2"),
+    );
+    assert_line(
+        &text,
+        "gateway_calls_total{downstream=\"pricing\",outcome=\"ok\"} 1",
+    );
+    assert_line(
+        &text,
+        "gateway_telemetry_dropped_total{signal=\"logs\",cause=\"queue_full\"} 7",
+    );
+    assert!(!text.contains("page=\"other\""), "{text}");
+}
+
+#[test]
+fn an_agent_is_told_of_a_count_once_whatever_configurations_come() {
+    let (was, now) = (configured(), configured());
+    let (before, _) = Meters::new(&was, &Arc::new(Configured::new(&was)));
+    let page = || before.page(PageId(0), PageOutcome::Complete, Duration::ZERO);
+    let untold = |meters: &Meters| -> u64 {
+        let all = meters.counts().all();
+        let (_, pages) = all
+            .into_iter()
+            .find(|(of, _)| *of == &table::PAGES)
+            .unwrap();
+        pages.into_iter().map(|counter| counter.untold()).sum()
+    };
+    page();
+    page();
+    assert_eq!(untold(&before), 2);
+    page();
+    let kept = Kept::between(&was, &now);
+    let after = before.carried(&now, &Arc::new(Configured::new(&now)), &kept);
+    page();
+    assert_eq!(untold(&after), 2);
+    assert_eq!((untold(&before), untold(&after)), (0, 0));
+}

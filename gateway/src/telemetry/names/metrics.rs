@@ -214,6 +214,8 @@ metrics! {
         "Times the configuration was read again: applied, unchanged, or refused for its errors or for what only a restart can change.";
     CONNECTIONS_UNREADABLE = Counter "gateway.connections.unreadable" Item [Kind]
         "Connections that ended with bytes that are no request: what they seem to be. Nothing else counts them.";
+    CONNECTIONS_REFUSED = Counter "gateway.connections.refused" Item []
+        "Connections closed at once, as their client had as many open as it may (server.max_connections_per_client).";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]
         "Traces of pages, by what was decided at the page's end: kept or unsampled.";
     TELEMETRY_DROPPED = Counter "gateway.telemetry.dropped" Item [Signal, Cause]

@@ -35,6 +35,8 @@ pub enum Culprit {
     Gateway,
     /// The quotas of clients.
     Quota,
+    /// The time that clients give.
+    Budget,
     /// A downstream, or its permits.
     Downstream(String),
 }
@@ -103,8 +105,8 @@ fn culprits(record: &PageRecord) -> Vec<Culprit> {
         (PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed, Some(scope)) => {
             vec![match scope {
                 Scope::Downstream(id) => named(id),
-                // Of its own time there was nothing left: its client's doing, or the gateway's lag.
-                Scope::Client | Scope::Gateway => Culprit::Gateway,
+                Scope::Client => Culprit::Budget,
+                Scope::Gateway => Culprit::Gateway,
             }]
         }
         (PageOutcome::Quota, _) => vec![Culprit::Quota],
@@ -242,6 +244,7 @@ fn calls_to<'a>(
 fn fault(culprit: &Culprit, row: &[&PageRecord], calls: &Calls) -> Fault {
     match culprit {
         Culprit::Quota => Fault::Quota,
+        Culprit::Budget => Fault::NoTimeLeft,
         Culprit::Gateway => {
             let draining = |page: &&&PageRecord| page.reason == Some(Reason::Draining);
             match row.iter().filter(draining).count() * 2 > row.len() {

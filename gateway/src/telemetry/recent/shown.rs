@@ -101,6 +101,7 @@ impl Shown<'_> {
             .map(|(names, part)| shown_part(&record.names, since, names, part))
             .collect();
         let standing = record.standing;
+        let would_shed = record.would_shed;
         json!({
             "request_id": origin.request_id.as_ref().and_then(|id| id.to_str().ok()),
             "trace_id": trace.trace_id_hex(),
@@ -118,6 +119,8 @@ impl Shown<'_> {
             "http_status": record.status,
             "reason": record.reason.map(Reason::as_str),
             "scope": record.scope.map(|scope| record.names.scope(scope)),
+            "would_shed": would_shed.map(|by| by.reason().as_str()),
+            "would_shed_scope": would_shed.map(|by| record.names.scope(by.scope())),
             "owed": standing.owed,
             "good": standing.good,
             "abandoned": standing.abandoned,

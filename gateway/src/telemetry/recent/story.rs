@@ -28,6 +28,10 @@ pub(super) fn sentences(record: &PageRecord) -> Vec<String> {
     all.extend(parts.iter().filter_map(|(names, part)| lost(names, part)));
     all.extend(last(&parts, record));
     all.extend(cancelled(&parts));
+    all.extend(record.would_shed.map(|by| {
+        let (reason, scope) = (by.reason(), names.scope(by.scope()));
+        format!("A limit that is only watched would have refused it: {reason}, {scope}.")
+    }));
     if milliseconds(record.lag) >= LAG_WORTH_A_WORD {
         all.push(format!(
             "What could run in the gateway waited up to {} to run meanwhile: so much of each time may be the gateway's own.",

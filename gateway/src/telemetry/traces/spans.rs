@@ -2,22 +2,22 @@
 //!
 //! The page's span comes first; all others are its children.
 
+mod texts;
+
 use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
-use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 
+use self::texts::{KnownTexts, PageTexts, PartTexts};
 use crate::config::Exporter;
 use crate::outcome::{PageOutcome, Reason};
 use crate::telemetry::context::new_id;
-use crate::telemetry::names::configured::{Configured, PageNames};
 use crate::telemetry::names::spans::{self as key, Class};
 use crate::telemetry::record::{
     CallError, CallRecord, PageRecord, PartRecord, TimeSpan, milliseconds,
@@ -48,36 +48,7 @@ impl Dialect {
 pub struct Spans {
     dialect: Dialect,
     scope: InstrumentationScope,
-    /// Of the configurations whose pages came last, the latest first.
-    texts: VecDeque<Texts>,
-}
-
-/// Configurations whose texts are kept: the one in force, and one whose last pages are ending.
-const KEPT_TEXTS: usize = 2;
-
-/// Of one configuration, by page and part; shared by all spans.
-#[derive(Debug)]
-struct Texts {
-    names: Arc<Configured>,
-    pages: Vec<PageTexts>,
-}
-
-#[derive(Debug)]
-struct PageTexts {
-    name: StringValue,
-    route: StringValue,
-    parts: Vec<PartTexts>,
-}
-
-#[derive(Debug)]
-struct PartTexts {
-    span: String,
-    name: StringValue,
-    template: StringValue,
-    downstream: StringValue,
-    host: StringValue,
-    port: i64,
-    required: bool,
+    texts: KnownTexts,
 }
 
 impl Spans {
@@ -85,25 +56,11 @@ impl Spans {
     pub fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
+            texts: KnownTexts::new(dialect),
             scope: InstrumentationScope::builder("gateway")
                 .with_version(env!("CARGO_PKG_VERSION"))
                 .build(),
-            texts: VecDeque::with_capacity(KEPT_TEXTS),
         }
-    }
-
-    /// Makes the texts of these names, unless they are there.
-    fn know(&mut self, names: &Arc<Configured>) {
-        let known = |texts: &Texts| Arc::ptr_eq(&texts.names, names);
-        if self.texts.iter().any(known) {
-            return;
-        }
-        self.texts.truncate(KEPT_TEXTS - 1);
-        let pages = names.pages.iter();
-        self.texts.push_front(Texts {
-            pages: pages.map(|page| texts(page, names, self.dialect)).collect(),
-            names: Arc::clone(names),
-        });
     }
 
     /// How many spans a page has.
@@ -116,12 +73,8 @@ impl Spans {
 
     /// Adds the spans of one page.
     pub fn write(&mut self, record: &PageRecord, kept: KeptReason, to: &mut Vec<SpanData>) {
-        self.know(&record.names);
-        let mut texts = self.texts.iter();
-        let known = texts.find(|texts| Arc::ptr_eq(&texts.names, &record.names));
-        let Some(page) = known.and_then(|texts| texts.pages.get(record.page.0)) else {
-            return;
-        };
+        let texts = self.texts.of(&record.names);
+        let page = &texts[record.page.0];
         to.push(self.page(record, page, kept));
         if let Some(wait) = record.admission {
             to.push(self.admission(record, wait));
@@ -430,33 +383,6 @@ fn datadog_root(record: &PageRecord, attributes: &mut Vec<KeyValue>) {
     {
         attributes.push(KeyValue::new("_dd.origin", origin.to_owned()));
     }
-}
-
-fn texts(page: &PageNames, names: &Configured, dialect: Dialect) -> PageTexts {
-    let part = |part: &crate::telemetry::names::configured::PartNames| {
-        let downstream = &names.downstream(part.downstream);
-        PartTexts {
-            span: match dialect {
-                Dialect::Datadog => key::call_resource(&downstream.name, &part.template),
-                Dialect::Otlp => format!("GET {}", downstream.name),
-            },
-            name: shared(&part.name),
-            template: shared(&part.template),
-            downstream: shared(&downstream.name),
-            host: shared(&downstream.host),
-            port: i64::from(downstream.port),
-            required: part.required,
-        }
-    };
-    PageTexts {
-        name: shared(&page.name),
-        route: shared(&page.route),
-        parts: page.parts.iter().map(part).collect(),
-    }
-}
-
-fn shared(text: &str) -> StringValue {
-    StringValue::from(Arc::<str>::from(text))
 }
 
 fn time_of(record: &PageRecord, at: Instant) -> SystemTime {

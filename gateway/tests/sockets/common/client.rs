@@ -37,7 +37,11 @@ pub(crate) async fn ask(to: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
 
 impl Client {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        let stream = soon("a connection", TcpStream::connect(to)).await.unwrap();
+        Self::on(soon("a connection", TcpStream::connect(to)).await.unwrap())
+    }
+
+    /// On a connection that is open.
+    pub(crate) fn on(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
@@ -107,7 +111,7 @@ impl Client {
             headers,
             body: Vec::new(),
         };
-        if with_body {
+        if with_body && status != 304 {
             answer.body = match answer.header("content-length") {
                 Some(length) => self.take(length.parse().unwrap()).await,
                 None if answer.header("transfer-encoding") == Some("chunked") => {

@@ -16,6 +16,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("server.max_age", "\"2h\""),
     ("server.drain_delay", "\"1s\""),
     ("server.drain_timeout", "\"24s\""),
+    ("server.openapi", "\"public\""),
     ("admin.listen", "\"127.0.0.1:1\""),
     ("admin.hosts", "[\"gateway.example\"]"),
     ("admin.token_file", "\"TOKEN\""),
@@ -66,6 +67,10 @@ const OTHERS: &[(&str, &str)] = &[
     ("page.product-page.part.product.path", "\"/other/{id}\""),
     ("page.product-page.part.product.required", "false"),
     ("page.product-page.part.product.timeout", "\"100ms\""),
+    (
+        "page.product-page.part.product.schema",
+        "\"product.schema.json\"",
+    ),
 ];
 
 /// The shipped file on free ports, with another value of one key.
@@ -95,6 +100,7 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "a-token-that-is-long-enough-0123456789").unwrap();
+    std::fs::write(folder.path().join("product.schema.json"), "{}").unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, with(None)).unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();

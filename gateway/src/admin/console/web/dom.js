@@ -58,6 +58,8 @@ export function each(parent, items, key, make) {
   }
   for (const [name, child] of known) {
     if (!seen.has(name)) {
+      // Who was at it is then at what stands beside it, and not at the begin of the page.
+      if (child.contains(document.activeElement)) (child.nextElementSibling ?? child.previousElementSibling)?.querySelector('button')?.focus();
       child.remove();
       known.delete(name);
     }

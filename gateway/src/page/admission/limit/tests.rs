@@ -316,3 +316,25 @@ fn a_law_driven_by_overhead_is_noticed() {
     let tenths = SHORT.play(law(), Signal::Overhead);
     assert!(faults_when_short(&tenths).contains(&"less than 75 % of the peak"));
 }
+
+#[test]
+fn another_number_of_tickets_holds_at_once_and_what_lag_has_taken_stays_taken() {
+    let mut looked = Looked::new(MOST);
+    looked.law.configure(500, Some(MAX_LAG));
+    assert_eq!(
+        (looked.law.limit(), looked.law.reason()),
+        (500, SizedBy::Configured)
+    );
+    looked.times(WINDOW, 40 * MS, in_use(400));
+    let shrunk = looked.law.limit();
+    assert!(shrunk < 500);
+    looked.law.configure(MOST, Some(MAX_LAG));
+    assert_eq!(looked.law.limit(), shrunk);
+    looked.law.configure(20, Some(MAX_LAG));
+    assert_eq!(looked.law.limit(), 20);
+    looked.law.configure(MOST, None);
+    assert_eq!(
+        (looked.law.limit(), looked.law.reason()),
+        (MOST, SizedBy::Configured)
+    );
+}

@@ -1,0 +1,65 @@
+//! What caches are told of a page (RFC 9111).
+//!
+//! Always holds: only complete pages have a tag, and equal pages have equal tags, whichever gateway
+//! made them; `Vary` names every header of the client's that reached a part; what is not complete is
+//! never kept.
+//!
+//! Not here: what a client is answered that has the page already (see [`crate::edge`]).
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, ETAG, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::config::{CacheControl, Page};
+
+/// A tag in its quotes.
+const TAG: usize = 34;
+
+/// What caches are told of one page.
+#[derive(Clone, Debug)]
+pub struct PageCaching {
+    vary: HeaderValue,
+    control: CacheControl,
+}
+
+impl PageCaching {
+    /// As configured.
+    pub fn new(page: &Page) -> Self {
+        let names = page.forward_headers.iter().map(HeaderName::as_str);
+        let names: Vec<&str> = [ACCEPT_ENCODING.as_str()]
+            .into_iter()
+            .chain(names)
+            .collect();
+        #[expect(clippy::expect_used, reason = "names of headers and commas")]
+        let vary = HeaderValue::from_str(&names.join(", ")).expect("names are visible ASCII");
+        Self {
+            vary,
+            control: page.cache_control.clone(),
+        }
+    }
+
+    /// Tells them of an answer with this body.
+    pub fn tell(&self, headers: &mut HeaderMap, body: &[u8], complete: bool) {
+        headers.insert(VARY, self.vary.clone());
+        if !complete {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            return;
+        }
+        headers.insert(CACHE_CONTROL, self.control.value.clone());
+        if self.control.stores {
+            headers.insert(ETAG, tag(xxh3_128(body)));
+        }
+    }
+}
+
+/// Not a secret and not a proof: it only tells versions of a page apart.
+pub(crate) fn tag(hash: u128) -> HeaderValue {
+    let mut text = String::with_capacity(TAG);
+    // Writing to memory does not fail.
+    let _ = write!(text, "\"{hash:032x}\"");
+    #[expect(clippy::expect_used, reason = "digits in quotes")]
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("a tag is visible ASCII")
+}

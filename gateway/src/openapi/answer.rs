@@ -1,0 +1,139 @@
+//! Pages that are served: whole, or with something missing.
+
+use serde_json::{Map, Value, json};
+
+use super::{data, headers, reference};
+use crate::config::{Name, Page, Part};
+use crate::outcome::PartStatus;
+
+/// Schema of a part that its downstream does not have.
+const NOT_FOUND: &str = "PartNotFound";
+
+/// Schema of a part that is lost.
+const LOST: &str = "PartLost";
+
+/// The answer 200.
+pub(super) fn response(page: &Page, with_body: bool) -> Value {
+    let mut response = json!({
+        "description": "The page: whole, or without the optional parts that `missing` names.",
+        "headers": headers::with(&["X-Gateway-Complete", "Server-Timing", "Cache-Control"]),
+    });
+    if with_body {
+        response["content"] = json!({
+            "application/json": {"schema": reference("schemas", page.name.as_str())},
+        });
+    }
+    response
+}
+
+/// Adds the schemas of a page, of its parts, and of their data.
+pub(super) fn add(page: &Page, schemas: &mut Map<String, Value>) {
+    schemas.insert(NOT_FOUND.into(), not_found());
+    schemas.insert(LOST.into(), lost());
+    for part in &page.parts {
+        let name = of_part(&page.name, part);
+        let data = data::add(&name, part.schema.as_ref(), schemas);
+        schemas.insert(name, there(data));
+    }
+    let (complete, partial) = (
+        format!("{}.complete", page.name),
+        format!("{}.partial", page.name),
+    );
+    let optional: Vec<_> = page.parts.iter().filter(|part| !part.required).collect();
+    let mut all = vec![reference("schemas", &complete)];
+    let none = json!({"type": "array", "maxItems": 0});
+    schemas.insert(complete, body(page, true, none));
+    if !optional.is_empty() {
+        let names = optional.iter().map(|part| part.name.as_str());
+        let missing = json!({
+            "type": "array",
+            "items": {"type": "string", "enum": Vec::from_iter(names)},
+            "minItems": 1,
+            "uniqueItems": true,
+        });
+        all.push(reference("schemas", &partial));
+        schemas.insert(partial, body(page, false, missing));
+    }
+    schemas.insert(page.name.to_string(), json!({"oneOf": all}));
+}
+
+/// Never the name of something else of its page: `product-page.complete` is a part's if there is
+/// one of this name, so parts have a word of their own between.
+fn of_part(page: &Name, part: &Part) -> String {
+    format!("{page}.part.{}", part.name)
+}
+
+fn body(page: &Page, complete: bool, missing: Value) -> Value {
+    let part = |part: &Part| {
+        let there = reference("schemas", &of_part(&page.name, part));
+        let schema = match (part.required, complete) {
+            // Without it there is no page.
+            (true, _) => there,
+            (false, true) => json!({"oneOf": [there, reference("schemas", NOT_FOUND)]}),
+            (false, false) => json!({
+                "oneOf": [there, reference("schemas", NOT_FOUND), reference("schemas", LOST)],
+            }),
+        };
+        (part.name.to_string(), schema)
+    };
+    let names: Vec<_> = page.parts.iter().map(|part| part.name.as_str()).collect();
+    json!({
+        "type": "object",
+        "required": ["complete", "missing", "parts"],
+        "properties": {
+            "complete": {"const": complete},
+            "missing": missing,
+            "parts": {
+                "type": "object",
+                "required": names,
+                "properties": Map::from_iter(page.parts.iter().map(part)),
+            },
+        },
+    })
+}
+
+fn there(data: Value) -> Value {
+    part(
+        "The part, as its service answered.",
+        PartStatus::Ok,
+        ("data", data),
+    )
+}
+
+fn lost() -> Value {
+    let statuses: Vec<_> = PartStatus::ALL
+        .into_iter()
+        .filter(|status| match status {
+            PartStatus::Late | PartStatus::Failed | PartStatus::Shed => true,
+            PartStatus::Ok | PartStatus::NotFound | PartStatus::Cancelled => false,
+        })
+        .map(PartStatus::as_str)
+        .collect();
+    json!({
+        "description": "A part that is missing: not there in time (`late`), not usable (`failed`), or not asked for, since its service is busy (`shed`).",
+        "type": "object",
+        "required": ["status", "retryable"],
+        "properties": {
+            "status": {"type": "string", "enum": statuses},
+            "retryable": {"type": "boolean", "description": "Whether the page may have it a little later."},
+        },
+    })
+}
+
+fn not_found() -> Value {
+    json!({
+        "description": "The service says that there is no such thing: an answer, not a loss.",
+        "type": "object",
+        "required": ["status"],
+        "properties": {"status": {"const": PartStatus::NotFound.as_str()}},
+    })
+}
+
+fn part(about: &str, status: PartStatus, (name, value): (&str, Value)) -> Value {
+    json!({
+        "description": about,
+        "type": "object",
+        "required": ["status", name],
+        "properties": {"status": {"const": status.as_str()}, name: value},
+    })
+}

@@ -1,0 +1,53 @@
+//! Headers of answers.
+
+use serde_json::{Map, Value, json};
+
+use super::reference;
+
+/// What every answer has.
+const OF_ALL: [&str; 2] = ["X-Request-Id", "traceparent"];
+
+/// Every header of an answer that is the gateway's own, as components.
+pub(super) fn all() -> Value {
+    let text =
+        |about: &str, pattern: &str| header(about, json!({"type": "string", "pattern": pattern}));
+    json!({
+        "X-Request-Id": text(
+            "The request's own if it was usable, else made here; for logs and traces.",
+            "^[A-Za-z0-9._-]{1,64}$",
+        ),
+        "traceparent": text(
+            "The trace of this request (W3C Trace Context).",
+            "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+        ),
+        "X-Gateway-Complete": header(
+            "Whether no part is missing: as `complete` in the body.",
+            json!({"type": "string", "enum": ["true", "false"]}),
+        ),
+        "Server-Timing": text(
+            "Milliseconds: the wait for admission, each part's call with its status as `desc`, and the total.",
+            "^([a-z0-9_-]+;dur=[0-9]+\\.[0-9]{2}(;desc=\"[a-z_]+\")?(, |$))+$",
+        ),
+        "Cache-Control": header(
+            "Refusals and pages with something missing are not to be kept.",
+            json!({"const": "no-store"}),
+        ),
+        "Retry-After": header(
+            "Whole seconds; drawn, so that those who were refused together do not come back together.",
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        "Allow": header("The methods that a page answers.", json!({"const": "GET, HEAD"})),
+    })
+}
+
+fn header(about: &str, schema: Value) -> Value {
+    json!({"description": about, "schema": schema})
+}
+
+/// Those of [`OF_ALL`] and `more`, for a response.
+pub(super) fn with(more: &[&str]) -> Map<String, Value> {
+    let names = OF_ALL.iter().chain(more);
+    names
+        .map(|name| ((*name).to_owned(), reference("headers", name)))
+        .collect()
+}
