@@ -72,6 +72,7 @@ fn path(config: &Config, page: &Page) -> Value {
 fn operation(config: &Config, page: &Page, method: &str, summary: &str) -> Value {
     let mut responses = Map::new();
     responses.insert("200".into(), answer::response(page, method == "get"));
+    responses.insert("304".into(), answer::not_modified());
     for problem in problem::by_status(config) {
         responses.insert(
             problem.status.as_str().into(),

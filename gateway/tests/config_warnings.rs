@@ -244,7 +244,9 @@ fn a_timeout_that_bounds_how_many_pages_get_a_part_is_mentioned_with_the_numbers
 #[test]
 fn operators_on_loopback_behind_a_public_listener_are_mentioned_as_probes_come_from_outside() {
     let listen = |public: &str, admin: &str| {
-        let listeners = format!("[server]\nlisten = \"{public}\"\n[admin]\nlisten = \"{admin}\"");
+        let listeners = format!(
+            "[server]\nlisten = \"{public}\"\n[admin]\nlisten = \"{admin}\"\n[clients]\nrate = \"none\""
+        );
         file(&listeners, "", "", "")
     };
     let text = listen("0.0.0.0:8080", "127.0.0.1:9901");

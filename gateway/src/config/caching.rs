@@ -97,11 +97,11 @@ fn directive(written: &str) -> Result<&'static str, Problem> {
         None if !SECONDS.contains(&known) => Ok(known),
         Some(_) if !SECONDS.contains(&known) => {
             let what = format!("`{known}` takes no value");
-            Err(Problem::new(what).help(format!("write `{known}` alone")))
+            Err(Problem::new(what).help(format!("let it stand alone: `{known}`")))
         }
         Some(_) | None => {
             let what = format!("`{known}` takes whole seconds without a unit");
-            Err(Problem::new(what).help(format!("write `{known}=30`, for example")))
+            Err(Problem::new(what).help(format!("`{known}=30`, for example")))
         }
     }
 }
@@ -140,11 +140,14 @@ mod tests {
             ("maxage=30", "did you mean `max-age`?"),
             (
                 "max-age",
-                "`max-age` takes whole seconds without a unit; write `max-age=30`, for example",
+                "`max-age` takes whole seconds without a unit; `max-age=30`, for example",
             ),
             ("max-age=30s", "takes whole seconds"),
             ("max-age=\"30\"", "takes whole seconds"),
-            ("public=1", "`public` takes no value; write `public` alone"),
+            (
+                "public=1",
+                "`public` takes no value; let it stand alone: `public`",
+            ),
             ("public, private", "not both"),
             ("public, Public", "`public` stands here twice"),
         ] {

@@ -7,8 +7,8 @@
 
 use std::convert::Infallible;
 
-use futures_util::TryFutureExt as _;
 use futures_util::future::Either;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD,
     ALLOW, ETAG, ORIGIN, RETRY_AFTER,
@@ -21,7 +21,7 @@ use crate::config::{Cors, Origins};
 use crate::edge::REQUEST_ID;
 use crate::edge::body::PageBody;
 use crate::edge::respond::{COMPLETE, SERVER_TIMING, TRACEPARENT};
-use crate::edge::validate::METHODS;
+use crate::page::refusal::METHODS;
 
 /// <https://www.w3.org/TR/resource-timing/#sec-timing-allow-origin>
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
@@ -52,11 +52,12 @@ where
     S::Future: Send + 'static,
     B: Send + 'static,
 {
-    let mut with_cors = layer.map(|layer| layer.layer(service.clone()));
+    // Boxed, both, so that connections of those without it have no room for it.
+    let mut with_cors = layer.map(|layer| Box::new(layer.layer(service.clone())));
     let mut service = service;
     service_fn(move |request: Request<B>| match &mut with_cors {
         Some(with_cors) if !is_plain_options(&request) => {
-            Either::Left(with_cors.call(request).map_ok(complete))
+            Either::Left(with_cors.call(request).map_ok(complete).boxed())
         }
         Some(_) | None => Either::Right(service.call(request)),
     })

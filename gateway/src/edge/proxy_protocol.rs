@@ -23,7 +23,10 @@ use crate::edge::per_client::{PerClient, Place};
 /// addresses is shorter.
 const MOST: usize = 4096;
 
-/// Bytes looked at at once; version 1 never has more than 107.
+/// Longest header of version 1, in bytes.
+const LONGEST_1: usize = 107;
+
+/// Bytes looked at at once.
 const WINDOW: usize = 256;
 
 /// A connection whose header has not come yet.
@@ -81,7 +84,10 @@ async fn take_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, NoHea
             return Err(NoHeader);
         }
         let parsed = HeaderResult::parse(&head);
-        let is_incomplete = parsed.is_incomplete();
+        // Half an address is taken for a wrong one.
+        let may_go_on =
+            head.starts_with(b"PROXY ") && !head.contains(&b'\n') && head.len() < LONGEST_1;
+        let is_incomplete = may_go_on || parsed.is_incomplete();
         let (length, source) = match parsed {
             // All of it is the header's.
             HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) if is_incomplete => {

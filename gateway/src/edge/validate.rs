@@ -11,9 +11,6 @@ use crate::edge::host::Host;
 use crate::page::refusal::Refusal;
 use crate::telemetry::context::carries_traces;
 
-/// The methods of every page, as `Allow` names them.
-pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
-
 /// Longest request target, in bytes: what RFC 9110 section 4.1 asks everybody to take.
 pub const MAX_TARGET: usize = 8 * 1024;
 

@@ -12,11 +12,28 @@ const NOT_FOUND: &str = "PartNotFound";
 /// Schema of a part that is lost.
 const LOST: &str = "PartLost";
 
+/// What tells caches of a page.
+const CACHING: [&str; 5] = [
+    "X-Gateway-Complete",
+    "Server-Timing",
+    "Cache-Control",
+    "ETag",
+    "Vary",
+];
+
+/// The answer 304.
+pub(super) fn not_modified() -> Value {
+    json!({
+        "description": "The page is the one that `If-None-Match` names.",
+        "headers": headers::with(&CACHING),
+    })
+}
+
 /// The answer 200.
 pub(super) fn response(page: &Page, with_body: bool) -> Value {
     let mut response = json!({
         "description": "The page: whole, or without the optional parts that `missing` names.",
-        "headers": headers::with(&["X-Gateway-Complete", "Server-Timing", "Cache-Control"]),
+        "headers": headers::with(&CACHING),
     });
     if with_body {
         response["content"] = json!({

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reference;
+use crate::page::refusal::METHODS;
 
 /// What every answer has.
 const OF_ALL: [&str; 2] = ["X-Request-Id", "traceparent"];
@@ -29,14 +30,22 @@ pub(super) fn all() -> Value {
             "^([a-z0-9_-]+;dur=[0-9]+\\.[0-9]{2}(;desc=\"[a-z_]+\")?(, |$))+$",
         ),
         "Cache-Control": header(
-            "Refusals and pages with something missing are not to be kept.",
-            json!({"const": "no-store"}),
+            "Refusals and pages with something missing are not to be kept: no-store.",
+            json!({"type": "string"}),
+        ),
+        "ETag": text(
+            "Of a complete page that may be kept: the same for equal pages in the same coding.",
+            "^\"[0-9a-f]{32}(-(zstd|gzip|br))?\"$",
+        ),
+        "Vary": header(
+            "The request's headers by which the page may differ.",
+            json!({"type": "string"}),
         ),
         "Retry-After": header(
             "Whole seconds; drawn, so that those who were refused together do not come back together.",
             json!({"type": "integer", "minimum": 1}),
         ),
-        "Allow": header("The methods that a page answers.", json!({"const": "GET, HEAD"})),
+        "Allow": header("The methods that a page answers.", json!({"const": METHODS})),
     })
 }
 

@@ -13,6 +13,9 @@ use crate::outcome::{PageOutcome, Reason, Scope};
 use crate::page::admission::core::{Shed, ShedWhy};
 use crate::page::quota::LoadLimit;
 
+/// The methods of every page, as `Allow` names them.
+pub const METHODS: &str = "GET, HEAD, OPTIONS";
+
 /// A page that is not served, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -1,10 +1,9 @@
 //! What caches are told of a page, and what a client is answered that has it already.
 
-use fixtures::{Fault, Service};
+use fixtures::{Behaviour, Fault, Service};
 
 use crate::common::client::{Answer, Client, ask, get};
 use crate::common::gateway::{Gateway, PAGE, shop};
-use crate::pages::failing;
 
 /// What is answered to a client that has pages with these tags.
 async fn with_tags(client: &mut Client, tags: &str, headers: &str) -> Answer {
@@ -76,7 +75,7 @@ async fn equal_pages_have_equal_tags_and_others_have_others() {
 #[tokio::test]
 async fn pages_that_are_not_complete_and_refusals_are_never_kept() {
     let (gateway, fakes) = shop(&[]).await;
-    let broken = failing(Fault::Status(500));
+    let broken = Behaviour::failing(Fault::Status(500));
     fakes.set(Service::Reviews, broken.clone()).unwrap();
     let partial = gateway.page(PAGE).await;
     assert_eq!(partial.header("x-gateway-complete"), Some("false"));

@@ -22,9 +22,7 @@ async fn shop_over(http2: bool, changes: &[&str]) -> (Gateway, Fakes) {
 /// Everything answers after `latency`, much later than any test waits.
 fn slow(fakes: &Fakes) {
     for service in Service::ALL {
-        fakes
-            .set(service, Behaviour::fixed(Duration::from_secs(50)))
-            .unwrap();
+        fakes.set(service, Behaviour::failing(Fault::Hang)).unwrap();
     }
 }
 

@@ -1,10 +1,9 @@
 //! Browsers: who may read answers, what a preflight is answered, and which methods there are.
 
-use fixtures::{Fault, Service};
+use fixtures::{Behaviour, Fault, Service};
 
 use crate::common::client::{Answer, Client, ask, get};
 use crate::common::gateway::{Gateway, PAGE, shop};
-use crate::pages::failing;
 
 const ALLOWED: &str = "https://shop.example.com";
 const ORIGINS: &str = "server.cors.origins=https://shop.example.com,http://localhost:5173";
@@ -25,11 +24,11 @@ async fn a_page_of_an_allowed_origin_reads_every_answer_and_what_it_says_of_itse
     let (gateway, fakes) = shop(&[ORIGINS, "clients.rate=1/s", "clients.burst=3"]).await;
     let whole = of(&gateway, PAGE, ALLOWED).await;
     fakes
-        .set(Service::Reviews, failing(Fault::Status(500)))
+        .set(Service::Reviews, Behaviour::failing(Fault::Status(500)))
         .unwrap();
     let partial = of(&gateway, PAGE, ALLOWED).await;
     fakes
-        .set(Service::Pricing, failing(Fault::Status(500)))
+        .set(Service::Pricing, Behaviour::failing(Fault::Status(500)))
         .unwrap();
     let failed = of(&gateway, PAGE, ALLOWED).await;
     let refused = of(&gateway, PAGE, ALLOWED).await;

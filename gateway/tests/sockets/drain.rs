@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use fixtures::{Behaviour, Fakes, Options, Service};
+use fixtures::{Behaviour, Fakes, Fault, Options, Service};
 use gateway::app::App;
 use gateway::config;
 use gateway::edge::socket::SLOW_READER;
@@ -98,7 +98,7 @@ async fn a_reader_that_is_slow_and_does_not_stop_gets_it_all() {
 async fn while_draining_pages_in_flight_end_and_new_ones_are_refused() {
     let (mut gateway, fakes) = shop(&[]).await;
     fakes
-        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+        .set(Service::Pricing, Behaviour::failing(Fault::Hang))
         .unwrap();
     let mut in_flight = Client::connect(gateway.public).await;
     in_flight.send(get(PAGE, "")).await;
@@ -182,7 +182,7 @@ async fn a_drain_cuts_off_a_page_that_does_not_end_and_its_calls_with_it() {
     let changes = ["server.drain_timeout=1s", "page.product-page.deadline=none"];
     let (mut gateway, fakes) = shop(&changes).await;
     fakes
-        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+        .set(Service::Pricing, Behaviour::failing(Fault::Hang))
         .unwrap();
     let mut client = Client::connect(gateway.public).await;
     client.send(get(PAGE, "")).await;
@@ -243,7 +243,7 @@ async fn a_listener_that_breaks_is_noticed_at_once_and_pages_in_flight_finish() 
         let app = App::on(public, operators, loaded).unwrap();
         let mut gateway = Gateway::run(app).await;
         fakes
-            .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(60)))
+            .set(Service::Pricing, Behaviour::failing(Fault::Hang))
             .unwrap();
         let mut in_flight = Client::connect(gateway.public).await;
         in_flight.send(get(PAGE, "")).await;

@@ -188,11 +188,14 @@ async fn nothing_of_a_downstreams_head_reaches_the_client() {
         .collect();
     names.sort_unstable();
     let expected = [
+        "cache-control",
         "content-length",
         "content-type",
         "date",
+        "etag",
         "server-timing",
         "traceparent",
+        "vary",
         "x-gateway-complete",
         "x-request-id",
     ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fixtures::catalogue::Catalogue;
-use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Options, Service};
+use fixtures::{Behaviour, Fakes, Fault, Options, Service};
 use gateway::config;
 use serde_json::json;
 
@@ -13,14 +13,6 @@ use crate::common::scripted::{Script, Scripted, ok, with_length};
 
 fn data(service: Service) -> String {
     String::from_utf8(Catalogue::get().body(service, "p-1001").unwrap().to_vec()).unwrap()
-}
-
-/// A behaviour in which every call fails so.
-pub(crate) fn failing(kind: Fault) -> Behaviour {
-    Behaviour {
-        errors: vec![ErrorShare { share: 1.0, kind }],
-        ..Behaviour::default()
-    }
 }
 
 #[track_caller]
@@ -54,7 +46,7 @@ async fn a_whole_page_is_its_parts_in_order_byte_for_byte() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("x-gateway-complete"), Some("true"));
-    assert_eq!(answer.header("cache-control"), None);
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
     let timing = answer.header("server-timing").unwrap();
     assert!(timing.starts_with("admission;dur="), "{timing}");
     for service in Service::ALL {
@@ -122,10 +114,13 @@ async fn an_optional_part_that_is_late_is_named_and_the_page_goes_out() {
 async fn optional_parts_that_fail_are_named_with_whether_to_ask_again() {
     let (gateway, fakes) = shop(&[]).await;
     fakes
-        .set(Service::Reviews, failing(Fault::Status(500)))
+        .set(Service::Reviews, Behaviour::failing(Fault::Status(500)))
         .unwrap();
     fakes
-        .set(Service::Recommendations, failing(Fault::WrongJson))
+        .set(
+            Service::Recommendations,
+            Behaviour::failing(Fault::WrongJson),
+        )
         .unwrap();
     let answer = gateway.page(PAGE).await;
     assert_partial(&answer, &["reviews", "recommendations"]);

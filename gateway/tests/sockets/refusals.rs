@@ -1,8 +1,6 @@
 //! Every row of the table of refusals, as a client meets it.
 
-use std::time::Duration;
-
-use fixtures::{Behaviour, Fakes, Service};
+use fixtures::{Behaviour, Fakes, Fault, Service};
 
 use crate::common::client::{Client, ask, get};
 use crate::common::gateway::{Gateway, PAGE, shop};
@@ -11,7 +9,7 @@ use crate::common::until;
 /// Pricing takes longer than any of these tests.
 fn slow_pricing(fakes: &Fakes) {
     fakes
-        .set(Service::Pricing, Behaviour::fixed(Duration::from_secs(28)))
+        .set(Service::Pricing, Behaviour::failing(Fault::Hang))
         .unwrap();
 }
 

@@ -7,13 +7,13 @@ use fixtures::{Behaviour, Fault, Service};
 
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
-use crate::traced::{NEVER, PRICING, Via, both_ways, failing, set, shop, until_received};
+use crate::traced::{PRICING, Via, both_ways, failing, set, shop, until_received};
 
 #[tokio::test]
 async fn a_required_part_that_fails_is_an_error_of_call_and_page_and_cancels_the_others() {
     both_ways(async |via| {
         let (traced, fakes) = shop(via, &[]).await;
-        set(&fakes, &Service::ALL, &Behaviour::fixed(NEVER));
+        set(&fakes, &Service::ALL, &Behaviour::failing(Fault::Hang));
         let broken = Behaviour {
             errors: failing(Fault::Status(500)).errors,
             ..Behaviour::fixed(Duration::from_millis(300))
@@ -46,7 +46,11 @@ async fn a_required_part_that_fails_is_an_error_of_call_and_page_and_cancels_the
 async fn a_deadline_missed_is_an_error_of_the_late_call_and_of_the_page() {
     both_ways(async |via| {
         let (traced, fakes) = shop(via, &["page.product-page.deadline=2s"]).await;
-        set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+        set(
+            &fakes,
+            &[Service::Pricing],
+            &Behaviour::failing(Fault::Hang),
+        );
         let answer = traced.page("").await;
         assert_eq!(answer.status, 504);
         let trace = traced.trace().await;
@@ -81,7 +85,7 @@ async fn a_deadline_missed_is_an_error_of_the_late_call_and_of_the_page() {
 async fn a_client_that_leaves_makes_everything_cancelled_and_nothing_an_error() {
     both_ways(async |via| {
         let (traced, fakes) = shop(via, &[]).await;
-        set(&fakes, &Service::ALL, &Behaviour::fixed(NEVER));
+        set(&fakes, &Service::ALL, &Behaviour::failing(Fault::Hang));
         let mut client = Client::connect(traced.gateway.public).await;
         client.send(get(PAGE, "")).await;
         until_received(&fakes, &Service::ALL).await;
@@ -109,7 +113,11 @@ async fn a_client_that_leaves_the_queue_was_neither_admitted_nor_shed() {
         "page.product-page.max_wait=15s",
     ];
     let (traced, fakes) = shop(Via::Datadog, &changes).await;
-    set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+    set(
+        &fakes,
+        &[Service::Pricing],
+        &Behaviour::failing(Fault::Hang),
+    );
     let mut first = Client::connect(traced.gateway.public).await;
     first.send(get(PAGE, "")).await;
     until_received(&fakes, &[Service::Pricing]).await;
@@ -136,7 +144,11 @@ async fn a_page_whose_client_gave_up_is_kept_and_says_that_it_was_owed() {
         "page.product-page.abandoned_after=100ms",
     ];
     let (traced, fakes) = shop(Via::Datadog, &changes).await;
-    set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+    set(
+        &fakes,
+        &[Service::Pricing],
+        &Behaviour::failing(Fault::Hang),
+    );
     let mut leaving = Client::connect(traced.gateway.public).await;
     leaving.send(get(PAGE, "")).await;
     until_received(&fakes, &[Service::Pricing]).await;

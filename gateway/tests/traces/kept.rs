@@ -11,7 +11,7 @@ use gateway::telemetry::names::TraceDecision;
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::spans::Trace;
-use crate::traced::{NEVER, PRICING, Via, both_ways, failing, set, shop, until_received};
+use crate::traced::{PRICING, Via, both_ways, failing, set, shop, until_received};
 
 /// How the pages of these traces ended and why they were kept, with how many of each.
 fn tally(traces: &[Trace]) -> BTreeMap<(String, String), usize> {
@@ -150,7 +150,11 @@ async fn a_page_that_the_drain_waits_for_still_leaves_its_trace() {
 async fn a_page_that_the_drain_cuts_off_still_leaves_its_trace() {
     let changes = ["page.product-page.deadline=none", "server.drain_timeout=1s"];
     let (traced, fakes) = shop(Via::Datadog, &changes).await;
-    set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+    set(
+        &fakes,
+        &[Service::Pricing],
+        &Behaviour::failing(Fault::Hang),
+    );
     let mut client = Client::connect(traced.gateway.public).await;
     client.send(get(PAGE, "")).await;
     until_received(&fakes, &[Service::Pricing]).await;

@@ -8,7 +8,7 @@ use gateway::page::deadline::now;
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::spans::Trace;
-use crate::traced::{NEVER, PRICING, Via, both_ways, failing, set, shop};
+use crate::traced::{PRICING, Via, both_ways, failing, set, shop};
 
 #[tokio::test]
 async fn a_whole_page_is_a_server_span_an_admission_a_call_per_part_and_an_assembly() {
@@ -132,7 +132,11 @@ async fn an_optional_part_that_is_late_is_an_error_of_its_call_and_not_of_the_pa
     both_ways(async |via| {
         let changes = ["page.product-page.part.reviews.timeout=150ms"];
         let (traced, fakes) = shop(via, &changes).await;
-        set(&fakes, &[Service::Reviews], &Behaviour::fixed(NEVER));
+        set(
+            &fakes,
+            &[Service::Reviews],
+            &Behaviour::failing(Fault::Hang),
+        );
         assert_eq!(traced.page("").await.status, 200);
         let trace = traced.trace().await;
         trace.assert_tree(&[

@@ -1,13 +1,13 @@
 //! The traces of pages that were refused: for load, for a quota, for a shutdown, for what
 //! they asked.
 
-use fixtures::{Behaviour, Service};
+use fixtures::{Behaviour, Fault, Service};
 
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::common::until;
 use crate::spans::Span;
-use crate::traced::{NEVER, Via, both_ways, set, shop, until_received};
+use crate::traced::{Via, both_ways, set, shop, until_received};
 
 #[tokio::test]
 async fn a_page_that_is_shed_shows_its_wait_and_is_no_error() {
@@ -17,7 +17,11 @@ async fn a_page_that_is_shed_shows_its_wait_and_is_no_error() {
             "page.product-page.max_wait=120ms",
         ];
         let (traced, fakes) = shop(via, &changes).await;
-        set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+        set(
+            &fakes,
+            &[Service::Pricing],
+            &Behaviour::failing(Fault::Hang),
+        );
         let mut first = Client::connect(traced.gateway.public).await;
         first.send(get(PAGE, "")).await;
         until_received(&fakes, &[Service::Pricing]).await;
@@ -57,7 +61,11 @@ async fn a_page_that_a_watched_limit_would_have_refused_is_served_and_says_so() 
         let changes = ["downstream.pricing.permits=1", "page.product-page.queue=0"];
         let observed = ["downstream.pricing.observe=true"];
         let (traced, fakes) = shop(via, &[&changes[..], &observed].concat()).await;
-        set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+        set(
+            &fakes,
+            &[Service::Pricing],
+            &Behaviour::failing(Fault::Hang),
+        );
         let mut first = Client::connect(traced.gateway.public).await;
         first.send(get(PAGE, "")).await;
         until_received(&fakes, &[Service::Pricing]).await;
@@ -80,7 +88,11 @@ async fn a_page_that_a_watched_limit_would_have_refused_is_served_and_says_so() 
 async fn a_page_refused_before_it_could_wait_is_a_server_span_alone() {
     let changes = ["admission.max_in_flight=1", "shed.status=503"];
     let (traced, fakes) = shop(Via::Datadog, &changes).await;
-    set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+    set(
+        &fakes,
+        &[Service::Pricing],
+        &Behaviour::failing(Fault::Hang),
+    );
     let mut first = Client::connect(traced.gateway.public).await;
     first.send(get(PAGE, "")).await;
     traced.gateway.until_in_flight(1).await;
@@ -102,7 +114,11 @@ async fn a_page_refused_before_it_could_wait_is_a_server_span_alone() {
 #[tokio::test]
 async fn a_page_refused_while_draining_says_so() {
     let (traced, fakes) = shop(Via::Datadog, &[]).await;
-    set(&fakes, &[Service::Pricing], &Behaviour::fixed(NEVER));
+    set(
+        &fakes,
+        &[Service::Pricing],
+        &Behaviour::failing(Fault::Hang),
+    );
     let mut first = Client::connect(traced.gateway.public).await;
     first.send(get(PAGE, "")).await;
     until_received(&fakes, &[Service::Pricing]).await;
@@ -144,7 +160,11 @@ async fn a_page_over_its_quota_or_asked_for_wrongly_is_a_server_span_without_err
 #[tokio::test]
 async fn an_optional_part_that_was_shed_has_no_call() {
     let (traced, fakes) = shop(Via::Datadog, &["downstream.reviews.permits=1"]).await;
-    set(&fakes, &[Service::Reviews], &Behaviour::fixed(NEVER));
+    set(
+        &fakes,
+        &[Service::Reviews],
+        &Behaviour::failing(Fault::Hang),
+    );
     let mut first = Client::connect(traced.gateway.public).await;
     first.send(get(PAGE, "")).await;
     until_received(&fakes, &[Service::Reviews]).await;

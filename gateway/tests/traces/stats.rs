@@ -17,7 +17,7 @@ use crate::common::gateway::PAGE;
 use crate::common::until;
 use crate::sketches;
 use crate::spans::{Span, Trace};
-use crate::traced::{NEVER, Traced, Via, failing, set, shop};
+use crate::traced::{Traced, Via, failing, set, shop};
 
 /// What one line of statistics is about.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
@@ -112,12 +112,12 @@ async fn every_outcome(traced: &Traced, fakes: &Fakes) {
         fakes.heal();
     }
     let pages = [Service::Pricing, Service::Inventory];
-    set(fakes, &pages, &Behaviour::fixed(NEVER));
+    set(fakes, &pages, &Behaviour::failing(Fault::Hang));
     let budget = "X-Request-Timeout-Ms: 500\r\n";
     assert_eq!(traced.page(budget).await.status, 504);
     fakes.heal();
 
-    set(fakes, &pages, &Behaviour::fixed(NEVER));
+    set(fakes, &pages, &Behaviour::failing(Fault::Hang));
     let mut leaving = Client::connect(traced.gateway.public).await;
     leaving.send(get(PAGE, "")).await;
     traced.gateway.until_in_flight(1).await;

@@ -1,7 +1,5 @@
 //! A gateway whose traces a test agent receives, and what arrived in the end.
 
-use std::time::Duration;
-
 use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Options, Service};
 use gateway::config;
 
@@ -68,9 +66,6 @@ pub(crate) fn telemetry(via: Via, agent: &str) -> Vec<String> {
 
 /// The call whose part the tests delay and break.
 pub(crate) const PRICING: &str = "GET pricing /prices/{id}";
-
-/// Later than any test waits.
-pub(crate) const NEVER: Duration = Duration::from_secs(50);
 
 pub(crate) fn set(fakes: &Fakes, services: &[Service], behaviour: &Behaviour) {
     for &service in services {

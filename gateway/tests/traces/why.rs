@@ -16,7 +16,7 @@ use crate::common::client::{Client, ask, get};
 use crate::common::gateway::{PAGE, shop_changes, variables};
 use crate::common::until;
 use crate::spans::{Span, Trace};
-use crate::traced::{NEVER, Via, failing, telemetry};
+use crate::traced::{Via, failing, telemetry};
 
 /// Every page is another client's, but for one that asks once too often.
 const CHANGES: [&str; 9] = [
@@ -86,7 +86,7 @@ impl World {
         );
         assert_eq!(again.await.status, 429);
         self.fakes
-            .set(Service::Pricing, Behaviour::fixed(NEVER))
+            .set(Service::Pricing, Behaviour::failing(Fault::Hang))
             .unwrap();
         let hurry = "X-Request-Timeout-Ms: 700\r\n";
         assert_eq!(self.page(PAGE, "late", hurry).await, 504);

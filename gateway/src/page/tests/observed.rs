@@ -57,7 +57,7 @@ async fn play(config: &Config) -> Played {
         async move {
             tokio::time::sleep(delay * MS).await;
             let mut answer = pages.serve(request()).await;
-            answer.ticket = None;
+            (answer.ticket, answer.in_flight) = (None, None);
             answer
         }
     };
