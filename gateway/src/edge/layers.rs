@@ -2,11 +2,14 @@
 
 use std::convert::Infallible;
 
+use futures_util::future::Either;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
+use http_body_util::Either as EitherBody;
 use tower::util::{MapRequestLayer, MapResponseLayer};
-use tower::{Service, ServiceBuilder};
+use tower::{Layer as _, Service, ServiceBuilder, service_fn};
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::request_id::{
@@ -79,28 +82,27 @@ where
     R: Body<Data = bytes::Bytes, Error: Into<tower::BoxError> + Send> + Send + 'static,
 {
     let worth_it = SizeAbove::new(COMPRESS_ABOVE)
+        // An event is to leave when it happens.
         .and(NotForContentType::SSE)
         .and(move |_, _, _: &_, _: &_| there_is_cpu());
-    ServiceBuilder::new()
-        .layer(MapRequestLayer::new(one_coding_or_none))
-        .layer(
-            CompressionLayer::new()
-                .quality(CompressionLevel::Fastest)
-                .compress_when(worth_it),
-        )
-        .service(service)
-}
-
-/// The compression layer would choose by an order of its own, and turn an answer that a client's
-/// `Accept-Encoding` leaves no coding for into a 406: so it is shown the coding that was chosen
-/// here, or nothing.
-fn one_coding_or_none<B>(mut request: Request<B>) -> Request<B> {
-    let headers = request.headers_mut();
-    match Coding::preferred(headers) {
-        Some(coding) => drop(headers.insert(ACCEPT_ENCODING, coding.token())),
-        None => drop(headers.remove(ACCEPT_ENCODING)),
-    }
-    request
+    let compression = CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(worth_it);
+    let mut coded = compression.layer(service.clone());
+    let mut service = service;
+    service_fn(move |mut request: Request<B>| {
+        let headers = request.headers_mut();
+        let Some(coding) = Coding::preferred(headers) else {
+            let answer = service.call(request);
+            return Either::Left(answer.map_ok(|answer| answer.map(EitherBody::Left)));
+        };
+        // The layer would choose by an order of its own, and answer 406 where nothing is acceptable.
+        headers.insert(ACCEPT_ENCODING, coding.token());
+        let answer = coded.call(request);
+        // A coder is several kilobytes, for which connections without one have no room.
+        let boxed = answer.map_ok(|answer| answer.map(|body| EitherBody::Right(Box::pin(body))));
+        Either::Right(boxed.boxed())
+    })
 }
 
 /// An id the client made is kept if it is one that cannot break a log line or a header.

@@ -69,9 +69,13 @@ async fn a_page_that_a_watched_limit_would_have_refused_is_served_and_says_so() 
         let mut first = Client::connect(traced.gateway.public).await;
         first.send(get(PAGE, "")).await;
         until_received(&fakes, &[Service::Pricing]).await;
+        let mut second = Client::connect(traced.gateway.public).await;
+        second.send(get(PAGE, "")).await;
+        traced.gateway.until_in_flight(2).await;
         fakes.heal();
-        assert_eq!(traced.page("").await.status, 200);
-        assert_eq!(first.answer().await.status, 200);
+        for client in [&mut first, &mut second] {
+            assert_eq!(client.answer().await.status, 200);
+        }
         let traces = traced.traces(2).await;
         let would =
             |root: &&Span| root.get("gateway.would_shed").as_deref() == Some("bulkhead_full");
