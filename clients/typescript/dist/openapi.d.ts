@@ -656,12 +656,16 @@ export interface components {
         "X-Gateway-Complete": "true" | "false";
         /** @description Milliseconds: the wait for admission, each part's call with its status as `desc`, and the total. */
         "Server-Timing": string;
-        /** @description Refusals and pages with something missing are not to be kept. */
-        "Cache-Control": "no-store";
+        /** @description Refusals and pages with something missing are not to be kept: no-store. */
+        "Cache-Control": string;
+        /** @description Of a complete page that may be kept: the same for equal pages in the same coding. */
+        ETag: string;
+        /** @description The request's headers by which the page may differ. */
+        Vary: string;
         /** @description Whole seconds; drawn, so that those who were refused together do not come back together. */
         "Retry-After": number;
         /** @description The methods that a page answers. */
-        Allow: "GET, HEAD";
+        Allow: "GET, HEAD, OPTIONS";
     };
     pathItems: never;
 }
@@ -708,11 +712,27 @@ export interface operations {
                     "X-Gateway-Complete": components["headers"]["X-Gateway-Complete"];
                     "Server-Timing": components["headers"]["Server-Timing"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    Vary: components["headers"]["Vary"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["product-page"];
                 };
+            };
+            /** @description The page is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
+                    "X-Gateway-Complete": components["headers"]["X-Gateway-Complete"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["Problem400"];
             404: components["responses"]["Problem404"];
@@ -767,6 +787,22 @@ export interface operations {
                     "X-Gateway-Complete": components["headers"]["X-Gateway-Complete"];
                     "Server-Timing": components["headers"]["Server-Timing"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The page is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
+                    "X-Gateway-Complete": components["headers"]["X-Gateway-Complete"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    Vary: components["headers"]["Vary"];
                     [name: string]: unknown;
                 };
                 content?: never;
