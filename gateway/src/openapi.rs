@@ -66,25 +66,6 @@ fn path(config: &Config, page: &Page) -> Value {
         "parameters": request::parameters(config, page),
         "get": operation(config, page, "get", "The page."),
         "head": operation(config, page, "head", "The page's status and headers: as GET, without the body."),
-        "options": methods(config, page),
-    })
-}
-
-/// Which methods there are; no page is made.
-fn methods(config: &Config, page: &Page) -> Value {
-    let mut responses = Map::new();
-    responses.insert("204".into(), answer::methods());
-    // Of a head that is wrong, or of a path that is no page's.
-    let refused = ["400", "404", "414", "431"];
-    let all = problem::by_status(config);
-    let can_be = |problem: &&problem::Problem| refused.contains(&problem.status.as_str());
-    for problem in all.iter().filter(can_be) {
-        responses.insert(problem.status.as_str().into(), problem.reference(true));
-    }
-    json!({
-        "operationId": format!("options-{}", page.name),
-        "summary": "The methods of the page.",
-        "responses": responses,
     })
 }
 

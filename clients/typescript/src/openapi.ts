@@ -43,8 +43,7 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
-        /** The methods of the page. */
-        options: operations["options-product-page"];
+        options?: never;
         /**
          * The page's status and headers: as GET, without the body.
          * @description `product`, `pricing`, `inventory`: required; without one of them there is no page. `reviews`, `recommendations`: optional; the page says if one is missing. `accept-language`: passed on to the services.
@@ -746,54 +745,6 @@ export interface operations {
             502: components["responses"]["Problem502"];
             503: components["responses"]["Problem503"];
             504: components["responses"]["Problem504"];
-        };
-    };
-    "options-product-page": {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
-                "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
-                /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
-                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                "x-datadog-trace-id"?: components["parameters"]["x-datadog-trace-id"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                "x-datadog-parent-id"?: components["parameters"]["x-datadog-parent-id"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                "x-datadog-sampling-priority"?: components["parameters"]["x-datadog-sampling-priority"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                "x-datadog-origin"?: components["parameters"]["x-datadog-origin"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                "x-datadog-tags"?: components["parameters"]["x-datadog-tags"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                traceparent?: components["parameters"]["traceparent"];
-                /** @description Continues the client's trace; ignored if it cannot be read. */
-                tracestate?: components["parameters"]["tracestate"];
-                /** @description Passed on to the services. */
-                "accept-language"?: string;
-            };
-            path: {
-                /** @description Decoded once; without slashes, backslashes, percent signs and control characters. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description No page: `Allow` names the methods. */
-            204: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["Problem400"];
-            404: components["responses"]["Problem404"];
-            414: components["responses"]["Problem414"];
-            431: components["responses"]["Problem431"];
         };
     };
     "head-product-page": {

@@ -29,15 +29,6 @@ pub(super) fn not_modified() -> Value {
     })
 }
 
-/// The answer to who asks for the methods.
-pub(super) fn methods() -> Value {
-    let names = ["X-Request-Id", "Allow"].map(|name| (name.to_owned(), reference("headers", name)));
-    json!({
-        "description": "No page: `Allow` names the methods.",
-        "headers": Map::from_iter(names),
-    })
-}
-
 /// The answer 200.
 pub(super) fn response(page: &Page, with_body: bool) -> Value {
     let mut response = json!({
