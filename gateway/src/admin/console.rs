@@ -7,7 +7,7 @@
 //! There is no task: the first of the viewers whose time has come makes the snapshot, and the others find it
 //! made. So it ends with the last connection, and a defect in it ends a connection and nothing else.
 //!
-//! Not here: where the figures come from ([`reading`]: the counters and histograms that are there anyway), how
+//! Not here: where the figures come from (`reading`: the counters and histograms that are there anyway), how
 //! they look (`web/` and `gateway top`), their history (kept by whoever shows it).
 
 mod compose;

@@ -61,7 +61,7 @@ impl ShedBy {
         Some(Self { scope, nth })
     }
 
-    /// Everything a page can be shed by, in the order of [`ShedBy::index`].
+    /// Everything a page can be shed by, in the order of its index.
     pub fn all(downstreams: usize) -> impl Iterator<Item = Self> {
         let each = (0..downstreams).map(|index| Scope::Downstream(DownstreamId(index)));
         let scopes = [Scope::Client, Scope::Gateway].into_iter().chain(each);

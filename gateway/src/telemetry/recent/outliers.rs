@@ -4,7 +4,7 @@
 //! both groups were chosen without regard to their traits, the shares of a trait in them can be
 //! compared, however many of each were kept (a case-control study). Both are taken from the span of
 //! time of which no page of either is forgotten. What always holds: without any difference a
-//! trait is named in at most [`LEVEL`] of all looks at a group ([`exact`]); too few pages are said
+//! trait is named in at most `LEVEL` of all looks at a group (`exact`); too few pages are said
 //! to be too few.
 //!
 //! It counts pages as if each came about by itself. Pages that were slow for one and the same reason are

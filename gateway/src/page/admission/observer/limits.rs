@@ -27,7 +27,7 @@ pub(in crate::page::admission) struct Limits {
     pub(super) tickets: bool,
     /// Tickets there are.
     pub(super) most: u32,
-    /// By [`DownstreamId`].
+    /// By downstream.
     pub(super) bulkheads: Vec<(BulkheadId, Option<u32>, bool)>,
     /// By [`PageId`].
     pub(super) queues: Vec<(QueueId, usize, bool)>,
@@ -42,7 +42,7 @@ pub struct ObservedView {
     pub clients: Option<Seen>,
     /// Tickets, or only their shrinking with lag.
     pub tickets: Option<Seen>,
-    /// By [`DownstreamId`].
+    /// By downstream.
     pub downstreams: Vec<Option<ObservedBulkhead>>,
     /// By [`PageId`].
     pub pages: Vec<Option<ObservedQueue>>,
