@@ -174,10 +174,13 @@ impl Fault {
         entry
     }
 
-    /// Whether the runbook's commands name it, and first. Lag of a machine that other programs
+    /// Whether the runbook's commands name it, and first among what stands out, which is numbered
+    /// (`gateway why` names entries of the runbook beside its keys). Lag of a machine that other programs
     /// use too is said before it, and rightly so.
     pub(super) fn is_found_in(&self, said: &str) -> bool {
-        let mut findings = said.lines().filter(|line| line.contains("[runbook: "));
+        let is_numbered = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let named = said.lines().filter(|line| line.contains("[runbook: "));
+        let mut findings = named.filter(is_numbered);
         let own = |line: &&str| self.kind == "gateway" || !line.contains("[runbook: own-lag]");
         let first = findings.find(own).unwrap_or(said);
         self.says.iter().all(|words| first.contains(words))
