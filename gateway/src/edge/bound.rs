@@ -8,12 +8,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use rustix::fs::{Mode, fchmod};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio_util::either::Either;
 
 /// Connections to a socket of the file system that the system completes before they are accepted.
 const UNIX_BACKLOG: u32 = 128;
@@ -30,14 +28,8 @@ pub enum Bound {
     Unix(UnixListener, SocketFile),
 }
 
-/// A connection that came in.
-#[derive(Debug)]
-pub(super) enum Stream {
-    /// From an address.
-    Tcp(TcpStream),
-    /// From a process of this machine.
-    Unix(UnixStream),
-}
+/// A connection that came in: from an address, or from a process of this machine.
+pub(super) type Stream = Either<TcpStream, UnixStream>;
 
 /// The path of a socket; dropped, it removes what is there, if that is still the same.
 #[derive(Debug)]
@@ -86,11 +78,11 @@ impl Bound {
                 let (stream, peer) = listener.accept().await?;
                 // A page is one small write; waiting to fill a segment would only delay it.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), peer))
+                Ok((Stream::Left(stream), peer))
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), UNNAMED))
+                Ok((Stream::Right(stream), UNNAMED))
             }
         }
     }
@@ -149,64 +141,6 @@ impl Drop for SocketFile {
         if self.identity.is_some() && identity(&self.path) == self.identity {
             // Where it cannot be removed, the next start does.
             let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Unix(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Introduction {
     pub(super) fn of(mut stream: TcpStream, clients: Clients) -> Self {
         let header = Box::pin(async move {
             let header = take_header(&mut stream).await;
-            (Stream::Tcp(stream), header)
+            (Stream::Left(stream), header)
         });
         Self { header, clients }
     }

@@ -266,7 +266,7 @@ impl Endpoint {
     /// TLS where it is configured, and whether HTTP/2 is spoken.
     async fn secured(&self, stream: TcpStream) -> Result<(Stream, bool), OpenError> {
         let Some((config, name)) = &self.site.tls else {
-            return Ok((Stream::Plain(stream), self.site.http2 == Http2::Always));
+            return Ok((Stream::Left(stream), self.site.http2 == Http2::Always));
         };
         let connector = TlsConnector::from(Arc::clone(config));
         let stream = connector
@@ -283,7 +283,7 @@ impl Endpoint {
             };
             return Err(OpenError::NotHttp2(other));
         }
-        Ok((Stream::Tls(Box::new(stream)), speaks_http2))
+        Ok((Stream::Right(Box::new(stream)), speaks_http2))
     }
 }
 
