@@ -82,114 +82,60 @@ enum Route {
     Override,
 }
 
-impl Route {
-    const ALL: [Self; 17] = [
-        Self::Livez,
-        Self::Readyz,
-        Self::Metrics,
-        Self::Config,
-        Self::Limits,
-        Self::OpenApi,
-        Self::Console,
-        Self::ConsoleFile,
-        Self::Events,
-        Self::PagesInFlight,
-        Self::Pages,
-        Self::Page,
-        Self::Incident,
-        Self::Outliers,
-        Self::Reload,
-        Self::Overrides,
-        Self::Override,
-    ];
+/// Every route: where it is, how it may be asked for (as the `Allow` header names that), and what a
+/// request by a method that only reads would do.
+const ROUTES: [Entry; 17] = [
+    // Nothing in these is worth hiding from a page that a browser shows, and probes name the gateway
+    // as they like.
+    Entry::new(Route::Livez, "/livez", READS, Does::Probe),
+    Entry::new(Route::Readyz, "/readyz", READS, Does::Probe),
+    Entry::new(Route::Metrics, "/metrics", READS, Does::Look),
+    Entry::new(Route::Config, "/config", READS, Does::Look),
+    Entry::new(Route::Limits, "/limits", READS, Does::Look),
+    Entry::new(Route::OpenApi, OPENAPI_PATH, READS, Does::Look),
+    Entry::new(Route::Console, "/", READS, Does::Load),
+    Entry::new(Route::ConsoleFile, "/console/{file}", READS, Does::Load),
+    Entry::new(Route::Events, "/events", READS, Does::Look),
+    Entry::new(Route::PagesInFlight, "/pages/in-flight", READS, Does::Look),
+    Entry::new(Route::Pages, "/pages", READS, Does::Look),
+    Entry::new(Route::Page, "/pages/{id}", READS, Does::Look),
+    Entry::new(Route::Incident, "/incident", READS, Does::Look),
+    Entry::new(Route::Outliers, "/outliers", READS, Does::Look),
+    Entry::new(Route::Reload, "/reload", "POST", Does::Change),
+    Entry::new(Route::Overrides, "/overrides", READS, Does::Look),
+    Entry::new(
+        Route::Override,
+        "/overrides/{key}",
+        "PUT, DELETE",
+        Does::Change,
+    ),
+];
 
-    fn path(self) -> &'static str {
-        match self {
-            Self::Livez => "/livez",
-            Self::Readyz => "/readyz",
-            Self::Metrics => "/metrics",
-            Self::Config => "/config",
-            Self::Limits => "/limits",
-            Self::OpenApi => OPENAPI_PATH,
-            Self::Console => "/",
-            Self::ConsoleFile => "/console/{file}",
-            Self::Events => "/events",
-            Self::PagesInFlight => "/pages/in-flight",
-            Self::Pages => "/pages",
-            Self::Page => "/pages/{id}",
-            Self::Incident => "/incident",
-            Self::Outliers => "/outliers",
-            Self::Reload => "/reload",
-            Self::Overrides => "/overrides",
-            Self::Override => "/overrides/{key}",
-        }
-    }
+/// The methods of what is only looked at.
+const READS: &str = "GET, HEAD";
 
-    /// As the `Allow` header names them.
-    fn methods(self) -> &'static str {
-        match self {
-            Self::Livez
-            | Self::Readyz
-            | Self::Metrics
-            | Self::Config
-            | Self::Limits
-            | Self::OpenApi
-            | Self::Console
-            | Self::ConsoleFile
-            | Self::Events
-            | Self::PagesInFlight
-            | Self::Pages
-            | Self::Page
-            | Self::Incident
-            | Self::Outliers
-            | Self::Overrides => "GET, HEAD",
-            Self::Reload => "POST",
-            Self::Override => "PUT, DELETE",
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    route: Route,
+    path: &'static str,
+    methods: &'static str,
+    does: Does,
+}
+
+impl Entry {
+    const fn new(route: Route, path: &'static str, methods: &'static str, does: Does) -> Self {
+        Self {
+            route,
+            path,
+            methods,
+            does,
         }
     }
 
     fn allows(self, method: &Method) -> bool {
-        self.methods()
-            .split(", ")
-            .any(|allowed| allowed == method.as_str())
-    }
-
-    /// Whether it is answered for every host, and for everybody: nothing in it is worth hiding
-    /// from a page that a browser shows, and probes name the gateway as they like.
-    fn for_every_host(self) -> bool {
-        match self {
-            Self::Livez | Self::Readyz => true,
-            Self::Metrics
-            | Self::Config
-            | Self::Limits
-            | Self::OpenApi
-            | Self::Console
-            | Self::ConsoleFile
-            | Self::Events
-            | Self::PagesInFlight
-            | Self::Pages
-            | Self::Page
-            | Self::Incident
-            | Self::Outliers
-            | Self::Reload
-            | Self::Overrides
-            | Self::Override => false,
-        }
-    }
-
-    /// Whether it is a file of the console, in which nothing is this gateway's.
-    fn is_file(self) -> bool {
-        matches!(self, Self::Console | Self::ConsoleFile)
-    }
-
-    /// What a request for it would do.
-    fn does(self, method: &Method) -> Does {
-        match *method {
-            _ if self.for_every_host() => Does::Probe,
-            _ if self.is_file() => Does::Load,
-            Method::GET | Method::HEAD => Does::Look,
-            _ => Does::Change,
-        }
+        let mut methods = self.methods.split(", ");
+        methods.any(|allowed| allowed == method.as_str())
     }
 }
 
@@ -200,7 +146,7 @@ pub struct Admin<T> {
     generations: Generations<T>,
     changes: Changes,
     console: Arc<Console<T>>,
-    routes: matchit::Router<Route>,
+    routes: matchit::Router<Entry>,
 }
 
 impl<T: Transport> Admin<T> {
@@ -212,10 +158,10 @@ impl<T: Transport> Admin<T> {
         console: Console<T>,
     ) -> Self {
         let mut routes = matchit::Router::new();
-        for route in Route::ALL {
+        for entry in ROUTES {
             #[expect(clippy::expect_used, reason = "a test makes this router")]
             routes
-                .insert(route.path(), route)
+                .insert(entry.path, entry)
                 .expect("paths of routes are disjoint");
         }
         Self {
@@ -242,11 +188,11 @@ impl<T: Transport> Admin<T> {
         let Ok(matched) = self.routes.at(request.uri().path()) else {
             return unknown_path();
         };
-        let route = *matched.value;
-        if !route.allows(request.method()) {
-            return wrong_method(route);
+        let entry = *matched.value;
+        if !entry.allows(request.method()) {
+            return wrong_method(entry);
         }
-        let does = route.does(request.method());
+        let does = entry.does;
         if !is_own && does != Does::Probe && via != Via::Socket {
             return wrong_host();
         }
@@ -255,7 +201,7 @@ impl<T: Transport> Admin<T> {
         if let Err(denied) = access::check(does, via, token, request.headers()) {
             return denied.answer();
         }
-        match route {
+        match entry.route {
             Route::Livez => text(StatusCode::OK, "alive\n"),
             Route::Readyz => self.ready(),
             Route::Metrics => self.metrics(),
@@ -362,15 +308,15 @@ fn console_file(file: Option<&'static File>) -> Response<AdminBody> {
 }
 
 fn unknown_path() -> Response<AdminBody> {
-    let paths = Route::ALL.map(Route::path).join(" ");
+    let paths = ROUTES.map(|entry| entry.path).join(" ");
     text(StatusCode::NOT_FOUND, format!("{paths}\n"))
 }
 
-fn wrong_method(route: Route) -> Response<AdminBody> {
-    let methods = route.methods();
+fn wrong_method(entry: Entry) -> Response<AdminBody> {
+    let Entry { path, methods, .. } = entry;
     let words = match methods {
-        "GET, HEAD" => "read-only: GET or HEAD\n".to_owned(),
-        _ => format!("{} takes {methods}\n", route.path()),
+        READS => "read-only: GET or HEAD\n".to_owned(),
+        _ => format!("{path} takes {methods}\n"),
     };
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, words);
     let allow = HeaderValue::from_static(methods);
