@@ -72,13 +72,8 @@ impl<T: Transport> Generation<T> {
         let pages = self.pages.carried(&config, kept, reached, transport);
         Self {
             number: self.number + 1,
-            pages: Arc::new(pages),
-            routes: Routes::new(&config),
             clients: self.clients.carried(&config),
-            caching: config.pages.iter().map(PageCaching::new).collect(),
-            effective,
-            config,
-            openapi: OnceLock::new(),
+            ..Self::first(config, effective, Arc::new(pages))
         }
     }
 

@@ -46,13 +46,8 @@ impl Kept {
     /// Something for each page: what `before`, by its place there, has for one that was there,
     /// and a `new` one for every other.
     pub fn pages<T: Clone>(&self, before: &[T], mut new: impl FnMut(PageId) -> T) -> Vec<T> {
-        let pages = self.pages.iter().enumerate();
-        pages
-            .map(|(at, was)| match was.and_then(|was| before.get(was.0)) {
-                Some(kept) => kept.clone(),
-                None => new(PageId(at)),
-            })
-            .collect()
+        let was = self.pages.iter().map(|was| was.map(|page| page.0));
+        carried(was, before, |at| new(PageId(at)))
     }
 
     /// The same for each downstream.
@@ -61,12 +56,22 @@ impl Kept {
         before: &[T],
         mut new: impl FnMut(DownstreamId) -> T,
     ) -> Vec<T> {
-        let downstreams = self.downstreams.iter().enumerate();
-        downstreams
-            .map(|(at, was)| match was.and_then(|was| before.get(was.0)) {
-                Some(kept) => kept.clone(),
-                None => new(DownstreamId(at)),
-            })
-            .collect()
+        let was = self.downstreams.iter().map(|was| was.map(|one| one.0));
+        carried(was, before, |at| new(DownstreamId(at)))
     }
+}
+
+/// What `before` has at the place where each name `was`, and a `new` one where it was nowhere.
+fn carried<T: Clone>(
+    was: impl Iterator<Item = Option<usize>>,
+    before: &[T],
+    mut new: impl FnMut(usize) -> T,
+) -> Vec<T> {
+    let names = was.enumerate();
+    names
+        .map(|(at, was)| match was.and_then(|was| before.get(was)) {
+            Some(kept) => kept.clone(),
+            None => new(at),
+        })
+        .collect()
 }

@@ -8,8 +8,9 @@
 //! What always holds: a fault never ends the reading, so all of them are found at
 //! once; `None` from here means that the fault has been recorded.
 
-use serde_json::Value as Json;
 use std::ops::Range;
+
+use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -377,7 +378,7 @@ impl<'r, 't> Section<'r, 't> {
         noun: &'static str,
     ) -> Option<Section<'s, 't>> {
         self.asked.push(name.to_owned());
-        let path: Vec<String> = self.path.iter().cloned().chain([name.to_owned()]).collect();
+        let path = self.path_of(name);
         let entry = self.table.and_then(|table| table.get_key_value(name));
         let span = entry
             .map(|(key, value)| header(key, value))
@@ -449,11 +450,9 @@ fn not_a_section(dotted: &str, what: &What, found: &DeValue<'_>) -> Problem {
         What::Names if !dotted.ends_with(".params") => format!("{dotted}.NAME"),
         What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
     };
-    Problem::new(format!(
-        "is a section, but {} is written here",
-        raw::type_name(found)
-    ))
-    .help(format!(
+    let found = raw::type_name(found);
+    let problem = Problem::new(format!("is a section, but {found} is written here"));
+    problem.help(format!(
         "write the header `[{header}]` and its keys below it"
     ))
 }

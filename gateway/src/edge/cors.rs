@@ -65,7 +65,18 @@ where
 
 /// What browsers are told; `None`: nothing, so that they let nobody.
 pub fn layer(cors: &Cors) -> Option<CorsLayer> {
+    let (origins, vary) = match &cors.origins {
+        Origins::Any => (AllowOrigin::any(), Vec::new()),
+        // Asked of each connection: nothing is made for nobody.
+        Origins::Listed(all) if all.is_empty() => return None,
+        Origins::Listed(all) => {
+            let values = all.iter().map(|origin| HeaderValue::from_str(origin));
+            (AllowOrigin::list(values.flatten()), vec![ORIGIN])
+        }
+    };
     let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .vary(vary)
         .allow_methods([Method::GET, Method::HEAD])
         // Fields that no page names go nowhere, so there is nothing to keep out: tracers of browsers
         // send many, and the pages' own change.
@@ -73,15 +84,7 @@ pub fn layer(cors: &Cors) -> Option<CorsLayer> {
         .expose_headers(EXPOSED)
         .allow_credentials(cors.credentials)
         .max_age(cors.max_age);
-    match &cors.origins {
-        Origins::Any => Some(layer.allow_origin(AllowOrigin::any()).vary([])),
-        Origins::Listed(all) if all.is_empty() => None,
-        Origins::Listed(all) => {
-            let values = all.iter().map(|origin| HeaderValue::from_str(origin));
-            let listed = AllowOrigin::list(values.flatten());
-            Some(layer.allow_origin(listed).vary([ORIGIN]))
-        }
-    }
+    Some(layer)
 }
 
 /// Whether somebody asks for the methods and is no browser before a request.

@@ -140,44 +140,48 @@ where
         WhenFull::Wait => None,
         WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.borrow().max_connections)),
     };
+    let mut in_force = limits.borrow_and_update().clone();
+    acceptor.limit(in_force.clone());
     loop {
-        let now_in_force = limits.borrow_and_update().clone();
-        acceptor.limit(now_in_force.clone());
         let again = open.as_mut().and_then(|open| open.make_room(now()));
         let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
             () = until(again), if again.is_some() => continue,
-            Ok(()) = limits.changed() => continue,
+            Ok(()) = limits.changed() => {
+                in_force = limits.borrow_and_update().clone();
+                acceptor.limit(in_force.clone());
+                continue;
+            }
             accepted = acceptor.next() => accepted,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let connection = match now_in_force.when_full {
+        let connection = match in_force.when_full {
             WhenFull::Wait => Connection::new(peer, &heads),
             WhenFull::CloseLeastUsed => Connection::new(peer, &heads).with_usage(),
         };
-        let connection = Arc::new(connection.aging(now_in_force.max_age));
+        let connection = Arc::new(connection.aging(in_force.max_age));
         let served = Served {
             service: service(Arc::clone(&connection)),
             connection: Arc::clone(&connection),
         };
-        let of_proxy = now_in_force.proxies.has(peer.ip());
+        let of_proxy = in_force.proxies.has(peer.ip());
         if !of_proxy {
-            connection.takes(clients.enter(peer.ip(), now_in_force.per_client));
+            connection.takes(clients.enter(peer.ip(), in_force.per_client));
         }
         if connection.is_too_many() {
             report.too_many(peer);
             continue;
         }
-        let (shared, waits) = (Arc::clone(&connection), now_in_force.waits);
+        let (shared, waits) = (Arc::clone(&connection), in_force.waits);
         let socket = match stream {
-            Stream::Tcp(stream) if of_proxy && now_in_force.introduced => {
-                let clients = (Arc::clone(&clients), now_in_force.per_client);
+            Stream::Left(stream) if of_proxy && in_force.introduced => {
+                let clients = (Arc::clone(&clients), in_force.per_client);
                 Socket::of_proxy(Introduction::of(stream, clients), shared, waits)
             }
-            stream @ (Stream::Tcp(_) | Stream::Unix(_)) => Socket::new(stream, shared, waits),
+            stream @ (Stream::Left(_) | Stream::Right(_)) => Socket::new(stream, shared, waits),
         };
         let socket = TokioIo::new(socket);
         let serving = graceful.watch(http.serve_connection(socket, served));
