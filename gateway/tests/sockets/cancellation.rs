@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
+use fixtures::{Behaviour, Fakes, Fault, Service};
 
 use crate::common::client::{Client, get};
 use crate::common::gateway::{Gateway, PAGE, shop};
@@ -72,12 +72,8 @@ async fn a_required_part_that_fails_ends_its_siblings_at_once() {
         let (gateway, fakes) = shop_over(http2, &["page.product-page.deadline=60s"]).await;
         slow(&fakes);
         // Late enough that the others are under way.
-        let errors = vec![ErrorShare {
-            share: 1.0,
-            kind: Fault::Status(500),
-        }];
         let failing = Behaviour {
-            errors,
+            errors: Behaviour::failing(Fault::Status(500)).errors,
             ..Behaviour::fixed(Duration::from_millis(500))
         };
         fakes.set(Service::Product, failing).unwrap();

@@ -1,6 +1,6 @@
 //! What downstreams can do wrong, and that none of it hurts more than its page.
 
-use fixtures::{Behaviour, ErrorShare, Fault, Service};
+use fixtures::{Behaviour, Fault, Service};
 use tokio::net::TcpListener;
 
 use crate::common::gateway::{Gateway, PAGE, one_part, shop};
@@ -44,15 +44,8 @@ async fn a_required_part_that_fails_in_any_way_is_a_502_and_heals() {
             Fault::WrongJson,
             Fault::Endless,
         ] {
-            let errors = vec![ErrorShare { share: 1.0, kind }];
             fakes
-                .set(
-                    Service::Pricing,
-                    Behaviour {
-                        errors,
-                        ..Behaviour::default()
-                    },
-                )
+                .set(Service::Pricing, Behaviour::failing(kind))
                 .unwrap();
             let answer = gateway.page(PAGE).await;
             assert_eq!(answer.status, 502, "http2 = {http2}, {kind:?}: {answer:?}");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Options, Service};
+use fixtures::{Behaviour, Fakes, Fault, Options, Service};
 use gateway::config;
 use serde_json::Value;
 
@@ -171,13 +171,7 @@ async fn a_log_of_warnings_keeps_what_went_wrong_in_either_form() {
         let (public, _) = gateway.serving().await;
         let whole = get(PAGE, "X-Request-Id: whole\r\n");
         assert_eq!(ask(public, whole).await.status, 200);
-        let broken = Behaviour {
-            errors: vec![ErrorShare {
-                share: 1.0,
-                kind: Fault::Status(500),
-            }],
-            ..Behaviour::default()
-        };
+        let broken = Behaviour::failing(Fault::Status(500));
         fakes.set(Service::Pricing, broken).unwrap();
         let failed = get(PAGE, "X-Request-Id: failed\r\n");
         assert_eq!(ask(public, failed).await.status, 502);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Service};
+use fixtures::{Behaviour, Fakes, Fault, Service};
 use gateway::outcome::{CallOutcome, PageOutcome};
 use gateway::page::deadline::wall_clock;
 use gateway::telemetry::meters::process::FIGURES;
@@ -31,14 +31,7 @@ async fn scrape(gateway: &Gateway) -> Exposition {
 }
 
 fn failing(fakes: &Fakes, service: Service) {
-    let share = ErrorShare {
-        share: 1.0,
-        kind: Fault::Status(500),
-    };
-    let behaviour = Behaviour {
-        errors: vec![share],
-        ..Behaviour::default()
-    };
+    let behaviour = Behaviour::failing(Fault::Status(500));
     fakes.set(service, behaviour).unwrap();
 }
 

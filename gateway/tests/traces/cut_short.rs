@@ -7,7 +7,7 @@ use fixtures::{Behaviour, Fault, Service};
 
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
-use crate::traced::{PRICING, Via, both_ways, failing, set, shop, until_received};
+use crate::traced::{PRICING, Via, both_ways, held, set, shop, until_received};
 
 #[tokio::test]
 async fn a_required_part_that_fails_is_an_error_of_call_and_page_and_cancels_the_others() {
@@ -15,7 +15,7 @@ async fn a_required_part_that_fails_is_an_error_of_call_and_page_and_cancels_the
         let (traced, fakes) = shop(via, &[]).await;
         set(&fakes, &Service::ALL, &Behaviour::failing(Fault::Hang));
         let broken = Behaviour {
-            errors: failing(Fault::Status(500)).errors,
+            errors: Behaviour::failing(Fault::Status(500)).errors,
             ..Behaviour::fixed(Duration::from_millis(300))
         };
         fakes.set(Service::Product, broken).unwrap();
@@ -113,14 +113,7 @@ async fn a_client_that_leaves_the_queue_was_neither_admitted_nor_shed() {
         "page.product-page.max_wait=15s",
     ];
     let (traced, fakes) = shop(Via::Datadog, &changes).await;
-    set(
-        &fakes,
-        &[Service::Pricing],
-        &Behaviour::failing(Fault::Hang),
-    );
-    let mut first = Client::connect(traced.gateway.public).await;
-    first.send(get(PAGE, "")).await;
-    until_received(&fakes, &[Service::Pricing]).await;
+    let mut first = held(&traced, &fakes).await;
     let mut second = Client::connect(traced.gateway.public).await;
     second.send(get(PAGE, "")).await;
     traced.gateway.until_in_flight(2).await;

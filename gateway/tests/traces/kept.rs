@@ -11,7 +11,7 @@ use gateway::telemetry::names::TraceDecision;
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::spans::Trace;
-use crate::traced::{PRICING, Via, both_ways, failing, set, shop, until_received};
+use crate::traced::{PRICING, Via, both_ways, set, shop, until_received};
 
 /// How the pages of these traces ended and why they were kept, with how many of each.
 fn tally(traces: &[Trace]) -> BTreeMap<(String, String), usize> {
@@ -50,12 +50,12 @@ async fn without_a_sample_only_pages_that_went_wrong_or_were_slow_are_kept() {
     assert_eq!(traced.gateway.page("/product-page/a.b").await.status, 400);
 
     fakes
-        .set(Service::Reviews, failing(Fault::Status(500)))
+        .set(Service::Reviews, Behaviour::failing(Fault::Status(500)))
         .unwrap();
     assert_eq!(traced.page("").await.status, 200);
     fakes.heal();
     fakes
-        .set(Service::Pricing, failing(Fault::Status(500)))
+        .set(Service::Pricing, Behaviour::failing(Fault::Status(500)))
         .unwrap();
     assert_eq!(traced.page("").await.status, 502);
     fakes.heal();

@@ -8,7 +8,7 @@ use gateway::page::deadline::now;
 use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::spans::Trace;
-use crate::traced::{PRICING, Via, both_ways, failing, set, shop};
+use crate::traced::{PRICING, Via, both_ways, set, shop};
 
 #[tokio::test]
 async fn a_whole_page_is_a_server_span_an_admission_a_call_per_part_and_an_assembly() {
@@ -167,9 +167,11 @@ async fn an_optional_part_that_is_late_is_an_error_of_its_call_and_not_of_the_pa
 #[tokio::test]
 async fn a_connection_that_breaks_has_a_kind_and_words_and_no_status() {
     let (traced, fakes) = shop(Via::Datadog, &[]).await;
-    fakes.set(Service::Pricing, failing(Fault::Reset)).unwrap();
     fakes
-        .set(Service::Reviews, failing(Fault::WrongJson))
+        .set(Service::Pricing, Behaviour::failing(Fault::Reset))
+        .unwrap();
+    fakes
+        .set(Service::Reviews, Behaviour::failing(Fault::WrongJson))
         .unwrap();
     assert_eq!(traced.page("").await.status, 502);
     let trace = traced.trace().await;

@@ -7,7 +7,7 @@ use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::common::until;
 use crate::spans::Span;
-use crate::traced::{Via, both_ways, set, shop, until_received};
+use crate::traced::{Via, both_ways, held, set, shop, until_received};
 
 #[tokio::test]
 async fn a_page_that_is_shed_shows_its_wait_and_is_no_error() {
@@ -17,14 +17,7 @@ async fn a_page_that_is_shed_shows_its_wait_and_is_no_error() {
             "page.product-page.max_wait=120ms",
         ];
         let (traced, fakes) = shop(via, &changes).await;
-        set(
-            &fakes,
-            &[Service::Pricing],
-            &Behaviour::failing(Fault::Hang),
-        );
-        let mut first = Client::connect(traced.gateway.public).await;
-        first.send(get(PAGE, "")).await;
-        until_received(&fakes, &[Service::Pricing]).await;
+        let mut first = held(&traced, &fakes).await;
         let refusal = traced.page("").await;
         assert_eq!(refusal.status, 429);
         fakes.heal();
@@ -61,14 +54,7 @@ async fn a_page_that_a_watched_limit_would_have_refused_is_served_and_says_so() 
         let changes = ["downstream.pricing.permits=1", "page.product-page.queue=0"];
         let observed = ["downstream.pricing.observe=true"];
         let (traced, fakes) = shop(via, &[&changes[..], &observed].concat()).await;
-        set(
-            &fakes,
-            &[Service::Pricing],
-            &Behaviour::failing(Fault::Hang),
-        );
-        let mut first = Client::connect(traced.gateway.public).await;
-        first.send(get(PAGE, "")).await;
-        until_received(&fakes, &[Service::Pricing]).await;
+        let mut first = held(&traced, &fakes).await;
         let mut second = Client::connect(traced.gateway.public).await;
         second.send(get(PAGE, "")).await;
         traced.gateway.until_in_flight(2).await;
@@ -118,14 +104,7 @@ async fn a_page_refused_before_it_could_wait_is_a_server_span_alone() {
 #[tokio::test]
 async fn a_page_refused_while_draining_says_so() {
     let (traced, fakes) = shop(Via::Datadog, &[]).await;
-    set(
-        &fakes,
-        &[Service::Pricing],
-        &Behaviour::failing(Fault::Hang),
-    );
-    let mut first = Client::connect(traced.gateway.public).await;
-    first.send(get(PAGE, "")).await;
-    until_received(&fakes, &[Service::Pricing]).await;
+    let mut first = held(&traced, &fakes).await;
     traced.gateway.stop();
     until("not ready", async || {
         traced.gateway.look("/readyz").await.status == 503

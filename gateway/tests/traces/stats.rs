@@ -17,7 +17,7 @@ use crate::common::gateway::PAGE;
 use crate::common::until;
 use crate::sketches;
 use crate::spans::{Span, Trace};
-use crate::traced::{Traced, Via, failing, set, shop};
+use crate::traced::{Traced, Via, set, shop};
 
 /// What one line of statistics is about.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
@@ -107,7 +107,7 @@ async fn every_outcome(traced: &Traced, fakes: &Fakes) {
         (Service::Pricing, Fault::WrongJson, 502),
         (Service::Pricing, Fault::Close, 502),
     ] {
-        set(fakes, &[service], &failing(fault));
+        set(fakes, &[service], &Behaviour::failing(fault));
         assert_eq!(traced.page("").await.status, status);
         fakes.heal();
     }

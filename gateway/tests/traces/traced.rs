@@ -1,10 +1,10 @@
 //! A gateway whose traces a test agent receives, and what arrived in the end.
 
-use fixtures::{Behaviour, ErrorShare, Fakes, Fault, Options, Service};
+use fixtures::{Behaviour, Fakes, Fault, Options, Service};
 use gateway::config;
 
 use crate::agent::Agent;
-use crate::common::client::{Answer, ask, get};
+use crate::common::client::{Answer, Client, ask, get};
 use crate::common::gateway::{Gateway, PAGE, one_part, shop_changes};
 use crate::common::scripted::Scripted;
 use crate::common::until;
@@ -79,12 +79,13 @@ pub(crate) async fn until_received(fakes: &Fakes, services: &[Service]) {
     until("the calls to arrive", async || services.iter().all(called)).await;
 }
 
-/// Every call of a downstream that behaves so fails so.
-pub(crate) fn failing(kind: Fault) -> Behaviour {
-    Behaviour {
-        errors: vec![ErrorShare { share: 1.0, kind }],
-        ..Behaviour::default()
-    }
+/// A client whose page waits for pricing until the fakes are healed.
+pub(crate) async fn held(traced: &Traced, fakes: &Fakes) -> Client {
+    set(fakes, &[Service::Pricing], &Behaviour::failing(Fault::Hang));
+    let mut client = Client::connect(traced.gateway.public).await;
+    client.send(get(PAGE, "")).await;
+    until_received(fakes, &[Service::Pricing]).await;
+    client
 }
 
 impl Traced {

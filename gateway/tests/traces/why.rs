@@ -16,7 +16,7 @@ use crate::common::client::{Client, ask, get};
 use crate::common::gateway::{PAGE, shop_changes, variables};
 use crate::common::until;
 use crate::spans::{Span, Trace};
-use crate::traced::{Via, failing, telemetry};
+use crate::traced::{Via, telemetry};
 
 /// Every page is another client's, but for one that asks once too often.
 const CHANGES: [&str; 9] = [
@@ -71,9 +71,13 @@ impl World {
     async fn pages(&self) -> Vec<&'static str> {
         let status = Fault::Status(500);
         assert_eq!(self.page(PAGE, "complete", "").await, 200);
-        self.fakes.set(Service::Reviews, failing(status)).unwrap();
+        self.fakes
+            .set(Service::Reviews, Behaviour::failing(status))
+            .unwrap();
         assert_eq!(self.page(PAGE, "partial", "").await, 200);
-        self.fakes.set(Service::Pricing, failing(status)).unwrap();
+        self.fakes
+            .set(Service::Pricing, Behaviour::failing(status))
+            .unwrap();
         assert_eq!(self.page(PAGE, "failed", "").await, 502);
         self.fakes.heal();
         let unknown = "/product-page/p-unknown";
