@@ -40,23 +40,25 @@ def python_with(name: str, *packages: str) -> pathlib.Path:
 
 def node_modules(folder: pathlib.Path) -> None:
     """What the lock file of `folder` names, installed once."""
-    if not shutil.which("npm"):
-        sys.exit("npm is missing: install Node 20 or newer")
+    npm = installed("npm", "npm")
     lock = (folder / "package-lock.json").read_text()
     have = folder / "node_modules/.have"
     if not have.exists() or have.read_text() != lock:
-        run("npm", "ci", "--no-audit", "--no-fund", "--silent", cwd=folder)
+        run(npm, "ci", "--no-audit", "--no-fund", "--silent", cwd=folder)
         have.write_text(lock)
 
 
+def installed(program: str, *packages: str) -> str:
+    """The path of a program; Debian's packages are installed if it is not there and they may be."""
+    if not (found := shutil.which(program)) and os.geteuid() == 0 and shutil.which("apt-get"):
+        run("apt-get", "update", "-qq", timeout=600)
+        run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages, timeout=600)
+        found = shutil.which(program)
+    return found or sys.exit(f"{program} is missing: install Debian's package {packages[0]}, or your system's, and put it on the PATH")
+
+
 def chromium() -> str:
-    """Debian's Chromium, installed if it is not there and may be."""
-    if not shutil.which("chromium"):
-        if not shutil.which("apt-get"):
-            sys.exit("chromium is missing: install it, and put it on the PATH")
-        run("apt-get", "update", "-qq")
-        run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core")
-    return shutil.which("chromium") or sys.exit("chromium is missing: its package has no such program")
+    return shutil.which("chromium-browser") or installed("chromium", "chromium", "fonts-dejavu-core")
 
 
 @contextlib.contextmanager

@@ -66,6 +66,13 @@ async function fits(page, name) {
   assert.ok(wide <= window, `${name}: ${wide} px in a window of ${window}`);
 }
 
+/** Waits for the waterfall of the page that was opened; if there is none, says what there is. */
+async function opened(page) {
+  await page.locator('#page .waterfall').waitFor().catch(async (error) => {
+    throw new Error(`no waterfall, but: ${await page.locator('#page').innerText()}`, { cause: error });
+  });
+}
+
 /** From the first key to a waterfall and back, without a mouse. */
 async function byKeyboard(page) {
   await page.evaluate(() => { document.activeElement?.blur(); scrollTo(0, 0); });
@@ -84,7 +91,7 @@ async function byKeyboard(page) {
   const chosen = await focused(page);
   assert.equal(await page.locator('#pause').getAttribute('aria-pressed'), 'true');
   await page.keyboard.press('Enter');
-  await page.locator('#page .waterfall').waitFor();
+  await opened(page);
   assert.equal(await focused(page), 'page-close');
   const words = await page.locator('#page').innerText();
   assert.match(words, /GET \/product-page\/\{id\}/);
@@ -146,7 +153,7 @@ try {
   for (const [name, page] of screens) {
     await page.keyboard.press('p');
     await page.locator('#slow .open').first().click();
-    await page.locator('#page .waterfall').waitFor();
+    await opened(page);
     await fits(page, name);
     await page.screenshot({ path: `${pictures}/page-${name}.png` });
     page.well();

@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 
-import stage
+import stage  # Where the next ones are.
 import running
+import tools
 from terminal import COLOURED, Terminal, draw
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -27,8 +28,8 @@ SHOWN = {"console-desktop-light": "console-desktop", "console-phone-dark": "cons
 
 def browser(there: stage.Stage, pictures: pathlib.Path) -> None:
     """Runs the browser's part, and does what it asks for."""
-    chromium = shutil.which("chromium-browser") or stage.installed("chromium", "chromium")
-    command = [stage.installed("node", "nodejs"), HERE / "browser.mjs", stage.node_modules(), chromium]
+    node, modules = tools.installed("node", "nodejs"), tools.NODE / "node_modules"
+    command = [node, HERE / "browser.mjs", modules, tools.chromium()]
     command += [there.admin, there.guarded, stage.TOKEN, pictures]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     there.callback(running.stop, process)
@@ -145,9 +146,10 @@ def main() -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     running.WORK.mkdir(parents=True, exist_ok=True)
     # Installed before the time begins to run.
-    stage.node_modules()
-    for program, package in (("tmux", "tmux"), ("node", "nodejs"), ("chromium", "chromium")):
-        stage.installed(program, package)
+    tools.node_modules(tools.NODE)
+    tools.installed("tmux", "tmux")
+    tools.installed("node", "nodejs")
+    tools.chromium()
     for told_to_end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told_to_end, lambda number, _: sys.exit(128 + number))
     signal.signal(signal.SIGALRM, gave_up)

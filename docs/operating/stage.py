@@ -1,24 +1,19 @@
-"""What the pictures of the console are taken of: fakes and a gateway, a load on them, and an incident; and the tools to take
-them with.
-"""
+"""What the pictures of the console are taken of: fakes and a gateway, a load on them, and an incident."""
 
 import http.client
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import threading
 import time
 import urllib.parse
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "observability"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "docs/observability"), str(ROOT / ".ci")]
 import running  # noqa: E402
 
 WORK = running.TARGET / "console"
-# The browser's driver, and who says what a screen reader would miss.
-PACKAGES = ["playwright-core@1.65.1", "axe-core@4.14.1"]
 # Pages a second: more than pricing has permits for once each of its calls takes the whole deadline.
 RATE, PERMITS = 60, 16
 TOKEN = "for-the-pictures-only-0123456789"
@@ -104,29 +99,3 @@ def ask(address: str, first: float, every: float, ended: threading.Event) -> Non
             connection.getresponse().read()
         except (OSError, http.client.HTTPException):
             connection = None
-
-
-def installed(program: str, package: str) -> str:
-    """The path of a program; Debian's package is installed if it is not there and may be."""
-    if not (found := shutil.which(program)) and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"installing {package}, once", file=sys.stderr)
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]):
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
-        found = shutil.which(program)
-    if not found:
-        raise SystemExit(f"{program} is not installed: install Debian's package {package}, or your system's")
-    return found
-
-
-def node_modules() -> pathlib.Path:
-    """The folder in which node finds `PACKAGES`."""
-    home = WORK / "node"
-    have = home / "have"
-    if not have.exists() or have.read_text() != repr(PACKAGES):
-        print(f"installing {' and '.join(PACKAGES)}, once", file=sys.stderr)
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "package.json").write_text("{}")
-        npm = installed("npm", "npm")
-        subprocess.run([npm, "install", "--no-audit", "--no-fund", "--silent", *PACKAGES], cwd=home, check=True, timeout=300)
-        have.write_text(repr(PACKAGES))
-    return home / "node_modules"

@@ -6,7 +6,7 @@ import time
 from html import escape
 
 import running
-import stage
+import tools
 
 WIDTH, HEIGHT, MARGIN = 8.4, 17, 14
 FONT = "ui-monospace, 'DejaVu Sans Mono', 'Liberation Mono', Menlo, monospace"
@@ -31,7 +31,7 @@ class Terminal:
         self.tmux("new-session", "-d", "-s", name, "-x", str(columns), "-y", str(rows), f"timeout 120 sh -c '{quoted(shell)}'")
 
     def tmux(self, *arguments: str, check: bool = True) -> str:
-        command = [stage.installed("tmux", "tmux"), "-L", "gateway-console", "-f", "/dev/null", *arguments]
+        command = [tools.installed("tmux", "tmux"), "-L", "gateway-console", "-f", "/dev/null", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
         assert done.returncode == 0 or not check, f"{command}: {done.stderr}"
         return done.stdout
