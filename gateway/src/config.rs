@@ -133,6 +133,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Which listener answers `/openapi.json`.
     pub openapi: OpenApi,
+    /// Where clients' listener answers as `/readyz` does; `None`: nowhere.
+    pub health_path: Option<String>,
     /// How the client of a request is known.
     pub client_address: ClientAddress,
     /// Whose word for another's address is taken.
@@ -418,6 +420,8 @@ pub struct Page {
     pub abandoned_after: Option<Duration>,
     /// Part of the budget kept for assembling and writing; below `deadline`.
     pub reserve: Duration,
+    /// A client that gives the page less time than this is refused at once; `None`: none is.
+    pub min_budget: Option<Duration>,
     /// Longest wait for permits, inside the deadline.
     pub max_wait: Duration,
     /// Pages that may wait for permits at once.

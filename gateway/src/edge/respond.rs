@@ -164,6 +164,20 @@ pub(super) fn description(document: Bytes, origin: &Origin) -> Response<PageBody
     response.map(PageBody::new)
 }
 
+/// Whether pages are to be sent here, in a word, as `/readyz` says it to operators' probes.
+pub(super) fn health((ready, word): (bool, &'static str)) -> Response<PageBody> {
+    let mut response = Response::new(PageBody::new(format!("{word}\n").into()));
+    *response.status_mut() = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, text);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// The problem that a client is told whose bytes were no request.
 pub(super) fn problem_of_no_request(
     refusal: &Refusal,

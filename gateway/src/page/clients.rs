@@ -107,7 +107,9 @@ impl Clients {
                 self.quota
                     .give_back(charge, told.map(|(limit, seconds)| (page, limit, seconds)));
             }
-            (PageOutcome::BadRequest, None) => self.charge_mistake(client),
+            (PageOutcome::BadRequest | PageOutcome::ClientBudget, None) => {
+                self.charge_mistake(client);
+            }
             _ => {}
         }
         retry_after
