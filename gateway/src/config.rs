@@ -252,6 +252,12 @@ pub enum EarlyReturns {
 }
 
 impl Clients {
+    /// The rate that every client is held to; `None` also where it is only watched.
+    #[must_use]
+    pub fn enforced_rate(&self) -> Option<Rate> {
+        self.rate.filter(|_| !self.observe)
+    }
+
     /// Whether a client is held to the `Retry-After` it was told; one whose request has the
     /// header that tells clients apart, or does not.
     #[must_use]

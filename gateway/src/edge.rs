@@ -45,6 +45,7 @@ use self::respond::Respond;
 use crate::config::{OPENAPI_PATH, OpenApi, PageId};
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::phase::CurrentPhase;
+use crate::outcome::PageOutcome;
 pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
@@ -142,7 +143,17 @@ async fn answer<T: Transport>(
     match asked {
         Ok(Asked::Page(asked)) => {
             let answer = pages.serve(asked).await;
-            Respond::of(pages).answer(answer, &generation.caching, connection)
+            let (record, allowance) = (Arc::clone(&answer.record), answer.allowance);
+            let caching = &generation.caching;
+            let mut response = Respond::of(pages).answer(answer, caching, connection);
+            // What is one client's would be told to others, long after.
+            let complete = record.outcome == PageOutcome::Complete;
+            if !caching[record.page.0].is_shared(complete) {
+                generation
+                    .rate_limit
+                    .tell(response.headers_mut(), allowance);
+            }
+            response
         }
         Ok(Asked::Description(document)) => respond::description(document, origin),
         Ok(Asked::Health) => respond::health(phase.readiness()),
@@ -152,8 +163,12 @@ async fn answer<T: Transport>(
             page,
             client,
         }) => {
-            pages.refused_at_edge(page, client, origin, &refusal);
-            Respond::of(pages).refuse(&refusal, origin)
+            let allowance = pages.refused_at_edge(page, client, origin, &refusal);
+            let mut response = Respond::of(pages).refuse(&refusal, origin);
+            generation
+                .rate_limit
+                .tell(response.headers_mut(), allowance);
+            response
         }
     }
 }

@@ -44,7 +44,7 @@ use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{Charge, Client, Quota};
+use self::quota::{Allowance, Charge, Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
 use crate::outcome::{Scope, ShedBy};
@@ -105,6 +105,8 @@ pub struct Answer {
     pub result: Result<Page, Refusal>,
     /// Whole seconds after which the client is to come back, if that can help.
     pub retry_after: Option<u32>,
+    /// What is left of the client's quota, if it is held to one.
+    pub allowance: Option<Allowance>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
     /// Its place among the pages in flight, to be dropped with the ticket.
@@ -174,13 +176,17 @@ impl<T: Transport> Pages<T> {
         let result = self.run(&request, &mut account).await;
         let charge = account.charge.take();
         let charge = match &result {
-            Ok(_) => charge,
+            Ok(_) => {
+                account.allowance = charge.as_ref().and_then(|charge| charge.allowance);
+                charge
+            }
             Err(refusal) => {
                 let occupancy = || self.occupancy(&self.plans[request.page.0]);
                 account.record.occupancy.get_or_insert_with(occupancy);
-                account.retry_after =
-                    self.clients
-                        .refused(request.client, request.page, refusal, charge);
+                let told = self
+                    .clients
+                    .refused(request.client, request.page, refusal, charge);
+                (account.retry_after, account.allowance) = (told.retry_after, told.allowance);
                 None
             }
         };
@@ -307,19 +313,20 @@ impl<T: Transport> Pages<T> {
     }
 
     /// Charges a request that the edge refused to its client, and accounts for it if it was
-    /// for a page.
+    /// for a page. Returns what is left of the client's quota, if it is held to one.
     pub fn refused_at_edge(
         &self,
         page: Option<PageId>,
         client: Client,
         origin: &Arc<Origin>,
         refusal: &Refusal,
-    ) {
-        self.clients.charge_mistake(client);
+    ) -> Option<Allowance> {
+        let allowance = self.clients.charge_mistake(client);
         if let Some(page) = page {
             let account = self.open(page, origin);
             account.close(Err(refusal.clone()), self.shed);
         }
+        allowance
     }
 
     /// From now on every new page is refused; those in flight go on.

@@ -60,7 +60,9 @@ fn ending(names: &Configured, page: &PageNames, record: &PageRecord) -> String {
             format!("{name} was lost{status} after {took}: {limit}")
         }
         PageOutcome::ClientBudget => {
-            format!("{name} ended{status} after {took}: the time that its client gave it was over")
+            format!(
+                "{name} was ended{status} after {took}, when the time that its client gave it was over: {limit}"
+            )
         }
         PageOutcome::Cancelled if record.standing.abandoned => {
             format!("{name}: its client gave up after {took}, longer than a healthy page takes")
