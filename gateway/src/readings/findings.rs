@@ -173,7 +173,7 @@ fn hurried(page: &Page, facts: &Facts) -> Option<Finding> {
             percent(hurried, all),
             waited_for(page, facts)
         ),
-        entry: "client-budget",
+        entry: "abandoned",
     })
 }
 
