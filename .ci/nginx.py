@@ -36,6 +36,7 @@ CODINGS = [None, "gzip", "br;q=0.5, gzip"]
 
 IDLE_S = 60
 
+
 class Echo(http.server.BaseHTTPRequestHandler):
     """A service whose answer is what it was told."""
 

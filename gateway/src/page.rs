@@ -235,7 +235,7 @@ impl<T: Transport> Pages<T> {
                 || self.occupancy(plan),
             )
             .await
-            .map_err(|refusal| budget.refusal(refusal))?;
+            .map_err(|shed| budget.refusal(shed))?;
         let permits = permits.with_shadow(account.shadow.as_ref());
         budget.still_ahead()?;
         self.clients.admitted(plan.page);

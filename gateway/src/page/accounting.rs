@@ -93,7 +93,7 @@ impl<'a> PageAccount<'a> {
         &mut self,
         permits: impl Future<Output = Result<V, Shed>>,
         occupancy: impl Fn() -> Occupancy,
-    ) -> Result<V, Refusal> {
+    ) -> Result<V, Shed> {
         let waiting = Measured::begin(&mut self.record.admission);
         let mut permits = pin!(permits);
         let verdict = match futures_util::poll!(permits.as_mut()) {
@@ -109,7 +109,7 @@ impl<'a> PageAccount<'a> {
         };
         drop(waiting);
         self.record.occupancy = Some(occupancy());
-        verdict.map_err(Refusal::from)
+        verdict
     }
 
     /// As many parts as the page has, none of them begun, and what others see of them.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::admission::core::{Shed, ShedWhy};
 use super::deadline::{Deadline, now};
 use super::plan::Plan;
 use super::refusal::Refusal;
@@ -79,10 +80,12 @@ impl Budget {
     }
 
     /// What a page is refused for whose wait for permits ended so.
-    pub fn refusal(self, refusal: Refusal) -> Refusal {
-        match refusal {
-            Refusal::DeadlineUnreachable(_) if self.is_clients() => Refusal::ClientBudget,
-            other => other,
+    pub fn refusal(self, shed: Shed) -> Refusal {
+        match shed.why {
+            ShedWhy::DeadlineUnreachable if self.is_clients() => Refusal::ClientBudget,
+            ShedWhy::DeadlineUnreachable | ShedWhy::BulkheadFull | ShedWhy::QueueEvicted => {
+                shed.into()
+            }
         }
     }
 

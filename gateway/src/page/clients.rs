@@ -6,6 +6,8 @@
 //! Not here: the laws of the rate ([`quota`](super::quota)) and of the time
 //! ([`retry_after`](super::retry_after)), and how either is written down.
 
+use std::time::Duration;
+
 use crate::config::{Config, Kept, PageId, ShedStatus};
 use crate::outcome::PageOutcome;
 use crate::page::quota::{Allowance, Charge, Client, Quota};
@@ -120,14 +122,20 @@ impl Clients {
                 self.charge_mistake(client)
             }
             (_, Some(charge)) => charge.allowance,
-            (_, None) => match refusal {
-                Refusal::ClientQuota(wait) => Some(Allowance::after(*wait)),
-                _ => None,
-            },
+            (_, None) => over_for(refusal).map(Allowance::after),
         };
         Told {
             retry_after,
             allowance,
         }
+    }
+}
+
+/// How long a client is over its quota.
+fn over_for(refusal: &Refusal) -> Option<Duration> {
+    if let Refusal::ClientQuota(wait) = refusal {
+        Some(*wait)
+    } else {
+        None
     }
 }

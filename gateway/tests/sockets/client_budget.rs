@@ -48,9 +48,10 @@ async fn a_hurried_client_makes_no_call_late_no_page_owed_and_no_endpoint_suspec
     }
     for outcome in PageOutcome::ALL {
         let pages = seen.sum("gateway_pages_total", &[("outcome", outcome.as_str())]);
-        let expected = match outcome {
-            PageOutcome::ClientBudget => PAGES as f64,
-            _ => 0.0,
+        let expected = if outcome == PageOutcome::ClientBudget {
+            PAGES as f64
+        } else {
+            0.0
         };
         assert_eq!(pages, expected, "{outcome:?}");
     }

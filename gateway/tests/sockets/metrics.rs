@@ -329,9 +329,10 @@ async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
         assert_eq!(counted, scraped, "{service}");
         let timed = of(&lines, &metrics::CALL_DURATION, &tag).flat_map(|line| &line.values);
         assert_eq!(timed.count() as f64, scraped, "{service}");
-        let permits = match service {
-            Service::Inventory => 1.0,
-            _ => 64.0,
+        let permits = if service == Service::Inventory {
+            1.0
+        } else {
+            64.0
         };
         assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).all(|line| line.values == [permits]));
         assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).count() > 0);
