@@ -114,9 +114,9 @@ mod tests {
                 "\"pages\";q=500;w=1",
             ),
             (
-                "rate = \"1/h\"\nburst = 4294967295",
+                "rate = \"1/h\"\nburst = 1000000",
                 "\"pages\";r=7;t=1",
-                "\"pages\";q=4294967295;w=15461882262000",
+                "\"pages\";q=1000000;w=3600000000",
             ),
         ] {
             let told = told(keys, 7, Some(1)).unwrap();
