@@ -38,8 +38,18 @@ struct Modules {
 }
 
 impl Graph {
+    /// Of a library: its programs use it from outside.
     pub(crate) fn of(sources: &[Source]) -> Self {
-        let sources: Vec<&Source> = sources.iter().filter(|s| !s.is_program()).collect();
+        let is_inside = |source: &&Source| !source.is_program();
+        Self::of_all(sources.iter().filter(is_inside).collect())
+    }
+
+    /// Of a program.
+    pub(crate) fn of_program(sources: &[Source]) -> Self {
+        Self::of_all(sources.iter().collect())
+    }
+
+    fn of_all(sources: Vec<&Source>) -> Self {
         let named: Vec<Vec<Named>> = sources.iter().map(|source| paths(&source.code)).collect();
         let modules = Modules::of(&sources, &named);
         let top = |source: &&Source| source.module().first().cloned().unwrap_or_default();

@@ -33,8 +33,13 @@ impl Source {
 
 /// All sources of a crate, by name.
 pub(crate) fn sources(folder: &str) -> Vec<Source> {
+    sources_in(&format!("{folder}/src"))
+}
+
+/// All sources in this folder of the workspace, by name.
+pub(crate) fn sources_in(folder: &str) -> Vec<Source> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let root = workspace.join(folder).join("src");
+    let root = workspace.join(folder);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(inner) = folders.pop() {
@@ -57,7 +62,7 @@ fn source(folder: &str, root: &Path, path: &PathBuf) -> Option<Source> {
     let name = name.to_str().unwrap().to_owned();
     let is_test = name.ends_with("tests") || name.contains("/tests/");
     // Stand-ins that only unit tests of the gateway's are given.
-    let stands_in = folder == "gateway" && name.ends_with("simulated");
+    let stands_in = folder == "gateway/src" && name.ends_with("simulated");
     if is_test || stands_in {
         return None;
     }
@@ -66,7 +71,7 @@ fn source(folder: &str, root: &Path, path: &PathBuf) -> Option<Source> {
     let is_comment = |line: &&str| line.trim_start().starts_with("//");
     let kept = |line| if is_comment(&line) { "" } else { line };
     Some(Source {
-        place: format!("{folder}/src/{name}.rs"),
+        place: format!("{folder}/{name}.rs"),
         name,
         lines: code.lines().filter(|line| !is_comment(line)).count(),
         code: code.lines().map(kept).collect::<Vec<_>>().join("\n"),
