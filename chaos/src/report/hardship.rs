@@ -1,6 +1,6 @@
 //! What was done to the gateway, as spans of time: faults, loads that come and go, the drain.
 
-use gateway::config::units::show_duration;
+use settings::units::show_duration;
 
 use super::label::number;
 use crate::load::Arrivals;

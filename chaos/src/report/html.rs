@@ -1,7 +1,7 @@
 //! The document around the plots: verdict, outcomes, configs, and how to repeat it.
 
-use gateway::config::units::show_duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use settings::units::show_duration;
 use similar::ChangeTag;
 
 use super::label::plain;

@@ -17,7 +17,7 @@ use chaos::scenario::{Scenario, Text};
 use chaos::sweep;
 use clap::Parser;
 use gateway::colours;
-use gateway::config::Report;
+use settings::report::Report;
 
 use flags::{Agree, BeforeAndAfter, Command, Flags, Slow, Sweep};
 

@@ -1,8 +1,8 @@
 //! How long pages took.
 
 use gateway::config::PageId;
-use gateway::config::units::show_duration;
 use gateway::outcome::PageOutcome;
+use settings::units::show_duration;
 
 use super::{PAGE_STEPS, levels, most, of_page, values};
 use crate::record::PageEnd;
