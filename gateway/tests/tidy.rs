@@ -9,8 +9,11 @@
     reason = "a test that cannot read the sources has failed"
 )]
 
+#[path = "tidy/graph.rs"]
 mod graph;
+#[path = "tidy/paths.rs"]
 mod paths;
+#[path = "tidy/sources.rs"]
 mod sources;
 
 use std::collections::BTreeSet;
