@@ -41,6 +41,7 @@ mod report;
 mod rules;
 mod schema;
 mod shown;
+pub mod sizing;
 mod syntax;
 pub mod units;
 mod variables;

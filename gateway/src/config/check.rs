@@ -10,7 +10,7 @@ use super::load::load_file;
 use super::origin::{EffectiveKey, Origin, origins_json};
 use super::shown::fit;
 use super::units::{counted, show_duration, show_rate, show_size};
-use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
+use super::{Config, Downstream, Http2, Page, Part, ShedStatus, sizing};
 
 /// Latency that the summary's throughput is worked out for, beside the deadline.
 const USUAL: Duration = Duration::from_millis(80);
@@ -203,7 +203,7 @@ fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> Str
     let carries = match downstream.permits {
         None => "no bulkhead".to_owned(),
         Some(permits) => {
-            let at = |latency: Duration| f64::from(permits.get()) / latency.as_secs_f64();
+            let at = |latency| sizing::carried(permits.get().into(), latency);
             let worst = slowest.map_or(String::new(), |d| {
                 format!(", {:.0}/s at {}", at(d), show_duration(d))
             });
