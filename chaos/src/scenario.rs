@@ -12,6 +12,7 @@ mod fault;
 mod file;
 mod load;
 mod overrides;
+mod services;
 mod shipped;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use costs::Costs;
 pub use fault::Fault;
 pub use load::{Backoff, Client, Demand, Load, Retries};
 pub(crate) use load::{RetryBudget, Visit};
+pub(crate) use services::services;
 pub use shipped::SHIPPED;
 
 use crate::record::World;
