@@ -105,6 +105,21 @@ pub fn places(arrivals: f64, capacity: f64, max_wait: Duration, b: f64) -> u32 {
     rounded_up((arrived - started).max(0.0) + spread(arrived, b))
 }
 
+/// The most pages a second, arriving independently, for which [`places`] asks for no more than `queue`.
+#[must_use]
+pub fn borne(queue: usize, capacity: f64, max_wait: Duration) -> f64 {
+    let queue = queue as f64;
+    let started = at_once(capacity, max_wait);
+    // Of n + d sqrt(n) = queue + started, and below capacity of d sqrt(n) = queue.
+    let above = (queue + started + DEVIATIONS * DEVIATIONS / 4.0).sqrt() - DEVIATIONS / 2.0;
+    let below = queue / DEVIATIONS;
+    let arrived = match above * above >= started {
+        true => above * above,
+        false => below * below,
+    };
+    carried(arrived, max_wait)
+}
+
 /// The longest wait for permits that leaves a page time: `page_p99` is that of pages that did not wait. Zero
 /// where nothing is left, and then no queue helps.
 #[must_use]
@@ -185,6 +200,17 @@ mod tests {
         // Below capacity nothing is in excess, and bunches come all the same.
         assert_eq!(places(200.0, 296.0, WAIT, 1.0), 10);
         assert_eq!(places(600.0, 296.0, Duration::ZERO, 1.0), 0);
+    }
+
+    #[test]
+    fn a_queue_bears_the_arrivals_that_it_has_places_for() {
+        for (queue, capacity) in [(64, 800.0), (32, 296.0), (2, 800.0), (10, 296.0)] {
+            let borne = borne(queue, capacity, WAIT);
+            assert_eq!(places(borne, capacity, WAIT, 1.0) as usize, queue);
+            let more = places(borne + 10.0, capacity, WAIT, 1.0) as usize;
+            assert!(more > queue, "{borne}");
+        }
+        assert_eq!(borne(64, 800.0, WAIT).round(), 1552.0);
     }
 
     #[test]
