@@ -92,7 +92,11 @@ impl Shape<'_> {
             let problem = Problem::new(format!(
                 "`{name}` and `{first}` are one service: they have the same `url`"
             ));
-            s.wrong(key, problem.help(format!("write it of `{first}`")));
+            let problem = match key {
+                "" => problem.help(format!("write `[downstream.{first}]`")),
+                _ => problem.write(first.as_str()),
+            };
+            s.wrong(key, problem);
             return None;
         }
         if !called.is_called(at) {
