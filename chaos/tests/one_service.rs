@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+use chaos::play::Watch;
 use chaos::record::Record;
-use chaos::run::default_config;
 use chaos::scenario::{Scenario, Text};
-use chaos::simulated::{Watch, play};
+use chaos::simulated::play;
 
 /// Two pages that each call a downstream of their own, of 10 workers and 80 ms; `port` is that of the second.
 fn record(port: u16, fault: &str) -> Record {
@@ -39,7 +39,7 @@ fn record(port: u16, fault: &str) -> Record {
         "#
     );
     let name = "test.toml".to_owned();
-    let scenario = Scenario::load(&Text { name, text }, &default_config());
+    let scenario = Scenario::load(&Text { name, text }, &Text::default_config());
     let scenario = scenario.unwrap_or_else(|report| panic!("{report}"));
     let record = play(&scenario, &Watch::NOBODY).unwrap();
     assert_eq!(record.broken, Vec::<String>::new());

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use chaos::play::Watch;
 use chaos::run::each_seed;
-use chaos::simulated::{NegativeControl, Watch};
+use chaos::simulated::NegativeControl;
 use chaos::sweep::{Case, Played};
 
 /// Enough for every kind of ending; a release build plays hundreds in a minute.

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+
+/// How long a program may take to start.
+pub(crate) const START: Duration = Duration::from_secs(10);
 
 /// The release binary `name` beside this program, not older than the sources of its crate.
 pub(crate) fn binary(name: &str) -> Result<PathBuf> {

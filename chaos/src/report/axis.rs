@@ -3,9 +3,8 @@
 //! What always holds: the range is not empty; ticks lie in it, in ascending order; what lies outside
 //! of it is drawn at its edge.
 
+use crate::verdict::Unit;
 use std::time::Duration;
-
-use crate::scenario::Unit;
 
 /// Highest against lowest value from which times are drawn by their logarithm.
 const WIDE: f64 = 8.0;

@@ -117,7 +117,7 @@ mod tests {
             name: "test.toml".to_owned(),
             text: text.to_owned(),
         };
-        let scenario = Scenario::load(&text, &crate::run::default_config()).unwrap();
+        let scenario = Scenario::load(&text, &Text::default_config()).unwrap();
         let spans = spans(&scenario);
         assert_eq!(spans[0].label, "load: 9/s of product-page");
         assert_eq!(

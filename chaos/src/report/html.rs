@@ -4,17 +4,13 @@ use gateway::config::units::show_duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use similar::ChangeTag;
 
+use super::label::plain;
 use super::series::Steps;
-use super::{Report, Run, diff, rows};
+use super::subject::{Report, Run};
+use super::{diff, rows};
 use crate::verdict::{Judgement, Row};
 
 const STYLE: &str = include_str!("style.css");
-
-/// The text without what no XML document may contain.
-pub(super) fn plain(text: &str) -> String {
-    let forbidden = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.replace(forbidden, "\u{fffd}")
-}
 
 /// The whole document.
 pub(super) fn page(report: &Report<'_>) -> Markup {

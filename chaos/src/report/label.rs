@@ -36,6 +36,12 @@ pub(super) fn text(x: f64, y: f64, anchor: Anchor, class: &str, text: &str) -> M
     }
 }
 
+/// The text without what no XML document may contain.
+pub(super) fn plain(text: &str) -> String {
+    let forbidden = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.replace(forbidden, "\u{fffd}")
+}
+
 /// A coordinate, to a tenth.
 pub(super) fn number(value: f64) -> String {
     let text = format!("{value:.1}");

@@ -3,19 +3,19 @@
 mod bulkheads;
 mod times;
 
+use crate::verdict::{Metric, Unit};
 use gateway::config::PageId;
 
 pub(super) use self::bulkheads::{common_axis, downstream_keys, downstreams};
 pub(super) use self::times::times;
 
-use super::Run;
 use super::axis::Axis;
 use super::bounds;
 use super::colour;
 use super::figure::{Key, Row};
 use super::plot::{Mark, Plot};
 use super::series::{Ending, Steps, good, rates};
-use crate::scenario::{Metric, Unit};
+use super::subject::Run;
 
 /// Pages are counted in at most so many steps: enough pages in each for a percentile.
 pub(super) const PAGE_STEPS: u32 = 100;

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::arm;
 use super::own_load::OwnLoad;
-use super::recorder::Recorder;
+use super::recorder::{Calling, Recorder};
 use crate::scenario::{Scenario, services};
 
 /// Names the page whose draws a call has, and under which number it was asked for; every call has
@@ -118,7 +118,7 @@ impl Answers for Modelled {
         };
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
-        let record = self.recorder.calling(page_number(request), id, goes_on);
+        let record = Calling::start(&self.recorder, page_number(request), id, goes_on);
         self.own_load.connect(id.0).await;
         let call = match draws_of(request) {
             Some(number) => downstream.fake.arrive_as(&self.line, number),

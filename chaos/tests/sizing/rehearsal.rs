@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
+use chaos::play::Watch;
 use chaos::record::Record;
 use chaos::scenario::{Scenario, Text};
-use chaos::simulated::{Watch, play};
+use chaos::simulated::play;
 use chaos::verdict::Verdict;
 
 use crate::site::{Limits, Measured, Site};

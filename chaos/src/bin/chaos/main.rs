@@ -13,7 +13,7 @@ use chaos::incident::Incident;
 use chaos::live::Interrupted;
 use chaos::output::{self, Kind};
 use chaos::run;
-use chaos::scenario::Scenario;
+use chaos::scenario::{Scenario, Text};
 use chaos::sweep;
 use clap::Parser;
 use gateway::colours;
@@ -94,7 +94,7 @@ fn agree_all(flags: &Agree, out: &mut dyn Write) -> Result<Exit> {
     };
     let mut simulated = Vec::new();
     for name in &names {
-        let scenario = Scenario::load(&run::find(name)?, &run::default_config())?;
+        let scenario = Scenario::load(&run::find(name)?, &Text::default_config())?;
         let run = run::rehearse(&scenario, false)?;
         simulated.push((name, scenario, run.record));
     }

@@ -6,13 +6,13 @@ use gateway::config::DownstreamId;
 
 use super::{highest, levels, most};
 use crate::record::DownstreamSlice;
-use crate::report::Run;
 use crate::report::axis::Axis;
 use crate::report::colour;
 use crate::report::figure::Key;
 use crate::report::plot::{Mark, Plot};
 use crate::report::series::Steps;
-use crate::scenario::Unit;
+use crate::report::subject::Run;
+use crate::verdict::Unit;
 
 /// What the curves of [`downstreams`] are, for their legend.
 pub(in crate::report) fn downstream_keys() -> Vec<Key> {

@@ -10,8 +10,9 @@ use crate::report::axis::Axis;
 use crate::report::figure::{Key, Row};
 use crate::report::plot::{Mark, Plot};
 use crate::report::series::{Steps, quantile};
-use crate::report::{Run, bounds, colour};
-use crate::scenario::Metric;
+use crate::report::subject::Run;
+use crate::report::{bounds, colour};
+use crate::verdict::Metric;
 
 /// One curve of [`times`]: what it is, its colour, its share and whose.
 type Quantile = (&'static str, &'static str, f64, f64, fn(&PageEnd) -> bool);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use gateway::config::Problem;
 use gateway::config::reading::{Kind, Section, key};
 
-use super::Shape;
 use super::kinds::{BOUND, LIVE_BOUND, OPTIONAL_TEXT, SPAN};
-use crate::scenario::{Bound, Comparison, Expectation, Load, Metric, Unit, Window};
+use super::shape::Shape;
+use crate::scenario::{Expectation, Load, Window};
+use crate::verdict::{Bound, Comparison, Metric, Unit};
 
 impl Shape<'_> {
     pub(super) fn expectation(

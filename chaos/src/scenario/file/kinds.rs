@@ -12,7 +12,8 @@ use toml::de::DeValue;
 
 use crate::load::Arrivals;
 use crate::scenario::behaviour::plain;
-use crate::scenario::{Arm, Backoff, Bound};
+use crate::scenario::{Arm, Backoff};
+use crate::verdict::Bound;
 
 pub(super) const WHOLE: Kind<u64> = Kind {
     read: |raw| raw.integer(0, u64::MAX >> 1),

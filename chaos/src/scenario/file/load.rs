@@ -5,8 +5,8 @@ use gateway::config::reading::{
 };
 use gateway::config::{PageId, Problem};
 
-use super::Shape;
 use super::kinds::{ARRIVALS, BACKOFF, OPTIONAL_TEXT, SHARE_OR_NONE, TIME_OR_NONE, WHOLE};
+use super::shape::Shape;
 use crate::scenario::{Backoff, Client, Demand, Load, Retries};
 
 /// Most pages of one scenario, all retries counted: each is kept until the verdict, with 100 bytes.

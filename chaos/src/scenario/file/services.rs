@@ -6,8 +6,8 @@ use fixtures::Behaviour;
 use gateway::config::reading::{DURATION_OR_NONE, Section, TEXT, key, required};
 use gateway::config::{DownstreamId, MAX_DOWNSTREAMS, Problem};
 
-use super::Shape;
 use super::names::Called;
+use super::shape::Shape;
 use crate::scenario::{Fault, behaviour};
 
 /// A fault that flaps faster than the record has slices could not be seen in it.

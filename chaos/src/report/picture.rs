@@ -16,10 +16,9 @@ use super::hardship;
 use super::label::{self, Anchor, SIZE, number};
 use super::plot::{Mark, Plot};
 use super::series::{Steps, good, quantile};
-use crate::incident::{Column, Incident, MEASURES, world};
-use crate::record::{PageEnd, Record, World};
-use crate::run::Rehearsal;
-use crate::scenario::{Scenario, Unit};
+use crate::record::{PageEnd, Record};
+use crate::scenario::Scenario;
+use crate::verdict::{Unit, World};
 
 /// As wide as a README is shown.
 const WIDTH: f64 = 840.0;
@@ -32,9 +31,41 @@ const STEPS: u32 = 80;
 /// One quantity of one run, step by step.
 type Quantity = fn(&Scenario, &Record, &Steps) -> Vec<Option<f64>>;
 
-/// Draws it.
-pub(crate) fn picture(incident: &Incident) -> String {
-    let columns = &incident.columns;
+/// What is drawn: never without columns, each of which was run in the same worlds.
+pub(crate) struct Picture<'a> {
+    /// From before to after.
+    pub(crate) columns: Vec<PictureColumn<'a>>,
+    /// What the figures of the table are, from top to bottom.
+    pub(crate) labels: Vec<&'static str>,
+}
+
+/// One scenario, in one world or in both.
+pub(crate) struct PictureColumn<'a> {
+    /// What it stands for.
+    pub(crate) heading: &'a str,
+    /// What is different about it.
+    pub(crate) remark: &'a str,
+    /// What was run.
+    pub(crate) scenario: &'a Scenario,
+    /// Simulated; then live, if it was.
+    pub(crate) runs: Vec<PictureRun<'a>>,
+}
+
+/// What happened in one run, and its line of figures in the table.
+pub(crate) struct PictureRun<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) figures: Vec<String>,
+}
+
+impl Picture<'_> {
+    /// The picture, an SVG document that needs nothing else.
+    pub(crate) fn svg(&self) -> String {
+        draw(self)
+    }
+}
+
+fn draw(picture: &Picture<'_>) -> String {
+    let columns = &picture.columns;
     let figure = figure(columns);
     let mut y = 10.0;
     let mut parts = vec![legend(columns, &figure, &mut y)];
@@ -46,12 +77,12 @@ pub(crate) fn picture(incident: &Incident) -> String {
     }
     y += 2.0 * LINE + 4.0;
     parts.extend(figure.parts(&mut y));
-    parts.push(table(columns, &mut y));
+    parts.push(table(picture, &mut y));
     sheet(&figure.title, (WIDTH, y), &parts).into_string()
 }
 
-fn figure(columns: &[Column]) -> Figure {
-    let scenario = &columns[0].scenario;
+fn figure(columns: &[PictureColumn<'_>]) -> Figure {
+    let scenario = columns[0].scenario;
     let lengths = columns.iter().map(|column| column.scenario.length);
     Figure {
         title: "The incident before and after, simulated and live".to_owned(),
@@ -63,8 +94,8 @@ fn figure(columns: &[Column]) -> Figure {
     }
 }
 
-fn rows(columns: &[Column]) -> Vec<Row> {
-    let every = milliseconds(steps(&columns[0].scenario).width);
+fn rows(columns: &[PictureColumn<'_>]) -> Vec<Row> {
+    let every = milliseconds(steps(columns[0].scenario).width);
     let row = |heading: String, axis, plots| Row {
         heading,
         keys: Vec::new(),
@@ -80,7 +111,7 @@ fn rows(columns: &[Column]) -> Vec<Row> {
         quantile(&steps.pages(record, None), 0.99, answered)
     });
     for (plot, column) in times.iter_mut().zip(columns) {
-        plot.marks.extend(limit(&column.scenario));
+        plot.marks.extend(limit(column.scenario));
     }
     let in_flight = plots(columns, |_, record, steps| {
         steps.most(record, |slice| f64::from(slice.in_flight))
@@ -108,11 +139,11 @@ fn steps(scenario: &Scenario) -> Steps {
     Steps::new(scenario.length, STEPS)
 }
 
-fn plots(columns: &[Column], quantity: Quantity) -> Vec<Plot> {
-    let plot = |column: &Column| {
-        let steps = steps(&column.scenario);
-        let mark = |run: &Rehearsal| {
-            let values = quantity(&column.scenario, &run.record, &steps);
+fn plots(columns: &[PictureColumn<'_>], quantity: Quantity) -> Vec<Plot> {
+    let plot = |column: &PictureColumn<'_>| {
+        let steps = steps(column.scenario);
+        let mark = |run: &PictureRun<'_>| {
+            let values = quantity(column.scenario, run.record, &steps);
             curve(run.record.world, values)
         };
         Plot {
@@ -177,7 +208,7 @@ fn logarithmic(plots: &[Plot], unit: Unit) -> Axis {
 }
 
 /// What the lines are, and what is shaded.
-fn legend(columns: &[Column], figure: &Figure, y: &mut f64) -> Markup {
+fn legend(columns: &[PictureColumn<'_>], figure: &Figure, y: &mut f64) -> Markup {
     const SWATCH: f64 = 30.0;
     let baseline = *y + SIZE;
     *y += LINE + 8.0;
@@ -192,7 +223,7 @@ fn legend(columns: &[Column], figure: &Figure, y: &mut f64) -> Markup {
     let lines = columns[0]
         .runs
         .iter()
-        .map(|run| (style(run.record.world), world(run)));
+        .map(|run| (style(run.record.world), run.record.world.name()));
     let lines: Vec<_> = lines
         .map(|(style, text)| (style, text, place(text)))
         .collect();
@@ -215,9 +246,10 @@ fn legend(columns: &[Column], figure: &Figure, y: &mut f64) -> Markup {
 }
 
 /// The numbers: a line each, and for each column as many cells as it has runs.
-fn table(columns: &[Column], y: &mut f64) -> Markup {
+fn table(picture: &Picture<'_>, y: &mut f64) -> Markup {
     const LABELS: f64 = 250.0;
     const GAP: f64 = 8.0;
+    let columns = &picture.columns;
     let each = (WIDTH - 2.0 * LEFT - LABELS) / columns.len() as f64;
     let left = |column: usize| LEFT + LABELS + column as f64 * each;
     let right = |column: usize, run: usize| {
@@ -229,19 +261,19 @@ fn table(columns: &[Column], y: &mut f64) -> Markup {
     let first = top + LINE;
     let rule = first + 6.0;
     let line = |n: usize| rule + LINE * (n + 1) as f64 - 3.0;
-    *y = line(MEASURES.len() - 1) + 14.0;
+    *y = line(picture.labels.len() - 1) + 14.0;
     let end = |x, y, class, text: &str| label::text(x, y, Anchor::End, class, text);
     html! {
         @for (at, column) in columns.iter().enumerate() {
             (end(left(at) + each - GAP, top, "heading", column.heading))
-            @for (n, run) in runs(at) { (end(right(at, n), first, "tick", world(run))) }
+            @for (n, run) in runs(at) { (end(right(at, n), first, "tick", run.record.world.name())) }
         }
         line class="axis" x1=(number(LEFT)) y1=(number(rule)) x2=(number(WIDTH - LEFT)) y2=(number(rule)) {}
-        @for (n, measure) in MEASURES.into_iter().enumerate() {
-            (label::text(LEFT, line(n), Anchor::Start, "key", measure.label))
-            @for (at, column) in columns.iter().enumerate() {
+        @for (n, name) in picture.labels.iter().enumerate() {
+            (label::text(LEFT, line(n), Anchor::Start, "key", name))
+            @for at in 0..columns.len() {
                 @for (run_at, run) in runs(at) {
-                    (end(right(at, run_at), line(n), "figure", &column.shown(run, measure)))
+                    (end(right(at, run_at), line(n), "figure", &run.figures[n]))
                 }
             }
         }
