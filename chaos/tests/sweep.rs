@@ -121,6 +121,24 @@ fn tickets_that_go_by_the_overhead_of_pages_are_found() {
 }
 
 #[test]
+fn refusals_that_are_charged_to_the_client_are_found() {
+    is_found(NegativeControl::RefusalsCharged, "over its quota after");
+}
+
+#[test]
+fn clients_that_are_back_too_soon_and_are_let_in_are_found() {
+    is_found(
+        NegativeControl::EarlyReturnsAdmitted,
+        "back before its time",
+    );
+}
+
+#[test]
+fn a_time_to_come_back_that_does_not_follow_from_the_crowd_is_found() {
+    is_found(NegativeControl::RetryAfterIsFixed, "told to come back");
+}
+
+#[test]
 fn a_queue_that_serves_the_oldest_first_is_found() {
     is_found(NegativeControl::OldestFirst, "went on waiting");
 }
