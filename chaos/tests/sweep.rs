@@ -48,6 +48,40 @@ fn no_invariant_is_broken_and_every_kind_of_ending_is_seen() {
 }
 
 #[test]
+fn everything_that_makes_the_world_hard_is_drawn() {
+    let texts: Vec<String> = (1..200)
+        .map(|seed| Case::of(seed))
+        .map(|case| case.config.text + &case.scenario.text)
+        .collect();
+    for what in [
+        "contention =",
+        "workers =",
+        "work_goes_on = true",
+        "arrivals = { cv =",
+        "arrivals = \"constant\"",
+        "users =",
+        "patience =",
+        "budget = \"",
+        "budget = { lognormal",
+        "retries =",
+        "retry_late = false",
+        "retry_budget =",
+        "backoff = \"retry-after\"",
+        "[gateway]\ncores",
+        "[[fault]]",
+        "drain_at =",
+    ] {
+        let with = texts.iter().filter(|text| text.contains(what)).count();
+        assert!(with >= 10, "{what} is in {with} of 199");
+    }
+    let shared = |text: &&String| {
+        let urls: Vec<&str> = text.lines().filter(|line| line.starts_with("url")).collect();
+        urls.iter().collect::<BTreeSet<_>>().len() < urls.len()
+    };
+    assert!(texts.iter().filter(shared).count() >= 10);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_events_byte_for_byte() {
     let keep = Watch {
         keep_events: true,
