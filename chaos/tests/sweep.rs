@@ -75,7 +75,10 @@ fn everything_that_makes_the_world_hard_is_drawn() {
         assert!(with >= 10, "{what} is in {with} of 199");
     }
     let shared = |text: &&String| {
-        let urls: Vec<&str> = text.lines().filter(|line| line.starts_with("url")).collect();
+        let urls: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("url"))
+            .collect();
         urls.iter().collect::<BTreeSet<_>>().len() < urls.len()
     };
     assert!(texts.iter().filter(shared).count() >= 10);
