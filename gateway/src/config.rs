@@ -31,6 +31,7 @@ mod proxies;
 mod receiver;
 mod rules;
 mod schema;
+pub mod sizing;
 mod variables;
 mod warnings;
 
