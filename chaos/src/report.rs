@@ -7,30 +7,24 @@
 //! In reading order: `rows` is what is shown, `series` its numbers, `figure` and `plot` how it is
 //! drawn. Not here: what is measured, and whether it is as expected.
 
-mod axis;
 mod bounds;
 mod colour;
 mod diff;
-mod figure;
 mod figures;
 mod files;
 mod hardship;
 mod html;
-mod label;
-mod lanes;
 mod picture;
-mod plot;
 mod rows;
 mod series;
 mod subject;
 
 use gateway::config::PageId;
+use plots::figure::Row;
 
 pub use self::files::{Wanted, shell};
 pub(crate) use self::picture::{Picture, PictureColumn, PictureRun};
 pub use self::subject::{Report, Run};
-
-use self::figure::Row;
 
 impl Report<'_> {
     /// The whole report as one HTML document.

@@ -128,7 +128,7 @@ pub fn list(out: &mut dyn Write) -> Result<()> {
             text: (*text).to_owned(),
         };
         let scenario = Scenario::load(&text, &Text::default_config())?;
-        let length = gateway::config::units::show_duration(scenario.length);
+        let length = settings::units::show_duration(scenario.length);
         table.row([name, &length, &scenario.title]);
     }
     write!(out, "{table}")?;

@@ -18,7 +18,7 @@ mod shipped;
 mod text;
 mod visit;
 
-use gateway::config::Report;
+use settings::report::Report;
 
 pub use self::behaviour::Change;
 pub use self::costs::Costs;

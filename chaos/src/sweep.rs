@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use anyhow::Result;
-use gateway::config::Report;
+use settings::report::Report;
 
 use crate::output::write;
 use crate::play::Watch;

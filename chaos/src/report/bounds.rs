@@ -1,8 +1,8 @@
 //! Expectations as lines in plots: where a plot has the quantity that a bound is on.
 
 use gateway::config::PageId;
+use plots::plot::Line;
 
-use super::plot::Line;
 use crate::scenario::{Expectation, Scenario, Window};
 use crate::verdict::{Comparison, Metric, RECOVERED, Row, Verdict};
 

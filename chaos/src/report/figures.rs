@@ -1,7 +1,8 @@
 //! The figures of a report: which rows of plots stand together.
 
-use super::figure::{Figure, Row};
-use super::label::plain;
+use plots::figure::{Figure, Row};
+use plots::label::plain;
+
 use super::subject::Report;
 use super::{hardship, rows};
 

@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use gateway::outcome::PageOutcome;
 use maud::{Markup, html};
+use plots::axis::Axis;
+use plots::figure::{Figure, Row, sheet};
+use plots::label::{self, Anchor, SIZE, number};
+use plots::plot::{Mark, Plot};
+use plots::steps::Steps;
+use plots::unit::Unit;
 
-use super::axis::Axis;
 use super::colour;
-use super::figure::{Figure, Row, sheet};
 use super::hardship;
-use super::label::{self, Anchor, SIZE, number};
-use super::plot::{Mark, Plot};
-use super::series::{Steps, good, quantile};
+use super::series::{self, good, quantile};
 use crate::record::{PageEnd, Record};
 use crate::scenario::Scenario;
-use crate::verdict::{Unit, World};
+use crate::verdict::World;
 
 /// As wide as a README is shown.
 const WIDTH: f64 = 840.0;
@@ -104,17 +106,17 @@ fn rows(columns: &[PictureColumn<'_>]) -> Vec<Row> {
         plots,
     };
     let share = plots(columns, |scenario, record, steps| {
-        good(scenario, &steps.pages(record, None))
+        good(scenario, &series::pages(steps, record, None))
     });
     let mut times = plots(columns, |_, record, steps| {
         let answered = |page: &PageEnd| page.outcome != PageOutcome::Cancelled;
-        quantile(&steps.pages(record, None), 0.99, answered)
+        quantile(&series::pages(steps, record, None), 0.99, answered)
     });
     for (plot, column) in times.iter_mut().zip(columns) {
         plot.marks.extend(limit(column.scenario));
     }
     let in_flight = plots(columns, |_, record, steps| {
-        steps.most(record, |slice| f64::from(slice.in_flight))
+        series::most(steps, record, |slice| f64::from(slice.in_flight))
     });
     vec![
         row(
@@ -136,7 +138,7 @@ fn rows(columns: &[PictureColumn<'_>]) -> Vec<Row> {
 }
 
 fn steps(scenario: &Scenario) -> Steps {
-    Steps::new(scenario.length, STEPS)
+    series::steps(scenario.length, STEPS)
 }
 
 fn plots(columns: &[PictureColumn<'_>], quantity: Quantity) -> Vec<Plot> {

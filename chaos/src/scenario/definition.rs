@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use fixtures::Behaviour;
-use gateway::config::{Config, DownstreamId, PageId, Report};
+use gateway::config::{Config, DownstreamId, PageId};
 use gateway::outcome::Promise;
+use settings::report::Report;
 
 use super::costs::Costs;
 use super::expectation::Expectation;

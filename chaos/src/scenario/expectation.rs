@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gateway::config::units::show_duration;
 use gateway::config::{Config, PageId};
+use settings::units::show_duration;
 
 use super::load::Load;
 use crate::verdict::{Bound, Metric, World};

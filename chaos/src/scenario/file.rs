@@ -10,14 +10,18 @@ mod names;
 mod services;
 mod shape;
 
-use gateway::config::reading::{
-    DURATION, DURATION_OR_NONE, POSITIVE_DURATION, Section, TEXT, key, read_text, required,
-};
-use gateway::config::{Loaded, Problem, Report};
+use gateway::config::Loaded;
+use settings::key::{key, required};
+use settings::kinds::{DURATION, DURATION_OR_NONE, POSITIVE_DURATION, TEXT};
+use settings::problem::Problem;
+use settings::read::read_text;
+use settings::reader::Section;
+use settings::report::Report;
 
 use self::kinds::{ARM, CORES, PROSE, WHOLE};
 use self::names::Names;
 use self::shape::{LONGEST, Shape};
+use super::text::HEADER;
 use super::{Costs, Scenario, Text};
 
 /// Most loads, faults or windows each.
@@ -26,7 +30,7 @@ const MOST: usize = 64;
 /// Reads the scenario for this config.
 pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<Scenario, Report> {
     let names = Names::of(&loaded.config);
-    read_text(&text.name, &text.text, |root| {
+    read_text(&text.name, &text.text, HEADER, |root| {
         root.foreign("config");
         let title = root.take(required("title", TEXT, "pricing becomes slow"));
         let about = root.take(key("about", PROSE, ""));
@@ -54,7 +58,7 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
             shape.expectation(section, loads.as_deref())
         });
         if drain_at.flatten().is_some_and(|at| at > shape.length) {
-            let length = gateway::config::units::show_duration(shape.length);
+            let length = settings::units::show_duration(shape.length);
             root.wrong("drain_at", Problem::new("lies after the end").write(length));
         }
         Some(Scenario {

@@ -1,5 +1,8 @@
 //! What a scenario or a config is read from.
 
+/// A section that scenarios have, for an example.
+pub(super) const HEADER: &str = "downstream.pricing";
+
 /// A text and what to call it in messages.
 #[derive(Clone, Debug)]
 pub struct Text {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use gateway::config::Problem;
-use gateway::config::units::duration;
+use settings::problem::Problem;
+use settings::units::duration;
 
 use super::metric::Metric;
 use super::unit::Unit;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::config::units::show_duration;
+use settings::units::show_duration;
 
 /// What a figure counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

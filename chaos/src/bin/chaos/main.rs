@@ -17,9 +17,9 @@ use chaos::scenario::{Scenario, Text};
 use chaos::sweep;
 use clap::Parser;
 use gateway::colours;
-use gateway::config::Report;
 
 use flags::{Agree, BeforeAndAfter, Command, Flags, Slow, Sweep};
+use settings::report::Report;
 
 /// What a command came to, the worst last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

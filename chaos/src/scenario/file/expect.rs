@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use gateway::config::Problem;
-use gateway::config::reading::{Kind, Section, key};
+use settings::key::key;
+use settings::kinds::Kind;
+use settings::problem::Problem;
+use settings::reader::Section;
 
 use super::kinds::{BOUND, LIVE_BOUND, OPTIONAL_TEXT, SPAN};
 use super::shape::Shape;
@@ -31,7 +33,7 @@ impl Shape<'_> {
         }
         let beyond = |span: &(Duration, Duration)| span.1 > self.length;
         if compared_to.flatten().as_ref().is_some_and(beyond) {
-            let length = gateway::config::units::show_duration(self.length);
+            let length = settings::units::show_duration(self.length);
             let problem = Problem::new("lies after the end");
             s.wrong(
                 "compared_to",
@@ -117,7 +119,7 @@ fn check_recovery(s: &mut Section<'_, '_>, expectation: &Expectation) {
             && bound.value >= lasts.as_secs_f64()
     };
     if bounds.chain(live).any(|bound| too_long(&bound)) {
-        let lasts = gateway::config::units::show_duration(lasts);
+        let lasts = settings::units::show_duration(lasts);
         let what = format!("is not shorter than its window, which lasts {lasts}");
         let help = format!("write less than {lasts}, or a later `until`");
         s.wrong(Metric::Recovery.name(), Problem::new(what).help(help));

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use fixtures::{Behaviour, Latency};
-use gateway::config::Problem;
-use gateway::config::reading::{Kind, Raw, one_of};
-use gateway::config::units;
 use serde::Deserialize;
 use serde_json::json;
+use settings::kinds::{Kind, one_of};
+use settings::problem::Problem;
+use settings::raw::Raw;
+use settings::units;
 use toml::de::DeValue;
 
 use crate::load::Arrivals;

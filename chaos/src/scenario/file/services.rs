@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use fixtures::Behaviour;
-use gateway::config::reading::{DURATION_OR_NONE, Section, TEXT, key, required};
-use gateway::config::{DownstreamId, MAX_DOWNSTREAMS, Problem};
+use gateway::config::{DownstreamId, MAX_DOWNSTREAMS};
+use settings::key::{key, required};
+use settings::kinds::{DURATION_OR_NONE, TEXT};
+use settings::problem::Problem;
+use settings::reader::Section;
 
 use super::names::Called;
 use super::shape::Shape;

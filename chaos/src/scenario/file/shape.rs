@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use gateway::config::reading::{DURATION, DURATION_OR_NONE, Section, key};
-use gateway::config::{PageId, Problem};
+use gateway::config::PageId;
+use settings::key::key;
+use settings::kinds::{DURATION, DURATION_OR_NONE};
+use settings::problem::Problem;
+use settings::reader::Section;
 
 use super::kinds::OPTIONAL_TEXT;
 use super::names::Names;
@@ -57,7 +60,7 @@ impl Shape<'_> {
         let until = s.take(key("until", DURATION_OR_NONE, "none"));
         let (from, until) = (from?, until?.unwrap_or(self.length));
         if until > self.length {
-            let length = gateway::config::units::show_duration(self.length);
+            let length = settings::units::show_duration(self.length);
             s.wrong("until", Problem::new("lies after the end").write(length));
             return None;
         }

@@ -13,7 +13,6 @@ use crate::config::names::{PATTERN, REFERENCE};
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
-use crate::config::report::Severity;
 use crate::config::units::show_duration;
 use crate::config::{DownstreamId, MAX_PARTS, Name, Page, Param, Part, PathPattern};
 
@@ -180,23 +179,4 @@ fn part(
         timeout: timeout?,
         schema: schema?,
     })
-}
-
-/// The faults a section can find itself.
-impl Section<'_, '_> {
-    fn fault(&mut self, name: &str, problem: Problem) {
-        let path = self.dotted(name);
-        self.registry.fault(Severity::Error, &path, problem);
-    }
-
-    fn fault_beside(&mut self, name: &str, problem: Problem, other: &str, label: &str) {
-        let (path, other) = (self.dotted(name), self.dotted(other));
-        self.registry.fault(Severity::Error, &path, problem);
-        self.registry.explain(&other, label);
-    }
-
-    fn fault_suggesting(&mut self, name: &str, problem: Problem, word: &str, known: &[String]) {
-        let help = self.registry.suggest(word, known);
-        self.fault(name, problem.help(help));
-    }
 }

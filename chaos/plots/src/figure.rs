@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::axis::Axis;
-use super::hardship::Span;
-use super::label::{self, Anchor, Area, SIZE, fitted, number};
-use super::lanes::{LANE, Lanes};
-use super::plot::Plot;
+use crate::axis::Axis;
+use crate::label::{self, Anchor, Area, SIZE, fitted, number};
+use crate::lanes::{LANE, Lanes};
+use crate::plot::Plot;
+use crate::span::Span;
 
 const RIGHT: f64 = 24.0;
 const BETWEEN_COLUMNS: f64 = 44.0;
@@ -39,55 +39,55 @@ const STYLE: &str = "\
 .plot .dashed{stroke-dasharray:5 3;stroke-linecap:butt}";
 
 /// How a quantity is drawn, and what it is.
-pub(super) struct Key {
+pub struct Key {
     /// What it is.
-    pub(super) label: String,
+    pub label: String,
     /// Its colour.
-    pub(super) colour: &'static str,
+    pub colour: &'static str,
     /// Filled, or a curve.
-    pub(super) filled: bool,
+    pub filled: bool,
 }
 
 /// Plots beside each other.
-pub(super) struct Row {
+pub struct Row {
     /// The quantity.
-    pub(super) heading: String,
+    pub heading: String,
     /// What its marks are.
-    pub(super) keys: Vec<Key>,
+    pub keys: Vec<Key>,
     /// Of all plots of the row.
-    pub(super) axis: Axis,
+    pub axis: Axis,
     /// Of the plots alone.
-    pub(super) height: f64,
+    pub height: f64,
     /// From left to right.
-    pub(super) plots: Vec<Plot>,
+    pub plots: Vec<Plot>,
 }
 
 /// A drawing.
-pub(super) struct Figure {
+pub struct Figure {
     /// For whoever cannot see it.
-    pub(super) title: String,
+    pub title: String,
     /// Of the whole drawing.
-    pub(super) width: f64,
+    pub width: f64,
     /// The heading of each column; empty strings for none.
-    pub(super) columns: Vec<String>,
+    pub columns: Vec<String>,
     /// The time on all horizontal axes.
-    pub(super) length: Duration,
+    pub length: Duration,
     /// What happened meanwhile.
-    pub(super) spans: Vec<Span>,
+    pub spans: Vec<Span>,
     /// From top to bottom.
-    pub(super) rows: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
 impl Figure {
     /// The figure as SVG.
-    pub(super) fn draw(&self) -> Markup {
+    pub fn draw(&self) -> Markup {
         let mut y = 4.0;
         let parts = self.parts(&mut y);
         sheet(&self.title, (self.width, y), &parts)
     }
 
     /// All of it from `y` downwards, where `y` is its end afterwards.
-    pub(super) fn parts(&self, y: &mut f64) -> Vec<Markup> {
+    pub fn parts(&self, y: &mut f64) -> Vec<Markup> {
         let mut parts = Vec::new();
         if self.columns.iter().any(|name| !name.is_empty()) {
             for (column, name) in self.columns.iter().enumerate() {
@@ -114,7 +114,7 @@ impl Figure {
     }
 
     /// Its left and its right end.
-    pub(super) fn column(&self, column: usize) -> (f64, f64) {
+    pub fn column(&self, column: usize) -> (f64, f64) {
         let ticks = self.rows.iter().flat_map(|row| &row.axis.ticks);
         let widths = ticks.map(|(_, text)| label::width(text));
         let left = widths.fold(30.0, f64::max) + 12.0;
@@ -177,7 +177,7 @@ impl Figure {
 }
 
 /// A drawing of this size with these parts.
-pub(super) fn sheet(title: &str, (width, height): (f64, f64), parts: &[Markup]) -> Markup {
+pub fn sheet(title: &str, (width, height): (f64, f64), parts: &[Markup]) -> Markup {
     let (width, height) = (number(width), number(height));
     let size = format!("0 0 {width} {height}");
     html! {

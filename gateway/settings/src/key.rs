@@ -3,21 +3,25 @@
 use serde_json::Value as Json;
 use toml::de::DeValue;
 
-use super::kinds::Kind;
-use super::problem::{Problem, Remedy};
-use super::raw::Raw;
+use crate::kinds::Kind;
+use crate::problem::{Problem, Remedy};
+use crate::raw::Raw;
 
 /// A key of the file: its name, kind, default and meaning.
 pub struct Key<'n, T> {
-    pub(super) name: &'n str,
-    pub(super) kind: Kind<T>,
-    pub(super) fallback: Fallback,
-    pub(super) about: &'static str,
+    /// As it is written.
+    pub name: &'n str,
+    /// How its value is read.
+    pub kind: Kind<T>,
+    /// What it is where nobody writes it.
+    pub fallback: Fallback,
+    /// What it means.
+    pub about: &'static str,
 }
 
 /// What happens when a key is not there.
 #[derive(Clone, Copy)]
-pub(super) enum Fallback {
+pub enum Fallback {
     /// It has this value, in the spelling of a variable.
     Default(&'static str),
     /// That is an error; this is what a value looks like, in the same spelling.
@@ -28,7 +32,7 @@ pub(super) enum Fallback {
 
 impl Fallback {
     /// A value of the key, as plain text.
-    pub(super) fn text(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Fallback::Default(text) | Fallback::Required(text) | Fallback::RequiredHere(text) => {
                 text
@@ -37,7 +41,7 @@ impl Fallback {
     }
 
     /// What the key is where nobody writes it, if it need not be written.
-    pub(super) fn default<T>(self, kind: &Kind<T>) -> Option<Json> {
+    pub fn default<T>(self, kind: &Kind<T>) -> Option<Json> {
         match self {
             Fallback::Default(text) => self.shown(kind, text),
             Fallback::Required(_) | Fallback::RequiredHere(_) => None,
@@ -46,7 +50,7 @@ impl Fallback {
 
     /// The problem, with a remedy that itself can be read: a value of the key where there is no
     /// better one.
-    pub(super) fn in_remedy<T>(self, mut problem: Problem, kind: &Kind<T>) -> Problem {
+    pub fn in_remedy<T>(self, mut problem: Problem, kind: &Kind<T>) -> Problem {
         problem.remedy = sound(problem.remedy, kind);
         if problem.remedy == Remedy::Default {
             let value = self.shown(kind, self.text()).map(Remedy::Write);
@@ -106,11 +110,7 @@ pub fn required<'n, T>(name: &'n str, kind: Kind<T>, example: &'static str) -> K
 }
 
 /// As [`required`], where another key that may take its place is not there.
-pub(super) fn required_here<'n, T>(
-    name: &'n str,
-    kind: Kind<T>,
-    example: &'static str,
-) -> Key<'n, T> {
+pub fn required_here<'n, T>(name: &'n str, kind: Kind<T>, example: &'static str) -> Key<'n, T> {
     Key {
         name,
         kind,

@@ -3,7 +3,7 @@
 //! What always holds: the range is not empty; ticks lie in it, in ascending order; what lies outside
 //! of it is drawn at its edge.
 
-use crate::verdict::Unit;
+use crate::unit::Unit;
 use std::time::Duration;
 
 /// Highest against lowest value from which times are drawn by their logarithm.
@@ -14,17 +14,17 @@ const SHORTEST: f64 = 0.001;
 
 /// A range with ticks.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
+pub struct Axis {
     low: f64,
     high: f64,
     logarithmic: bool,
     /// Where, and what is written there.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
     /// From nothing to a little beyond `most`, with about so many ticks.
-    pub(super) fn linear(most: f64, unit: Unit, ticks: usize) -> Self {
+    pub fn linear(most: f64, unit: Unit, ticks: usize) -> Self {
         let least_step = match unit {
             Unit::Number | Unit::PerSecond => 1.0,
             Unit::Share => 0.25,
@@ -43,7 +43,7 @@ impl Axis {
 
     /// Times: linear, or logarithmic if the longest is so much longer than the usual that the
     /// usual could not be read any more.
-    pub(super) fn times(least: f64, usual: f64, most: f64, ticks: usize) -> Self {
+    pub fn times(least: f64, usual: f64, most: f64, ticks: usize) -> Self {
         let usual = usual.max(SHORTEST);
         if most <= usual * WIDE {
             return Self::linear(most.max(SHORTEST), Unit::Time, ticks);
@@ -52,7 +52,7 @@ impl Axis {
     }
 
     /// From a little below the least to a little beyond the most, both above nothing.
-    pub(super) fn logarithmic(least: f64, most: f64, unit: Unit) -> Self {
+    pub fn logarithmic(least: f64, most: f64, unit: Unit) -> Self {
         let (low, high) = (round_down(least), round_up(most));
         // Of so many decades, ticks in between would be in each other's way.
         let digits: &[f64] = if high / low > 600.0 {
@@ -71,7 +71,7 @@ impl Axis {
     }
 
     /// The time of a run, with about so many ticks.
-    pub(super) fn of_run(length: Duration, ticks: usize) -> Self {
+    pub fn of_run(length: Duration, ticks: usize) -> Self {
         /// Steps that people count time in, in seconds.
         const STEPS: [f64; 14] = [
             0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0,
@@ -94,7 +94,7 @@ impl Axis {
     }
 
     /// Where in the range a value lies, 0 to 1.
-    pub(super) fn share(&self, value: f64) -> f64 {
+    pub fn share(&self, value: f64) -> f64 {
         let share = match self.logarithmic {
             true => (value.max(SHORTEST) / self.low).ln() / (self.high / self.low).ln(),
             false => (value - self.low) / (self.high - self.low),
@@ -103,12 +103,12 @@ impl Axis {
     }
 
     /// Whether a value can be drawn where it belongs.
-    pub(super) fn has(&self, value: f64) -> bool {
+    pub fn has(&self, value: f64) -> bool {
         (self.low..=self.high * (1.0 + 1e-9)).contains(&value)
     }
 
     /// What to say beside the name of the quantity.
-    pub(super) fn remark(&self) -> &'static str {
+    pub fn remark(&self) -> &'static str {
         if self.logarithmic {
             " (logarithmic axis)"
         } else {

@@ -3,13 +3,16 @@
 use maud::{Markup, html};
 
 /// Size of all text in plots, in units of the drawing.
-pub(super) const SIZE: f64 = 12.0;
+pub const SIZE: f64 = 12.0;
 
 /// Where the text begins, ends or has its middle.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub enum Anchor {
+    /// Where it begins.
     Start,
+    /// Where its middle is.
     Middle,
+    /// Where it ends.
     End,
 }
 
@@ -24,12 +27,12 @@ impl Anchor {
 }
 
 /// Rather too wide than too narrow: fonts differ, and this is as wide as the widest usual one.
-pub(super) fn width(text: &str) -> f64 {
+pub fn width(text: &str) -> f64 {
     text.chars().count() as f64 * SIZE * 0.6
 }
 
 /// One line of text on its baseline, readable on whatever is behind it.
-pub(super) fn text(x: f64, y: f64, anchor: Anchor, class: &str, text: &str) -> Markup {
+pub fn text(x: f64, y: f64, anchor: Anchor, class: &str, text: &str) -> Markup {
     let (x, y) = (number(x), number(y));
     html! {
         text x=(x) y=(y) text-anchor=(anchor.name()) class=(class) { (text) }
@@ -37,13 +40,13 @@ pub(super) fn text(x: f64, y: f64, anchor: Anchor, class: &str, text: &str) -> M
 }
 
 /// The text without what no XML document may contain.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let forbidden = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
     text.replace(forbidden, "\u{fffd}")
 }
 
 /// A coordinate, to a tenth.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     let short = text.strip_suffix(".0").unwrap_or(&text);
     match short {
@@ -53,7 +56,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// As many of its characters as fit, with a sign that there are more.
-pub(super) fn fitted(text: &str, room: f64) -> String {
+pub fn fitted(text: &str, room: f64) -> String {
     if width(text) <= room {
         return text.to_owned();
     }
@@ -64,12 +67,7 @@ pub(super) fn fitted(text: &str, room: f64) -> String {
 
 /// A rectangle: left, top, right, bottom.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Area(
-    pub(super) f64,
-    pub(super) f64,
-    pub(super) f64,
-    pub(super) f64,
-);
+pub struct Area(pub f64, pub f64, pub f64, pub f64);
 
 impl Area {
     fn overlaps(self, other: Self) -> bool {
@@ -82,13 +80,15 @@ impl Area {
 }
 
 /// Where text already is within a plot.
-pub(super) struct Places {
+pub struct Places {
     plot: Area,
     taken: Vec<Area>,
 }
 
 impl Places {
-    pub(super) fn new(plot: Area) -> Self {
+    /// All of this plot, as yet.
+    #[must_use]
+    pub fn new(plot: Area) -> Self {
         Self {
             plot,
             taken: Vec::new(),
@@ -97,13 +97,7 @@ impl Places {
 
     /// The left end of the baseline of a text that belongs to a level line from `from` to `until`
     /// at `y`: above or below it, at its start or its end; `None` if there is no such place.
-    pub(super) fn beside(
-        &mut self,
-        text: &str,
-        from: f64,
-        until: f64,
-        y: f64,
-    ) -> Option<(f64, f64)> {
+    pub fn beside(&mut self, text: &str, from: f64, until: f64, y: f64) -> Option<(f64, f64)> {
         let wide = width(text);
         let lefts = [
             from + 3.0,

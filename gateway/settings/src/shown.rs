@@ -36,9 +36,9 @@ const SHORTEST_SECRET: usize = 12;
 const LONGEST_NAME: usize = 24;
 
 /// Text that was made fit to be shown, and where its bytes went.
-pub(super) struct Fit<'t> {
+pub struct Fit<'t> {
     /// What to show.
-    pub(super) text: Cow<'t, str>,
+    pub text: Cow<'t, str>,
     /// Stretches that were replaced: where each was, and where its replacement is.
     moved: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -49,7 +49,7 @@ pub fn fit(text: &str) -> Cow<'_, str> {
 }
 
 /// The same; places in `text` can be looked up in it.
-pub(super) fn fit_with_places(text: &str) -> Fit<'_> {
+pub fn fit_with_places(text: &str) -> Fit<'_> {
     let mut replaced: Vec<(Range<usize>, String)> = secrets(text)
         .into_iter()
         .map(|at| (at, STARS.to_owned()))
@@ -85,7 +85,7 @@ pub(super) fn fit_with_places(text: &str) -> Fit<'_> {
 
 impl Fit<'_> {
     /// The stretch that shows what `span` showed of the text as it was.
-    pub(super) fn span(&self, span: Range<usize>) -> Range<usize> {
+    pub fn span(&self, span: Range<usize>) -> Range<usize> {
         self.place(span.start, false)..self.place(span.end, true)
     }
 
@@ -174,7 +174,7 @@ fn queries(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Whether it is one parameter of a path, `{id}`, and nothing else.
-pub(super) fn is_parameter(value: &str) -> bool {
+pub fn is_parameter(value: &str) -> bool {
     let inner = value.strip_prefix('{').and_then(|v| v.strip_suffix('}'));
     inner.is_some_and(|name| !name.contains(['{', '}']))
 }
@@ -230,7 +230,7 @@ fn words(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Whether a word is mixed as keys and passwords are: capitals, small letters and digits.
-pub(super) fn looks_secret(word: &str) -> bool {
+pub fn looks_secret(word: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
     word.len() >= SHORTEST_SECRET
         && has(u8::is_ascii_uppercase)

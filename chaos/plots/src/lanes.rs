@@ -3,18 +3,18 @@
 
 use maud::{Markup, html};
 
-use super::axis::Axis;
-use super::hardship::Span;
-use super::label::{self, Anchor, SIZE, fitted, number};
+use crate::axis::Axis;
+use crate::label::{self, Anchor, SIZE, fitted, number};
+use crate::span::Span;
 
 /// Height of a lane with the gap to the next one.
-pub(super) const LANE: f64 = 18.0;
+pub const LANE: f64 = 18.0;
 
 /// Lanes that are drawn.
 const MOST: usize = 12;
 
 /// The spans of one column.
-pub(super) struct Lanes<'a> {
+pub struct Lanes<'a> {
     left: f64,
     bars: Vec<Bar<'a>>,
     /// Spans for which there was no lane left.
@@ -32,7 +32,7 @@ struct Bar<'a> {
 
 impl<'a> Lanes<'a> {
     /// Each in the first lane in which it and its words touch no other.
-    pub(super) fn of(spans: &'a [Span], x: &Axis, (left, right): (f64, f64)) -> Self {
+    pub fn of(spans: &'a [Span], x: &Axis, (left, right): (f64, f64)) -> Self {
         let mut taken: Vec<Vec<(f64, f64)>> = Vec::new();
         let mut lanes = Self {
             left,
@@ -55,12 +55,14 @@ impl<'a> Lanes<'a> {
     }
 
     /// How many lanes, with that for those that found none.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         let lanes = self.bars.iter().map(|bar| bar.lane + 1).max();
         lanes.unwrap_or(0) + usize::from(self.more > 0)
     }
 
-    pub(super) fn draw(&self, top: f64) -> Markup {
+    /// All of them, from this height downwards.
+    #[must_use]
+    pub fn draw(&self, top: f64) -> Markup {
         let last = top + (self.count() as f64 - 1.0) * LANE + SIZE;
         html! {
             @for bar in &self.bars { (bar.draw(top + bar.lane as f64 * LANE)) }

@@ -8,8 +8,23 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::Rate;
-use super::problem::Problem;
+use crate::problem::Problem;
+
+/// A rate as written: `count` per `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In how long: one second, minute or hour.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// Events per second.
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count.get()) / self.period.as_secs_f64()
+    }
+}
 
 /// Longest duration that can be written. A wait of more than a day is a slip of the pen.
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -274,8 +289,8 @@ impl Quantity {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::problem::Remedy;
     use super::*;
+    use crate::problem::Remedy;
 
     fn fix<T: std::fmt::Debug>(read: Result<T, Problem>) -> String {
         let problem = read.unwrap_err();

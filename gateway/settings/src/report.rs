@@ -2,7 +2,7 @@
 //!
 //! What always holds: a report shows at most [`MOST_SHOWN`] faults and says how
 //! many more there are, so that a hostile file cannot make it endless. What it shows, of the
-//! file too, is fit to be shown (see [`shown`](super::shown)).
+//! file too, is fit to be shown (see [`shown`](crate::shown)).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,24 +11,27 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value as Json, json};
 
-use super::shown::{fit, fit_with_places};
+use crate::shown::{fit, fit_with_places};
 
 /// Faults of one report that are shown in full.
-pub(super) const MOST_SHOWN: usize = 64;
+pub const MOST_SHOWN: usize = 64;
 
 /// Errors or warnings about one configuration, in the order of the file.
 ///
 /// `Display` renders all of them without colours; see [`Report::render`].
 #[derive(Clone, Debug)]
 pub struct Report {
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) faults: Vec<Fault>,
+    /// What the file is called, usually its path.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+    /// In the order of the file.
+    pub faults: Vec<Fault>,
 }
 
 /// How bad a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
+pub enum Severity {
     /// The configuration cannot be used.
     Error,
     /// It can, but probably does not do what was wanted.
@@ -37,25 +40,31 @@ pub(super) enum Severity {
 
 /// One fault and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) severity: Severity,
-    pub(super) title: String,
+pub struct Fault {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, on one line.
+    pub title: String,
     /// The first is the place of the fault, the others explain it.
-    pub(super) marks: Vec<Mark>,
-    pub(super) note: Option<String>,
-    pub(super) help: Option<String>,
+    pub marks: Vec<Mark>,
+    /// What else is to be known of it.
+    pub note: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
 /// A stretch of the file and what to say about it.
 #[derive(Clone, Debug)]
-pub(super) struct Mark {
-    pub(super) span: Range<usize>,
-    pub(super) label: String,
+pub struct Mark {
+    /// In bytes.
+    pub span: Range<usize>,
+    /// What stands beside it.
+    pub label: String,
 }
 
 impl Fault {
     /// An error that has no place in a file.
-    pub(super) fn of_the_whole(title: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn of_the_whole(title: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             title: title.into(),
@@ -67,6 +76,22 @@ impl Fault {
 }
 
 impl Report {
+    /// All that is wrong with the `text` of this name, in the order of the file.
+    #[must_use]
+    pub fn of(name: &str, text: &str, mut faults: Vec<Fault>) -> Self {
+        faults.sort_by_key(|fault| {
+            fault
+                .marks
+                .first()
+                .map_or(usize::MAX, |mark| mark.span.start)
+        });
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            faults,
+        }
+    }
+
     /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.faults.is_empty()
@@ -78,7 +103,7 @@ impl Report {
     }
 
     /// Number of errors.
-    pub(super) fn errors(&self) -> usize {
+    pub fn errors(&self) -> usize {
         let errors = |fault: &&Fault| fault.severity == Severity::Error;
         self.faults.iter().filter(errors).count()
     }

@@ -6,57 +6,69 @@
 
 use maud::{Markup, html};
 
-use super::axis::Axis;
-use super::hardship::Span;
-use super::label::{self, Anchor, Area, Places, number};
-use super::series::Steps;
+use crate::axis::Axis;
+use crate::label::{self, Anchor, Area, Places, number};
+use crate::span::Span;
+use crate::steps::Steps;
 
 /// A bound on the quantity, for a while.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub struct Line {
     /// In seconds.
-    pub(super) from: f64,
+    pub from: f64,
     /// In seconds.
-    pub(super) until: f64,
+    pub until: f64,
     /// In the quantity's unit.
-    pub(super) value: f64,
+    pub value: f64,
     /// What is expected.
-    pub(super) label: String,
+    pub label: String,
     /// Whether it is so.
-    pub(super) ok: bool,
+    pub ok: bool,
 }
 
 /// One quantity, step by step.
-pub(super) enum Mark {
+pub enum Mark {
     /// Filled between two quantities that are the same throughout a step.
     Band {
+        /// Of its filling.
         colour: &'static str,
+        /// By step.
         lower: Vec<f64>,
+        /// By step, not below the lower one.
         upper: Vec<f64>,
     },
     /// A curve through the middle of each step, with a gap where there is nothing.
     Curve {
+        /// Of its line.
         colour: &'static str,
+        /// Or solid.
         dashed: bool,
+        /// Of its line.
         width: f64,
+        /// By step.
         values: Vec<Option<f64>>,
     },
     /// The same all the time.
-    Level { value: f64, label: String },
+    Level {
+        /// Where it is.
+        value: f64,
+        /// What it is.
+        label: String,
+    },
 }
 
 /// One plot.
-pub(super) struct Plot {
+pub struct Plot {
     /// Above it; may be empty.
-    pub(super) title: String,
+    pub title: String,
     /// The steps of its marks.
-    pub(super) steps: Steps,
+    pub steps: Steps,
     /// From back to front.
-    pub(super) marks: Vec<Mark>,
+    pub marks: Vec<Mark>,
     /// What was expected.
-    pub(super) lines: Vec<Line>,
+    pub lines: Vec<Line>,
     /// What to say if there is nothing to see.
-    pub(super) if_empty: &'static str,
+    pub if_empty: &'static str,
 }
 
 /// Where a plot is and what its axes are.
@@ -84,7 +96,9 @@ impl Frame<'_> {
 }
 
 impl Plot {
-    pub(super) fn draw(&self, area: Area, x: &Axis, y: &Axis, spans: &[Span]) -> Markup {
+    /// In this area, on these axes; what was the case meanwhile is behind it.
+    #[must_use]
+    pub fn draw(&self, area: Area, x: &Axis, y: &Axis, spans: &[Span]) -> Markup {
         let frame = &Frame { area, x, y };
         let Area(left, top, right, bottom) = area;
         html! {

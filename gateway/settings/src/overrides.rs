@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use super::raw;
+use crate::raw;
 
 /// A key and the value it has instead of the written one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,25 +32,27 @@ impl Override {
     }
 
     /// `key="value"`, for a person.
-    pub(super) fn shown(&self) -> String {
-        super::variables::shown(&self.key, &self.value)
+    pub fn shown(&self) -> String {
+        crate::variables::shown(&self.key, &self.value)
     }
 }
 
 /// The overrides of one configuration, and which of them found their key.
 #[derive(Debug, Default)]
-pub(super) struct Overrides {
+pub struct Overrides {
     all: Vec<(Override, bool)>,
 }
 
 impl Overrides {
-    pub(super) fn new(all: &[Override]) -> Self {
+    /// None of which has found its key yet.
+    #[must_use]
+    pub fn new(all: &[Override]) -> Self {
         let all = all.iter().cloned().map(|one| (one, false)).collect();
         Self { all }
     }
 
     /// Whether there is one for this key, or one below it.
-    pub(super) fn stands_for(&self, path: &str) -> bool {
+    pub fn stands_for(&self, path: &str) -> bool {
         let below = |key: &str| {
             key.strip_prefix(path)
                 .is_some_and(|rest| rest.starts_with('.'))
@@ -60,14 +62,14 @@ impl Overrides {
     }
 
     /// The one for this key, if there is one.
-    pub(super) fn take(&mut self, path: &str) -> Option<Override> {
+    pub fn take(&mut self, path: &str) -> Option<Override> {
         let found = self.all.iter_mut().find(|(one, _)| one.key == path)?;
         found.1 = true;
         Some(found.0.clone())
     }
 
     /// Those that stand for no key.
-    pub(super) fn unknown(&self) -> impl Iterator<Item = &Override> {
+    pub fn unknown(&self) -> impl Iterator<Item = &Override> {
         let unknown = self.all.iter().filter(|(_, taken)| !taken);
         unknown.map(|(one, _)| one)
     }

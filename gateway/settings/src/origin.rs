@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::registry::{KeyRegistry, Source, What};
+use crate::registry::{KeyRegistry, Source, What};
 
 /// Where the value of a key came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl EffectiveKey {
     pub fn json(&self) -> Json {
         let mut shown = json!({ "value": self.value, "from": self.origin.as_str() });
         if let Some(place) = self.origin.place() {
-            shown["place"] = json!(super::shown::fit(&place));
+            shown["place"] = json!(crate::shown::fit(&place));
         }
         shown
     }
@@ -116,7 +116,7 @@ pub fn origins_json(keys: &[EffectiveKey]) -> Json {
 }
 
 /// Every key that was taken from the file called `name` with this `text`, in the order of the file's shape.
-pub(super) fn keys(registry: &KeyRegistry, name: &str, text: &str) -> Vec<EffectiveKey> {
+pub fn keys(registry: &KeyRegistry, name: &str, text: &str) -> Vec<EffectiveKey> {
     let newlines: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line = |at: usize| newlines.partition_point(|newline| *newline < at) + 1;
     let origin = |source: &Source| match source {

@@ -6,16 +6,20 @@
 use toml::Spanned;
 use toml::de::{DeTable, Error};
 
-use super::report::{Fault, Mark, Severity};
+use crate::report::{Fault, Mark, Severity};
 
 /// How the parser calls a key that stands twice: the one error that leaves the rest readable.
 const DUPLICATE: &str = "duplicate key";
 
-/// The file as far as it is TOML, where it is not, and whether the rest is worth reading.
-pub(super) fn parse(text: &str) -> (Spanned<DeTable<'_>>, Vec<Fault>, bool) {
+/// The file as far as it is TOML, where it is not, and whether the rest is worth reading; `header` is
+/// a section that such a file may have, for an example.
+pub fn parse<'t>(text: &'t str, header: &str) -> (Spanned<DeTable<'t>>, Vec<Fault>, bool) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let readable = errors.iter().all(|error| error.message() == DUPLICATE);
-    let mut faults: Vec<(usize, Fault)> = errors.iter().map(|error| fault(text, error)).collect();
+    let mut faults: Vec<(usize, Fault)> = errors
+        .iter()
+        .map(|error| fault(text, error, header))
+        .collect();
     // The parser goes on where it stumbled; the rest of that line is the same slip.
     faults.sort_by_key(|(_, fault)| fault.marks.first().map_or(0, |mark| mark.span.start));
     faults.dedup_by_key(|(line, _)| *line);
@@ -27,7 +31,7 @@ pub(super) fn parse(text: &str) -> (Spanned<DeTable<'_>>, Vec<Fault>, bool) {
 }
 
 /// The fault and the start of its line.
-fn fault(text: &str, error: &Error) -> (usize, Fault) {
+fn fault(text: &str, error: &Error, header: &str) -> (usize, Fault) {
     let span = error.span().unwrap_or(0..0);
     let start = text[..span.start]
         .rfind('\n')
@@ -37,7 +41,7 @@ fn fault(text: &str, error: &Error) -> (usize, Fault) {
         DUPLICATE => format!("`{}` is written a second time here", &text[span.clone()]),
         other => format!("not TOML: {}", other.replace('\n', ", ")),
     };
-    let help = Some(help(error.message(), line));
+    let help = Some(help(error.message(), line, header));
     let marks = vec![Mark {
         span,
         label: String::new(),
@@ -81,7 +85,7 @@ fn meant(value: &str) -> Option<String> {
 }
 
 /// What to do about it, judged by the line as much as by the error.
-fn help(message: &str, line: &str) -> String {
+fn help(message: &str, line: &str, header: &str) -> String {
     let (key, value) = line.split_once('=').unwrap_or((line, ""));
     let (key, value) = (key.trim(), value.trim());
     let unquoted = value.trim_matches(TYPOGRAPHIC);
@@ -96,8 +100,7 @@ fn help(message: &str, line: &str) -> String {
     } else if message.contains("array") {
         "a list is values with commas between them, in brackets: [\"a\", \"b\"]".to_owned()
     } else if message.contains("table") {
-        "a section is its dotted name in brackets, alone on its line: `[page.product-page]`"
-            .to_owned()
+        format!("a section is its dotted name in brackets, alone on its line: `[{header}]`")
     } else if bare && let Some(meant) = meant(value) {
         format!("write `{key} = {meant}`")
     } else if bare && unquoted.len() < value.len() {

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// What was written at a key.
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ pub enum Raw<'a> {
 }
 
 /// A value in the spelling of [`Raw::Plain`].
-pub(super) fn plain(value: &Json) -> String {
+pub fn plain(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         Json::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
@@ -24,7 +24,7 @@ pub(super) fn plain(value: &Json) -> String {
 }
 
 /// What a value is, with its article.
-pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
+pub fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
@@ -78,17 +78,17 @@ impl Raw<'_> {
     }
 
     /// Text that is a duration.
-    pub(super) fn duration(&self) -> Result<&str, Problem> {
+    pub fn duration(&self) -> Result<&str, Problem> {
         self.with_unit("a duration", "ms", Some("s"))
     }
 
     /// Text that is a size.
-    pub(super) fn size(&self) -> Result<&str, Problem> {
+    pub fn size(&self) -> Result<&str, Problem> {
         self.with_unit("a size", "B", Some("KiB"))
     }
 
     /// Text that is a rate.
-    pub(super) fn rate(&self) -> Result<&str, Problem> {
+    pub fn rate(&self) -> Result<&str, Problem> {
         self.with_unit("a rate", "/s", None)
     }
 
@@ -122,7 +122,7 @@ impl Raw<'_> {
 
 /// An array of strings as [`list`] reads it, each of which `read` makes something else of.
 /// None may come twice: `twice` says so.
-pub(super) fn list_of<T: PartialEq>(
+pub fn list_of<T: PartialEq>(
     raw: &Raw<'_>,
     read: impl Fn(&str) -> Result<T, Problem>,
     twice: impl Fn(&T) -> String,
@@ -139,7 +139,7 @@ pub(super) fn list_of<T: PartialEq>(
 }
 
 /// An array of strings; in a variable `a,b` or `["a", "b"]`, and nothing for an empty one.
-pub(super) fn list(raw: &Raw<'_>) -> Result<Vec<String>, Problem> {
+pub fn list(raw: &Raw<'_>) -> Result<Vec<String>, Problem> {
     let wrong = || raw.instead("an array of strings").default();
     let from_toml = |value: &DeValue<'_>| match value {
         DeValue::Array(items) => {

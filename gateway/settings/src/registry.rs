@@ -10,15 +10,15 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-use super::overrides::{Override, Overrides};
-use super::problem::{Problem, Remedy, did_you_mean};
-use super::raw;
-use super::report::{Fault, MOST_SHOWN, Mark, Severity};
-use super::variables::{Variable, Variables};
+use crate::overrides::{Override, Overrides};
+use crate::problem::{Problem, Remedy, did_you_mean};
+use crate::raw;
+use crate::report::{Fault, MOST_SHOWN, Mark, Severity};
+use crate::variables::{Variable, Variables};
 
 /// Where a value came from.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub enum Source {
     /// The file.
     File(Range<usize>),
     /// A variable.
@@ -30,21 +30,28 @@ pub(super) enum Source {
 }
 
 /// A key that was taken, or a section that was entered.
-pub(super) struct Taken {
-    pub(super) path: Vec<String>,
-    pub(super) origin: Source,
-    pub(super) about: &'static str,
-    pub(super) what: What,
+pub struct Taken {
+    /// From the top of the file.
+    pub path: Vec<String>,
+    /// Where its value came from, or where the section stands.
+    pub origin: Source,
+    /// What it means.
+    pub about: &'static str,
+    /// Which of the two.
+    pub what: What,
 }
 
 /// The two things that can be taken.
-pub(super) enum What {
+pub enum What {
     /// A key.
     Key {
+        /// As the file would spell it, if it was a good one.
         value: Option<Json>,
         /// `None` if it has none.
         default: Option<Json>,
+        /// Of its kind.
         schema: fn() -> Json,
+        /// Whether it must be written.
         required: bool,
     },
     /// A section with fixed keys.
@@ -55,12 +62,15 @@ pub(super) enum What {
 
 /// All that was read so far.
 #[derive(Default)]
-pub(super) struct KeyRegistry {
-    pub(super) variables: Variables,
-    pub(super) overrides: Overrides,
-    pub(super) faults: Vec<Fault>,
+pub struct KeyRegistry {
+    /// What variables say.
+    pub variables: Variables,
+    /// What wins over file and variables.
+    pub overrides: Overrides,
+    /// In the order in which they were found.
+    pub faults: Vec<Fault>,
     /// What paths in the file are relative to; empty is the working directory.
-    pub(super) folder: PathBuf,
+    pub folder: PathBuf,
     taken: Vec<Taken>,
     /// Dotted paths into `taken`.
     index: HashMap<String, usize>,
@@ -68,7 +78,7 @@ pub(super) struct KeyRegistry {
 
 impl KeyRegistry {
     /// Nothing read yet; of what may be written in other places than the file.
-    pub(super) fn new(variables: Variables, overrides: Overrides) -> Self {
+    pub fn new(variables: Variables, overrides: Overrides) -> Self {
         Self {
             variables,
             overrides,
@@ -77,24 +87,24 @@ impl KeyRegistry {
     }
 
     /// Whether the configuration cannot be used.
-    pub(super) fn has_errors(&self) -> bool {
+    pub fn has_errors(&self) -> bool {
         let is_error = |fault: &Fault| fault.severity == Severity::Error;
         self.faults.iter().any(is_error)
     }
 
     /// All keys and sections in the order they were taken.
-    pub(super) fn taken(&self) -> &[Taken] {
+    pub fn taken(&self) -> &[Taken] {
         &self.taken
     }
 
     /// Adds a key or a section.
-    pub(super) fn record(&mut self, dotted: String, taken: Taken) {
+    pub fn record(&mut self, dotted: String, taken: Taken) {
         self.index.insert(dotted, self.taken.len());
         self.taken.push(taken);
     }
 
     /// Records a fault of the key at this path, wherever its value came from.
-    pub(super) fn fault(&mut self, severity: Severity, path: &str, problem: Problem) {
+    pub fn fault(&mut self, severity: Severity, path: &str, problem: Problem) {
         let origin = self.origin(path);
         self.fault_at(severity, path, &origin, problem);
         if let (Some(label), Some(fault)) = (self.default_of(path), self.faults.last_mut())
@@ -105,7 +115,7 @@ impl KeyRegistry {
     }
 
     /// Adds a place that explains the fault recorded last, or stands for it if it has none.
-    pub(super) fn explain(&mut self, path: &str, label: &str) {
+    pub fn explain(&mut self, path: &str, label: &str) {
         let (origin, default) = (self.origin(path), self.default_of(path));
         let (Some(fault), Some(span)) = (self.faults.last_mut(), origin.span()) else {
             return;
@@ -117,7 +127,7 @@ impl KeyRegistry {
     }
 
     /// The value of a key as the file would spell it, if it was a good one.
-    pub(super) fn value(&self, path: &str) -> Option<&Json> {
+    pub fn value(&self, path: &str) -> Option<&Json> {
         match &self.get(path)?.what {
             What::Key { value, .. } => value.as_ref(),
             What::Section | What::Names => None,
@@ -125,7 +135,7 @@ impl KeyRegistry {
     }
 
     /// Where the value of a key came from.
-    pub(super) fn origin(&self, path: &str) -> Source {
+    pub fn origin(&self, path: &str) -> Source {
         self.get(path)
             .map_or(Source::Default(None), |taken| taken.origin.clone())
     }
@@ -152,7 +162,7 @@ impl KeyRegistry {
     }
 
     /// Names the candidate that was probably meant, or all of them.
-    pub(super) fn suggest(&self, word: &str, known: &[String]) -> String {
+    pub fn suggest(&self, word: &str, known: &[String]) -> String {
         let candidates = known.iter().map(String::as_str);
         // Beyond that number no fault is shown, and the search is not free.
         let meant = (self.faults.len() < MOST_SHOWN).then(|| did_you_mean(word, candidates));
@@ -165,13 +175,7 @@ impl KeyRegistry {
     }
 
     /// Records a fault of a value that has not been taken.
-    pub(super) fn fault_at(
-        &mut self,
-        severity: Severity,
-        path: &str,
-        origin: &Source,
-        problem: Problem,
-    ) {
+    pub fn fault_at(&mut self, severity: Severity, path: &str, origin: &Source, problem: Problem) {
         let name = path.rsplit('.').next().unwrap_or(path);
         let title = format!("`{path}`: {}", problem.what);
         let (note, help) = match origin {
@@ -205,7 +209,7 @@ impl KeyRegistry {
 
 impl Source {
     /// The stretch of the file that shows it.
-    pub(super) fn span(&self) -> Option<Range<usize>> {
+    pub fn span(&self) -> Option<Range<usize>> {
         match self {
             Source::File(span) => Some(span.clone()),
             Source::Default(span) => span.clone(),
@@ -214,7 +218,7 @@ impl Source {
     }
 
     /// Whether somebody wrote the value.
-    pub(super) fn is_written(&self) -> bool {
+    pub fn is_written(&self) -> bool {
         !matches!(self, Source::Default(_))
     }
 }

@@ -1,6 +1,6 @@
 //! Takes keys out of a parsed file, and remembers what it took.
 //!
-//! Each key is named once, in [`super::file`], by the call that takes it. From what
+//! How sections below this one are entered is in `sections`. Each key is named once, by the call that takes it. From what
 //! was taken follows the rest: a key that nobody took is unknown, a variable that
 //! overrode nothing is misspelt, the values taken are the effective configuration,
 //! and what is taken from a file with one of everything is the JSON Schema.
@@ -12,31 +12,31 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
-use super::key::{Fallback, Key};
-use super::kinds::Kind;
-use super::problem::Problem;
-use super::raw::{self, Raw};
-use super::registry::{KeyRegistry, Source, Taken, What};
-use super::report::Severity;
-use super::{Name, names};
+use crate::key::{Fallback, Key};
+use crate::kinds::Kind;
+use crate::problem::Problem;
+use crate::raw::Raw;
+use crate::registry::{KeyRegistry, Source, Taken, What};
+use crate::report::Severity;
 
 /// One section of the file, while its keys are being taken.
 pub struct Section<'r, 't> {
-    pub(super) registry: &'r mut KeyRegistry,
-    table: Option<&'t DeTable<'t>>,
+    /// All that was read so far.
+    pub registry: &'r mut KeyRegistry,
+    pub(crate) table: Option<&'t DeTable<'t>>,
     /// Where its header stands.
-    span: Option<Range<usize>>,
-    path: Vec<String>,
-    asked: Vec<String>,
+    pub(crate) span: Option<Range<usize>>,
+    pub(crate) path: Vec<String>,
+    pub(crate) asked: Vec<String>,
     /// What its keys are called in an error.
-    pub(super) noun: &'static str,
+    pub noun: &'static str,
 }
 
 impl<'r, 't> Section<'r, 't> {
     /// The whole file.
-    pub(super) fn root(registry: &'r mut KeyRegistry, table: &'t DeTable<'t>) -> Self {
+    pub fn root(registry: &'r mut KeyRegistry, table: &'t DeTable<'t>) -> Self {
         let (path, asked) = (Vec::new(), Vec::new());
         Self {
             registry,
@@ -67,7 +67,7 @@ impl<'r, 't> Section<'r, 't> {
 
     /// Takes a key whose value may be of no use: then a warning is recorded, with what that
     /// costs, and it is as if nothing stood between its quotes.
-    pub(super) fn take_or<T>(&mut self, key: Key<'_, T>, costs: &str) -> Option<T> {
+    pub fn take_or<T>(&mut self, key: Key<'_, T>, costs: &str) -> Option<T> {
         self.take_as(key, Some(costs))
     }
 
@@ -152,7 +152,7 @@ impl<'r, 't> Section<'r, 't> {
         (Source::Default(self.span.clone()), read)
     }
 
-    fn path_of(&self, name: &str) -> Vec<String> {
+    pub(crate) fn path_of(&self, name: &str) -> Vec<String> {
         self.path.iter().cloned().chain([name.to_owned()]).collect()
     }
 
@@ -169,7 +169,7 @@ impl<'r, 't> Section<'r, 't> {
 
     /// Takes what only a standard variable can say; it is no key of the file. With `costs`, what
     /// cannot be read is a warning, as in [`Section::take_or`].
-    pub(super) fn take_standard<T>(
+    pub fn take_standard<T>(
         &mut self,
         name: &str,
         kind: Kind<T>,
@@ -212,128 +212,6 @@ impl<'r, 't> Section<'r, 't> {
             .extend(names.map(|name| name.get_ref().to_string()));
     }
 
-    /// Reads a section with fixed keys; if it is not there, all its keys are defaults.
-    pub fn section<T>(
-        &mut self,
-        name: &str,
-        about: &'static str,
-        read: impl FnOnce(&mut Section<'_, 't>) -> Option<T>,
-    ) -> Option<T> {
-        let mut section = self.enter(name, about, What::Section, "key")?;
-        let value = read(&mut section);
-        section.finish();
-        value
-    }
-
-    /// Reads a section whose keys are the user's own; `noun` is what one of them is called.
-    pub(super) fn own_keys<T>(
-        &mut self,
-        name: &str,
-        about: &'static str,
-        noun: &'static str,
-        read: impl FnOnce(&mut Section<'_, 't>) -> Option<T>,
-    ) -> Option<T> {
-        let mut section = self.enter(name, about, What::Names, noun)?;
-        let value = read(&mut section);
-        section.finish();
-        value
-    }
-
-    /// Reads every `[name.SOMETHING]` in the order of the file; none if there are too many.
-    pub fn each<T>(
-        &mut self,
-        name: &str,
-        about: &'static str,
-        most: usize,
-        mut read: impl FnMut(&mut Section<'_, 't>, Name) -> Option<T>,
-    ) -> Option<Vec<(Name, Option<T>)>> {
-        let mut section = self.enter(name, about, What::Names, "key")?;
-        let table = section.table;
-        let count = table.map_or(0, |table| table.len());
-        if count > most {
-            let problem = Problem::new(format!("{count} are too many; the most is {most}"));
-            let path = section.path.join(".");
-            let registry = &mut section.registry;
-            registry.fault(Severity::Error, &path, problem.help("remove some"));
-            return None;
-        }
-        let names = table.into_iter().flat_map(|table| table.keys());
-        let mut all = Vec::new();
-        for own in names {
-            let dotted = section.dotted(own.get_ref());
-            if let Err(problem) = names::check(own.get_ref()) {
-                let origin = Source::File(own.span());
-                section
-                    .registry
-                    .fault_at(Severity::Error, &dotted, &origin, problem);
-            }
-            let name = Name(own.get_ref().to_string());
-            let value = section.section(own.get_ref(), "", |inner| read(inner, name.clone()));
-            all.push((name, value));
-        }
-        Some(all)
-    }
-
-    /// Reads every `[[name]]` in the order of the file; `None` if one could not be read, or there
-    /// are too many.
-    pub fn tables<T>(
-        &mut self,
-        name: &str,
-        most: usize,
-        mut read: impl FnMut(&mut Section<'_, 't>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        self.asked.push(name.to_owned());
-        let Some(value) = self.table.and_then(|table| table.get(name)) else {
-            return Some(Vec::new());
-        };
-        let Some(items) = value.get_ref().as_array() else {
-            let problem = Raw::Toml(value.get_ref()).instead("a list of sections");
-            let header = self.dotted(name);
-            self.wrong(name, problem.help(format!("write `[[{header}]]`")));
-            return None;
-        };
-        if items.len() > most {
-            let what = format!("{} are too many; the most is {most}", items.len());
-            self.wrong(name, Problem::new(what).help("remove some"));
-            return None;
-        }
-        let each = |(at, item)| self.nth(&format!("{name}[{at}]"), item, &mut read);
-        let all: Vec<Option<T>> = items.iter().enumerate().map(each).collect();
-        all.into_iter().collect()
-    }
-
-    fn nth<T>(
-        &mut self,
-        name: &str,
-        item: &'t Spanned<DeValue<'t>>,
-        read: &mut impl FnMut(&mut Section<'_, 't>) -> Option<T>,
-    ) -> Option<T> {
-        let path = self.path_of(name);
-        let mut section = Section {
-            registry: self.registry,
-            table: item.get_ref().as_table(),
-            span: Some(item.span()),
-            path,
-            asked: Vec::new(),
-            noun: "key",
-        };
-        let value = read(&mut section);
-        section.finish();
-        value
-    }
-
-    /// What stands below a key that another reader understands; `None` if nothing does.
-    pub fn foreign(&mut self, name: &str) -> Option<&'t DeTable<'t>> {
-        self.asked.push(name.to_owned());
-        let value = self.table.and_then(|table| table.get(name))?;
-        let table = value.get_ref().as_table();
-        if table.is_none() {
-            let problem = not_a_section(&self.dotted(name), &What::Section, value.get_ref());
-            self.wrong(name, problem);
-        }
-        table
-    }
-
     /// Records what is wrong with a key of this section beyond its own value; with `""`, what
     /// is wrong with the section itself.
     pub fn wrong(&mut self, name: &str, problem: Problem) {
@@ -359,67 +237,27 @@ impl<'r, 't> Section<'r, 't> {
         self.registry.suggest(word, known)
     }
 
-    /// The names below a section of names, before they are read.
-    pub(super) fn names_in(&self, name: &str) -> Vec<String> {
-        let table = self.table.and_then(|table| table.get(name));
-        let table = table.and_then(|value| value.get_ref().as_table());
-        table
-            .into_iter()
-            .flat_map(|table| table.keys())
-            .map(|key| key.get_ref().to_string())
-            .collect()
+    /// Records what is wrong with a key of this section, wherever its value came from.
+    pub fn fault(&mut self, name: &str, problem: Problem) {
+        let path = self.dotted(name);
+        self.registry.fault(Severity::Error, &path, problem);
     }
 
-    fn enter<'s>(
-        &'s mut self,
-        name: &str,
-        about: &'static str,
-        what: What,
-        noun: &'static str,
-    ) -> Option<Section<'s, 't>> {
-        self.asked.push(name.to_owned());
-        let path = self.path_of(name);
-        let entry = self.table.and_then(|table| table.get_key_value(name));
-        let span = entry
-            .map(|(key, value)| header(key, value))
-            .or_else(|| self.span.clone());
-        let table = match entry.map(|(_, value)| value.get_ref()) {
-            None => None,
-            Some(DeValue::Table(table)) => Some(table),
-            Some(other) => {
-                let dotted = path.join(".");
-                let problem = not_a_section(&dotted, &what, other);
-                let origin = span.map_or(Source::Default(None), Source::File);
-                self.registry
-                    .fault_at(Severity::Error, &dotted, &origin, problem);
-                return None;
-            }
-        };
-        let origin = match &span {
-            Some(span) if table.is_some() => Source::File(span.clone()),
-            other => Source::Default(other.clone()),
-        };
-        self.registry.record(
-            path.join("."),
-            Taken {
-                path: path.clone(),
-                origin,
-                about,
-                what,
-            },
-        );
-        Some(Section {
-            registry: self.registry,
-            table,
-            span,
-            path,
-            asked: Vec::new(),
-            noun,
-        })
+    /// The same, beside another key that explains it: `label` says how.
+    pub fn fault_beside(&mut self, name: &str, problem: Problem, other: &str, label: &str) {
+        let (path, other) = (self.dotted(name), self.dotted(other));
+        self.registry.fault(Severity::Error, &path, problem);
+        self.registry.explain(&other, label);
+    }
+
+    /// The same, with the word that was probably meant.
+    pub fn fault_suggesting(&mut self, name: &str, problem: Problem, word: &str, known: &[String]) {
+        let help = self.registry.suggest(word, known);
+        self.fault(name, problem.help(help));
     }
 
     /// Reports what is written here and was not asked for.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         for (name, _) in self.table.into_iter().flatten() {
             let word = name.get_ref().as_ref();
             if self.asked.iter().any(|asked| asked == word) {
@@ -433,26 +271,4 @@ impl<'r, 't> Section<'r, 't> {
                 .fault_at(Severity::Error, &dotted, &origin, problem);
         }
     }
-}
-
-/// The span of `[a.section]`, or of its name if it is written in another way.
-fn header(key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) -> Range<usize> {
-    let span = value.span();
-    if value.get_ref().is_table() && !span.is_empty() {
-        span
-    } else {
-        key.span()
-    }
-}
-
-fn not_a_section(dotted: &str, what: &What, found: &DeValue<'_>) -> Problem {
-    let header = match what {
-        What::Names if !dotted.ends_with(".params") => format!("{dotted}.NAME"),
-        What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
-    };
-    let found = raw::type_name(found);
-    let problem = Problem::new(format!("is a section, but {found} is written here"));
-    problem.help(format!(
-        "write the header `[{header}]` and its keys below it"
-    ))
 }
