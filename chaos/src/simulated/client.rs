@@ -93,7 +93,8 @@ impl Clients {
                 key: client_key(plan, visit),
                 held: self.held,
             },
-            timeout_ms: budget.map(|budget| HeaderValue::from(budget.as_millis() as u64)),
+            // As the header says it: in whole milliseconds.
+            budget: budget.map(|budget| Duration::from_millis(budget.as_millis() as u64)),
             headers,
             origin: Arc::new(Origin {
                 arrived: now() - self.pages.telemetry().lag().usual(),

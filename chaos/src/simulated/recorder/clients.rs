@@ -141,6 +141,7 @@ impl Clients {
             | PageOutcome::Failed
             | PageOutcome::NotFound
             | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
             | PageOutcome::Cancelled => known.more = true,
         }
         None
