@@ -289,8 +289,8 @@ impl Quantity {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::problem::Remedy;
     use super::*;
+    use crate::problem::Remedy;
 
     fn fix<T: std::fmt::Debug>(read: Result<T, Problem>) -> String {
         let problem = read.unwrap_err();
