@@ -55,7 +55,7 @@ fn node_of(taken: &Taken) -> Json {
             if let (Json::Object(node), Json::Object(schema)) = (&mut node, schema()) {
                 node.extend(schema);
             }
-            if let Some(default) = value.as_ref().filter(|_| !required) {
+            if let Some(default) = value.as_ref().filter(|value| !required && !value.is_null()) {
                 node["default"] = default.clone();
             }
             node
