@@ -31,6 +31,7 @@ mod proxies;
 mod receiver;
 mod rules;
 mod schema;
+pub mod sizing;
 mod variables;
 mod warnings;
 
@@ -125,6 +126,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Which listener answers `/openapi.json`.
     pub openapi: OpenApi,
+    /// Where clients' listener answers as `/readyz` does; `None`: nowhere.
+    pub health_path: Option<String>,
     /// How the client of a request is known.
     pub client_address: ClientAddress,
     /// Whose word for another's address is taken.
@@ -242,6 +245,12 @@ pub enum EarlyReturns {
 }
 
 impl Clients {
+    /// The rate that every client is held to; `None` also where it is only watched.
+    #[must_use]
+    pub fn enforced_rate(&self) -> Option<Rate> {
+        self.rate.filter(|_| !self.observe)
+    }
+
     /// Whether a client is held to the `Retry-After` it was told; one whose request has the
     /// header that tells clients apart, or does not.
     #[must_use]
@@ -394,6 +403,8 @@ pub struct Page {
     pub abandoned_after: Option<Duration>,
     /// Part of the budget kept for assembling and writing; below `deadline`.
     pub reserve: Duration,
+    /// A client that gives the page less time than this is refused at once; `None`: none is.
+    pub min_budget: Option<Duration>,
     /// Longest wait for permits, inside the deadline.
     pub max_wait: Duration,
     /// Pages that may wait for permits at once.

@@ -79,7 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("generation", &["config", "openapi", "page"]),
+    ("generation", &["config", "openapi", "page", "text"]),
     ("lifecycle", &["page", "telemetry"]),
     ("transport", &["config", "outcome", "page", "telemetry"]),
     ("page", &["config", "outcome", "telemetry"]),

@@ -22,10 +22,10 @@ pub(crate) fn binary(name: &str) -> Result<PathBuf> {
         bail!("{} is missing; {REMEDY}", path.display());
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources = if name == "fakes" {
-        "fixtures/src"
-    } else {
-        "gateway/src"
+    let sources = match name {
+        "fakes" => "fixtures/src",
+        "chaos" => "chaos/src",
+        _ => "gateway/src",
     };
     ensure!(
         newest(&root.join(sources))? <= built,

@@ -52,7 +52,7 @@ impl Ending {
             PageOutcome::Late => Self::Late,
             PageOutcome::Failed => Self::Failed,
             PageOutcome::NotFound | PageOutcome::BadRequest => Self::Rejected,
-            PageOutcome::Cancelled => Self::Cancelled,
+            PageOutcome::ClientBudget | PageOutcome::Cancelled => Self::Cancelled,
         }
     }
 
@@ -66,7 +66,7 @@ impl Ending {
             Self::Late => "lost: out of time",
             Self::Failed => "lost: a part failed",
             Self::Rejected => "not found or not valid",
-            Self::Cancelled => "client left, or cut off",
+            Self::Cancelled => "client left or gave too little time, or cut off",
         }
     }
 }

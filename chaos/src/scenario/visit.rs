@@ -56,6 +56,8 @@ impl Load {
         match outcome {
             Out::Shed | Out::Quota | Out::Failed => true,
             Out::Late => self.retries.late,
+            // As much time again would not suffice either.
+            Out::ClientBudget => false,
             Out::Complete | Out::Partial | Out::NotFound | Out::BadRequest | Out::Cancelled => {
                 false
             }

@@ -93,7 +93,8 @@ impl Clients {
                 key: client_key(plan, visit),
                 held: self.held,
             },
-            timeout_ms: budget.map(|budget| HeaderValue::from(budget.as_millis() as u64)),
+            // As the header says it: in whole milliseconds.
+            budget: budget.map(|budget| Duration::from_millis(budget.as_millis() as u64)),
             headers,
             origin: Arc::new(Origin {
                 arrived: now() - self.pages.telemetry().lag().usual(),
@@ -109,7 +110,8 @@ impl Ask for Clients {
     async fn ask(&self, visit: Visit, attempt: u32, _: Duration) -> Option<Option<u32>> {
         let plan = self.visitors.load(visit);
         let budget = self.visitors.budget(visit);
-        let asked = Asked::page(&self.recorder, visit.load, plan.page, attempt > 0, budget);
+        let page = (visit.load, plan.page, attempt > 0);
+        let asked = Asked::page(&self.recorder, page, client_key(plan, visit), budget);
         let serving = self.served(&asked, visit, attempt, budget);
         let answer = match self.visitors.patience(visit) {
             Some(patience) => timeout(patience, serving).await.ok(),
@@ -124,8 +126,12 @@ impl Ask for Clients {
             // The page holds its ticket until its last byte has been read.
             sleep(plan.reads_for).await;
         }
+        let told = control::retry_after(self.control, answer.retry_after);
+        if let Some(seconds) = told {
+            asked.told(seconds);
+        }
         let again = plan.is_worth_another(answer.record.outcome);
-        again.then(|| control::retry_after(self.control, answer.retry_after))
+        again.then_some(told)
     }
 
     fn elapsed(&self) -> Duration {

@@ -5,6 +5,7 @@
 //! here: its admission and its counts are shown as views.
 
 mod body;
+mod clients;
 mod handles;
 mod invariants;
 mod state;
@@ -15,12 +16,14 @@ use std::time::Duration;
 use gateway::config::{DownstreamId, PageId};
 use gateway::outcome::PageOutcome;
 use gateway::page::admission::AdmissionView;
+use gateway::page::quota::ClientKey;
 use gateway::telemetry::counts::Counts;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub(super) use self::handles::{Asked, Calling};
 
+use self::clients::Clients;
 use self::invariants::{Limits, Seen};
 use self::state::{CallEnding, Open, State};
 use self::waiting::Waiting;
@@ -43,6 +46,7 @@ impl Recorder {
         let names = config.downstreams.iter().map(|d| d.name.to_string());
         let mut state = State {
             running: vec![0; config.downstreams.len()],
+            clients: Clients::new(scenario),
             ..State::default()
         };
         if scenario.admission == Arm::WholePage {
@@ -63,15 +67,20 @@ impl Recorder {
         now() - self.start
     }
 
-    /// A page is asked for, and its client gives it so long. Its number, counted from 0.
-    fn page_asked(&self, load: usize, page: PageId, retry: bool, client: Option<Duration>) -> u64 {
-        let at = self.elapsed();
-        let budget = self.limits.budget(page, client);
+    /// A page is asked for by this client, who gives it so long. Its number, counted from 0.
+    fn page_asked(
+        &self,
+        asked: (usize, PageId, bool),
+        by: ClientKey,
+        gives: Option<Duration>,
+    ) -> u64 {
+        let (at, (load, page, retry)) = (self.elapsed(), asked);
+        let budget = self.limits.budget(page, gives);
         let state = &mut *self.state.lock();
         let number = state.pages.len() as u64;
         state.pages.push(Open {
             budget,
-            ..Open::new(PageEnd::asked(at, page, load, retry))
+            ..Open::new(PageEnd::asked(at, page, load, retry), by)
         });
         state.in_flight += 1;
         state.slice.in_flight = state.slice.in_flight.max(state.in_flight);
@@ -95,6 +104,7 @@ impl Recorder {
         state.read += 1;
         open.read = Some((at, order));
         state.waiting.asked(open.end.page, order, at);
+        open.too_soon = state.clients.asks(open.end.page, open.client, at);
     }
 
     /// The client of a page has its answer.
@@ -115,9 +125,25 @@ impl Recorder {
         let broken = self.limits.at_the_end_of(at, open);
         let waited = |(_, order)| state.waiting.ends(open.end.page, order, at);
         let broken = broken.or_else(|| open.read.and_then(waited));
+        let (page, client, ending) = (open.end.page, open.client, (outcome, reason));
+        let charged = open
+            .read
+            .and_then(|_| state.clients.ends(page, client, at, ending));
+        let broken = broken.or(charged);
         let why = reason.unwrap_or_default();
         state.note(at, number, format_args!("{} {why}", outcome.as_str()));
         state.broken(at, number, broken);
+    }
+
+    /// The client of a page that was refused is told to come back after so many seconds.
+    fn page_told(&self, number: u64, seconds: u32) {
+        let at = self.elapsed();
+        let state = &mut *self.state.lock();
+        let open = &state.pages[number as usize];
+        if open.end.outcome == PageOutcome::Shed {
+            let broken = state.clients.told(open.end.page, open.client, at, seconds);
+            state.broken(at, number, broken);
+        }
     }
 
     /// Nobody holds anything of the page any more.
@@ -157,6 +183,9 @@ impl Recorder {
             .at_a_call(at, open.as_deref(), downstream, running);
         let mut passed = None;
         if let Some(open) = open {
+            if open.end.calls == 0 {
+                state.clients.admitted(open.end.page, at);
+            }
             open.end.calls += 1;
             open.running += 1;
             let order = open.read.map_or(u64::MAX, |(_, order)| order);

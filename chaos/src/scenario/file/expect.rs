@@ -11,7 +11,7 @@ use settings::reader::Section;
 use super::kinds::{BOUND, LIVE_BOUND, OPTIONAL_TEXT, SPAN};
 use super::shape::Shape;
 use crate::scenario::{Expectation, Load, Window};
-use crate::verdict::{Bound, Metric, Unit};
+use crate::verdict::{Bound, Comparison, Metric, Unit};
 
 impl Shape<'_> {
     pub(super) fn expectation(
@@ -176,6 +176,25 @@ fn check_bound(s: &mut Section<'_, '_>, metric: Metric, bound: Bound, compared: 
             let help = "add `compared_to = \"0s..10s\"` to this expectation";
             s.wrong(metric.name(), problem.help(help));
         }
-        Some(_) | None => {}
+        Some(_) | None => check_refutable(s, metric, bound),
     }
+}
+
+/// A bound that every run keeps, or none, says nothing of a run.
+fn check_refutable(s: &mut Section<'_, '_>, metric: Metric, bound: Bound) {
+    let all = bound.unit == Some(Unit::Share) && bound.value >= 1.0;
+    let more_than_all = all && bound.value > 1.0;
+    let (what, instead) = match bound.comparison {
+        Comparison::AtLeast if bound.value == 0.0 => {
+            ("every run keeps this", "the least that will do")
+        }
+        Comparison::AtMost if all => ("every run keeps this", "the most that will do"),
+        Comparison::AtLeast | Comparison::Exactly if more_than_all => (
+            "no run keeps this: 100% is all there is",
+            "a share of at most 100%",
+        ),
+        Comparison::AtLeast | Comparison::AtMost | Comparison::Exactly => return,
+    };
+    let help = format!("write {instead}, or remove it and run with `--explore`");
+    s.wrong(metric.name(), Problem::new(what).help(help));
 }

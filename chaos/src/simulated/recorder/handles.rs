@@ -7,6 +7,7 @@ use gateway::config::{DownstreamId, PageId};
 use gateway::outcome::Reason;
 use gateway::page::Answer;
 use gateway::page::downstream::{Cause, Reply};
+use gateway::page::quota::ClientKey;
 
 use super::Recorder;
 use super::state::CallEnding;
@@ -20,16 +21,16 @@ pub(in crate::simulated) struct Asked {
 }
 
 impl Asked {
-    /// A page is asked for, and its client gives it so long.
+    /// A page is asked for by this client, who gives it so long: which load, which page, and whether
+    /// it is asked for again.
     pub(in crate::simulated) fn page(
         recorder: &Arc<Recorder>,
-        load: usize,
-        page: PageId,
-        retry: bool,
-        budget: Option<Duration>,
+        asked: (usize, PageId, bool),
+        by: ClientKey,
+        gives: Option<Duration>,
     ) -> Self {
         Self {
-            number: recorder.page_asked(load, page, retry, budget),
+            number: recorder.page_asked(asked, by, gives),
             recorder: Arc::clone(recorder),
         }
     }
@@ -42,6 +43,11 @@ impl Asked {
     /// The client has the answer.
     pub(in crate::simulated) fn received(&self) {
         self.recorder.page_received(self.number);
+    }
+
+    /// The client reads when it is to come back.
+    pub(in crate::simulated) fn told(&self, seconds: u32) {
+        self.recorder.page_told(self.number, seconds);
     }
 
     /// The answer is there.

@@ -77,6 +77,9 @@ impl Limits {
         let Some(page) = page else {
             return Some("a call of no page starts".to_owned());
         };
+        if page.too_soon {
+            return Some("a call for a client that is back before its time".to_owned());
+        }
         let too_late = page
             .budget
             .is_some_and(|budget| at >= page.began() + budget);

@@ -3,6 +3,9 @@
 use std::fmt::Arguments;
 use std::time::Duration;
 
+use gateway::page::quota::ClientKey;
+
+use super::clients::Clients;
 use super::waiting::Waiting;
 use crate::record::{DownstreamSlice, Events, PageEnd, Slice};
 
@@ -10,6 +13,7 @@ use crate::record::{DownstreamSlice, Events, PageEnd, Slice};
 pub(super) struct State {
     pub(super) pages: Vec<Open>,
     pub(super) waiting: Waiting,
+    pub(super) clients: Clients,
     pub(super) in_flight: u32,
     /// Pages whose heads the gateway has read.
     pub(super) read: u64,
@@ -28,6 +32,9 @@ pub(super) struct State {
 /// A page as far as it has come.
 pub(super) struct Open {
     pub(super) end: PageEnd,
+    pub(super) client: ClientKey,
+    /// Whether it is to be refused, since its client is back too soon.
+    pub(super) too_soon: bool,
     /// When the gateway read its head, and as which one: from then on it is a page.
     pub(super) read: Option<(Duration, u64)>,
     pub(super) running: u16,
@@ -45,9 +52,11 @@ pub(super) enum CallEnding {
 }
 
 impl Open {
-    pub(super) fn new(end: PageEnd) -> Self {
+    pub(super) fn new(end: PageEnd, client: ClientKey) -> Self {
         Self {
             end,
+            client,
+            too_soon: false,
             read: None,
             running: 0,
             answered: false,
