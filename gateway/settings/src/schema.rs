@@ -46,7 +46,7 @@ fn node_of(taken: &Taken) -> Json {
             "items": object(""),
         }),
         What::Key {
-            value,
+            default,
             schema,
             required,
             ..
@@ -55,7 +55,10 @@ fn node_of(taken: &Taken) -> Json {
             if let (Json::Object(node), Json::Object(schema)) = (&mut node, schema()) {
                 node.extend(schema);
             }
-            if let Some(default) = value.as_ref().filter(|value| !required && !value.is_null()) {
+            if let Some(default) = default
+                .as_ref()
+                .filter(|value| !required && !value.is_null())
+            {
                 node["default"] = default.clone();
             }
             node

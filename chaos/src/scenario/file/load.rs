@@ -112,7 +112,7 @@ fn open(s: &mut Section<'_, '_>) -> Option<Demand> {
 
 fn closed(s: &mut Section<'_, '_>) -> Option<Demand> {
     s.ignore("rate");
-    let users = s.take(key("users", COUNT, "1").about(
+    let users = s.take(required_here("users", COUNT, "100").about(
         "So many users instead of a rate: each asks, takes the answer, thinks, and asks again.",
     ));
     let think = s.take(
