@@ -28,6 +28,7 @@ mod origin;
 mod origins;
 mod otlp_headers;
 mod overrides;
+mod pass;
 mod path;
 mod problem;
 mod propagation;
@@ -70,6 +71,7 @@ pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, 
 pub use origin::{EffectiveKey, Origin, origins_json};
 pub use origins::Origins;
 pub use overrides::Override;
+pub use pass::{Pass, PassedStatus};
 pub use path::{Param, PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
@@ -445,6 +447,8 @@ pub struct Part {
     pub required: bool,
     /// Never wait longer than this for the part; `None` is the page's deadline alone.
     pub timeout: Option<Duration>,
+    /// Statuses of its service that clients are told, and that are none of its failures.
+    pub pass: Pass,
     /// What its data looks like, for the description of the page; `None` is any JSON.
     pub schema: Option<DataSchema>,
 }

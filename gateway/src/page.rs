@@ -404,6 +404,7 @@ fn planned<'a>(
         span_id,
         begins,
         deadline,
+        pass: part.pass,
         seen: None,
     }
 }

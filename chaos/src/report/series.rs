@@ -50,7 +50,7 @@ impl Ending {
             PageOutcome::Quota => Self::Quota,
             PageOutcome::Late => Self::Late,
             PageOutcome::Failed => Self::Failed,
-            PageOutcome::NotFound | PageOutcome::BadRequest => Self::Rejected,
+            PageOutcome::NotFound | PageOutcome::Denied | PageOutcome::BadRequest => Self::Rejected,
             PageOutcome::Cancelled => Self::Cancelled,
         }
     }
@@ -64,7 +64,7 @@ impl Ending {
             Self::Quota => "refused: client over its quota",
             Self::Late => "lost: out of time",
             Self::Failed => "lost: a part failed",
-            Self::Rejected => "not found or not valid",
+            Self::Rejected => "not found, not allowed or not valid",
             Self::Cancelled => "client left, or cut off",
         }
     }

@@ -132,9 +132,12 @@ impl Load {
         match outcome {
             Out::Shed | Out::Quota | Out::Failed => true,
             Out::Late => self.retries.late,
-            Out::Complete | Out::Partial | Out::NotFound | Out::BadRequest | Out::Cancelled => {
-                false
-            }
+            Out::Complete
+            | Out::Partial
+            | Out::NotFound
+            | Out::Denied
+            | Out::BadRequest
+            | Out::Cancelled => false,
         }
     }
 

@@ -5,12 +5,19 @@ use serde_json::{Map, Value, json};
 use super::{data, headers, reference};
 use crate::config::{Name, Page, Part};
 use crate::outcome::PartStatus;
+use crate::page::downstream::part_status;
 
 /// Schema of a part that its downstream does not have.
 const NOT_FOUND: &str = "PartNotFound";
 
+/// Schema of a part that is not for this client.
+const DENIED: &str = "PartDenied";
+
 /// Schema of a part that is lost.
 const LOST: &str = "PartLost";
+
+/// Schema of a part that is lost because its service says so.
+const BUSY: &str = "PartBusy";
 
 /// What tells caches of a page.
 const CACHING: [&str; 5] = [
@@ -48,6 +55,9 @@ pub(super) fn add(page: &Page, schemas: &mut Map<String, Value>) {
     schemas.insert(NOT_FOUND.into(), not_found());
     schemas.insert(LOST.into(), lost());
     for part in &page.parts {
+        if !part.required {
+            schemas.extend(own_schemas(part));
+        }
         let name = of_part(&page.name, part);
         let data = data::add(&name, part.schema.as_ref(), schemas);
         schemas.insert(name, there(data));
@@ -83,13 +93,17 @@ fn of_part(page: &Name, part: &Part) -> String {
 fn body(page: &Page, complete: bool, missing: Value) -> Value {
     let part = |part: &Part| {
         let there = reference("schemas", &of_part(&page.name, part));
-        let schema = match (part.required, complete) {
-            // Without it there is no page.
-            (true, _) => there,
-            (false, true) => json!({"oneOf": [there, reference("schemas", NOT_FOUND)]}),
-            (false, false) => json!({
-                "oneOf": [there, reference("schemas", NOT_FOUND), reference("schemas", LOST)],
-            }),
+        // Without one that is required there is no page.
+        let others = match part.required {
+            true => Vec::new(),
+            false => statuses_beside(part, complete),
+        };
+        let schema = match others.is_empty() {
+            true => there,
+            false => {
+                let others = others.iter().map(|name| reference("schemas", name));
+                json!({"oneOf": Vec::from_iter([there].into_iter().chain(others))})
+            }
         };
         (part.name.to_string(), schema)
     };
@@ -109,6 +123,31 @@ fn body(page: &Page, complete: bool, missing: Value) -> Value {
     })
 }
 
+/// Schemas of what an optional part can be where it is not there; in a complete page no part is
+/// lost.
+fn statuses_beside(part: &Part, complete: bool) -> Vec<&'static str> {
+    let passes = |status| part.pass.statuses().any(|one| part_status(one) == status);
+    let lost = !complete;
+    let all = [
+        (NOT_FOUND, passes(PartStatus::NotFound)),
+        (DENIED, passes(PartStatus::Denied)),
+        (LOST, lost),
+        (BUSY, lost && passes(PartStatus::Busy)),
+    ];
+    let these = all.into_iter().filter(|(_, can_be)| *can_be);
+    these.map(|(name, _)| name).collect()
+}
+
+/// Those of them that only parts have which say so.
+fn own_schemas(part: &Part) -> impl Iterator<Item = (String, Value)> {
+    let names = statuses_beside(part, false).into_iter();
+    names.filter_map(|name| match name {
+        DENIED => Some((name.to_owned(), denied())),
+        BUSY => Some((name.to_owned(), busy())),
+        _ => None,
+    })
+}
+
 fn there(data: Value) -> Value {
     part(
         "The part, as its service answered.",
@@ -122,7 +161,11 @@ fn lost() -> Value {
         .into_iter()
         .filter(|status| match status {
             PartStatus::Late | PartStatus::Failed | PartStatus::Shed => true,
-            PartStatus::Ok | PartStatus::NotFound | PartStatus::Cancelled => false,
+            PartStatus::Ok
+            | PartStatus::NotFound
+            | PartStatus::Denied
+            | PartStatus::Busy
+            | PartStatus::Cancelled => false,
         })
         .map(PartStatus::as_str)
         .collect();
@@ -143,6 +186,27 @@ fn not_found() -> Value {
         "type": "object",
         "required": ["status"],
         "properties": {"status": {"const": PartStatus::NotFound.as_str()}},
+    })
+}
+
+fn denied() -> Value {
+    json!({
+        "description": "The service says that it is not for this client: an answer, not a loss.",
+        "type": "object",
+        "required": ["status"],
+        "properties": {"status": {"const": PartStatus::Denied.as_str()}},
+    })
+}
+
+fn busy() -> Value {
+    json!({
+        "description": "A part that is missing: its service says that it has too much to do.",
+        "type": "object",
+        "required": ["status", "retryable"],
+        "properties": {
+            "status": {"const": PartStatus::Busy.as_str()},
+            "retryable": {"const": true},
+        },
     })
 }
 

@@ -48,8 +48,11 @@ impl Promise {
         let (owed, served) = match outcome {
             PageOutcome::Complete | PageOutcome::Partial => (true, true),
             PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed => (true, false),
-            // The client's own doing; or an answer that says nothing about pages that exist.
-            PageOutcome::Quota | PageOutcome::BadRequest | PageOutcome::NotFound => (false, false),
+            // The client's own doing; or an answer that says nothing about pages that it can have.
+            PageOutcome::Quota
+            | PageOutcome::BadRequest
+            | PageOutcome::NotFound
+            | PageOutcome::Denied => (false, false),
             PageOutcome::Cancelled => (abandoned, false),
         };
         Standing {
@@ -81,6 +84,7 @@ mod tests {
                 PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed => (true, false),
                 PageOutcome::Quota
                 | PageOutcome::NotFound
+                | PageOutcome::Denied
                 | PageOutcome::BadRequest
                 | PageOutcome::Cancelled => (false, false),
             };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
+use crate::config::{self, Config, DownstreamId, PageId, Param, Pass, Piece};
 use crate::outcome::Promise;
 use crate::page::admission::Admission;
 use crate::page::admission::core::NeedSet;
@@ -51,6 +51,8 @@ pub struct PlannedPart {
     pub required: bool,
     /// Never wait longer than this for the part.
     pub timeout: Option<Duration>,
+    /// Statuses of its service that clients are told.
+    pub pass: Pass,
     path: Vec<Piece>,
 }
 
@@ -66,6 +68,7 @@ impl Plan {
             downstream: part.downstream,
             required: part.required,
             timeout: part.timeout,
+            pass: part.pass,
             path: part.path.pieces.clone(),
         };
         let need = |part: &config::Part| admission.need(part.downstream, part.required);
@@ -224,6 +227,7 @@ mod tests {
             downstream: DownstreamId(0),
             required: true,
             timeout: None,
+            pass: Pass::default(),
             path: vec![
                 Piece::Literal("/search?q=".into()),
                 Piece::Param(0),

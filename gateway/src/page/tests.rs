@@ -9,7 +9,7 @@ use super::downstream::only::Only;
 use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};
 use super::*;
-use crate::config::{self, DownstreamId};
+use crate::config::{self, DownstreamId, PassedStatus};
 use crate::outcome::{CallOutcome, PageOutcome};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::recent::in_flight::PageInFlight;
@@ -193,7 +193,11 @@ async fn a_required_404_is_a_404_and_an_optional_one_is_an_answer() {
     simulated.set(0, Answers::status(5, 404));
     assert_eq!(
         pages.serve(request()).await.result,
-        Err(Refusal::NotFound(DownstreamId(0)))
+        Err(Refusal::Passed(
+            DownstreamId(0),
+            PassedStatus::NotFound,
+            None
+        ))
     );
 }
 

@@ -210,6 +210,7 @@ fn class(record: &PageRecord) -> Class {
         PageOutcome::Complete => Class::Whole,
         PageOutcome::Quota
         | PageOutcome::NotFound
+        | PageOutcome::Denied
         | PageOutcome::BadRequest
         | PageOutcome::Cancelled => Class::Client,
     }

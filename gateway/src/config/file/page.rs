@@ -10,6 +10,7 @@ use crate::config::kinds::{
     BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE, FILE,
 };
 use crate::config::names::{PATTERN, REFERENCE};
+use crate::config::pass::PASS;
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
@@ -150,6 +151,9 @@ fn part(
         .take(key("timeout", DURATION_OR_NONE, "none").about(
             "Never wait longer than this for the part. \"none\": as long as the page does.",
         ));
+    let pass = s.take(key("pass", PASS, "404").about(
+        "Statuses of the service that clients are told: 401, 403, 404, 409, 410, 429. Any other is a failure.",
+    ));
     let schema = s.take(key("schema", FILE, "").about(
         "JSON Schema of the part's data, for /openapi.json: a file beside this one. \"\": any JSON.",
     ));
@@ -178,6 +182,7 @@ fn part(
         path: path?,
         required: required?,
         timeout: timeout?,
+        pass: pass?,
         schema: schema?,
     })
 }

@@ -75,6 +75,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("page.product-page.part.product.path", "\"/other/{id}\""),
     ("page.product-page.part.product.required", "false"),
     ("page.product-page.part.product.timeout", "\"100ms\""),
+    ("page.product-page.part.product.pass", "[401, 404]"),
     (
         "page.product-page.part.product.schema",
         "\"product.schema.json\"",
