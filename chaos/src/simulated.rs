@@ -37,7 +37,7 @@ use self::own_load::OwnLoad;
 use self::recorder::Recorder;
 use crate::clock::now;
 use crate::record::Record;
-use crate::sample::sample_params;
+use crate::sample::{Sample, samples};
 use crate::scenario::{Arm, Scenario};
 use crate::timeline::{Happening, timeline};
 
@@ -80,7 +80,7 @@ pub fn play_with(
     watch: &Watch<'_>,
     control: Option<NegativeControl>,
 ) -> Result<Record> {
-    let params = sample_params(&scenario.config)?;
+    let samples = samples(&scenario.config)?;
     // What the gateway draws, it draws from this thread's generator.
     fastrand::seed(scenario.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -89,7 +89,7 @@ pub fn play_with(
         .build()
         .context("cannot build a runtime")?;
     runtime.block_on(async {
-        let world = World::new(scenario, params, watch.keep_events, control)?;
+        let world = World::new(scenario, samples, watch.keep_events, control)?;
         Ok(world.play(watch).await)
     })
 }
@@ -106,7 +106,7 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(
         scenario: &'a Scenario,
-        params: Vec<Vec<String>>,
+        samples: Vec<Sample>,
         keep_events: bool,
         control: Option<NegativeControl>,
     ) -> Result<Self> {
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
             pages,
             own_load,
             Arc::clone(&recorder),
-            params,
+            samples,
             control,
         );
         let clients = Arc::new(clients);

@@ -28,6 +28,7 @@ mod origin;
 mod origins;
 mod otlp_headers;
 mod overrides;
+mod param;
 mod pass;
 mod path;
 mod problem;
@@ -71,8 +72,9 @@ pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, 
 pub use origin::{EffectiveKey, Origin, origins_json};
 pub use origins::Origins;
 pub use overrides::Override;
+pub use param::{Param, QueryParam, UnknownQuery};
 pub use pass::{Pass, PassedStatus};
-pub use path::{Param, PathPattern, PathTemplate, Piece};
+pub use path::{PathPattern, PathTemplate, Piece};
 pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
 pub use proxies::TrustedProxies;
@@ -430,8 +432,19 @@ pub struct Page {
     pub forward_headers: Vec<HeaderName>,
     /// What caches are told of complete pages.
     pub cache_control: CacheControl,
+    /// Parameters of its query; their names are none of its path's.
+    pub query: Vec<QueryParam>,
+    /// What becomes of a request with others.
+    pub unknown_query: UnknownQuery,
     /// In the order of the file; 1 to [`MAX_PARTS`].
     pub parts: Vec<Part>,
+}
+
+impl Page {
+    /// Whether anything depends on the query of a request for it.
+    pub fn reads_query(&self) -> bool {
+        !self.query.is_empty() || self.unknown_query == UnknownQuery::Refuse
+    }
 }
 
 /// `[page.NAME.part.NAME]`.

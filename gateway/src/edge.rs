@@ -203,6 +203,7 @@ fn asked<T: Transport, B: Body>(
     Ok(Asked::Page(PageRequest {
         page: matched.page,
         params: matched.params,
+        query: routes.query(matched.page, request.uri()),
         client,
         timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
         headers,

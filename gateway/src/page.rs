@@ -86,6 +86,8 @@ pub struct PageRequest {
     pub page: PageId,
     /// Raw path segments of its parameters, in the order of its path.
     pub params: Vec<String>,
+    /// Its raw query, if there is one and the page reads it.
+    pub query: Option<String>,
     /// Who asks.
     pub client: Client,
     /// The client's `X-Request-Timeout-Ms`, unread.
@@ -210,7 +212,7 @@ impl<T: Transport> Pages<T> {
     ) -> Result<Page, Refusal> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
-        let params = plan.check_params(&request.params)?;
+        let params = plan.check_params(&request.params, request.query.as_deref())?;
         let deadline = request.deadline(plan)?;
         account.known(request.client.key, deadline);
         let charge = self.clients.charge(request.client, plan.page)?;
@@ -380,7 +382,7 @@ pub(crate) fn detached(value: &HeaderValue) -> HeaderValue {
 fn planned<'a>(
     page: &PageRequest,
     shared: &'a HeaderMap,
-    params: &Params,
+    params: &Params<'_>,
     deadline: Deadline,
     part: &PlannedPart,
 ) -> PlannedCall<'a> {

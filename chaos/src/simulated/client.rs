@@ -16,6 +16,7 @@ use super::downstream::{Modelled, REQUEST_ID};
 use super::own_load::OwnLoad;
 use super::recorder::{Asked, Recorder};
 use crate::clock::now;
+use crate::sample::Sample;
 use crate::scenario::{Demand, Load, RetryBudget, Scenario, Visit};
 
 /// All clients, and the gateway they share.
@@ -29,7 +30,7 @@ pub(super) struct Clients {
     /// By load.
     retry_budgets: Vec<RetryBudget>,
     /// By page.
-    params: Vec<Vec<String>>,
+    samples: Vec<Sample>,
     /// Whether clients are held to the `Retry-After` they were told.
     held: bool,
     seed: u64,
@@ -42,7 +43,7 @@ impl Clients {
         pages: Pages<Only<Modelled>>,
         own_load: Arc<OwnLoad>,
         recorder: Arc<Recorder>,
-        params: Vec<Vec<String>>,
+        samples: Vec<Sample>,
         control: Option<NegativeControl>,
     ) -> Self {
         Self {
@@ -52,7 +53,7 @@ impl Clients {
             max_lag: scenario.config.admission.max_lag,
             loads: scenario.loads.clone(),
             retry_budgets: scenario.loads.iter().map(RetryBudget::of).collect(),
-            params,
+            samples,
             held: held(scenario, control),
             seed: scenario.seed,
             control,
@@ -142,9 +143,11 @@ impl Clients {
         let mut headers = HeaderMap::new();
         // Letters, digits and dashes.
         headers.extend(HeaderValue::try_from(id).map(|id| (REQUEST_ID, id)));
+        let sample = &self.samples[plan.page.0];
         PageRequest {
             page: plan.page,
-            params: self.params[plan.page.0].clone(),
+            params: sample.params.clone(),
+            query: sample.query.clone(),
             client: Client {
                 key: client_key(plan, visit),
                 held: self.held,

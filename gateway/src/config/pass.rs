@@ -110,12 +110,17 @@ fn read(raw: &Raw<'_>) -> Result<Pass, Problem> {
 
 /// Each as it is written, without quotes.
 fn items(raw: &Raw<'_>) -> Result<Vec<String>, Problem> {
+    if let Raw::Toml(DeValue::Array(items)) = raw
+        && items.iter().any(|item| item.get_ref().is_str())
+    {
+        return Err(Problem::new("a status is a number").help("write them without quotes"));
+    }
     let wrong = || raw.instead("an array of statuses").default();
     let of_array = |value: &DeValue<'_>| {
         let item = |item: &toml::Spanned<DeValue<'_>>| match item.get_ref() {
             DeValue::Integer(number) => Some(number.to_string()),
-            DeValue::String(text) => Some(text.to_string()),
-            DeValue::Float(_)
+            DeValue::String(_)
+            | DeValue::Float(_)
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_)

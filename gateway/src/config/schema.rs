@@ -7,12 +7,13 @@ use serde_json::{Value as Json, json};
 use toml::de::DeTable;
 
 use super::names::NAME_PATTERN;
+use super::param::PARAM_PATTERN;
 use super::reader::Section;
 use super::registry::{KeyRegistry, Taken, What};
 use super::{MAX_PARTS, file};
 
 /// A file in which each section that takes names has one.
-const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.tls]\n[page.name]\npath = '/{name}'\n[page.name.part.name]\n";
+const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.tls]\n[page.name]\npath = '/{name}'\n[page.name.query.other]\n[page.name.part.name]\n";
 
 /// The schema as text, indented, with a newline at the end.
 pub fn json_schema() -> String {
@@ -99,9 +100,13 @@ fn add(root: &mut Json, taken: &Taken) {
     let node = node_of(taken);
     if parent.get("properties").is_none() {
         parent["additionalProperties"] = node;
-        if taken.path.iter().any(|name| name == "params") {
-            // Parameters have names of their own: those between the braces of the path.
-            parent["propertyNames"] = json!({"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,31}$"});
+        if taken
+            .path
+            .iter()
+            .any(|name| name == "params" || name == "query")
+        {
+            // Parameters have names of their own: those between the braces of paths.
+            parent["propertyNames"] = json!({"pattern": PARAM_PATTERN});
         }
         return;
     }

@@ -67,6 +67,7 @@ fn request() -> PageRequest {
     PageRequest {
         page: PageId(0),
         params: vec!["x".into()],
+        query: None,
         client: client(1),
         timeout_ms: None,
         headers: HeaderMap::new(),
