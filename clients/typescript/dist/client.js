@@ -43,7 +43,7 @@ export function createClient(options = {}) {
             if (answer.outcome === "page")
                 return answer;
             // A proxy's own 429, 502, 503 or 504 is retried as the gateway's.
-            const wait = waitBeforeRetry(answer, attempts - 1, policy, random);
+            const wait = waitBeforeRetry({ ...answer, reason: reasonOf(answer) }, attempts - 1, policy, random);
             if (wait === undefined || clock.now() + wait >= until || !budget.take())
                 return answer;
             await clock.sleep(wait, request.signal);
@@ -75,8 +75,19 @@ export function createClient(options = {}) {
     }
     return { get };
 }
+function reasonOf(answer) {
+    return answer.outcome === "refused" ? answer.problem.reason : undefined;
+}
+/** The path with its own parameters in it, and the others as its query. */
 function fill(path, values) {
-    return path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(values)) {
+        if (value !== undefined && !path.includes(`{${name}}`))
+            query.append(name, value);
+    }
+    const filled = path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));
+    const written = query.toString();
+    return written === "" ? filled : `${filled}?${written}`;
 }
 function headersOf(request, leftMs) {
     const headers = new Headers(request.headers);

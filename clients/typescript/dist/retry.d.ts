@@ -9,13 +9,15 @@
 export interface Ended {
     /** The answer's status; nothing if there was no answer. */
     status?: number | undefined;
+    /** Of a problem. */
+    reason?: string | undefined;
     /** What the answer says of when to come back. */
     retryAfterMs?: number | undefined;
 }
 export interface RetryPolicy {
     /** Most retries after refusals that cost the services nothing: 429 and 503. */
     afterRefusals: number;
-    /** Most retries after attempts that may have: 502, 504, and no answer. */
+    /** Most retries after attempts that may have: 502, 504, `downstream_busy`, and no answer. */
     afterFailures: number;
     /** The first wait is drawn from zero to this; each next from twice as much. */
     baseMs: number;

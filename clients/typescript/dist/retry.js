@@ -15,14 +15,16 @@ export const DEFAULT_POLICY = { afterRefusals: 2, afterFailures: 1, baseMs: 1000
  * @param random from 0 up to, not including, 1
  */
 export function waitBeforeRetry(ended, retries, policy, random) {
-    if (retries >= mostRetries(ended.status, policy))
+    if (retries >= mostRetries(ended, policy))
         return undefined;
     const backoff = Math.min(policy.capMs, policy.baseMs * 2 ** retries);
     return (ended.retryAfterMs ?? 0) + random() * backoff;
 }
-function mostRetries(status, policy) {
+function mostRetries({ status, reason }, policy) {
     switch (status) {
         case 429:
+            // A service's own refusal: the others had been asked as well.
+            return reason === "downstream_busy" ? policy.afterFailures : policy.afterRefusals;
         case 503:
             return policy.afterRefusals;
         case undefined:

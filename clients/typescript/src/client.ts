@@ -116,14 +116,14 @@ export function createClient(options: ClientOptions = {}): Client {
   const ask = options.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init));
 
   async function get<P extends PagePath>(path: P, params: ParamsOf<P>, request: RequestOptions = {}): Promise<Answer<P>> {
-    const url = baseUrl + fill(path, params as Record<string, string>);
+    const url = baseUrl + fill(path, params as Record<string, string | undefined>);
     const until = clock.now() + patienceMs;
     budget.request();
     for (let attempts = 1; ; attempts += 1) {
       const answer = await attempt<P>(url, request, until - clock.now(), attempts);
       if (answer.outcome === "page") return answer;
       // A proxy's own 429, 502, 503 or 504 is retried as the gateway's.
-      const wait = waitBeforeRetry(answer, attempts - 1, policy, random);
+      const wait = waitBeforeRetry({ ...answer, reason: reasonOf(answer) }, attempts - 1, policy, random);
       if (wait === undefined || clock.now() + wait >= until || !budget.take()) return answer;
       await clock.sleep(wait, request.signal);
     }
@@ -158,8 +158,19 @@ export function createClient(options: ClientOptions = {}): Client {
   return { get };
 }
 
-function fill(path: string, values: Record<string, string>): string {
-  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+function reasonOf<P extends PagePath>(answer: Refused<P> | Failed): string | undefined {
+  return answer.outcome === "refused" ? (answer.problem as { reason?: string }).reason : undefined;
+}
+
+/** The path with its own parameters in it, and the others as its query. */
+function fill(path: string, values: Record<string, string | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && !path.includes(`{${name}}`)) query.append(name, value);
+  }
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+  const written = query.toString();
+  return written === "" ? filled : `${filled}?${written}`;
 }
 
 function headersOf(request: RequestOptions, leftMs: number): Headers {

@@ -10,6 +10,8 @@
 export interface Ended {
   /** The answer's status; nothing if there was no answer. */
   status?: number | undefined;
+  /** Of a problem. */
+  reason?: string | undefined;
   /** What the answer says of when to come back. */
   retryAfterMs?: number | undefined;
 }
@@ -17,7 +19,7 @@ export interface Ended {
 export interface RetryPolicy {
   /** Most retries after refusals that cost the services nothing: 429 and 503. */
   afterRefusals: number;
-  /** Most retries after attempts that may have: 502, 504, and no answer. */
+  /** Most retries after attempts that may have: 502, 504, `downstream_busy`, and no answer. */
   afterFailures: number;
   /** The first wait is drawn from zero to this; each next from twice as much. */
   baseMs: number;
@@ -36,14 +38,16 @@ export const DEFAULT_POLICY: RetryPolicy = { afterRefusals: 2, afterFailures: 1,
  * @param random from 0 up to, not including, 1
  */
 export function waitBeforeRetry(ended: Ended, retries: number, policy: RetryPolicy, random: () => number): number | undefined {
-  if (retries >= mostRetries(ended.status, policy)) return undefined;
+  if (retries >= mostRetries(ended, policy)) return undefined;
   const backoff = Math.min(policy.capMs, policy.baseMs * 2 ** retries);
   return (ended.retryAfterMs ?? 0) + random() * backoff;
 }
 
-function mostRetries(status: number | undefined, policy: RetryPolicy): number {
+function mostRetries({ status, reason }: Ended, policy: RetryPolicy): number {
   switch (status) {
     case 429:
+      // A service's own refusal: the others had been asked as well.
+      return reason === "downstream_busy" ? policy.afterFailures : policy.afterRefusals;
     case 503:
       return policy.afterRefusals;
     case undefined:

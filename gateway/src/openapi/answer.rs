@@ -52,11 +52,10 @@ pub(super) fn response(page: &Page, with_body: bool) -> Value {
 
 /// Adds the schemas of a page, of its parts, and of their data.
 pub(super) fn add(page: &Page, schemas: &mut Map<String, Value>) {
-    schemas.insert(NOT_FOUND.into(), not_found());
-    schemas.insert(LOST.into(), lost());
     for part in &page.parts {
         if !part.required {
-            schemas.extend(own_schemas(part));
+            let beside = beside(part, false).map(|(name, schema)| (name.to_owned(), schema()));
+            schemas.extend(beside);
         }
         let name = of_part(&page.name, part);
         let data = data::add(&name, part.schema.as_ref(), schemas);
@@ -96,12 +95,12 @@ fn body(page: &Page, complete: bool, missing: Value) -> Value {
         // Without one that is required there is no page.
         let others = match part.required {
             true => Vec::new(),
-            false => statuses_beside(part, complete),
+            false => Vec::from_iter(beside(part, complete)),
         };
         let schema = match others.is_empty() {
             true => there,
             false => {
-                let others = others.iter().map(|name| reference("schemas", name));
+                let others = others.iter().map(|(name, _)| reference("schemas", name));
                 json!({"oneOf": Vec::from_iter([there].into_iter().chain(others))})
             }
         };
@@ -123,29 +122,22 @@ fn body(page: &Page, complete: bool, missing: Value) -> Value {
     })
 }
 
+/// A schema by its name.
+type Named = (&'static str, fn() -> Value);
+
 /// Schemas of what an optional part can be where it is not there; in a complete page no part is
 /// lost.
-fn statuses_beside(part: &Part, complete: bool) -> Vec<&'static str> {
+fn beside(part: &Part, complete: bool) -> impl Iterator<Item = Named> {
     let passes = |status| part.pass.statuses().any(|one| part_status(one) == status);
-    let lost = !complete;
-    let all = [
-        (NOT_FOUND, passes(PartStatus::NotFound)),
-        (DENIED, passes(PartStatus::Denied)),
-        (LOST, lost),
-        (BUSY, lost && passes(PartStatus::Busy)),
+    let lost_too = !complete;
+    let all: [(Named, bool); 4] = [
+        ((NOT_FOUND, not_found), passes(PartStatus::NotFound)),
+        ((DENIED, denied), passes(PartStatus::Denied)),
+        ((LOST, lost), lost_too),
+        ((BUSY, busy), lost_too && passes(PartStatus::Busy)),
     ];
-    let these = all.into_iter().filter(|(_, can_be)| *can_be);
-    these.map(|(name, _)| name).collect()
-}
-
-/// Those of them that only parts have which say so.
-fn own_schemas(part: &Part) -> impl Iterator<Item = (String, Value)> {
-    let names = statuses_beside(part, false).into_iter();
-    names.filter_map(|name| match name {
-        DENIED => Some((name.to_owned(), denied())),
-        BUSY => Some((name.to_owned(), busy())),
-        _ => None,
-    })
+    all.into_iter()
+        .filter_map(|(named, can_be)| can_be.then_some(named))
 }
 
 fn there(data: Value) -> Value {

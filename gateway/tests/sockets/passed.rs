@@ -7,6 +7,7 @@ use crate::common::client::Answer;
 use crate::common::exposition::Exposition;
 use crate::common::gateway::{Gateway, PAGE, one_part, shop};
 use crate::common::scripted::{Script, Scripted, with_length};
+use crate::common::until;
 
 const D: Option<&str> = Some("downstream:d");
 const ALL: &str = "page.p.part.x.pass=401,403,404,409,410,429";
@@ -227,6 +228,15 @@ async fn what_is_passed_on_is_counted_as_what_it_is_and_ejects_no_endpoint() {
         );
     }
     assert_eq!(fakes.stats(Service::Pricing).received, 40);
+    // What is no answer of the service's does.
+    let fails = Behaviour::failing(Fault::Status(500));
+    fakes.set(Service::Pricing, fails).unwrap();
+    until("the endpoint to be ejected", async || {
+        assert_eq!(gateway.page(PAGE).await.status, 502);
+        let labels = [("downstream", "pricing")];
+        metric(&gateway, "gateway_endpoints_ejected", &labels).await == 1.0
+    })
+    .await;
 }
 
 #[tokio::test]
