@@ -211,6 +211,43 @@ mod tests {
         assert!(read(&none, "a").unwrap_err().ends_with("it has none."));
     }
 
+    /// Whether every value that a client escapes reaches the service as it was.
+    fn all_come_through(read: fn(&str) -> String, send: fn(&str) -> String) -> bool {
+        [
+            "EUR",
+            "a b",
+            "a+b",
+            "%41",
+            "100%",
+            "x&currency=USD",
+            "a=b#c",
+            "café",
+        ]
+        .iter()
+        .all(|meant| {
+            let client = url::form_urlencoded::byte_serialize(meant.as_bytes());
+            let sent = format!("x={}", send(&read(&client.collect::<String>())));
+            let service: Vec<_> = url::form_urlencoded::parse(sent.as_bytes()).collect();
+            service == [("x".into(), (*meant).into())]
+        })
+    }
+
+    #[test]
+    fn a_reader_that_decodes_twice_or_not_at_all_and_a_sender_that_does_not_encode_are_noticed() {
+        let once: fn(&str) -> String = |raw| decoded(&spaced(raw)).unwrap().into_owned();
+        let twice: fn(&str) -> String = |raw| {
+            let once = decoded(&spaced(raw)).unwrap().into_owned();
+            decoded_lossy(&once).into_owned()
+        };
+        let plus_kept: fn(&str) -> String = |raw| decoded(raw).unwrap().into_owned();
+        let sent: fn(&str) -> String = |value| encoded(value).to_string();
+        assert!(all_come_through(once, sent));
+        assert!(!all_come_through(twice, sent));
+        assert!(!all_come_through(plus_kept, sent));
+        assert!(!all_come_through(str::to_owned, sent));
+        assert!(!all_come_through(once, str::to_owned));
+    }
+
     proptest! {
         #[test]
         fn whatever_comes_every_value_is_allowed_and_is_what_the_service_decodes(
