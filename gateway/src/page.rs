@@ -87,7 +87,7 @@ pub struct PageRequest {
     /// Raw path segments of its parameters, in the order of its path.
     pub params: Vec<String>,
     /// Its raw query, if there is one and the page reads it.
-    pub query: Option<String>,
+    pub query: Option<Box<str>>,
     /// Who asks.
     pub client: Client,
     /// The client's `X-Request-Timeout-Ms`, unread.

@@ -147,7 +147,7 @@ impl Clients {
         PageRequest {
             page: plan.page,
             params: sample.params.clone(),
-            query: sample.query.clone(),
+            query: sample.query.as_deref().map(Box::from),
             client: Client {
                 key: client_key(plan, visit),
                 held: self.held,

@@ -69,9 +69,9 @@ impl Routes {
     }
 
     /// The raw query, of a page that reads it.
-    pub fn query(&self, page: PageId, uri: &Uri) -> Option<String> {
+    pub fn query(&self, page: PageId, uri: &Uri) -> Option<Box<str>> {
         let query = uri.query().filter(|_| self.reads_query[page.0]);
-        query.map(str::to_owned)
+        query.map(Box::from)
     }
 
     /// Copies the headers that the page's calls carry.

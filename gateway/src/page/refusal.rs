@@ -227,10 +227,10 @@ impl Refusal {
 
     /// What the part's service said, beside its status, of why.
     pub fn fields(&self) -> Option<&AnswerFields> {
-        match self {
-            Self::Passed(_, _, fields) => fields.as_deref(),
-            _ => None,
-        }
+        let Self::Passed(_, _, fields) = self else {
+            return None;
+        };
+        fields.as_deref()
     }
 
     /// The limit that had no room for the page: tickets or permits, and nothing of the client's
