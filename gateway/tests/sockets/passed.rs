@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::common::client::Answer;
 use crate::common::exposition::Exposition;
 use crate::common::gateway::{Gateway, PAGE, one_part, shop};
-use crate::common::scripted::{Script, Scripted, with_length};
+use crate::common::scripted::{Script, Scripted, ok, with_length};
 use crate::common::until;
 
 const D: Option<&str> = Some("downstream:d");
@@ -171,7 +171,7 @@ async fn a_status_that_is_passed_on_over_http2_brings_its_fields() {
 }
 
 #[tokio::test]
-async fn what_is_passed_on_is_counted_as_what_it_is_and_ejects_no_endpoint() {
+async fn what_is_passed_on_is_counted_as_what_it_is() {
     let changes = [
         "page.product-page.part.pricing.pass=401,404,429",
         "clients.rate=none",
@@ -215,11 +215,6 @@ async fn what_is_passed_on_is_counted_as_what_it_is_and_ejects_no_endpoint() {
             &[("downstream", "pricing"), ("outcome", "failed")],
             0.0,
         ),
-        (
-            "gateway_endpoints_ejected",
-            &[("downstream", "pricing")],
-            0.0,
-        ),
     ] {
         let found = metric(&gateway, name, labels).await;
         assert!(
@@ -228,15 +223,30 @@ async fn what_is_passed_on_is_counted_as_what_it_is_and_ejects_no_endpoint() {
         );
     }
     assert_eq!(fakes.stats(Service::Pricing).received, 40);
-    // What is no answer of the service's does.
-    let fails = Behaviour::failing(Fault::Status(500));
-    fakes.set(Service::Pricing, fails).unwrap();
-    until("the endpoint to be ejected", async || {
-        assert_eq!(gateway.page(PAGE).await.status, 502);
-        let labels = [("downstream", "pricing")];
-        metric(&gateway, "gateway_endpoints_ejected", &labels).await == 1.0
-    })
-    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_statuses_are_passed_on_stays_in_use_and_one_that_fails_does_not() {
+    let well = Scripted::start(ok("{}")).await;
+    for (status, is_ejected) in [
+        ("401 Unauthorized", false),
+        ("429 Too Many Requests", false),
+        ("500 Internal Server Error", true),
+    ] {
+        let other = Scripted::start(Script::Say(with_length(status, "", b"{}"))).await;
+        let urls = format!("urls = [\"{}\", \"{}\"]", well.url, other.url);
+        let text = one_part(&well.url).replace(&format!("url = \"{}\"", well.url), &urls);
+        let gateway = Gateway::start(&text, &[ALL.to_owned()]).await;
+        let ejected = async || metric(&gateway, "gateway_endpoints_ejected", &[]).await == 1.0;
+        until("calls enough of the endpoint", async || {
+            let _ = gateway.page("/p/1").await;
+            assert!(is_ejected || !ejected().await, "{status}");
+            let enough = if is_ejected { 3 } else { 12 };
+            other.heads().len() >= enough
+        })
+        .await;
+        assert_eq!(ejected().await, is_ejected, "{status}");
+    }
 }
 
 #[tokio::test]
