@@ -40,13 +40,15 @@ pub enum PageOutcome {
     Denied,
     /// The request was not one the page accepts.
     BadRequest,
+    /// Its client gave it less time than its own deadline, and that ran out.
+    ClientBudget,
     /// The client went away.
     Cancelled,
 }
 
 impl PageOutcome {
     /// All endings, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Complete,
         Self::Partial,
         Self::Shed,
@@ -56,6 +58,7 @@ impl PageOutcome {
         Self::NotFound,
         Self::Denied,
         Self::BadRequest,
+        Self::ClientBudget,
         Self::Cancelled,
     ];
 
@@ -71,6 +74,7 @@ impl PageOutcome {
             Self::NotFound => "not_found",
             Self::Denied => "denied",
             Self::BadRequest => "bad_request",
+            Self::ClientBudget => "client_budget",
             Self::Cancelled => "cancelled",
         }
     }
@@ -93,7 +97,8 @@ pub enum PartStatus {
     Busy,
     /// Lost: no permit was free, so no call was made.
     Shed,
-    /// Ended by the gateway: its page was lost, or its client left. No client reads it.
+    /// Ended by the gateway: its page was lost, its client left, or the time was over that its
+    /// client gave. No client reads it.
     #[default]
     Cancelled,
 }
@@ -141,7 +146,8 @@ pub enum CallOutcome {
     Busy,
     /// Ran out of time.
     Late,
-    /// Ended by the gateway: its page was lost, or its client left.
+    /// Ended by the gateway: its page was lost, its client left, or the time was over that its
+    /// client gave.
     Cancelled,
 }
 

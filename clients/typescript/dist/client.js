@@ -75,6 +75,7 @@ export function createClient(options = {}) {
     }
     return { get };
 }
+/** Every problem has one, whatever the page. */
 function reasonOf(answer) {
     return answer.outcome === "refused" ? answer.problem.reason : undefined;
 }

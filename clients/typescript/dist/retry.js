@@ -21,6 +21,9 @@ export function waitBeforeRetry(ended, retries, policy, random) {
     return (ended.retryAfterMs ?? 0) + random() * backoff;
 }
 function mostRetries({ status, reason }, policy) {
+    // As much time again would not suffice either.
+    if (reason === "client_budget")
+        return 0;
     switch (status) {
         case 429:
             // A service's own refusal: the others had been asked as well.

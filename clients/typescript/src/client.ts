@@ -158,8 +158,9 @@ export function createClient(options: ClientOptions = {}): Client {
   return { get };
 }
 
-function reasonOf<P extends PagePath>(answer: Refused<P> | Failed): string | undefined {
-  return answer.outcome === "refused" ? (answer.problem as { reason?: string }).reason : undefined;
+/** Every problem has one, whatever the page. */
+function reasonOf(answer: Failed | { outcome: "refused"; problem: unknown }): string | undefined {
+  return answer.outcome === "refused" ? (answer.problem as { reason: string }).reason : undefined;
 }
 
 /** The path with its own parameters in it, and the others as its query. */

@@ -10,7 +10,7 @@
 export interface Ended {
   /** The answer's status; nothing if there was no answer. */
   status?: number | undefined;
-  /** Of a problem. */
+  /** Why the gateway has no page, if it says so. */
   reason?: string | undefined;
   /** What the answer says of when to come back. */
   retryAfterMs?: number | undefined;
@@ -44,6 +44,8 @@ export function waitBeforeRetry(ended: Ended, retries: number, policy: RetryPoli
 }
 
 function mostRetries({ status, reason }: Ended, policy: RetryPolicy): number {
+  // As much time again would not suffice either.
+  if (reason === "client_budget") return 0;
   switch (status) {
     case 429:
       // A service's own refusal: the others had been asked as well.

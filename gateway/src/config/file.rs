@@ -26,6 +26,7 @@ use super::kinds::{
     POSITIVE_DURATION, RATE, STATUS,
 };
 use super::origins::ORIGINS;
+use super::path::PATH_OR_NONE;
 use super::problem::Problem;
 use super::proxies::{CLIENT_ADDRESS, TRUSTED_PROXIES};
 use super::reader::Section;
@@ -126,6 +127,10 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     let openapi = s.take(key("openapi", OPENAPI, "admin").about(
         "Which listener answers /openapi.json: \"admin\", \"public\" or \"off\" (neither).",
     ));
+    let health_path = s.take(
+        key("health_path", PATH_OR_NONE, "")
+            .about("A path at which clients' listener answers as /readyz does; \"\": none."),
+    );
     let cors = s.section(
         "cors",
         "Which pages of other origins browsers let read answers.",
@@ -144,6 +149,7 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
         openapi: openapi?,
+        health_path: health_path?,
         client_address: client_address?,
         trusted_proxies: trusted_proxies?,
         cors: cors?,

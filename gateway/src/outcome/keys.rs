@@ -73,6 +73,7 @@ impl Reason {
     /// is to blame.
     pub fn turns(self) -> &'static [Turn] {
         match self {
+            // How long a client gives a page is the client's to change.
             Self::BadRequest
             | Self::NoRoute
             | Self::Method
@@ -81,6 +82,7 @@ impl Reason {
             | Self::Forbidden
             | Self::Conflict
             | Self::Gone
+            | Self::ClientBudget
             | Self::Internal => &[],
             Self::DownstreamFailed | Self::DownstreamBusy => &[REQUIRED],
             Self::Deadline => &[REQUIRED, DEADLINE],
@@ -109,8 +111,6 @@ pub enum Fault {
     Draining,
     /// Clients ask for more than their quota.
     Quota,
-    /// Clients give pages less time than it takes to begin them.
-    NoTimeLeft,
 }
 
 impl Fault {
@@ -123,7 +123,6 @@ impl Fault {
             Self::TooFewTickets => "too_few_tickets",
             Self::Draining => "draining",
             Self::Quota => "quota",
-            Self::NoTimeLeft => "no_time_left",
         }
     }
 
@@ -132,7 +131,6 @@ impl Fault {
         match self {
             Self::SlowService if optional => &[SHORTER_TIMEOUT],
             Self::FailingService if optional => &[],
-            Self::NoTimeLeft => &[],
             Self::SlowService => &[REQUIRED, SHORTER_DEADLINE],
             Self::FailingService => &[REQUIRED],
             Self::TooFewPermits => &[PERMITS, MAX_WAIT],

@@ -4,7 +4,8 @@
 //! them disagree about a page. *Owed* is every page whose client did nothing wrong and was
 //! there to be answered, or had left after waiting longer than a healthy page takes. *Good* is
 //! an owed page served with every required part no later than its deadline. The SLI is
-//! good / owed.
+//! good / owed. A client that gives a page less time than its deadline is owed nothing when that
+//! time runs out.
 //!
 //! Not here: the clock, and where the two limits come from (`deadline` and `abandoned_after`
 //! of a page).
@@ -51,6 +52,7 @@ impl Promise {
             // The client's own doing; or an answer that says nothing about pages that it can have.
             PageOutcome::Quota
             | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
             | PageOutcome::NotFound
             | PageOutcome::Denied => (false, false),
             PageOutcome::Cancelled => (abandoned, false),
@@ -86,6 +88,7 @@ mod tests {
                 | PageOutcome::NotFound
                 | PageOutcome::Denied
                 | PageOutcome::BadRequest
+                | PageOutcome::ClientBudget
                 | PageOutcome::Cancelled => (false, false),
             };
             assert_eq!((standing.owed, standing.good), expected, "{outcome:?}");

@@ -29,6 +29,8 @@ pub enum Reason {
     DownstreamFailed,
     /// A required part was not there in time.
     Deadline,
+    /// The client's own smaller budget ran out.
+    ClientBudget,
     /// The client asks more often than its quota allows.
     ClientQuota,
     /// All tickets were out.
@@ -47,7 +49,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::NoRoute,
         Self::Method,
@@ -59,6 +61,7 @@ impl Reason {
         Self::DownstreamBusy,
         Self::DownstreamFailed,
         Self::Deadline,
+        Self::ClientBudget,
         Self::ClientQuota,
         Self::GatewayFull,
         Self::BulkheadFull,
@@ -82,6 +85,7 @@ impl Reason {
             Self::DownstreamBusy => "downstream_busy",
             Self::DownstreamFailed => "downstream_failed",
             Self::Deadline => "deadline",
+            Self::ClientBudget => "client_budget",
             Self::ClientQuota => "client_quota",
             Self::GatewayFull => "gateway_full",
             Self::BulkheadFull => "bulkhead_full",
@@ -108,6 +112,7 @@ impl Reason {
             // Its client is owed the page: that the part may say why does not change it.
             Self::DownstreamFailed | Self::DownstreamBusy | Self::Internal => PageOutcome::Failed,
             Self::Deadline => PageOutcome::Late,
+            Self::ClientBudget => PageOutcome::ClientBudget,
             Self::ClientQuota => PageOutcome::Quota,
             Self::GatewayFull
             | Self::BulkheadFull

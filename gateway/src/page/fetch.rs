@@ -26,6 +26,8 @@ pub enum PartEnd {
     Passed(PassedStatus, Option<Box<AnswerFields>>),
     /// Lost: not there in time.
     Late,
+    /// Lost: not there within the smaller budget that the client gave.
+    ClientBudget,
     /// Lost: no usable answer.
     Failed {
         /// Whether asking again might help.
@@ -41,7 +43,8 @@ impl PartEnd {
         match self {
             Self::Ok(_) => PartStatus::Ok,
             Self::Passed(status, _) => part_status(*status),
-            Self::Late => PartStatus::Late,
+            // Clients read what they have missed, and need not learn of whose limit it was.
+            Self::Late | Self::ClientBudget => PartStatus::Late,
             Self::Failed { .. } => PartStatus::Failed,
             Self::Shed => PartStatus::Shed,
         }
@@ -50,7 +53,10 @@ impl PartEnd {
     /// For a lost part, whether asking again might help; `None` for one that is there.
     pub fn lost(&self) -> Option<bool> {
         match self {
-            Self::Late | Self::Shed | Self::Passed(PassedStatus::TooManyRequests, _) => Some(true),
+            Self::Late
+            | Self::ClientBudget
+            | Self::Shed
+            | Self::Passed(PassedStatus::TooManyRequests, _) => Some(true),
             Self::Ok(_) | Self::Passed(..) => None,
             Self::Failed { retryable } => Some(*retryable),
         }
@@ -64,6 +70,7 @@ impl PartEnd {
                 Some(Refusal::Passed(part.downstream, *status, fields.clone()))
             }
             Self::Late => Some(Refusal::Deadline(part.downstream)),
+            Self::ClientBudget => Some(Refusal::ClientBudget),
             Self::Failed { .. } => Some(Refusal::DownstreamFailed(part.downstream)),
             Self::Shed => Some(Refusal::BulkheadFull(part.downstream)),
         }
@@ -76,6 +83,7 @@ impl From<CallEnd> for PartEnd {
             CallEnd::Ok(json) => Self::Ok(json),
             CallEnd::Passed(status, fields) => Self::Passed(status, fields),
             CallEnd::Late => Self::Late,
+            CallEnd::ClientBudget => Self::ClientBudget,
             CallEnd::Failed(cause) => Self::Failed {
                 retryable: cause.is_retryable(),
             },

@@ -314,6 +314,7 @@ fn is_incident(record: &PageRecord) -> bool {
         | PageOutcome::NotFound
         | PageOutcome::Denied
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,
     }
 }

@@ -226,6 +226,7 @@ fn class(record: &PageRecord) -> Class {
         | PageOutcome::NotFound
         | PageOutcome::Denied
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => Class::Client,
     }
 }

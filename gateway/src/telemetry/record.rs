@@ -244,9 +244,9 @@ impl PartRecord {
 
 impl PageRecord {
     /// Whether the page is an error: of a server only what is its own fault is one, a
-    /// status of 5xx.
+    /// status of 5xx that is not for its client's own smaller budget.
     pub fn is_error(&self) -> bool {
-        self.status.is_some_and(|status| status >= 500)
+        self.outcome != PageOutcome::ClientBudget && self.status.is_some_and(|status| status >= 500)
     }
 
     /// From arrival to the end.
@@ -283,6 +283,7 @@ impl PageRecord {
             | PageOutcome::NotFound
             | PageOutcome::Denied
             | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
             | PageOutcome::Cancelled => None,
         }
     }

@@ -115,6 +115,7 @@ fn went_wrong(outcome: PageOutcome) -> bool {
         | PageOutcome::NotFound
         | PageOutcome::Denied
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,
     }
 }

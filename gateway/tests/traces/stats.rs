@@ -83,6 +83,7 @@ async fn busy_shop(sample: &str) -> (Traced, Fakes) {
         "page.product-page.max_wait=30ms",
         "page.product-page.part.pricing.pass=401,404",
         "page.product-page.part.reviews.pass=404,429",
+        "page.product-page.part.pricing.timeout=2s",
         "clients.rate=1/h",
         "clients.burst=40",
     ];
@@ -117,8 +118,9 @@ async fn every_outcome(traced: &Traced, fakes: &Fakes) {
     }
     let pages = [Service::Pricing, Service::Inventory];
     set(fakes, &pages, &Behaviour::failing(Fault::Hang));
-    let budget = "X-Request-Timeout-Ms: 500\r\n";
-    assert_eq!(traced.page(budget).await.status, 504);
+    for whose in ["", "X-Request-Timeout-Ms: 500\r\n"] {
+        assert_eq!(traced.page(whose).await.status, 504);
+    }
     fakes.heal();
 
     set(fakes, &pages, &Behaviour::failing(Fault::Hang));
