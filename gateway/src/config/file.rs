@@ -8,6 +8,7 @@
 
 mod downstream;
 mod page;
+mod query;
 mod telemetry;
 
 use std::time::Duration;
