@@ -40,6 +40,7 @@ mod registry;
 mod report;
 mod rules;
 mod schema;
+mod server_tls;
 mod shown;
 mod syntax;
 pub mod units;
@@ -77,6 +78,7 @@ pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use report::Report;
 pub use schema::json_schema;
+pub use server_tls::{ClientAuth, ServerTls};
 pub use shown::fit as fit_to_show;
 pub use variables::name_of as variable_name;
 
@@ -139,6 +141,10 @@ pub struct Server {
     pub trusted_proxies: TrustedProxies,
     /// Pages of other origins.
     pub cors: Cors,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// TLS towards clients; `None`: they speak without.
+    pub tls: Option<ServerTls>,
 }
 
 /// How the client of a request is known.

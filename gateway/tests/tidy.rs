@@ -67,7 +67,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("generation", &["config", "openapi", "page"]),
     ("lifecycle", &["page", "telemetry"]),
-    ("transport", &["config", "outcome", "page", "telemetry"]),
+    (
+        "transport",
+        &["config", "outcome", "page", "pem", "telemetry"],
+    ),
     ("page", &["config", "outcome", "telemetry"]),
     ("openapi", &["config", "outcome", "page"]),
     ("readings", &["outcome", "telemetry"]),
@@ -75,13 +78,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "telemetry",
         &["colours", "config", "http_client", "outcome", "text"],
     ),
-    ("config", &["ids"]),
+    ("config", &["ids", "pem"]),
     ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
     ("colours", &[]),
     ("http_client", &[]),
     ("ids", &[]),
+    ("pem", &[]),
     ("text", &[]),
 ];
 

@@ -2,6 +2,7 @@
 //! wrong is one that nobody reads.
 
 mod clients;
+mod tls;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
     found.early_returns();
     found.client_addresses();
     found.otlp();
+    found.tls();
 }
 
 struct Warnings<'a> {

@@ -126,11 +126,13 @@ pub fn state(limits: &dyn Display) {
 /// Keys of one change that have a line each: who changes more knows that it is another configuration.
 const MOST_KEYS: usize = 64;
 
-/// Another configuration is in force; `keys` are those that changed.
-pub fn reloaded(trigger: &str, keys: &[KeyChange]) {
+/// Another configuration is in force; `keys` are those that changed, and `certificates` whether
+/// others are shown to clients or asked for.
+pub fn reloaded(trigger: &str, keys: &[KeyChange], certificates: bool) {
     tracing::info!(
         trigger,
         keys = keys.len(),
+        certificates,
         "reloaded: another configuration is in force"
     );
     for change in keys.iter().take(MOST_KEYS) {
