@@ -218,3 +218,76 @@ fn unusable(error: &rustls::Error, cert: &Path, key: &Path) -> Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The certificate and the key of `name`, good from and until so many hours from now.
+    fn write(folder: &TempDir, name: &str, hours: (i64, i64)) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["gateway.example".to_owned()]).unwrap();
+        let at = |hours: i64| {
+            let seconds = UnixTime::now()
+                .as_secs()
+                .saturating_add_signed(hours * 3600);
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        };
+        (params.not_before, params.not_after) = (at(hours.0), at(hours.1));
+        let certificate = params.self_signed(&key).unwrap();
+        let file = |end: &str| folder.path().join(format!("{name}.{end}"));
+        std::fs::write(file("cert"), certificate.pem()).unwrap();
+        std::fs::write(file("key"), key.serialize_pem()).unwrap();
+    }
+
+    fn read(folder: &TempDir, cert: &str, key: &str) -> Result<ServerTls, Fault> {
+        ServerTls::read(folder.path().join(cert), folder.path().join(key), None)
+    }
+
+    #[test]
+    fn how_long_a_certificate_is_good_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        for (hours, expected) in [
+            ((-1, 8 * 24), Validity::Good),
+            ((-1, 6 * 24), Validity::EndsSoon),
+            ((-2, -1), Validity::Ended),
+            ((1, 100), Validity::NotYet),
+        ] {
+            write(&folder, "a", hours);
+            let tls = read(&folder, "a.cert", "a.key").unwrap();
+            assert_eq!(tls.validity(), expected, "{hours:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_named_and_nothing_of_it_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, "a", (-1, 1000));
+        write(&folder, "b", (-1, 1000));
+        let (key, problem) = read(&folder, "a.cert", "b.key").unwrap_err();
+        assert_eq!(key, "key");
+        let problem = problem.to_string();
+        let expected = "b.key: is not the key of the certificate in ";
+        assert!(problem.contains(expected), "{problem}");
+        let shown = format!("{:?}", read(&folder, "a.cert", "a.key").unwrap());
+        assert!(shown.contains("elided"), "{shown}");
+    }
+
+    #[test]
+    fn what_has_changed_in_its_files_is_noticed_and_what_is_written_again_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, "a", (-1, 1000));
+        let tls = read(&folder, "a.cert", "a.key").unwrap();
+        let text = std::fs::read(folder.path().join("a.cert")).unwrap();
+        std::fs::write(folder.path().join("a.cert"), text).unwrap();
+        assert!(!tls.has_changed());
+        std::fs::write(folder.path().join("a.cert"), "half").unwrap();
+        assert!(tls.has_changed());
+        write(&folder, "a", (-1, 1000));
+        assert!(tls.has_changed());
+        assert!(read(&folder, "a.cert", "a.key").unwrap() != tls);
+    }
+}

@@ -76,6 +76,7 @@ impl Frames {
         let skipped = self.preface.min(bytes.len());
         self.preface -= skipped;
         bytes = &bytes[skipped..];
+        let mut within = Ok(());
         while !bytes.is_empty() {
             let taken = if self.rest > 0 {
                 let taken = self.rest.min(bytes.len());
@@ -86,7 +87,7 @@ impl Frames {
                 self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
                 self.have += taken;
                 if self.have == HEADER {
-                    self.begin(now)?;
+                    within = within.and(self.begin(now));
                 }
                 taken
             };
@@ -98,7 +99,7 @@ impl Frames {
         if self.rest == 0 && self.have == 0 && self.ends_block() {
             self.in_block = false;
         }
-        Ok(())
+        within
     }
 
     /// A frame begins.
