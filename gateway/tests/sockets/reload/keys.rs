@@ -149,8 +149,8 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
         let more = OTHERS
             .iter()
             .filter(|(other, _)| and_more(key).contains(other));
-        let all = more.chain(&[(key, value)]);
-        let all: Vec<_> = all.map(|&(key, value)| (key, filled(value))).collect();
+        let all = more.copied().chain([(key, value)]);
+        let all: Vec<_> = all.map(|(key, value)| (key, filled(value))).collect();
         std::fs::write(&file, with(&all)).unwrap();
         let fixed = FIXED.iter().any(|(fixed, _)| *fixed == key);
         match app.reloader().reload(Trigger::Request).await {
