@@ -206,17 +206,14 @@ fn unreadable(
 
 fn unusable(error: &rustls::Error, cert: &Path, key: &Path) -> Fault {
     let (cert, key) = (cert.display(), key.display());
-    match error {
-        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            let what = format!("{key}: is not the key of the certificate in {cert}");
-            let help = "name the two that were made together; while they are renewed, replace both";
-            ("key", Problem::new(what).help(help))
-        }
-        _ => {
-            let what = format!("{cert} and {key}: cannot be used: {error}");
-            ("cert", Problem::new(what).help(CERTIFICATE))
-        }
+    let mismatch = rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
+    if *error == mismatch {
+        let what = format!("{key}: is not the key of the certificate in {cert}");
+        let help = "name the two that were made together; while they are renewed, replace both";
+        return ("key", Problem::new(what).help(help));
     }
+    let what = format!("{cert} and {key}: cannot be used: {error}");
+    ("cert", Problem::new(what).help(CERTIFICATE))
 }
 
 #[cfg(test)]

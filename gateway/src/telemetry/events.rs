@@ -243,7 +243,7 @@ pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, mo
         %peer,
         kind = what.as_str(),
         more,
-        "received bytes that are not an HTTP/1.1 request: closing the connection"
+        "received what is no request, or a flood of them: closing the connection"
     );
 }
 
