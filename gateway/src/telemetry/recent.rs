@@ -153,14 +153,18 @@ impl Recent {
         most: usize,
     ) -> Vec<Arc<PageRecord>> {
         let shelf = self.shelves[class as usize].lock();
-        let latest = shelf.pages().rev().take(most);
-        let later = |page: &&Arc<PageRecord>| since.is_none_or(|since| page.ended > since);
-        latest.take_while(later).cloned().collect()
+        newer(shelf.pages().rev(), since, most)
     }
 
-    /// Whether pages of this class had to make room for others.
-    pub fn forgets(&self, class: Class) -> bool {
-        self.shelves[class as usize].lock().forgotten().is_some()
+    /// Like [`Recent::latest`], without those that would be gone before somebody asks for them.
+    pub fn lasting(
+        &self,
+        class: Class,
+        since: Option<Instant>,
+        most: usize,
+    ) -> Vec<Arc<PageRecord>> {
+        let shelf = self.shelves[class as usize].lock();
+        newer(shelf.lasting(), since, most)
     }
 
     /// How much of each class is kept.
@@ -196,6 +200,16 @@ impl Recent {
         );
         drop(gone);
     }
+}
+
+/// Of `pages`, the last to end first, those that ended later than `since`; at most so many.
+fn newer<'a>(
+    pages: impl Iterator<Item = &'a Arc<PageRecord>>,
+    since: Option<Instant>,
+    most: usize,
+) -> Vec<Arc<PageRecord>> {
+    let later = |page: &&Arc<PageRecord>| since.is_none_or(|since| page.ended > since);
+    pages.take(most).take_while(later).cloned().collect()
 }
 
 /// What a page is kept as, before it is known whether it is chosen.

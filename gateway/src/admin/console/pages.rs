@@ -71,14 +71,7 @@ fn calls(page: &in_flight::PageInFlight) -> String {
 /// Of the pages that ended lately, the slowest and then the last that were refused.
 pub(super) fn slow(recent: &Recent, now: Instant) -> Vec<SlowPage> {
     let since = now.checked_sub(LATELY);
-    let of = |class| {
-        let mut latest = recent.latest(class, since, LOOKED_AT);
-        // The oldest would be gone before somebody opens them.
-        if recent.forgets(class) {
-            latest.truncate(2 * latest.len() / 3);
-        }
-        latest
-    };
+    let of = |class| recent.lasting(class, since, LOOKED_AT);
     let mut slow: Vec<_> = [Class::Lost, Class::Partial, Class::Slow]
         .into_iter()
         .flat_map(of)

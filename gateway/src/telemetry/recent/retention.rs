@@ -150,6 +150,22 @@ impl<T> Shelf<T> {
         self.pages.iter().map(|(page, _)| page)
     }
 
+    /// The newest first, as long as they weigh no more than two thirds of the share: each of them
+    /// is still here when another third has come in, also where nothing was evicted yet.
+    pub fn lasting(&self) -> impl Iterator<Item = &T> {
+        let mut room = self.most / 3 * 2;
+        let fits = move |(_, weight): &&(T, u32)| {
+            let left = room.checked_sub(*weight as usize);
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        self.pages
+            .iter()
+            .rev()
+            .take_while(fits)
+            .map(|(page, _)| page)
+    }
+
     /// What they weigh, with what keeps them in order, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -282,6 +298,33 @@ mod tests {
                     prop_assert!(shelf.forgotten() >= Some(at(page.0)));
                 }
             }
+        }
+
+        #[test]
+        fn what_lasts_is_still_kept_when_another_third_has_come_in(
+            before in prop::collection::vec(1..600_usize, 0..40),
+            after in prop::collection::vec(1..600_usize, 0..20),
+        ) {
+            let epoch = now();
+            let mut shelf = Shelf::<Numbered>::new(Class::Lost, ALL);
+            let push = |shelf: &mut Shelf<Numbered>, number, weight| {
+                shelf.push((number, weight), weight, |_| epoch, |_| {});
+            };
+            let mut numbers = 0..;
+            for (number, weight) in numbers.by_ref().zip(before) {
+                push(&mut shelf, number, weight);
+            }
+            let listed: Vec<Numbered> = shelf.lasting().copied().collect();
+            let all = shelf.bytes() <= shelf.most() / 3 * 2;
+            prop_assert_eq!(listed.len() == shelf.pages().count(), all);
+            let mut third = shelf.most() / 3;
+            for (number, weight) in numbers.zip(after) {
+                let Some(left) = third.checked_sub(weight + 2 * size_of::<(Numbered, u32)>()) else { break };
+                third = left;
+                push(&mut shelf, number, weight);
+            }
+            let kept: Vec<Numbered> = shelf.pages().copied().collect();
+            prop_assert!(listed.iter().all(|page| kept.contains(page)));
         }
 
         #[test]
