@@ -72,8 +72,8 @@ const SEND_BUFFER: usize = 64 * 1024;
 const UNSEEN_RESETS: usize = 20;
 
 /// Streams that have to be reset for what their client sends on them, until the connection is closed
-/// (MadeYouReset, CVE-2025-8671).
-const FORCED_RESETS: usize = 20;
+/// (MadeYouReset, CVE-2025-8671). In its whole life, so that a proxy may pass on some mistakes of its clients.
+const FORCED_RESETS: usize = 100;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 

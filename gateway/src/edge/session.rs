@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
@@ -53,20 +54,21 @@ where
 {
     /// Serves `stream`, after its opening; `watcher` is told when connections have to end.
     pub(super) async fn run<C: Fn(NotServed)>(
-        mut self,
+        self,
         stream: Plain,
         opening: Option<Opening>,
         watcher: Watcher,
         report: &Report<C>,
     ) {
+        let connection = Arc::clone(&self.connection);
         if let Err(error) = self.serve(stream, opening, watcher).await {
-            events::connection_ended(self.connection.peer(), &error);
+            events::connection_ended(connection.peer(), &error);
         }
-        if self.connection.is_too_many() {
-            report.too_many(self.connection.client());
+        if connection.is_too_many() {
+            report.too_many(connection.client());
         }
-        if let Some((why, stream)) = self.connection.take_refused() {
-            report.unreadable(why.what, self.connection.peer());
+        if let Some((why, stream)) = connection.take_refused() {
+            report.unreadable(why.what, connection.peer());
             if let Some(stream) = stream {
                 // Boxed: few connections need it, and each would have room for it.
                 Box::pin(why.answer(stream)).await;
@@ -75,7 +77,7 @@ where
     }
 
     async fn serve(
-        &mut self,
+        self,
         stream: Plain,
         opening: Option<Opening>,
         watcher: Watcher,
@@ -95,34 +97,46 @@ where
             (stream, _) => Stream::Left(stream),
         };
         if has_negotiated_http2(&stream) {
-            return Box::pin(self.multiplex((stream, Vec::new()))).await;
+            return self.multiplexed()((stream, Vec::new())).await;
         }
-        let shared = Arc::clone(&self.connection);
-        let socket = Socket::new(stream, shared, self.waits, self.first, self.begins_http2);
+        // Boxed, so that connections that cannot come to it have no room for it.
+        let multiplexed = self.begins_http2.then(|| Box::new(self.multiplexed()));
+        let Self {
+            service,
+            connection,
+            waits,
+            first,
+            begins_http2,
+            ..
+        } = self;
+        let socket = Socket::new(stream, Arc::clone(&connection), waits, first, begins_http2);
         let served = Served {
-            service: self.service.clone(),
-            connection: Arc::clone(&self.connection),
+            service,
+            connection: Arc::clone(&connection),
         };
         let serving = http().serve_connection(TokioIo::new(socket), served);
         let ended = watcher.watch(serving).await;
-        match self.connection.take_http2() {
-            Some(begun) => Box::pin(self.multiplex(begun)).await,
-            None => Ok(ended?),
+        match (connection.take_http2(), multiplexed) {
+            (Some(begun), Some(multiplexed)) => multiplexed(begun).await,
+            _ => Ok(ended?),
         }
     }
 
-    /// Speaks HTTP/2. Its requests are boxed, so that it is compiled once for all listeners.
-    fn multiplex(&self, begun: (Stream, Vec<u8>)) -> impl Future<Output = Result<(), BoxError>> {
+    /// What speaks HTTP/2 on a stream of which so much has been read. Its requests are boxed, so that
+    /// it is compiled once for all listeners.
+    fn multiplexed(
+        &self,
+    ) -> impl FnOnce((Stream, Vec<u8>)) -> BoxFuture<'static, Result<(), BoxError>> + Send + use<S, B>
+    {
         let body = |body: B| body.map_err(Into::into).boxed_unsync();
         let service = self.service.clone();
-        let service = service.map_response(move |answer: Response<B>| answer.map(body));
-        http2::serve(
-            begun,
-            BoxCloneService::new(service),
-            Arc::clone(&self.connection),
-            (self.waits, self.first),
-            self.drain.clone(),
-        )
+        let (connection, drain) = (Arc::clone(&self.connection), self.drain.clone());
+        let waits = (self.waits, self.first);
+        move |begun| {
+            let service = service.map_response(move |answer: Response<B>| answer.map(body));
+            let service = BoxCloneService::new(service);
+            Box::pin(http2::serve(begun, service, connection, waits, drain))
+        }
     }
 }
 

@@ -108,11 +108,38 @@ async fn raw(gateway: &Gateway) -> TcpStream {
     stream
 }
 
-/// Until the other side has closed it.
-async fn until_closed(stream: &mut TcpStream) {
-    let mut sink = vec![0; 64 * 1024];
-    let read = async { while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {} };
-    soon("the end of the connection", read).await;
+/// What comes until the other side has closed it.
+async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut came = Vec::new();
+    // It may be reset.
+    let _ = soon("the end of the connection", stream.read_to_end(&mut came)).await;
+    came
+}
+
+/// The codes of the GOAWAY frames among these bytes.
+fn goaways(mut bytes: &[u8]) -> Vec<u8> {
+    let mut codes = Vec::new();
+    while let [high, middle, low, kind, _, _, _, _, _, rest @ ..] = bytes {
+        let length = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
+        if *kind == 7 {
+            codes.push(rest[7]);
+        }
+        bytes = &rest[length..];
+    }
+    codes
+}
+
+#[tokio::test]
+async fn an_idle_client_is_told_to_leave_and_is_closed_on_if_it_does_not() {
+    let (gateway, _fakes) = multiplexed(&["server.keep_alive=700ms"]).await;
+    let mut stream = raw(&gateway).await;
+    // It asks once, and never answers the PING by which h2 measures the round trip.
+    let asks = frame(1, 5, 1, b"\x82\x86\x84\x41\x04shop");
+    stream.write_all(&asks).await.unwrap();
+    let began = now();
+    let came = until_closed(&mut stream).await;
+    assert!(now() - began >= Duration::from_millis(1_700));
+    assert_eq!(goaways(&came), [0]);
 }
 
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {

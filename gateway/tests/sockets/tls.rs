@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fixtures::Fakes;
+use fixtures::{Behaviour, Fakes, Service};
+use gateway::edge::patience::SLOW_READER;
 use gateway::page::deadline::now;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -132,6 +133,31 @@ async fn a_handshake_takes_no_longer_than_a_head_may() {
     let mut client = Client::over(stream.connect(gateway.public).await.unwrap());
     assert!(client.is_closed().await);
     assert!(now() - began < Duration::from_secs(9));
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_is_cut_off_in_the_end() {
+    let authority = Authority::new();
+    let changes = ["downstream.product.max_body=16MiB"];
+    let (gateway, fakes) = secured(&authority, &changes).await;
+    let large = Behaviour {
+        body_bytes: Some(14 << 20),
+        ..Behaviour::default()
+    };
+    fakes.set(Service::Product, large).unwrap();
+    let client = authority.client(&[], None);
+    let mut stream = client.connect(gateway.public).await.unwrap();
+    stream.write_all(get(PAGE, "").as_bytes()).await.unwrap();
+    gateway.until_in_flight(1).await;
+    let began = now();
+    gateway.at_rest().await;
+    let took = now() - began;
+    let slack = Duration::from_secs(10);
+    assert!(
+        took + slack / 10 >= SLOW_READER && took < SLOW_READER + slack,
+        "{took:?}"
+    );
+    drop(stream);
 }
 
 #[tokio::test]

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::edge::patience::SLOW_ANSWER;
 use crate::edge::socket::Waits;
 use crate::page::deadline::Deadline;
 
-/// For a client that was told to leave and has nothing under way: a round trip, and its reply.
+/// For a client that was told to leave and has nothing under way: a round trip, and its reply. The
+/// last bytes of an answer may still be on their way to it: it has as long again after each that is
+/// written, up to [`SLOW_ANSWER`] in all.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// See the module's head.
@@ -25,6 +28,8 @@ pub(super) struct Activity {
     open: usize,
     /// Since when none is.
     quiet: Instant,
+    /// When something was written last.
+    written: Instant,
     /// Since when something has begun that is not complete.
     partial: Option<Instant>,
     /// Since when the client is told to leave.
@@ -48,6 +53,7 @@ impl Activity {
             first,
             open: 0,
             quiet: now,
+            written: now,
             partial: None,
             leaving: None,
         }
@@ -59,6 +65,11 @@ impl Activity {
             true => _ = self.partial.get_or_insert(now),
             false => self.partial = None,
         }
+    }
+
+    /// Something was written.
+    pub(super) fn wrote(&mut self, now: Instant) {
+        self.written = now;
     }
 
     /// A stream opened.
@@ -99,7 +110,11 @@ impl Activity {
         });
         let close = self.first.min(partial);
         let quiet = match (self.open, self.leaving) {
-            (0, Some(since)) => (Deadline::after(since.max(self.quiet), GRACE), Next::Close),
+            (0, Some(since)) => {
+                let free = since.max(self.quiet);
+                let goes = Deadline::after(free.max(self.written), GRACE);
+                (goes.min(Deadline::after(free, SLOW_ANSWER)), Next::Close)
+            }
             (0, None) if self.first == Deadline::NEVER => {
                 (Deadline::after(self.quiet, self.waits.idle), Next::Leave)
             }
@@ -177,5 +192,13 @@ mod tests {
             activity.next(),
             (at(idle + 3 * SECOND + GRACE), Next::Close)
         );
+        // Its last bytes have not all been written, and whoever takes them one by one has a minute.
+        activity.wrote(idle + 4 * SECOND);
+        assert_eq!(
+            activity.next(),
+            (at(idle + 4 * SECOND + GRACE), Next::Close)
+        );
+        activity.wrote(idle + 63 * SECOND);
+        assert_eq!(activity.next(), (at(idle + 63 * SECOND), Next::Close));
     }
 }

@@ -67,6 +67,7 @@ impl Socket {
     fn wrote(&mut self, wrote: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(bytes)) = wrote {
             self.frames.wrote(*bytes);
+            self.shared.activity.lock().wrote(now());
         }
     }
 }
