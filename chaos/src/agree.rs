@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::record::{Measured, Record};
 use crate::run::table::Table;
-use crate::scenario::{Metric, Scenario, Unit, Window};
+use crate::scenario::{Scenario, Window};
+use crate::verdict::{Metric, Unit};
 
 /// Scenarios that differ in what decides their figures: a slow required part, a slow optional part, a
 /// downstream short of capacity, errors, faults that come and go, clients that ask again, services
@@ -82,7 +83,7 @@ impl Pair {
         let phase = |window: Window| Phase {
             figures: FIGURES
                 .map(|metric| records.map(|record| record.measure(scenario, &window, metric))),
-            window: window.describe(scenario),
+            window: window.describe(&scenario.config),
         };
         Self {
             name: name.to_owned(),

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use gateway::config::units::show_duration;
 use serde_json::{Value, json};
+use settings::units::show_duration;
 
 use crate::http::Origin;
 

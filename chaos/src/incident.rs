@@ -3,7 +3,7 @@
 //!
 //! What always holds: both worlds play the same arrivals; all numbers are figures of the records, the
 //! same that verdicts judge; picture and table show the same numbers. How the picture is drawn is in
-//! [`report`].
+//! [`report`], which is given no more than what it shows.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,10 +12,10 @@ use anyhow::Result;
 
 use crate::live::Programs;
 use crate::output::write;
-use crate::record::World;
 use crate::report;
 use crate::run::{self, Rehearsal};
-use crate::scenario::{Metric, Scenario, Unit, Window};
+use crate::scenario::{Scenario, Text, Window};
+use crate::verdict::{Metric, Unit};
 
 /// Scenario, heading and what is different about it.
 const COLUMNS: [(&str, &str, &str); 3] = [
@@ -95,7 +95,7 @@ impl Incident {
     /// Those of [`run::rehearse`] and [`run::live`].
     pub fn play(programs: Option<&Programs>) -> Result<Self> {
         let column = |(name, heading, remark)| {
-            let scenario = Scenario::load(&run::find(name)?, &run::default_config())?;
+            let scenario = Scenario::load(&run::find(name)?, &Text::default_config())?;
             let mut runs = vec![run::rehearse(&scenario, false)?];
             if let Some(programs) = programs {
                 runs.push(run::live(&scenario, programs)?);
@@ -114,7 +114,11 @@ impl Incident {
     /// The picture, an SVG document that needs nothing else.
     #[must_use]
     pub fn svg(&self) -> String {
-        report::picture(self)
+        let picture = report::Picture {
+            columns: self.columns.iter().map(Column::drawn).collect(),
+            labels: MEASURES.map(|measure| measure.label).into(),
+        };
+        picture.svg()
     }
 
     /// Writes the picture.
@@ -135,7 +139,8 @@ impl Incident {
                 .iter()
                 .flat_map(|c| c.runs.iter().map(move |run| (c, run)))
         };
-        let headings = runs().map(|(column, run)| format!("{}, {}", column.heading, world(run)));
+        let headings =
+            runs().map(|(column, run)| format!("{}, {}", column.heading, run.record.world.name()));
         let mut table = line("", headings.collect());
         table += &line(":--", runs().map(|_| "--:".to_owned()).collect());
         for measure in MEASURES {
@@ -154,7 +159,7 @@ impl Incident {
         for column in &self.columns {
             for run in column.runs.iter().filter(|run| !run.verdict.is_ok()) {
                 all_ok = false;
-                let heading = format!("{}, {}", column.heading, world(run));
+                let heading = format!("{}, {}", column.heading, run.record.world.name());
                 for line in run.verdict.to_string().lines() {
                     writeln!(out, "{heading}: {line}")?;
                 }
@@ -165,6 +170,23 @@ impl Incident {
 }
 
 impl Column {
+    /// What is drawn of it.
+    fn drawn(&self) -> report::PictureColumn<'_> {
+        report::PictureColumn {
+            heading: self.heading,
+            remark: self.remark,
+            scenario: &self.scenario,
+            runs: self.runs.iter().map(|run| self.drawn_run(run)).collect(),
+        }
+    }
+
+    fn drawn_run<'a>(&self, run: &'a Rehearsal) -> report::PictureRun<'a> {
+        report::PictureRun {
+            record: &run.record,
+            figures: MEASURES.map(|measure| self.shown(run, measure)).into(),
+        }
+    }
+
     /// The figure of one run; `None` if there was nothing to measure.
     #[must_use]
     pub fn figure(&self, run: &Rehearsal, measure: Measure) -> Option<f64> {
@@ -206,13 +228,5 @@ impl Column {
             page: None,
             client: None,
         }
-    }
-}
-
-/// Where it was run, in a word.
-pub(crate) fn world(run: &Rehearsal) -> &'static str {
-    match run.record.world {
-        World::Simulated => "simulated",
-        World::Live => "live",
     }
 }

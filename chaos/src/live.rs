@@ -33,10 +33,9 @@ use self::operator::{Operator, Watching};
 use self::recorder::Recorder;
 use self::world::World;
 use crate::clock::now;
+use crate::play::{GRACE, Happening, Watch, end_of, timeline};
 use crate::record::Record;
 use crate::scenario::{Arm, Scenario, Visit};
-use crate::simulated::{GRACE, Watch};
-use crate::timeline::{Happening, timeline};
 
 pub use self::programs::Programs;
 
@@ -126,7 +125,6 @@ fn split(scenario: &Scenario) -> (Timed<Visit>, Timed<Happening>, Vec<Duration>)
         match happening {
             Happening::Arrival(visit) => arrivals.push((at, visit)),
             Happening::Change(_) | Happening::Stop => acts.push((at, happening)),
-            // The gateway knows its drain timeout itself.
             // The gateway does that by itself.
             Happening::Drain | Happening::CutOff => {}
             Happening::Slice(_) => slices.push(at),
@@ -152,14 +150,5 @@ async fn receive(clients: Arc<Clients>, start: Instant, arrivals: Timed<Visit>, 
     };
     if timeout_at(start + longest, all).await.is_err() {
         visits.shutdown().await;
-    }
-}
-
-/// A visit ends by itself or is cut off; any other end is a defect here, passed on.
-fn end_of(visit: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = visit
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
     }
 }

@@ -16,6 +16,7 @@ use gateway::outcome::{PageOutcome, Standing};
 use serde::{Serialize, Serializer};
 
 use crate::scenario::Scenario;
+use crate::verdict::World;
 
 /// Width of a slice.
 pub const SLICE: Duration = Duration::from_millis(100);
@@ -38,19 +39,6 @@ pub struct Record {
     pub broken: Vec<String>,
     /// What happened, in order.
     pub events: Events,
-}
-
-/// Where a scenario is run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum World {
-    /// In this process, on a paused clock: everything is known.
-    #[default]
-    Simulated,
-    /// On sockets. Calls are counted by the fakes, per slice and not per page: `calls`, `aborted` and
-    /// `wasted` of pages are zero. Permits, queues and calls under way are samples at the end of
-    /// each slice, not maxima. There is no event log. A page is what its client saw of it.
-    Live,
 }
 
 /// One page and how it ended.

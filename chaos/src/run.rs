@@ -20,9 +20,10 @@ pub use self::show::{show, show_both, show_spread, show_spreads};
 use self::table::Table;
 use crate::clock::wall;
 use crate::live::{self, Programs};
+use crate::play::Watch;
 use crate::record::Record;
 use crate::scenario::{SHIPPED, Scenario, Text};
-use crate::simulated::{self, Watch};
+use crate::simulated;
 use crate::verdict::Verdict;
 
 /// Largest scenario or config that is read.
@@ -76,15 +77,6 @@ pub fn read(path: &Path) -> Result<Text> {
     Ok(Text { name, text })
 }
 
-/// The config that comes with the gateway.
-#[must_use]
-pub fn default_config() -> Text {
-    Text {
-        name: "config.toml".to_owned(),
-        text: gateway::config::default_text().to_owned(),
-    }
-}
-
 /// Runs a scenario in simulated time.
 ///
 /// # Errors
@@ -135,8 +127,8 @@ pub fn list(out: &mut dyn Write) -> Result<()> {
             name: format!("{name}.toml"),
             text: (*text).to_owned(),
         };
-        let scenario = Scenario::load(&text, &default_config())?;
-        let length = gateway::config::units::show_duration(scenario.length);
+        let scenario = Scenario::load(&text, &Text::default_config())?;
+        let length = settings::units::show_duration(scenario.length);
         table.row([name, &length, &scenario.title]);
     }
     write!(out, "{table}")?;

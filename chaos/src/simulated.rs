@@ -6,7 +6,8 @@
 //! still under way [`GRACE`] after the last arrival is cut off.
 //!
 //! In reading order: `client` is one client's visit, `downstream` the transport to the modelled
-//! downstreams, `own_load` what the gateway itself costs, on a modelled `cpu`, `recorder` what is
+//! downstreams, `own_load` what the gateway itself costs, on a modelled `cpu`, `probe` how its lag is found,
+//! `recorder` what is
 //! written down and the invariants that are checked meanwhile. Not modelled: bytes on the wire, and
 //! of connections only what opening one costs.
 
@@ -16,6 +17,7 @@ mod control;
 mod cpu;
 mod downstream;
 mod own_load;
+mod probe;
 mod recorder;
 
 use std::sync::Arc;
@@ -36,32 +38,12 @@ use self::downstream::Modelled;
 use self::own_load::OwnLoad;
 use self::recorder::Recorder;
 use crate::clock::now;
+use crate::play::{GRACE, Happening, Watch, end_of, sample_params, timeline};
 use crate::record::Record;
-use crate::sample::sample_params;
 use crate::scenario::{Arm, Scenario};
-use crate::timeline::{Happening, timeline};
-
-/// How long after the last arrival pages may still be under way.
-pub const GRACE: Duration = Duration::from_secs(60);
 
 /// How often quotas of quiet clients are forgotten, as the gateway itself does.
 const FORGET_EVERY: u32 = 600;
-
-/// How a run is watched.
-pub struct Watch<'a> {
-    /// Whether the lines of the event log are kept.
-    pub keep_events: bool,
-    /// Told now and then how much of the run is over, 0 to 1.
-    pub progress: &'a dyn Fn(f64),
-}
-
-impl Watch<'_> {
-    /// Nobody looks.
-    pub const NOBODY: Watch<'static> = Watch {
-        keep_events: false,
-        progress: &|_| {},
-    };
-}
 
 /// Plays the scenario from its first arrival to the end of its last page.
 ///
@@ -124,7 +106,7 @@ impl<'a> World<'a> {
         );
         let clients = Arc::new(clients);
         let mut probes = JoinSet::new();
-        probes.spawn(own_load::probe(Arc::clone(&clients), control));
+        probes.spawn(probe::probe(Arc::clone(&clients), control));
         Ok(Self {
             scenario,
             start,
@@ -141,7 +123,7 @@ impl<'a> World<'a> {
             if matches!(happening, Happening::Slice(_)) {
                 settle().await;
             }
-            self.happen(happening);
+            self.happen(at, happening);
             if matches!(happening, Happening::Slice(_)) {
                 (watch.progress)(at.as_secs_f64() / self.scenario.length.as_secs_f64());
             }
@@ -149,13 +131,14 @@ impl<'a> World<'a> {
         self.end().await
     }
 
-    fn happen(&mut self, happening: Happening) {
+    fn happen(&mut self, at: Duration, happening: Happening) {
         match happening {
             Happening::Arrival(visit) => {
                 while let Some(visit) = self.visits.try_join_next() {
                     end_of(visit);
                 }
-                self.visits.spawn(Arc::clone(&self.clients).visit(visit));
+                self.visits
+                    .spawn(Arc::clone(&self.clients).visit(visit, at));
             }
             Happening::Change(index) => self.clients.pages.transport().answers().change(index),
             // Pages are served as before.
@@ -191,8 +174,12 @@ impl<'a> World<'a> {
             end_of(Err(error));
         }
         self.probes.shutdown().await;
-        self.recorder
-            .finish(self.scenario.seed, &self.clients.pages)
+        let pages = &self.clients.pages;
+        self.recorder.finish(
+            self.scenario.seed,
+            &pages.admission().view(),
+            pages.telemetry().counts(),
+        )
     }
 }
 
@@ -203,15 +190,6 @@ async fn settle() {
     const TURNS: usize = 16;
     for _ in 0..TURNS {
         yield_now().await;
-    }
-}
-
-/// A visit ends by itself or is cut off; any other end is a defect here, passed on.
-fn end_of(visit: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = visit
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
     }
 }
 

@@ -19,13 +19,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use anyhow::Result;
-use gateway::config::Report;
+use settings::report::Report;
 
 use crate::output::write;
+use crate::play::Watch;
 use crate::record::Events;
 use crate::run::{Progress, each_seed};
 use crate::scenario::{Scenario, Text};
-use crate::simulated::{NegativeControl, Watch, play_with};
+use crate::simulated::{NegativeControl, play_with};
 
 /// What a seed stands for.
 #[derive(Clone, Debug)]

@@ -1,12 +1,21 @@
-//! Expectations held against what happened.
+//! What can be expected of a run, and what became of it: figures, bounds on them, and the worlds
+//! in which they are judged.
 //!
 //! Always holds: what was expected and could not be judged, because too few pages came for the
-//! figure, is not as expected.
+//! figure, is not as expected. Not here: scenarios and records, which both are written in these
+//! words; one is held against the other in [`judge`](crate::judge).
+
+mod bound;
+mod metric;
+mod unit;
+mod world;
 
 use std::fmt;
 
-use crate::record::{Measured, Record};
-use crate::scenario::{Bound, Expectation, Metric, Scenario, Window};
+pub use self::bound::{Bound, Comparison};
+pub use self::metric::{Metric, RECOVERED, RECOVERY_LASTS, RECOVERY_PAGES};
+pub use self::unit::Unit;
+pub use self::world::World;
 
 /// All expectations of a scenario, judged on one run.
 #[derive(Clone, Debug)]
@@ -62,19 +71,6 @@ impl fmt::Display for Judgement {
 }
 
 impl Verdict {
-    /// Judges a run.
-    #[must_use]
-    pub fn of(scenario: &Scenario, record: &Record) -> Self {
-        let rows = scenario.expectations.iter().flat_map(|expectation| {
-            let bounds = expectation.bounds_in(record.world).into_iter();
-            bounds.map(|(metric, bound)| Row::of(scenario, record, expectation, metric, bound))
-        });
-        Self {
-            rows: rows.collect(),
-            broken: record.broken.clone(),
-        }
-    }
-
     /// Whether everything is as expected. Of a run of which nothing is expected that says little:
     /// see [`Verdict::expects_nothing`].
     #[must_use]
@@ -90,31 +86,6 @@ impl Verdict {
 }
 
 impl Row {
-    fn of(
-        scenario: &Scenario,
-        record: &Record,
-        expectation: &Expectation,
-        metric: Metric,
-        bound: Bound,
-    ) -> Self {
-        let measure = |window: &Window| record.measure(scenario, window, metric);
-        let measured = measure(&expectation.window);
-        let compared_to = expectation.compared_to.as_ref();
-        let reference = compared_to.filter(|_| bound.unit.is_none()).map(measure);
-        let reference_pages = reference.map_or(usize::MAX, |reference| reference.pages);
-        let pages = measured.pages.min(reference_pages);
-        let reference = reference.and_then(|reference| reference.value);
-        Self {
-            window: expectation.window.describe(scenario),
-            metric,
-            bound,
-            measured: measured.value,
-            reference,
-            pages,
-            judgement: judge(metric, bound, Measured { pages, ..measured }, reference),
-        }
-    }
-
     /// Whether it is as expected.
     #[must_use]
     pub fn is_ok(&self) -> bool {
@@ -134,40 +105,6 @@ impl Row {
                 format!("{} ({factor:.3}x)", unit.show(measured))
             }
         }
-    }
-}
-
-fn judge(metric: Metric, bound: Bound, measured: Measured, reference: Option<f64>) -> Judgement {
-    let needs = metric.needs();
-    match measured.value {
-        // Calls of one page are not known on sockets, however many pages there are.
-        None if measured.pages >= needs => Judgement::Missed,
-        Some(value) if measured.pages >= needs => match bound.holds(value, reference) {
-            true => Judgement::Met,
-            false => Judgement::Missed,
-        },
-        None | Some(_) => Judgement::NotEnough { needs },
-    }
-}
-
-impl Window {
-    /// `10s..30s` and what else it is restricted to.
-    #[must_use]
-    pub fn describe(&self, scenario: &Scenario) -> String {
-        use gateway::config::units::show_duration;
-        let span = format!(
-            "{}..{}",
-            show_duration(self.from),
-            show_duration(self.until)
-        );
-        let page = self
-            .page
-            .map(|id| scenario.config.pages[id.0].name.as_str());
-        [Some(span.as_str()), page, self.client.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" ")
     }
 }
 

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use chaos::agree::{Pair, TEN};
-use chaos::record::{Record, World};
-use chaos::run::{default_config, find};
+use chaos::play::Watch;
+use chaos::record::Record;
+use chaos::run::find;
 use chaos::scenario::{Scenario, Text};
-use chaos::simulated::{Watch, play};
+use chaos::simulated::play;
+use chaos::verdict::World;
 
 fn scenario(name: &str, config: &Text) -> Scenario {
     Scenario::load(&find(name).unwrap(), config).unwrap()
@@ -18,7 +20,7 @@ fn record(name: &str, config: &Text) -> Record {
 
 /// The config with other values of `queue` and `max_wait`.
 fn queue(places: u32, max_wait: &str) -> Text {
-    let default = default_config();
+    let default = Text::default_config();
     let lines =
         default.text.lines().map(
             |line| match line.split_once('=').map(|(key, _)| key.trim()) {
@@ -37,15 +39,15 @@ fn queue(places: u32, max_wait: &str) -> Text {
 fn agrees(name: &str, rehearsed: &Record, live: &Text) -> bool {
     let mut live = record(name, live);
     live.world = World::Live;
-    let scenario = scenario(name, &default_config());
+    let scenario = scenario(name, &Text::default_config());
     Pair::of(name, &scenario, [rehearsed, &live]).agrees()
 }
 
 #[test]
 fn a_gateway_agrees_with_itself_and_not_without_its_queue_or_with_one_that_is_too_long() {
     for name in ["contention", "bursty-arrivals"] {
-        let rehearsed = record(name, &default_config());
-        assert!(agrees(name, &rehearsed, &default_config()), "{name}");
+        let rehearsed = record(name, &Text::default_config());
+        assert!(agrees(name, &rehearsed, &Text::default_config()), "{name}");
         assert!(!agrees(name, &rehearsed, &queue(0, "0ms")), "{name}");
         assert!(!agrees(name, &rehearsed, &queue(1000, "250ms")), "{name}");
     }
@@ -53,7 +55,7 @@ fn a_gateway_agrees_with_itself_and_not_without_its_queue_or_with_one_that_is_to
 
 #[test]
 fn phases_are_judged_one_by_one() {
-    let rehearsed = default_config();
+    let rehearsed = Text::default_config();
     let name = "incident-required";
     let (scenario, first) = (scenario(name, &rehearsed), record(name, &rehearsed));
     let pair = Pair::of(name, &scenario, [&first, &first]);

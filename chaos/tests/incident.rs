@@ -5,10 +5,9 @@
 use std::process::Command;
 
 use chaos::incident::{Column, Incident, MEASURES};
-use chaos::record::World;
-use chaos::run::{Rehearsal, default_config, rehearse};
+use chaos::run::{Rehearsal, rehearse};
 use chaos::scenario::{Scenario, Text};
-use chaos::verdict::Verdict;
+use chaos::verdict::{Verdict, World};
 
 const SHORT: &str = "title = \"t\"\nlength = \"3s\"\n[config.downstream.pricing]\npermits = 8\n\
     [[load]]\nrate = \"100/s\"\n[[fault]]\ndownstream = \"pricing\"\nfrom = \"1s\"\nuntil = \"2s\"\n\
@@ -20,7 +19,7 @@ fn incident(worlds: &[World]) -> Incident {
         name: "short.toml".to_owned(),
         text: SHORT.to_owned(),
     };
-    let scenario = Scenario::load(&text, &default_config()).unwrap();
+    let scenario = Scenario::load(&text, &Text::default_config()).unwrap();
     let run = |(seed, world): (u64, &World)| {
         let mut run = rehearse(&scenario.clone().with_seed(seed), false).unwrap();
         run.record.world = *world;

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+use chaos::play::Watch;
+use chaos::scenario::{SHIPPED, Scenario, Text, Window};
+use chaos::simulated::play;
+use chaos::verdict::Metric;
 use std::time::Duration;
-
-use chaos::run::default_config;
-use chaos::scenario::{Metric, SHIPPED, Scenario, Text, Window};
-use chaos::simulated::{Watch, play};
 
 fn scenario(name: &str) -> Scenario {
     let (_, text) = SHIPPED.iter().find(|(own, _)| *own == name).unwrap();
@@ -14,7 +14,7 @@ fn scenario(name: &str) -> Scenario {
         name: format!("{name}.toml"),
         text: (*text).to_owned(),
     };
-    Scenario::load(&text, &default_config()).unwrap_or_else(|report| panic!("{report}"))
+    Scenario::load(&text, &Text::default_config()).unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// Every limit of the scenario is watched, or every one is enforced.

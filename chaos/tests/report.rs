@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use chaos::report::{Report, Run};
-use chaos::run::{Rehearsal, default_config, rehearse};
+use chaos::run::{Rehearsal, rehearse};
 use chaos::scenario::{Scenario, Text};
 use gateway::config::load_text;
 
@@ -65,7 +65,7 @@ impl Runs {
     }
 
     fn report<T>(&self, look: impl for<'a> FnOnce(&Report<'a>) -> T) -> T {
-        let base = load_text("base", &default_config().text, &[]).unwrap();
+        let base = load_text("base", &Text::default_config().text, &[]).unwrap();
         let each = self.0.iter().map(|(name, scenario, rehearsal)| Run {
             name,
             scenario,
@@ -90,7 +90,7 @@ impl Runs {
 }
 
 fn default() -> String {
-    default_config().text
+    Text::default_config().text
 }
 
 fn tight() -> String {

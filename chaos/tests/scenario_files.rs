@@ -2,17 +2,15 @@
 //! place, its line and a remedy, as for a config.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-use chaos::record::World;
-use chaos::run::default_config;
 use chaos::scenario::{Scenario, Text};
+use chaos::verdict::World;
 
 fn refused(text: &str) -> String {
     let text = Text {
         name: "my.toml".to_owned(),
         text: text.to_owned(),
     };
-    let loaded = Scenario::load(&text, &default_config());
+    let loaded = Scenario::load(&text, &Text::default_config());
     loaded.unwrap_err().to_string()
 }
 
@@ -153,7 +151,7 @@ fn a_bound_on_sockets_takes_the_place_of_the_simulated_one_or_of_none() {
         name: "my.toml".to_owned(),
         text: format!("{GOOD}{expect}"),
     };
-    let scenario = Scenario::load(&text, &default_config()).unwrap();
+    let scenario = Scenario::load(&text, &Text::default_config()).unwrap();
     let bounds = |world| {
         let bounds = scenario.expectations[0].bounds_in(world).into_iter();
         let shown = bounds.map(|(metric, bound)| format!("{} {bound}", metric.name()));

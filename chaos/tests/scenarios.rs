@@ -2,10 +2,9 @@
 //! and no invariant is broken.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
-
-use chaos::run::default_config;
+use chaos::play::Watch;
 use chaos::scenario::{SHIPPED, Scenario, Text};
-use chaos::simulated::{Watch, play};
+use chaos::simulated::play;
 use chaos::verdict::Verdict;
 
 fn scenario(name: &str) -> Scenario {
@@ -17,7 +16,7 @@ fn scenario(name: &str) -> Scenario {
         name: format!("{name}.toml"),
         text: (*text).to_owned(),
     };
-    Scenario::load(&text, &default_config()).unwrap_or_else(|report| panic!("{report}"))
+    Scenario::load(&text, &Text::default_config()).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn is_as_expected(name: &str) {

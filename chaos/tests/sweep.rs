@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use chaos::play::Watch;
 use chaos::run::each_seed;
-use chaos::simulated::{NegativeControl, Watch};
+use chaos::simulated::NegativeControl;
 use chaos::sweep::{Case, Played};
 
 /// Enough for every kind of ending; a release build plays hundreds in a minute.
@@ -44,6 +45,43 @@ fn no_invariant_is_broken_and_every_kind_of_ending_is_seen() {
     for ending in &endings {
         assert!(seen.contains(ending), "{ending:?} is not in {seen:?}");
     }
+}
+
+#[test]
+fn everything_that_makes_the_world_hard_is_drawn() {
+    let texts: Vec<String> = (1..200)
+        .map(|seed| Case::of(seed))
+        .map(|case| case.config.text + &case.scenario.text)
+        .collect();
+    for what in [
+        "contention =",
+        "workers =",
+        "work_goes_on = true",
+        "arrivals = { cv =",
+        "arrivals = \"constant\"",
+        "users =",
+        "patience =",
+        "budget = \"",
+        "budget = { lognormal",
+        "retries =",
+        "retry_late = false",
+        "retry_budget =",
+        "backoff = \"retry-after\"",
+        "[gateway]\ncores",
+        "[[fault]]",
+        "drain_at =",
+    ] {
+        let with = texts.iter().filter(|text| text.contains(what)).count();
+        assert!(with >= 10, "{what} is in {with} of 199");
+    }
+    let shared = |text: &&String| {
+        let urls: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("url"))
+            .collect();
+        urls.iter().collect::<BTreeSet<_>>().len() < urls.len()
+    };
+    assert!(texts.iter().filter(shared).count() >= 10);
 }
 
 #[test]
@@ -117,6 +155,24 @@ fn tickets_that_go_by_the_latency_of_pages_are_found() {
 #[test]
 fn tickets_that_go_by_the_overhead_of_pages_are_found() {
     is_found(NegativeControl::LagIsOverhead, "no ticket is kept back");
+}
+
+#[test]
+fn refusals_that_are_charged_to_the_client_are_found() {
+    is_found(NegativeControl::RefusalsCharged, "over its quota after");
+}
+
+#[test]
+fn clients_that_are_back_too_soon_and_are_let_in_are_found() {
+    is_found(
+        NegativeControl::EarlyReturnsAdmitted,
+        "back before its time",
+    );
+}
+
+#[test]
+fn a_time_to_come_back_that_does_not_follow_from_the_crowd_is_found() {
+    is_found(NegativeControl::RetryAfterIsFixed, "told to come back");
 }
 
 #[test]

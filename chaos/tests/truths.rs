@@ -4,10 +4,9 @@
 //! `late-pages-retried`, `impatience-pays`, `all-overloaded-parts-at-once`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
-
-use chaos::run::default_config;
+use chaos::play::Watch;
 use chaos::scenario::{Scenario, Text};
-use chaos::simulated::{Watch, play};
+use chaos::simulated::play;
 use chaos::verdict::{Judgement, Row, Verdict};
 
 /// 80 ms each, and 24 workers for pricing.
@@ -25,7 +24,7 @@ fn load(text: &str) -> Result<Scenario, String> {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
     };
-    Scenario::load(&text, &default_config()).map_err(|report| report.to_string())
+    Scenario::load(&text, &Text::default_config()).map_err(|report| report.to_string())
 }
 
 fn verdict(text: &str) -> Verdict {

@@ -35,7 +35,7 @@ use self::limits::endpoint_state;
 pub use self::limits::limits;
 use crate::config::{OPENAPI_PATH, OpenApi};
 use crate::generation::Generations;
-use crate::lifecycle::phase::{CurrentPhase, Phase};
+use crate::lifecycle::phase::CurrentPhase;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
@@ -259,13 +259,12 @@ impl<T: Transport> Admin<T> {
     }
 
     fn ready(&self) -> Response<AdminBody> {
-        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        match self.phase.get() {
-            Phase::Starting => text(unavailable, "starting\n"),
-            Phase::Ready if self.phase.is_shedding() => text(unavailable, "shedding\n"),
-            Phase::Ready => text(StatusCode::OK, "ready\n"),
-            Phase::LameDuck | Phase::Draining => text(unavailable, "draining\n"),
-        }
+        let (ready, word) = self.phase.readiness();
+        let status = match ready {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        text(status, format!("{word}\n"))
     }
 
     fn events(&self) -> Response<AdminBody> {

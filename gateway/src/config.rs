@@ -19,35 +19,23 @@ mod headers;
 mod hosts;
 mod input;
 mod kept;
-mod key;
 mod kinds;
 mod load;
 mod names;
 mod observed;
-mod origin;
 mod origins;
 mod otlp_headers;
-mod overrides;
 mod path;
-mod problem;
 mod propagation;
 mod proxies;
-mod raw;
-mod reader;
-pub mod reading;
 mod receiver;
-mod registry;
-mod report;
 mod rules;
 mod schema;
 mod server_tls;
-mod shown;
-mod syntax;
-pub mod units;
+pub mod sizing;
 mod variables;
 mod warnings;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -55,6 +43,16 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use url::Url;
+
+use settings::{key, origin, overrides, problem, raw, reader, registry, report, shown, syntax};
+
+pub use settings::name::Name;
+pub use settings::origin::{EffectiveKey, Origin, origins_json};
+pub use settings::overrides::Override;
+pub use settings::problem::{Problem, Remedy};
+pub use settings::report::Report;
+pub use settings::shown::fit as fit_to_show;
+pub use settings::units::{self, Rate};
 
 pub use address::show as shown_address;
 pub(crate) use admin::read_token_text;
@@ -68,18 +66,13 @@ pub use fixed::{FIXED, fixed_among, why_fixed};
 pub use headers::is_reserved_header;
 pub use kept::Kept;
 pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
-pub use origin::{EffectiveKey, Origin, origins_json};
 pub use origins::Origins;
-pub use overrides::Override;
 pub use path::{Param, PathPattern, PathTemplate, Piece};
-pub use problem::{Problem, Remedy};
 pub use propagation::{Notation, Propagation};
 pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
-pub use report::Report;
 pub use schema::json_schema;
 pub use server_tls::{ClientAuth, ServerTls};
-pub use shown::fit as fit_to_show;
 pub use variables::name_of as variable_name;
 
 pub use crate::ids::{ClientKey, DownstreamId, PageId};
@@ -135,6 +128,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// Which listener answers `/openapi.json`.
     pub openapi: OpenApi,
+    /// Where clients' listener answers as `/readyz` does; `None`: nowhere.
+    pub health_path: Option<String>,
     /// How the client of a request is known.
     pub client_address: ClientAddress,
     /// Whose word for another's address is taken.
@@ -256,6 +251,12 @@ pub enum EarlyReturns {
 }
 
 impl Clients {
+    /// The rate that every client is held to; `None` also where it is only watched.
+    #[must_use]
+    pub fn enforced_rate(&self) -> Option<Rate> {
+        self.rate.filter(|_| !self.observe)
+    }
+
     /// Whether a client is held to the `Retry-After` it was told; one whose request has the
     /// header that tells clients apart, or does not.
     #[must_use]
@@ -275,22 +276,6 @@ pub enum IdentifyBy {
     Ip,
     /// The value of this header; a request without it counts by address.
     Header(HeaderName),
-}
-
-/// A rate as written: `count` per `period`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub count: NonZeroU32,
-    /// In how long: one second, minute or hour.
-    pub period: Duration,
-}
-
-impl Rate {
-    /// Events per second.
-    pub fn per_second(self) -> f64 {
-        f64::from(self.count.get()) / self.period.as_secs_f64()
-    }
 }
 
 /// `[telemetry]`, after the `DD_*` variables.
@@ -424,6 +409,8 @@ pub struct Page {
     pub abandoned_after: Option<Duration>,
     /// Part of the budget kept for assembling and writing; below `deadline`.
     pub reserve: Duration,
+    /// A client that gives the page less time than this is refused at once; `None`: none is.
+    pub min_budget: Option<Duration>,
     /// Longest wait for permits, inside the deadline.
     pub max_wait: Duration,
     /// Pages that may wait for permits at once.
@@ -453,28 +440,4 @@ pub struct Part {
     pub timeout: Option<Duration>,
     /// What its data looks like, for the description of the page; `None` is any JSON.
     pub schema: Option<DataSchema>,
-}
-
-/// A name of a page, part or downstream: `[a-z0-9][a-z0-9_-]{0,62}`. It appears in
-/// JSON, in headers and in metric tags, so it needs no escaping anywhere.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(pub(in crate::config) String);
-
-impl Name {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A name for what belongs to both: no file can have written it, since it has a dot in it.
-    #[must_use]
-    pub fn beside(&self, other: &Name) -> Name {
-        Name(format!("{self}.{other}"))
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

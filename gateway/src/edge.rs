@@ -10,6 +10,7 @@
 mod accept;
 pub mod body;
 pub mod bound;
+pub mod budget;
 mod caching;
 mod coding;
 mod connection;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::Body;
 
 use self::body::PageBody;
@@ -49,6 +50,7 @@ use self::respond::Respond;
 use crate::config::{OPENAPI_PATH, OpenApi, PageId};
 use crate::generation::{Generation, Generations};
 use crate::lifecycle::phase::CurrentPhase;
+use crate::outcome::PageOutcome;
 pub use crate::page::REQUEST_ID;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
@@ -58,8 +60,6 @@ use crate::page::{PageRequest, detached};
 use crate::telemetry::Telemetry;
 use crate::telemetry::events;
 use crate::telemetry::record::Origin;
-
-const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// Understands requests and writes answers.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl<T: Transport> Edge<T> {
         Box::pin(async move {
             let answered = match asked {
                 Ok(asked) => {
-                    let answering = answer(&generation, &connection, asked, &origin);
+                    let answering = answer(&generation, &edge.phase, &connection, asked, &origin);
                     AssertUnwindSafe(answering).catch_unwind().await
                 }
                 Err(panic) => Err(panic),
@@ -149,6 +149,7 @@ fn origin<T: Transport, B>(generation: &Generation<T>, request: &Request<B>) -> 
 
 async fn answer<T: Transport>(
     generation: &Generation<T>,
+    phase: &CurrentPhase,
     connection: &Arc<Connection>,
     asked: Result<Asked, RefusedAtEdge>,
     origin: &Arc<Origin>,
@@ -157,17 +158,32 @@ async fn answer<T: Transport>(
     match asked {
         Ok(Asked::Page(asked)) => {
             let answer = pages.serve(asked).await;
-            Respond::of(pages).answer(answer, &generation.caching, connection)
+            let (record, allowance) = (Arc::clone(&answer.record), answer.allowance);
+            let caching = &generation.caching;
+            let mut response = Respond::of(pages).answer(answer, caching, connection);
+            // What is one client's would be told to others, long after.
+            let complete = record.outcome == PageOutcome::Complete;
+            if !caching[record.page.0].is_shared(complete) {
+                generation
+                    .rate_limit
+                    .tell(response.headers_mut(), allowance);
+            }
+            response
         }
         Ok(Asked::Description(document)) => respond::description(document, origin),
+        Ok(Asked::Health) => respond::health(phase.readiness()),
         Ok(Asked::Methods) => respond::methods(),
         Err(RefusedAtEdge {
             refusal,
             page,
             client,
         }) => {
-            pages.refused_at_edge(page, client, origin, &refusal);
-            Respond::of(pages).refuse(&refusal, origin)
+            let allowance = pages.refused_at_edge(page, client, origin, &refusal);
+            let mut response = Respond::of(pages).refuse(&refusal, origin);
+            generation
+                .rate_limit
+                .tell(response.headers_mut(), allowance);
+            response
         }
     }
 }
@@ -198,15 +214,19 @@ fn asked<T: Transport, B: Body>(
     let (routes, path) = (&generation.routes, request.uri().path());
     validate::check_head(request)?;
     let asks_for_methods = request.method() == Method::OPTIONS;
-    let of_description =
-        generation.config.server.openapi == OpenApi::Public && path == OPENAPI_PATH;
+    let server = &generation.config.server;
+    let of_description = server.openapi == OpenApi::Public && path == OPENAPI_PATH;
+    let of_health = server.health_path.as_deref() == Some(path);
     // `*` is the server, not a page (RFC 9110 section 9.3.7).
-    if asks_for_methods && (of_description || path == "*") {
+    if asks_for_methods && (of_description || of_health || path == "*") {
         return Ok(Asked::Methods);
     }
-    if of_description {
+    if of_description || of_health {
         validate::check_method_and_body(request)?;
-        return Ok(Asked::Description(generation.openapi()));
+        return Ok(match of_health {
+            true => Asked::Health,
+            false => Asked::Description(generation.openapi()),
+        });
     }
     let matched = routes.find(path)?;
     if asks_for_methods {
@@ -219,7 +239,7 @@ fn asked<T: Transport, B: Body>(
         page: matched.page,
         params: matched.params,
         client,
-        timeout_ms: request.headers().get(TIMEOUT_MS).map(detached),
+        budget: budget::of_client(request.headers())?,
         headers,
         origin: Arc::clone(origin),
     }))
@@ -230,6 +250,8 @@ enum Asked {
     Page(PageRequest),
     /// What the pages are; no page, so nothing is admitted or counted.
     Description(Bytes),
+    /// Whether pages are to be sent here; no page either.
+    Health,
     /// Which methods there are; no page either.
     Methods,
 }

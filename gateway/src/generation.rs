@@ -9,6 +9,7 @@
 
 pub mod caching;
 pub mod clients;
+pub mod rate_limit;
 pub mod routes;
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use self::caching::PageCaching;
 use self::clients::ClientNames;
+use self::rate_limit::RateLimit;
 use self::routes::Routes;
 use crate::config::{Config, Kept, Loaded};
 use crate::openapi;
@@ -43,6 +45,8 @@ pub struct Generation<T> {
     pub clients: ClientNames,
     /// What caches are told, page by page.
     pub caching: Vec<PageCaching>,
+    /// What clients are told of their quota.
+    pub rate_limit: RateLimit,
     /// What its pages are, once somebody has asked.
     openapi: OnceLock<Bytes>,
 }
@@ -55,6 +59,7 @@ impl<T: Transport> Generation<T> {
             routes: Routes::new(&config),
             clients: ClientNames::new(&config),
             caching: config.pages.iter().map(PageCaching::new).collect(),
+            rate_limit: RateLimit::new(&config.clients),
             pages,
             effective,
             config,

@@ -54,7 +54,7 @@ pub fn document(config: &Config) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "responses": problem::responses(&problems),
+            "responses": problem::responses(config, &problems),
             "parameters": request::shared(config),
             "headers": headers::all(),
         },
@@ -71,8 +71,11 @@ fn path(config: &Config, page: &Page) -> Value {
 
 fn operation(config: &Config, page: &Page, method: &str, summary: &str) -> Value {
     let mut responses = Map::new();
-    responses.insert("200".into(), answer::response(page, method == "get"));
-    responses.insert("304".into(), answer::not_modified());
+    responses.insert(
+        "200".into(),
+        answer::response(config, page, method == "get"),
+    );
+    responses.insert("304".into(), answer::not_modified(config));
     for problem in problem::by_status(config) {
         responses.insert(
             problem.status.as_str().into(),

@@ -38,13 +38,15 @@ pub enum PageOutcome {
     NotFound,
     /// The request was not one the page accepts.
     BadRequest,
+    /// Its client gave it less time than its own deadline, and that ran out.
+    ClientBudget,
     /// The client went away.
     Cancelled,
 }
 
 impl PageOutcome {
     /// All endings, in the order of declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Complete,
         Self::Partial,
         Self::Shed,
@@ -53,6 +55,7 @@ impl PageOutcome {
         Self::Failed,
         Self::NotFound,
         Self::BadRequest,
+        Self::ClientBudget,
         Self::Cancelled,
     ];
 
@@ -67,6 +70,7 @@ impl PageOutcome {
             Self::Failed => "failed",
             Self::NotFound => "not_found",
             Self::BadRequest => "bad_request",
+            Self::ClientBudget => "client_budget",
             Self::Cancelled => "cancelled",
         }
     }
@@ -85,7 +89,8 @@ pub enum PartStatus {
     Failed,
     /// Lost: no permit was free, so no call was made.
     Shed,
-    /// Ended by the gateway: its page was lost, or its client left. No client reads it.
+    /// Ended by the gateway: its page was lost, its client left, or the time was over that its
+    /// client gave. No client reads it.
     #[default]
     Cancelled,
 }
@@ -125,7 +130,8 @@ pub enum CallOutcome {
     Failed,
     /// Ran out of time.
     Late,
-    /// Ended by the gateway: its page was lost, or its client left.
+    /// Ended by the gateway: its page was lost, its client left, or the time was over that its
+    /// client gave.
     Cancelled,
 }
 

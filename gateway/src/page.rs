@@ -10,6 +10,7 @@
 pub mod accounting;
 pub mod admission;
 pub mod assemble;
+pub mod budget;
 mod clients;
 pub mod deadline;
 pub mod downstream;
@@ -36,13 +37,14 @@ use tokio::time::Instant;
 use self::accounting::PageAccount;
 use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
+use self::budget::Budget;
 use self::clients::Clients;
 use self::deadline::{Deadline, now};
 use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
 use self::plan::{Params, Plan, PlannedPart};
-use self::quota::{Charge, Client, Quota};
+use self::quota::{Allowance, Charge, Client, Quota};
 use self::refusal::Refusal;
 use crate::config::{self, Config, DownstreamId, Kept, PageId, ShedStatus};
 use crate::outcome::{Scope, ShedBy};
@@ -88,8 +90,8 @@ pub struct PageRequest {
     pub params: Vec<String>,
     /// Who asks.
     pub client: Client,
-    /// The client's `X-Request-Timeout-Ms`, unread.
-    pub timeout_ms: Option<HeaderValue>,
+    /// The time that the client gives the page, if it says so.
+    pub budget: Option<Duration>,
     /// The client's headers that every call of the page carries.
     pub headers: HeaderMap,
     /// When and in which trace; the budget counts from its arrival.
@@ -103,6 +105,8 @@ pub struct Answer {
     pub result: Result<Page, Refusal>,
     /// Whole seconds after which the client is to come back, if that can help.
     pub retry_after: Option<u32>,
+    /// What is left of the client's quota, if it is held to one.
+    pub allowance: Option<Allowance>,
     /// To be dropped when the last byte of the answer has left.
     pub ticket: Option<Ticket>,
     /// Its place among the pages in flight, to be dropped with the ticket.
@@ -172,13 +176,17 @@ impl<T: Transport> Pages<T> {
         let result = self.run(&request, &mut account).await;
         let charge = account.charge.take();
         let charge = match &result {
-            Ok(_) => charge,
+            Ok(_) => {
+                account.allowance = charge.as_ref().and_then(|charge| charge.allowance);
+                charge
+            }
             Err(refusal) => {
                 let occupancy = || self.occupancy(&self.plans[request.page.0]);
                 account.record.occupancy.get_or_insert_with(occupancy);
-                account.retry_after =
-                    self.clients
-                        .refused(request.client, request.page, refusal, charge);
+                let told = self
+                    .clients
+                    .refused(request.client, request.page, refusal, charge);
+                (account.retry_after, account.allowance) = (told.retry_after, told.allowance);
                 None
             }
         };
@@ -211,28 +219,30 @@ impl<T: Transport> Pages<T> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
         let params = plan.check_params(&request.params)?;
-        let deadline = request.deadline(plan)?;
-        account.known(request.client.key, deadline);
+        let budget = Budget::of(plan, request.origin.arrived, request.budget)?;
+        account.known(request.client.key, budget.deadline());
         let charge = self.clients.charge(request.client, plan.page)?;
         account.record.would_shed = self.observe_quota(&charge);
         account.charge = Some(charge);
         self.clients
             .refuse_early(plan.page, account.charge.as_ref())?;
         account.ticket = Some(self.ticket()?);
-        self.observe(plan, deadline, account);
+        self.observe(plan, budget.deadline(), account);
         let permits = account
             .wait(
-                self.admission.permits(plan.page, &plan.needs, deadline),
+                self.admission
+                    .permits(plan.page, &plan.needs, budget.deadline()),
                 || self.occupancy(plan),
             )
-            .await?;
+            .await
+            .map_err(|shed| budget.refusal(shed))?;
         let permits = permits.with_shadow(account.shadow.as_ref());
-        still_ahead(deadline)?;
+        budget.still_ahead()?;
         self.clients.admitted(plan.page);
         let shared = request.call_headers();
         let (records, seen) = account.parts(plan.parts.len());
         let call = |index, part, permit, record| {
-            let planned = planned(request, &shared, &params, deadline, part);
+            let planned = planned(request, &shared, &params, budget, part);
             let planned = planned.seen(seen.of(index));
             downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
@@ -303,19 +313,20 @@ impl<T: Transport> Pages<T> {
     }
 
     /// Charges a request that the edge refused to its client, and accounts for it if it was
-    /// for a page.
+    /// for a page. Returns what is left of the client's quota, if it is held to one.
     pub fn refused_at_edge(
         &self,
         page: Option<PageId>,
         client: Client,
         origin: &Arc<Origin>,
         refusal: &Refusal,
-    ) {
-        self.clients.charge_mistake(client);
+    ) -> Option<Allowance> {
+        let allowance = self.clients.charge_mistake(client);
         if let Some(page) = page {
             let account = self.open(page, origin);
             account.close(Err(refusal.clone()), self.shed);
         }
+        allowance
     }
 
     /// From now on every new page is refused; those in flight go on.
@@ -381,18 +392,18 @@ fn planned<'a>(
     page: &PageRequest,
     shared: &'a HeaderMap,
     params: &Params,
-    deadline: Deadline,
+    budget: Budget,
     part: &PlannedPart,
 ) -> PlannedCall<'a> {
     let begins = now();
     let part_limit = part
         .timeout
         .map_or(Deadline::NEVER, |limit| Deadline::after(begins, limit));
-    let deadline = deadline.min(part_limit);
+    let limit = budget.of_call(part_limit);
     let span_id = context::new_id();
     let mut own = Vec::with_capacity(OWN_FIELDS);
     page.origin.trace.write_call(span_id, &mut own);
-    if let Some(left) = deadline.left(begins) {
+    if let Some(left) = limit.deadline.left(begins) {
         let left = HeaderValue::from(left.as_millis().max(1) as u64);
         own.push((BUDGET_LEFT, left));
     }
@@ -403,7 +414,7 @@ fn planned<'a>(
         own,
         span_id,
         begins,
-        deadline,
+        limit,
         seen: None,
     }
 }
@@ -422,40 +433,4 @@ impl PageRequest {
         }
         headers
     }
-
-    /// When the page's calls must have ended: arrival, plus the page's budget or the
-    /// client's smaller one, less the reserve.
-    fn deadline(&self, plan: &Plan) -> Result<Deadline, Refusal> {
-        let page = plan
-            .budget
-            .map_or(Deadline::NEVER, |b| Deadline::after(self.origin.arrived, b));
-        let client = match &self.timeout_ms {
-            None => Deadline::NEVER,
-            Some(value) => Deadline::after(self.origin.arrived, milliseconds(value)?),
-        };
-        let deadline = page.min(client).less(plan.reserve);
-        still_ahead(deadline)?;
-        Ok(deadline)
-    }
-}
-
-/// No call starts at its page's deadline or after.
-fn still_ahead(deadline: Deadline) -> Result<(), Refusal> {
-    if deadline.is_past(now()) {
-        return Err(Refusal::DeadlineUnreachable(None));
-    }
-    Ok(())
-}
-
-fn milliseconds(value: &HeaderValue) -> Result<Duration, Refusal> {
-    let digits = value
-        .to_str()
-        .ok()
-        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-    let number = digits.and_then(|digits| digits.parse().ok());
-    number.map(Duration::from_millis).ok_or_else(|| {
-        Refusal::BadRequest(
-            "X-Request-Timeout-Ms must be a whole number of milliseconds, such as 250.".into(),
-        )
-    })
 }

@@ -1,16 +1,30 @@
-//! The structure, held by a test: which way imports go, and what has one home.
+//! The structure, held by a test: which way imports go in each crate of the workspace, that they go in
+//! no circle, and what has one home.
+//!
+//! The rules are here. How sources are read is in `sources`, what names they hold in `paths`, and where
+//! those lead in `graph`.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot read the sources has failed"
 )]
 
+#[path = "tidy/graph.rs"]
+mod graph;
+#[path = "tidy/paths.rs"]
+mod paths;
+#[path = "tidy/sources.rs"]
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// A module and the modules of this crate it may use; itself is understood.
+use graph::Graph;
+use sources::{Source, sources, sources_in};
+
+/// A module of the gateway and the modules it may use; itself is understood.
 const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
@@ -65,7 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("generation", &["config", "openapi", "page"]),
+    ("generation", &["config", "openapi", "page", "text"]),
     ("lifecycle", &["page", "telemetry"]),
     (
         "transport",
@@ -87,6 +101,69 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("pem", &[]),
     ("text", &[]),
+];
+
+/// Of crates in floors: the modules of each, from the top down. A module uses lower floors only.
+const FLOORS: &[(&str, &[&[&str]])] = &[
+    (
+        "gateway/settings",
+        &[
+            &["origin", "read"],
+            &["sections"],
+            &["reader"],
+            &["registry"],
+            &["syntax"],
+            &["overrides", "report"],
+            &["key"],
+            &["kinds"],
+            &["name", "raw", "units"],
+            &["problem", "shown", "variables"],
+        ],
+    ),
+    (
+        "chaos",
+        &[
+            &["agree", "incident", "sweep"],
+            &["run"],
+            &["live", "simulated"],
+            &["judge", "play", "report"],
+            &["output", "record"],
+            &["scenario"],
+            &["by_hand", "load", "proc"],
+            &["clock", "http", "verdict"],
+        ],
+    ),
+    (
+        "chaos/plots",
+        &[
+            &["figure"],
+            &["lanes", "plot"],
+            &["axis", "label", "span", "steps"],
+            &["unit"],
+        ],
+    ),
+    (
+        "fixtures",
+        &[
+            &["fakes"],
+            &["control", "server"],
+            &["answer"],
+            &["body"],
+            &["fake"],
+            &["conditions"],
+            &["toxic"],
+            &["behaviour"],
+            &["catalogue", "draw", "latency", "workers"],
+            &[
+                "bad_behaviour",
+                "clock",
+                "ledger",
+                "rng",
+                "service",
+                "units",
+            ],
+        ],
+    ),
 ];
 
 /// A text and the only files (without `.rs`, or folders with `/`) that may hold it.
@@ -130,86 +207,129 @@ const HOMES: &[(&str, &[&str])] = &[
 /// What `page` must not know, so that it runs in simulated time.
 const NOT_IN_PAGE: &[&str] = &["hyper", "tower", "reqwest", "tokio::net", "std::net"];
 
-/// A file longer than this, tests apart, holds more than one thing.
-const MOST_LINES: usize = 420;
+/// A file of the crate longer than this, tests apart, holds more than one thing.
+const MOST_LINES: &[(&str, usize)] = &[
+    ("gateway", 420),
+    ("gateway/settings", 300),
+    ("chaos", 300),
+    ("chaos/plots", 300),
+    ("fixtures", 420),
+];
 
-struct Source {
-    /// Relative to `src`, without `.rs`.
-    name: String,
-    /// Without comments and without its unit tests.
-    code: String,
-    lines: usize,
+#[test]
+fn imports_go_one_way() {
+    let upward: Vec<String> = [
+        "gateway",
+        "gateway/settings",
+        "chaos",
+        "chaos/plots",
+        "fixtures",
+    ]
+    .into_iter()
+    .flat_map(|folder| upward(folder, &Graph::of(&sources(folder))))
+    .collect();
+    assert!(upward.is_empty(), "{}", upward.join("\n"));
 }
 
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.extend(source(&root, &path));
-            }
+/// What a crate uses against its rules: those of [`FLOORS`], or of [`MAY_USE`].
+fn upward(folder: &str, graph: &Graph) -> Vec<String> {
+    let floors = FLOORS.iter().find(|(name, _)| *name == folder);
+    let wrong = |from: &str, to: &str| match floors {
+        Some((_, floors)) => {
+            let floor = |module: &str| {
+                let floor = floors.iter().position(|floor| floor.contains(&module));
+                assert!(floor.is_some(), "{folder}: `{module}` is on no floor");
+                floor
+            };
+            floor(from) >= floor(to)
         }
-    }
-    assert!(found.len() > 30, "the sources were not found");
-    found
-}
-
-fn source(root: &Path, path: &PathBuf) -> Option<Source> {
-    let name = path.strip_prefix(root).unwrap().with_extension("");
-    let name = name.to_str().unwrap().to_owned();
-    if name.ends_with("tests") || name.contains("/tests/") || name.ends_with("simulated") {
-        return None;
-    }
-    let text = fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code: Vec<&str> = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect();
-    Some(Source {
-        name,
-        lines: code.len(),
-        code: code.join("\n"),
-    })
-}
-
-/// Modules named after `crate::`, also inside braces.
-fn uses(code: &str) -> Vec<&str> {
-    let after =
-        |at: usize| code[at + "crate::".len()..].split(|c: char| !c.is_alphanumeric() && c != '_');
-    code.match_indices("crate::")
-        .filter_map(|(at, _)| after(at).next())
+        None => {
+            let rule = MAY_USE.iter().find(|(name, _)| *name == from);
+            rule.is_some_and(|(_, allowed)| !allowed.contains(&to))
+        }
+    };
+    let between = graph.between_tops().iter();
+    between
+        .filter(|(from, to, _)| wrong(from, to))
+        .map(|(from, to, says)| format!("{from} may not use {to}: {says}"))
         .collect()
 }
 
 #[test]
-fn imports_go_one_way() {
-    for source in sources() {
-        let module = source.name.split('/').next().unwrap();
-        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
-            continue;
-        };
-        for used in uses(&source.code) {
-            let fine = used == module || allowed.contains(&used) || used.is_empty();
-            assert!(
-                fine,
-                "{}.rs uses crate::{used}; {module} may use {allowed:?}",
-                source.name
-            );
-        }
+fn imports_go_in_no_circle() {
+    let graphs = [
+        Graph::of(&sources("gateway")).of_tops(),
+        Graph::of(&sources("gateway/settings")),
+        Graph::of(&sources("chaos")),
+        Graph::of(&sources("chaos/plots")),
+        Graph::of_program(&sources_in("chaos/benches/acceptance")),
+        Graph::of(&sources("fixtures")),
+    ];
+    for graph in graphs {
+        let circles = graph.circles();
+        assert!(circles.is_empty(), "{}", circles.join("\n"));
     }
+}
+
+/// Files of a crate that is not there.
+fn invented(files: &[(&str, &str)]) -> Vec<Source> {
+    let source = |(name, code): &(&str, &str)| Source {
+        place: format!("{name}.rs"),
+        name: (*name).to_owned(),
+        code: (*code).to_owned(),
+        lines: 1,
+    };
+    files.iter().map(source).collect()
+}
+
+/// Without these the tests above could pass because they see nothing.
+#[test]
+fn a_circle_on_purpose_is_found_with_the_places_that_tie_it() {
+    let circle = [
+        (
+            "record",
+            "use crate::scenario::{Text, file::{Scenario, self}};",
+        ),
+        (
+            "scenario",
+            "mod file;\npub use self::file::Scenario;\nuse gateway::record::Other;",
+        ),
+        ("scenario/file", "fn f(world: &crate::record::World) {}"),
+        (
+            "verdict",
+            "use crate::{record::Record, scenario::Scenario};",
+        ),
+    ];
+    let circles = Graph::of(&invented(&circle)).circles();
+    let told = "a circle of 2:\n  record.rs -> scenario/file.rs, line 1: crate::scenario::file::Scenario\n  \
+                scenario/file.rs -> record.rs, line 1: crate::record::World\n";
+    assert_eq!(circles, [told]);
+    let tops = Graph::of(&invented(&circle)).of_tops();
+    assert_eq!(tops.circles().len(), 1);
+}
+
+#[test]
+fn an_import_that_goes_up_on_purpose_is_found_also_where_a_name_is_passed_on() {
+    let files = [
+        ("behaviour", "pub use crate::latency::Latency;"),
+        ("fakes", "use crate::{toxic, behaviour::Latency};"),
+        ("latency", "use super::fakes::{Fakes};"),
+    ];
+    let found = upward("fixtures", &Graph::of(&invented(&files)));
+    assert_eq!(
+        found,
+        ["latency may not use fakes: latency.rs, line 1: super::fakes::Fakes"]
+    );
 }
 
 #[test]
 fn what_has_one_home_is_nowhere_else() {
     for (text, homes) in HOMES {
         let mut seen = false;
-        for source in sources().iter().filter(|source| source.code.contains(text)) {
+        for source in sources("gateway")
+            .iter()
+            .filter(|source| source.code.contains(text))
+        {
             let at_home = homes.iter().any(|home| {
                 source.name == *home || (home.ends_with('/') && source.name.starts_with(home))
             });
@@ -229,7 +349,7 @@ fn what_has_one_home_is_nowhere_else() {
 
 #[test]
 fn pages_know_no_sockets() {
-    for source in sources()
+    for source in sources("gateway")
         .iter()
         .filter(|s| s.name == "page" || s.name.starts_with("page/"))
     {
@@ -246,13 +366,11 @@ fn pages_know_no_sockets() {
 
 #[test]
 fn files_are_read_in_one_sitting() {
-    for source in sources() {
-        assert!(
-            source.lines <= MOST_LINES,
-            "{}.rs has {} lines",
-            source.name,
-            source.lines
-        );
+    for (folder, most) in MOST_LINES {
+        for source in sources(folder) {
+            let Source { place, lines, .. } = source;
+            assert!(lines <= *most, "{place} has {lines} lines");
+        }
     }
 }
 

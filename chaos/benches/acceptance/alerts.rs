@@ -10,6 +10,7 @@
 //! kind, and one by then names it, with the service where a service is at fault; nobody is called for
 //! another kind; the commands' answer names it too, and first.
 
+mod acts;
 mod fault;
 mod fleet;
 mod promtool;
@@ -77,7 +78,7 @@ async fn one(table: &mut Table, promtool: &Promtool, fault: &Fault) -> Result<()
         said = watch(&mut scrapes, &admins, fault) => said?,
         ended = fault.hold(&fleet) => match ended? {},
     };
-    let fired = promtool.evaluate(&scrapes.to_series(WELL), series::times(AT_FAULT))?;
+    let fired = promtool.evaluate(&scrapes.to_series(WELL), series::times(WELL, AT_FAULT))?;
     ensure!(
         fired[0].is_empty(),
         "before the fault: {}; this machine is too busy to tell",

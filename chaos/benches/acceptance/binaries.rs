@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+
+/// How long a program may take to start.
+pub(crate) const START: Duration = Duration::from_secs(10);
 
 /// The release binary `name` beside this program, not older than the sources of its crate.
 pub(crate) fn binary(name: &str) -> Result<PathBuf> {
@@ -19,10 +22,10 @@ pub(crate) fn binary(name: &str) -> Result<PathBuf> {
         bail!("{} is missing; {REMEDY}", path.display());
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources = if name == "fakes" {
-        "fixtures/src"
-    } else {
-        "gateway/src"
+    let sources = match name {
+        "fakes" => "fixtures/src",
+        "chaos" => "chaos/src",
+        _ => "gateway/src",
     };
     ensure!(
         newest(&root.join(sources))? <= built,

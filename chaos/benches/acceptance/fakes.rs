@@ -11,8 +11,7 @@ use chaos::proc::Process;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::binaries::binary;
-use crate::world::START;
+use crate::binaries::{START, binary};
 
 pub(crate) struct Fakes {
     control: Origin,

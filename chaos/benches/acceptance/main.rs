@@ -20,6 +20,7 @@ mod hostile;
 mod overload;
 mod own_cpu;
 mod recycled;
+mod rehearsals;
 mod reloads;
 mod rolling;
 mod table;
@@ -33,7 +34,7 @@ use anyhow::{Result, bail, ensure};
 use table::Table;
 
 /// In the order they run.
-const CHECKS: [&str; 17] = [
+const CHECKS: [&str; 18] = [
     "steady",
     "hang",
     "optional",
@@ -51,6 +52,7 @@ const CHECKS: [&str; 17] = [
     "drain",
     "rolling",
     "reloads",
+    "rehearsals",
 ];
 
 /// Only by its name: it needs promtool, and judges no milliseconds (about two and a half minutes).
@@ -125,6 +127,7 @@ async fn run(check: &str, table: &mut Table) -> Result<()> {
         "endpoint-hole" => endpoints::black_hole(table).await,
         "endpoint-dies" => endpoints::dies(table).await,
         "recycled" => recycled::recycled(table).await,
+        "rehearsals" => rehearsals::rehearsals(table),
         other => bail!("no check `{other}`"),
     }
 }

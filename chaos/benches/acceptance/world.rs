@@ -18,12 +18,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::binaries::binary;
+use crate::binaries::{START, binary};
 use crate::config::Setup;
 use crate::cpu::Share;
 use crate::fakes::{Fakes, Stats};
-
-pub(crate) const START: Duration = Duration::from_secs(10);
 
 /// Asked for in turn.
 const PRODUCTS: [&str; 3] = ["p-1001", "p-1002", "p-1003"];

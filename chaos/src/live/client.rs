@@ -21,9 +21,8 @@ use super::recorder::Recorder;
 use crate::http::connection::Connection;
 use crate::load::pool::{Failure, Pool};
 use crate::load::{Answer, Ending};
-use crate::sample::sample_params;
-use crate::scenario::{Demand, Load, RetryBudget, Scenario, Visit};
-use crate::simulated::GRACE;
+use crate::play::{Ask, GRACE, Visitors, sample_params};
+use crate::scenario::{Load, Scenario, Visit};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,15 +33,12 @@ pub(super) struct Clients {
     server: SocketAddr,
     pool: Pool,
     recorder: Arc<Recorder>,
-    loads: Vec<Load>,
-    /// By load.
-    retry_budgets: Vec<RetryBudget>,
+    visitors: Visitors,
     /// By page.
     paths: Vec<PathAndQuery>,
     host: HeaderValue,
     key: HeaderName,
     refuses_from: Option<Duration>,
-    seed: u64,
 }
 
 impl Clients {
@@ -58,55 +54,63 @@ impl Clients {
             server,
             pool: Pool::new(server),
             recorder,
-            loads: scenario.loads.clone(),
-            retry_budgets: scenario.loads.iter().map(RetryBudget::of).collect(),
+            visitors: Visitors::of(scenario),
             paths: paths.collect::<Result<_>>()?,
             host: HeaderValue::try_from(server.to_string())?,
             key: client_header(&scenario.config),
             refuses_from: scenario.refuses_from(),
-            seed: scenario.seed,
         })
     }
 
-    /// One client, from its first request, due `at`, to its last answer; a user goes on until
-    /// nobody asks any more.
-    pub(super) async fn visit(self: Arc<Self>, mut visit: Visit, at: Duration) {
-        let plan = &self.loads[visit.load];
-        self.page(visit, at).await;
-        while let Demand::Closed { .. } = plan.demand {
-            visit.nth += 1;
-            sleep(plan.think(visit, self.seed)).await;
-            let at = self.recorder.elapsed();
-            if at >= plan.until {
-                break;
-            }
-            self.page(visit, at).await;
-        }
+    /// One client, from its first request, due `at`, to its last answer.
+    pub(super) async fn visit(self: Arc<Self>, visit: Visit, at: Duration) {
+        self.visitors.visit(&*self, visit, at).await;
     }
 
-    /// One page, and all the retries it takes.
-    async fn page(&self, visit: Visit, mut at: Duration) {
-        let plan = &self.loads[visit.load];
-        let budget = &self.retry_budgets[visit.load];
-        let mut random = visit.random(self.seed, "client");
-        budget.asked();
-        let mut refused = self.ask(visit, 0, at).await;
-        for attempt in 1..=plan.retries.most {
-            let told = refused.and_then(|told| plan.pause_before(attempt, told, &mut random));
-            let Some(pause) = told.filter(|_| budget.take()) else {
-                break;
-            };
-            sleep(pause).await;
-            at = self.recorder.elapsed();
-            refused = self.ask(visit, attempt, at).await;
+    /// The answer; of a client that takes its time only as far as its body, if it is a page.
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        plan: &Load,
+    ) -> Result<(Response<Bytes>, Option<Unread>), Failure> {
+        if plan.reads_for.is_zero() {
+            return Ok((self.pool.exchange(request).await?, None));
         }
+        let opened = Connection::open_narrow(self.server).await;
+        let mut connection = opened.map_err(|error| Failure::connecting(&error))?;
+        let answer = connection.head(request).await?;
+        if answer.status() != StatusCode::OK {
+            return Ok((connection.read(answer).await?, None));
+        }
+        let (head, body) = answer.into_parts();
+        let seen = Response::from_parts(head.clone(), Bytes::new());
+        let answer = Response::from_parts(head, body);
+        Ok((seen, Some(Unread { connection, answer })))
     }
 
-    /// One request. If it is worth another, the `Retry-After` that came with the refusal.
+    fn request(&self, visit: Visit, attempt: u32) -> Request<Full<Bytes>> {
+        let plan = self.visitors.load(visit);
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = Uri::from(self.paths[plan.page.0].clone());
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        // Names of clients that are no header value count as one client.
+        let key = HeaderValue::try_from(client_key(plan, visit)).ok();
+        headers.extend(key.map(|key| (self.key.clone(), key)));
+        // The draws of its calls, as in simulated time.
+        let id = HeaderValue::try_from(visit.request_id(attempt)).ok();
+        headers.extend(id.map(|id| (REQUEST_ID, id)));
+        let budget = self.visitors.budget(visit);
+        headers.extend(budget.map(|budget| (BUDGET, HeaderValue::from(budget.as_millis() as u64))));
+        request
+    }
+}
+
+impl Ask for Clients {
     async fn ask(&self, visit: Visit, attempt: u32, at: Duration) -> Option<Option<u32>> {
-        let plan = &self.loads[visit.load];
+        let plan = self.visitors.load(visit);
         let mut asked = self.recorder.asked(at, plan.page, visit.load, attempt > 0);
-        let (limit, on_limit) = match plan.patience(visit, self.seed) {
+        let (limit, on_limit) = match self.visitors.patience(visit) {
             Some(patience) if patience < GRACE => (patience, Ending::Left),
             Some(_) | None => (GRACE, Ending::Hung),
         };
@@ -134,42 +138,8 @@ impl Clients {
             .then_some(answer.retry_after)
     }
 
-    /// The answer; of a client that takes its time only as far as its body, if it is a page.
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-        plan: &Load,
-    ) -> Result<(Response<Bytes>, Option<Unread>), Failure> {
-        if plan.reads_for.is_zero() {
-            return Ok((self.pool.exchange(request).await?, None));
-        }
-        let opened = Connection::open_narrow(self.server).await;
-        let mut connection = opened.map_err(|error| Failure::connecting(&error))?;
-        let answer = connection.head(request).await?;
-        if answer.status() != StatusCode::OK {
-            return Ok((connection.read(answer).await?, None));
-        }
-        let (head, body) = answer.into_parts();
-        let seen = Response::from_parts(head.clone(), Bytes::new());
-        let answer = Response::from_parts(head, body);
-        Ok((seen, Some(Unread { connection, answer })))
-    }
-
-    fn request(&self, visit: Visit, attempt: u32) -> Request<Full<Bytes>> {
-        let plan = &self.loads[visit.load];
-        let mut request = Request::new(Full::default());
-        *request.uri_mut() = Uri::from(self.paths[plan.page.0].clone());
-        let headers = request.headers_mut();
-        headers.insert(HOST, self.host.clone());
-        // Names of clients that are no header value count as one client.
-        let key = HeaderValue::try_from(client_key(plan, visit)).ok();
-        headers.extend(key.map(|key| (self.key.clone(), key)));
-        // The draws of its calls, as in simulated time.
-        let id = HeaderValue::try_from(visit.request_id(attempt)).ok();
-        headers.extend(id.map(|id| (REQUEST_ID, id)));
-        let budget = plan.budget(visit, self.seed);
-        headers.extend(budget.map(|budget| (BUDGET, HeaderValue::from(budget.as_millis() as u64))));
-        request
+    fn elapsed(&self) -> Duration {
+        self.recorder.elapsed()
     }
 }
 
@@ -207,7 +177,6 @@ fn path(pattern: &PathPattern, values: &[String]) -> Result<PathAndQuery> {
 
 #[cfg(test)]
 mod tests {
-    use crate::run::default_config;
     use crate::scenario::Text;
 
     use super::*;
@@ -217,7 +186,7 @@ mod tests {
             name: "test.toml".to_owned(),
             text: format!("title = \"t\"\nlength = \"1s\"\n[[load]]\nrate = \"1/s\"\n{more}"),
         };
-        Scenario::load(&text, &default_config()).unwrap()
+        Scenario::load(&text, &Text::default_config()).unwrap()
     }
 
     #[test]

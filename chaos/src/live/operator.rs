@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::recorder::Recorder;
 use super::world::{Limits, World};
+use crate::play::Happening;
 use crate::record::{DownstreamSlice, Slice};
 use crate::scenario::Scenario;
-use crate::timeline::Happening;
 
 /// Makes faults at their times, and tells the gateway to stop.
 pub(super) struct Operator<'a> {

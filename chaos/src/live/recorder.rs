@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::outcome::Outcome;
 use crate::clock::now;
 use crate::load::Latencies;
-use crate::record::{PageEnd, Record, Slice, World};
+use crate::record::{PageEnd, Record, Slice};
+use crate::verdict::World;
 
 /// What is written down of one run.
 pub(super) struct Recorder {

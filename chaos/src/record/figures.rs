@@ -9,7 +9,8 @@ use std::time::Duration;
 use gateway::outcome::{PageOutcome, Standing};
 
 use super::{DownstreamSlice, PageEnd, Record, SLICE, Slice, World};
-use crate::scenario::{Metric, Scenario, Window};
+use crate::scenario::{Scenario, Window};
+use crate::verdict::Metric;
 
 /// A figure, and how many pages it was computed from.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,10 +1,10 @@
 //! Expectations as lines in plots: where a plot has the quantity that a bound is on.
 
 use gateway::config::PageId;
+use plots::plot::Line;
 
-use super::plot::Line;
-use crate::scenario::{Comparison, Expectation, Metric, RECOVERED, Scenario, Window};
-use crate::verdict::{Row, Verdict};
+use crate::scenario::{Expectation, Scenario, Window};
+use crate::verdict::{Comparison, Metric, RECOVERED, Row, Verdict};
 
 /// The bounds on any of these figures of this page, or of all pages together. Bounds on a client's
 /// pages are not drawn: no plot shows one client.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::Report;
+use super::subject::Report;
 use crate::output::{self, Kind, write};
 
 /// What somebody wants to keep of a run.

@@ -1,31 +1,14 @@
 //! What was done to the gateway, as spans of time: faults, loads that come and go, the drain.
 
-use gateway::config::units::show_duration;
+use plots::label::number;
+use plots::span::Span;
+use settings::units::show_duration;
 
-use super::label::number;
 use crate::load::Arrivals;
 use crate::scenario::{Demand, Fault, Load, Scenario};
 
 /// Segments of one fault that are drawn; one that flaps more often is drawn as one.
 const MOST_SEGMENTS: usize = 200;
-
-/// Something that is the case for a while.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Span {
-    /// What, in words.
-    pub(super) label: String,
-    /// In seconds, from and until.
-    pub(super) segments: Vec<(f64, f64)>,
-    /// Whether something is wrong meanwhile, and plots are shaded.
-    pub(super) shaded: bool,
-}
-
-impl Span {
-    /// Its first and last instant, in seconds.
-    pub(super) fn ends(&self) -> Option<(f64, f64)> {
-        Some((self.segments.first()?.0, self.segments.last()?.1))
-    }
-}
 
 /// Everything a scenario does besides asking for pages all the time.
 pub(super) fn spans(scenario: &Scenario) -> Vec<Span> {
@@ -117,7 +100,7 @@ mod tests {
             name: "test.toml".to_owned(),
             text: text.to_owned(),
         };
-        let scenario = Scenario::load(&text, &crate::run::default_config()).unwrap();
+        let scenario = Scenario::load(&text, &Text::default_config()).unwrap();
         let spans = spans(&scenario);
         assert_eq!(spans[0].label, "load: 9/s of product-page");
         assert_eq!(

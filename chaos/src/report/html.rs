@@ -1,20 +1,16 @@
 //! The document around the plots: verdict, outcomes, configs, and how to repeat it.
 
-use gateway::config::units::show_duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use plots::label::plain;
+use settings::units::show_duration;
 use similar::ChangeTag;
 
-use super::series::Steps;
-use super::{Report, Run, diff, rows};
+use super::series;
+use super::subject::{Report, Run};
+use super::{diff, rows};
 use crate::verdict::{Judgement, Row};
 
 const STYLE: &str = include_str!("style.css");
-
-/// The text without what no XML document may contain.
-pub(super) fn plain(text: &str) -> String {
-    let forbidden = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.replace(forbidden, "\u{fffd}")
-}
 
 /// The whole document.
 pub(super) fn page(report: &Report<'_>) -> Markup {
@@ -130,7 +126,7 @@ fn verdicts(report: &Report<'_>) -> Markup {
 
 fn caption(report: &Report<'_>) -> Markup {
     let scenario = report.first().scenario;
-    let steps = Steps::new(scenario.length, rows::PAGE_STEPS);
+    let steps = series::steps(scenario.length, rows::PAGE_STEPS);
     let after = report.runs.iter().flat_map(|run| &run.record.pages);
     let after = after.filter(|page| page.at >= scenario.length).count();
     html! {

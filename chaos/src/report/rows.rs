@@ -3,19 +3,21 @@
 mod bulkheads;
 mod times;
 
+use crate::verdict::Metric;
 use gateway::config::PageId;
+use plots::axis::Axis;
+use plots::figure::{Key, Row};
+use plots::plot::{Mark, Plot};
+use plots::steps::Steps;
+use plots::unit::Unit;
 
 pub(super) use self::bulkheads::{common_axis, downstream_keys, downstreams};
 pub(super) use self::times::times;
 
-use super::Run;
-use super::axis::Axis;
 use super::bounds;
 use super::colour;
-use super::figure::{Key, Row};
-use super::plot::{Mark, Plot};
-use super::series::{Ending, Steps, good, rates};
-use crate::scenario::{Metric, Unit};
+use super::series::{self, Ending, good, rates};
+use super::subject::Run;
 
 /// Pages are counted in at most so many steps: enough pages in each for a percentile.
 pub(super) const PAGE_STEPS: u32 = 100;
@@ -48,8 +50,12 @@ fn most(measured: impl Iterator<Item = f64>, bounds: impl Iterator<Item = f64>) 
 /// Pages per second, by how they ended.
 pub(super) fn pages(runs: &[Run<'_>], page: Option<PageId>) -> Row {
     let rates = runs.iter().map(|run| {
-        let steps = Steps::new(run.scenario.length, PAGE_STEPS);
-        rates(run.scenario, &steps, &steps.pages(run.record, page))
+        let steps = series::steps(run.scenario.length, PAGE_STEPS);
+        rates(
+            run.scenario,
+            &steps,
+            &series::pages(&steps, run.record, page),
+        )
     });
     let rates: Vec<Vec<Vec<f64>>> = rates.collect();
     let seen: Vec<usize> = (0..Ending::ALL.len())
@@ -61,7 +67,7 @@ pub(super) fn pages(runs: &[Run<'_>], page: Option<PageId>) -> Row {
         .collect();
     let plot = |(run, rates): (&Run<'_>, &Vec<Vec<f64>>)| Plot {
         title: String::new(),
-        steps: Steps::new(run.scenario.length, PAGE_STEPS),
+        steps: series::steps(run.scenario.length, PAGE_STEPS),
         marks: stack(rates, &seen),
         lines: bounds::lines(run.scenario, run.verdict, &[Metric::Goodput], page),
         if_empty: "no page was requested",
@@ -112,7 +118,7 @@ fn values(plots: &[Plot]) -> impl Iterator<Item = f64> {
 /// The share of good pages.
 pub(super) fn share_of_good(runs: &[Run<'_>], page: Option<PageId>) -> Row {
     let plot = |run: &Run<'_>| {
-        let steps = Steps::new(run.scenario.length, PAGE_STEPS);
+        let steps = series::steps(run.scenario.length, PAGE_STEPS);
         let metrics = [Metric::GoodPages, Metric::Recovery];
         Plot {
             title: String::new(),
@@ -121,7 +127,7 @@ pub(super) fn share_of_good(runs: &[Run<'_>], page: Option<PageId>) -> Row {
                 colour: colour::GOOD,
                 dashed: false,
                 width: 2.0,
-                values: good(run.scenario, &steps.pages(run.record, page)),
+                values: good(run.scenario, &series::pages(&steps, run.record, page)),
             }],
             lines: bounds::lines(run.scenario, run.verdict, &metrics, page),
             if_empty: "no page was requested",
@@ -152,7 +158,7 @@ fn levels(plots: &[Plot]) -> impl Iterator<Item = f64> {
 /// Pages in flight.
 pub(super) fn in_flight(runs: &[Run<'_>]) -> Row {
     let plot = |run: &Run<'_>| {
-        let steps = Steps::new(run.scenario.length, SLICE_STEPS);
+        let steps = series::steps(run.scenario.length, SLICE_STEPS);
         Plot {
             title: String::new(),
             steps,
@@ -160,7 +166,7 @@ pub(super) fn in_flight(runs: &[Run<'_>]) -> Row {
                 colour: colour::IN_FLIGHT,
                 dashed: false,
                 width: 1.6,
-                values: steps.most(run.record, |slice| f64::from(slice.in_flight)),
+                values: series::most(&steps, run.record, |slice| f64::from(slice.in_flight)),
             }],
             lines: bounds::lines(run.scenario, run.verdict, &[Metric::InFlightMax], None),
             if_empty: "no page was in flight",
@@ -168,7 +174,7 @@ pub(super) fn in_flight(runs: &[Run<'_>]) -> Row {
     };
     let plots: Vec<Plot> = runs.iter().map(plot).collect();
     let measured = plots.iter().flat_map(|plot| &plot.marks).flat_map(highest);
-    let steps = Steps::new(runs[0].scenario.length, SLICE_STEPS);
+    let steps = series::steps(runs[0].scenario.length, SLICE_STEPS);
     Row {
         heading: format!("Pages in flight, the most in each {}", in_words(&steps)),
         keys: Vec::new(),

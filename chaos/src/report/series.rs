@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateway::config::PageId;
 use gateway::outcome::PageOutcome;
+use plots::steps::Steps;
 
 use crate::record::{PageEnd, Record, SLICE, Slice};
 use crate::scenario::Scenario;
@@ -51,7 +52,7 @@ impl Ending {
             PageOutcome::Late => Self::Late,
             PageOutcome::Failed => Self::Failed,
             PageOutcome::NotFound | PageOutcome::BadRequest => Self::Rejected,
-            PageOutcome::Cancelled => Self::Cancelled,
+            PageOutcome::ClientBudget | PageOutcome::Cancelled => Self::Cancelled,
         }
     }
 
@@ -65,66 +66,41 @@ impl Ending {
             Self::Late => "lost: out of time",
             Self::Failed => "lost: a part failed",
             Self::Rejected => "not found or not valid",
-            Self::Cancelled => "client left, or cut off",
+            Self::Cancelled => "client left or gave too little time, or cut off",
         }
     }
 }
 
-/// A run in steps of equal width; the last one may be shorter.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Steps {
-    /// Width of a step.
-    pub(super) width: Duration,
-    length: Duration,
+/// The run in at most so many steps of whole slices.
+pub(super) fn steps(length: Duration, most: u32) -> Steps {
+    Steps::new(length, SLICE, most)
 }
 
-impl Steps {
-    /// At most so many, of a width that people count in and that has whole slices.
-    pub(super) fn new(length: Duration, most: u32) -> Self {
-        /// In slices.
-        const WIDTHS: [u32; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 600];
-        let fits = |width: &u32| SLICE * *width * most >= length;
-        let width = SLICE * WIDTHS.into_iter().find(fits).unwrap_or(600);
-        Self { width, length }
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.length.as_nanos().div_ceil(self.width.as_nanos()) as usize
-    }
-
-    /// Where a step begins and ends, in seconds.
-    pub(super) fn span(&self, step: usize) -> (f64, f64) {
-        let from = self.width * step as u32;
-        let until = (from + self.width).min(self.length);
-        (from.as_secs_f64(), until.as_secs_f64())
-    }
-
-    /// The pages of each step, if `wanted` by their page.
-    pub(super) fn pages<'a>(
-        &self,
-        record: &'a Record,
-        wanted: Option<PageId>,
-    ) -> Vec<Vec<&'a PageEnd>> {
-        let mut steps = vec![Vec::new(); self.count()];
-        for page in &record.pages {
-            let step = (page.at.as_nanos() / self.width.as_nanos()) as usize;
-            let here = page.at < self.length && wanted.is_none_or(|id| id == page.page);
-            if let Some(step) = steps.get_mut(step).filter(|_| here) {
-                step.push(page);
-            }
+/// The pages of each step, if `wanted` by their page.
+pub(super) fn pages<'a>(
+    steps: &Steps,
+    record: &'a Record,
+    wanted: Option<PageId>,
+) -> Vec<Vec<&'a PageEnd>> {
+    let mut all = vec![Vec::new(); steps.count()];
+    for page in &record.pages {
+        let step = (page.at.as_nanos() / steps.width.as_nanos()) as usize;
+        let here = page.at < steps.length && wanted.is_none_or(|id| id == page.page);
+        if let Some(step) = all.get_mut(step).filter(|_| here) {
+            step.push(page);
         }
-        steps
     }
+    all
+}
 
-    /// The most of something in each step; nothing where the run was over.
-    pub(super) fn most(&self, record: &Record, of: impl Fn(&Slice) -> f64) -> Vec<Option<f64>> {
-        let each = (self.width.as_nanos() / SLICE.as_nanos()) as usize;
-        let step = |n: usize| {
-            let slices = record.slices.iter().skip(n * each).take(each);
-            slices.map(&of).reduce(f64::max)
-        };
-        (0..self.count()).map(step).collect()
-    }
+/// The most of something in each step; nothing where the run was over.
+pub(super) fn most(steps: &Steps, record: &Record, of: impl Fn(&Slice) -> f64) -> Vec<Option<f64>> {
+    let each = (steps.width.as_nanos() / SLICE.as_nanos()) as usize;
+    let step = |n: usize| {
+        let slices = record.slices.iter().skip(n * each).take(each);
+        slices.map(&of).reduce(f64::max)
+    };
+    (0..steps.count()).map(step).collect()
 }
 
 /// Pages per second of each ending, step by step; in the order of [`Ending::ALL`].
@@ -173,13 +149,13 @@ mod tests {
 
     #[test]
     fn steps_have_a_round_width_and_cover_the_run() {
-        let steps = |ms, most| Steps::new(Duration::from_millis(ms), most);
-        assert_eq!(steps(40_000, 100).width, Duration::from_millis(500));
-        assert_eq!(steps(600_000, 120).width, Duration::from_secs(5));
-        assert_eq!(steps(1_000, 100).count(), 10);
-        let odd = steps(1_250, 5);
+        let in_steps = |ms, most| steps(Duration::from_millis(ms), most);
+        assert_eq!(in_steps(40_000, 100).width, Duration::from_millis(500));
+        assert_eq!(in_steps(600_000, 120).width, Duration::from_secs(5));
+        assert_eq!(in_steps(1_000, 100).count(), 10);
+        let odd = in_steps(1_250, 5);
         assert_eq!((odd.count(), odd.span(2)), (3, (1.0, 1.25)));
-        assert_eq!(steps(3_600_000, 60).count(), 60);
+        assert_eq!(in_steps(3_600_000, 60).count(), 60);
     }
 
     #[test]
@@ -192,8 +168,8 @@ mod tests {
             slices: [1, 7, 3].map(slice).to_vec(),
             ..Record::default()
         };
-        let steps = Steps::new(Duration::from_millis(600), 3);
-        let most = steps.most(&record, |slice| f64::from(slice.in_flight));
+        let steps = steps(Duration::from_millis(600), 3);
+        let most = most(&steps, &record, |slice| f64::from(slice.in_flight));
         assert_eq!(most, [Some(7.0), Some(3.0), None]);
     }
 }

@@ -6,9 +6,8 @@ use std::io::{self, Write};
 
 use super::Rehearsal;
 use super::table::Table;
-use crate::record::World;
 use crate::scenario::Scenario;
-use crate::verdict::{Judgement, Row, Verdict};
+use crate::verdict::{Judgement, Row, Verdict, World};
 
 /// Prints what came of one run. Returns whether all was as expected.
 ///

@@ -5,11 +5,14 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use fixtures::{Behaviour, ErrorShare, Latency};
-use gateway::config::Problem;
-use gateway::config::reading::{Kind, Raw, Section, key};
-use gateway::config::units::show_duration;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use settings::key::key;
+use settings::kinds::Kind;
+use settings::problem::Problem;
+use settings::raw::Raw;
+use settings::reader::Section;
+use settings::units::show_duration;
 use toml::Value;
 use toml::de::DeValue;
 

@@ -53,7 +53,7 @@ mod tests {
                  [[load]]\nrate = \"1/s\"\n{faults}"
             ),
         };
-        let scenario = Scenario::load(&text, &crate::run::default_config()).unwrap();
+        let scenario = Scenario::load(&text, &Text::default_config()).unwrap();
         let latency = |behaviour: Behaviour| {
             let Latency::Fixed(latency) = behaviour.latency else {
                 panic!("{behaviour:?}");

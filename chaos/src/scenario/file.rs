@@ -8,20 +8,21 @@ mod kinds;
 mod load;
 mod names;
 mod services;
+mod shape;
 
-use std::time::Duration;
+use gateway::config::Loaded;
+use settings::key::{key, required};
+use settings::kinds::{DURATION, DURATION_OR_NONE, POSITIVE_DURATION, TEXT};
+use settings::problem::Problem;
+use settings::read::read_text;
+use settings::reader::Section;
+use settings::report::Report;
 
-use gateway::config::reading::{
-    DURATION, DURATION_OR_NONE, POSITIVE_DURATION, Section, TEXT, key, read_text, required,
-};
-use gateway::config::{Loaded, PageId, Problem, Report};
-
-use self::kinds::{ARM, CORES, OPTIONAL_TEXT, PROSE, WHOLE};
+use self::kinds::{ARM, CORES, PROSE, WHOLE};
 use self::names::Names;
+use self::shape::{LONGEST, Shape};
+use super::text::HEADER;
 use super::{Costs, Scenario, Text};
-
-/// Longest run: what is learnt in an hour is learnt in ten minutes.
-const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Most loads, faults or windows each.
 const MOST: usize = 64;
@@ -29,7 +30,7 @@ const MOST: usize = 64;
 /// Reads the scenario for this config.
 pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<Scenario, Report> {
     let names = Names::of(&loaded.config);
-    read_text(&text.name, &text.text, |root| {
+    read_text(&text.name, &text.text, HEADER, |root| {
         root.foreign("config");
         let title = root.take(required("title", TEXT, "pricing becomes slow"));
         let about = root.take(key("about", PROSE, ""));
@@ -57,7 +58,7 @@ pub(super) fn read(text: &Text, loaded: Loaded, config_text: String) -> Result<S
             shape.expectation(section, loads.as_deref())
         });
         if drain_at.flatten().is_some_and(|at| at > shape.length) {
-            let length = gateway::config::units::show_duration(shape.length);
+            let length = settings::units::show_duration(shape.length);
             root.wrong("drain_at", Problem::new("lies after the end").write(length));
         }
         Some(Scenario {
@@ -98,66 +99,4 @@ fn costs(s: &mut Section<'_, '_>) -> Option<Costs> {
         s.wrong("per_refusal", problem.help("write a larger `per_page`"));
     }
     Some(costs)
-}
-
-/// What the parts of a file need of the rest.
-struct Shape<'a> {
-    names: &'a Names,
-    length: Duration,
-}
-
-impl Shape<'_> {
-    fn check_length(&self, root: &mut Section<'_, '_>) {
-        if self.length > LONGEST {
-            root.wrong("length", Problem::new("is too long").write("10m"));
-        }
-    }
-
-    /// The page named here, if one is; the outer `None` is an error.
-    #[expect(clippy::option_option, reason = "absent and wrong are two things")]
-    fn page(&self, s: &mut Section<'_, '_>) -> Option<Option<PageId>> {
-        let Some(name) = s.take(key("page", OPTIONAL_TEXT, ""))? else {
-            return Some(None);
-        };
-        let at = self.names.pages.iter().position(|n| *n == name);
-        let known = self.known(s, "page", &name, at, &self.names.pages);
-        known.map(|at| Some(PageId(at)))
-    }
-
-    fn known(
-        &self,
-        s: &mut Section<'_, '_>,
-        key: &str,
-        name: &str,
-        at: Option<usize>,
-        all: &[String],
-    ) -> Option<usize> {
-        if at.is_none() {
-            let help = s.suggest(name, all);
-            let what = format!("the config has no {key} `{name}`");
-            s.wrong(key, Problem::new(what).help(help));
-        }
-        at
-    }
-
-    /// `from` and `until`, inside the length.
-    fn span(&self, s: &mut Section<'_, '_>) -> Option<(Duration, Duration)> {
-        let from = s.take(key("from", DURATION, "0s"));
-        let until = s.take(key("until", DURATION_OR_NONE, "none"));
-        let (from, until) = (from?, until?.unwrap_or(self.length));
-        if until > self.length {
-            let length = gateway::config::units::show_duration(self.length);
-            s.wrong("until", Problem::new("lies after the end").write(length));
-            return None;
-        }
-        if from >= until {
-            let problem = Problem::new("is not before `until`");
-            s.wrong(
-                "from",
-                problem.help("write an earlier `from` or a later `until`"),
-            );
-            return None;
-        }
-        Some((from, until))
-    }
 }

@@ -2,18 +2,19 @@
 //!
 //! They are merged as TOML and read as any config is, so errors and warnings are the gateway's own.
 
-use gateway::config::reading::read_text;
-use gateway::config::{Loaded, Report, load_text};
+use gateway::config::{Loaded, load_text};
+use settings::read::read_text;
+use settings::report::Report;
 use toml::{Table, Value};
 
-use super::Text;
 use super::behaviour::plain;
+use super::text::{HEADER, Text};
 
 /// The merged config, and its text.
 pub(super) fn apply(scenario: &Text, base: &Text) -> Result<(Loaded, String), Report> {
     // First by itself, so that its own errors show its own lines.
     let loaded = load_text(&base.name, &base.text, &[])?;
-    let overrides = read_text(&scenario.name, &scenario.text, |root| {
+    let overrides = read_text(&scenario.name, &scenario.text, HEADER, |root| {
         let overrides = root.foreign("config");
         root.ignore_rest();
         let pairs = overrides.into_iter().flatten();

@@ -51,7 +51,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::run::default_config;
     use crate::scenario::{Scenario, Text};
 
     #[test]
@@ -63,7 +62,9 @@ mod tests {
             name: "test.toml".to_owned(),
             text: text.to_owned(),
         };
-        let config = Scenario::load(&text, &default_config()).unwrap().config;
+        let config = Scenario::load(&text, &Text::default_config())
+            .unwrap()
+            .config;
         let calls = of_each_call(&config);
         let count = config.downstreams.len();
         for (page, original) in config.pages.iter().enumerate() {

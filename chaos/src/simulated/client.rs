@@ -16,7 +16,8 @@ use super::downstream::{Modelled, REQUEST_ID};
 use super::own_load::OwnLoad;
 use super::recorder::{Asked, Recorder};
 use crate::clock::now;
-use crate::scenario::{Demand, Load, RetryBudget, Scenario, Visit};
+use crate::play::{Ask, Visitors};
+use crate::scenario::{Load, Scenario, Visit};
 
 /// All clients, and the gateway they share.
 pub(super) struct Clients {
@@ -25,14 +26,11 @@ pub(super) struct Clients {
     pub(super) recorder: Arc<Recorder>,
     /// Lag above which tickets shrink.
     pub(super) max_lag: Option<Duration>,
-    loads: Vec<Load>,
-    /// By load.
-    retry_budgets: Vec<RetryBudget>,
+    visitors: Visitors,
     /// By page.
     params: Vec<Vec<String>>,
     /// Whether clients are held to the `Retry-After` they were told.
     held: bool,
-    seed: u64,
     control: Option<NegativeControl>,
 }
 
@@ -50,70 +48,16 @@ impl Clients {
             own_load,
             recorder,
             max_lag: scenario.config.admission.max_lag,
-            loads: scenario.loads.clone(),
-            retry_budgets: scenario.loads.iter().map(RetryBudget::of).collect(),
+            visitors: Visitors::of(scenario),
             params,
             held: held(scenario, control),
-            seed: scenario.seed,
             control,
         }
     }
 
-    /// One client, from its first request to its last answer; a user goes on until nobody asks
-    /// any more.
-    pub(super) async fn visit(self: Arc<Self>, mut visit: Visit) {
-        let plan = &self.loads[visit.load];
-        self.page(visit).await;
-        while let Demand::Closed { .. } = plan.demand {
-            visit.nth += 1;
-            sleep(plan.think(visit, self.seed)).await;
-            if self.recorder.elapsed() >= plan.until {
-                break;
-            }
-            self.page(visit).await;
-        }
-    }
-
-    /// One page, and all the retries it takes.
-    async fn page(&self, visit: Visit) {
-        let plan = &self.loads[visit.load];
-        let budget = &self.retry_budgets[visit.load];
-        let mut random = visit.random(self.seed, "client");
-        budget.asked();
-        let mut refused = self.ask(visit, 0).await;
-        for attempt in 1..=plan.retries.most {
-            let told = refused.and_then(|told| plan.pause_before(attempt, told, &mut random));
-            let Some(pause) = told.filter(|_| budget.take()) else {
-                break;
-            };
-            sleep(pause).await;
-            refused = self.ask(visit, attempt).await;
-        }
-    }
-
-    /// One request. If it is worth another, the `Retry-After` that came with the refusal.
-    async fn ask(&self, visit: Visit, attempt: u32) -> Option<Option<u32>> {
-        let plan = &self.loads[visit.load];
-        let budget = plan.budget(visit, self.seed);
-        let asked = self
-            .recorder
-            .asked(visit.load, plan.page, attempt > 0, budget);
-        let serving = self.served(&asked, visit, attempt, budget);
-        let answer = match plan.patience(visit, self.seed) {
-            Some(patience) => timeout(patience, serving).await.ok(),
-            None => Some(serving.await),
-        };
-        let Some(answer) = answer else {
-            control::client_left(self.control, &self.pages);
-            return None;
-        };
-        asked.received();
-        if answer.result.is_ok() && !plan.reads_for.is_zero() {
-            // The page holds its ticket until its last byte has been read.
-            sleep(plan.reads_for).await;
-        }
-        let again = plan.is_worth_another(answer.record.outcome);
-        again.then(|| control::retry_after(self.control, answer.retry_after))
+    /// One client, from its first request to its last answer.
+    pub(super) async fn visit(self: Arc<Self>, visit: Visit, at: Duration) {
+        self.visitors.visit(&*self, visit, at).await;
     }
 
     /// From the request's lying in its socket to the answer's being written.
@@ -138,7 +82,7 @@ impl Clients {
     }
 
     fn request(&self, visit: Visit, id: &str, budget: Option<Duration>) -> PageRequest {
-        let plan = &self.loads[visit.load];
+        let plan = self.visitors.load(visit);
         let mut headers = HeaderMap::new();
         // Letters, digits and dashes.
         headers.extend(HeaderValue::try_from(id).map(|id| (REQUEST_ID, id)));
@@ -149,7 +93,8 @@ impl Clients {
                 key: client_key(plan, visit),
                 held: self.held,
             },
-            timeout_ms: budget.map(|budget| HeaderValue::from(budget.as_millis() as u64)),
+            // As the header says it: in whole milliseconds.
+            budget: budget.map(|budget| Duration::from_millis(budget.as_millis() as u64)),
             headers,
             origin: Arc::new(Origin {
                 arrived: now() - self.pages.telemetry().lag().usual(),
@@ -158,6 +103,39 @@ impl Clients {
                 trace: TraceContext::new(),
             }),
         }
+    }
+}
+
+impl Ask for Clients {
+    async fn ask(&self, visit: Visit, attempt: u32, _: Duration) -> Option<Option<u32>> {
+        let plan = self.visitors.load(visit);
+        let budget = self.visitors.budget(visit);
+        let page = (visit.load, plan.page, attempt > 0);
+        let asked = Asked::page(&self.recorder, page, client_key(plan, visit), budget);
+        let serving = self.served(&asked, visit, attempt, budget);
+        let answer = match self.visitors.patience(visit) {
+            Some(patience) => timeout(patience, serving).await.ok(),
+            None => Some(serving.await),
+        };
+        let Some(answer) = answer else {
+            control::client_left(self.control, &self.pages);
+            return None;
+        };
+        asked.received();
+        if answer.result.is_ok() && !plan.reads_for.is_zero() {
+            // The page holds its ticket until its last byte has been read.
+            sleep(plan.reads_for).await;
+        }
+        let told = control::retry_after(self.control, answer.retry_after);
+        if let Some(seconds) = told {
+            asked.told(seconds);
+        }
+        let again = plan.is_worth_another(answer.record.outcome);
+        again.then_some(told)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.recorder.elapsed()
     }
 }
 

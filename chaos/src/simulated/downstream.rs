@@ -20,8 +20,8 @@ use tokio::time::sleep;
 
 use super::arm;
 use super::own_load::OwnLoad;
-use super::recorder::Recorder;
-use crate::scenario::Scenario;
+use super::recorder::{Calling, Recorder};
+use crate::scenario::{Scenario, services};
 
 /// Names the page whose draws a call has, and under which number it was asked for; every call has
 /// the header of this name anyway.
@@ -46,7 +46,8 @@ pub(super) struct Modelled {
 }
 
 struct Downstream {
-    fake: Fake,
+    /// Those that are one service have one fake.
+    fake: Arc<Fake>,
     max_body: usize,
 }
 
@@ -57,24 +58,21 @@ impl Modelled {
         own_load: Arc<OwnLoad>,
         bulkheads: Option<Arc<Admission>>,
     ) -> Result<Self> {
-        let configured = scenario.config.downstreams.iter();
-        let behaviours = scenario.behaviours.iter();
-        let downstream = |(config, behaviour): (_, &Behaviour)| {
-            let config: &gateway::config::Downstream = config;
-            let (service, seed) = identity(config.name.as_str(), scenario.seed);
-            let fake = Fake::in_steps(service, seed, behaviour.clone(), Some(STEP));
-            let fake = fake.with_context(|| format!("downstream {}", config.name))?;
-            Ok(Downstream {
+        let mut downstreams: Vec<Downstream> = Vec::new();
+        let services = services(&scenario.config);
+        for (config, service) in scenario.config.downstreams.iter().zip(services) {
+            let fake = match downstreams.get(service.0) {
+                Some(same) => Arc::clone(&same.fake),
+                None => Arc::new(fake(scenario, downstreams.len())?),
+            };
+            downstreams.push(Downstream {
                 fake,
                 max_body: config.max_body.get(),
-            })
-        };
+            });
+        }
         let changes = scenario.changes().into_iter();
         Ok(Self {
-            downstreams: configured
-                .zip(behaviours)
-                .map(downstream)
-                .collect::<Result<_>>()?,
+            downstreams,
             changes: changes.map(|(_, id, behaviour)| (id, behaviour)).collect(),
             recorder,
             own_load,
@@ -120,7 +118,7 @@ impl Answers for Modelled {
         };
         let downstream = &self.downstreams[id.0];
         let goes_on = downstream.fake.conditions().behaviour.work_goes_on;
-        let record = self.recorder.calling(page_number(request), id, goes_on);
+        let record = Calling::start(&self.recorder, page_number(request), id, goes_on);
         self.own_load.connect(id.0).await;
         let call = match draws_of(request) {
             Some(number) => downstream.fake.arrive_as(&self.line, number),
@@ -167,6 +165,15 @@ impl Downstream {
         call.finish(ending);
         reply
     }
+}
+
+/// The fake of this downstream.
+fn fake(scenario: &Scenario, index: usize) -> Result<Fake> {
+    let name = scenario.config.downstreams[index].name.as_str();
+    let (service, seed) = identity(name, scenario.seed);
+    let behaviour = scenario.behaviours[index].clone();
+    let fake = Fake::in_steps(service, seed, behaviour, Some(STEP));
+    fake.with_context(|| format!("downstream {name}"))
 }
 
 /// A fake's decisions depend on its service and its seed: those of a service that is faked on

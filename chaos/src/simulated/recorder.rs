@@ -1,33 +1,36 @@
 //! Writes down what happens, and checks meanwhile what must always hold.
 //!
 //! Every page that is asked for is an [`Asked`], every call a [`Calling`]; each ends exactly once,
-//! by being told how or by being dropped. What must hold is in `invariants`.
+//! by being told how or by being dropped. What must hold is in `invariants`. The gateway is not known
+//! here: its admission and its counts are shown as views.
 
 mod body;
+mod clients;
 mod handles;
 mod invariants;
+mod state;
 mod waiting;
 
-use std::fmt::Arguments;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config::{DownstreamId, PageId};
 use gateway::outcome::PageOutcome;
-use gateway::page::Pages;
 use gateway::page::admission::AdmissionView;
-use gateway::page::downstream::only::Only;
+use gateway::page::quota::ClientKey;
+use gateway::telemetry::counts::Counts;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub(super) use self::handles::{Asked, Calling};
 
+use self::clients::Clients;
 use self::invariants::{Limits, Seen};
+use self::state::{CallEnding, Open, State};
 use self::waiting::Waiting;
-use super::downstream::Modelled;
 use crate::clock::now;
-use crate::record::{DownstreamSlice, Events, PageEnd, Record, Slice, World};
+use crate::record::{PageEnd, Record};
 use crate::scenario::{Arm, Scenario};
+use crate::verdict::World;
 
 /// What is written down of one run.
 pub(super) struct Recorder {
@@ -37,42 +40,13 @@ pub(super) struct Recorder {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    pages: Vec<Open>,
-    waiting: Waiting,
-    in_flight: u32,
-    /// Pages whose heads the gateway has read.
-    read: u64,
-    /// Calls the gateway made, those that then found no permit of their own included.
-    made: u64,
-    /// Calls under way, by downstream.
-    running: Vec<u32>,
-    slice: Slice,
-    /// Pages that would have been refused until the slice began.
-    would_shed: u64,
-    slices: Vec<Slice>,
-    broken: Vec<String>,
-    events: Events,
-}
-
-/// A page as far as it has come.
-struct Open {
-    end: PageEnd,
-    /// When the gateway read its head, and as which one: from then on it is a page.
-    read: Option<(Duration, u64)>,
-    running: u16,
-    answered: bool,
-    /// From when the gateway knows it to the instant at which its answer is there and no call runs.
-    budget: Option<Duration>,
-}
-
 impl Recorder {
     pub(super) fn new(scenario: &Scenario, start: Instant, keep_events: bool) -> Self {
         let config = &scenario.config;
         let names = config.downstreams.iter().map(|d| d.name.to_string());
         let mut state = State {
             running: vec![0; config.downstreams.len()],
+            clients: Clients::new(scenario),
             ..State::default()
         };
         if scenario.admission == Arm::WholePage {
@@ -93,26 +67,25 @@ impl Recorder {
         now() - self.start
     }
 
-    /// A page is asked for, and its client gives it so long.
-    pub(super) fn asked(
-        self: &Arc<Self>,
-        load: usize,
-        page: PageId,
-        retry: bool,
-        client: Option<Duration>,
-    ) -> Asked {
-        let at = self.elapsed();
-        let budget = self.limits.budget(page, client);
+    /// A page is asked for by this client, who gives it so long. Its number, counted from 0.
+    fn page_asked(
+        &self,
+        asked: (usize, PageId, bool),
+        by: ClientKey,
+        gives: Option<Duration>,
+    ) -> u64 {
+        let (at, (load, page, retry)) = (self.elapsed(), asked);
+        let budget = self.limits.budget(page, gives);
         let state = &mut *self.state.lock();
         let number = state.pages.len() as u64;
         state.pages.push(Open {
             budget,
-            ..Open::new(PageEnd::asked(at, page, load, retry))
+            ..Open::new(PageEnd::asked(at, page, load, retry), by)
         });
         state.in_flight += 1;
         state.slice.in_flight = state.slice.in_flight.max(state.in_flight);
         state.note(at, number, format_args!("asked"));
-        Asked::new(Arc::clone(self), number)
+        number
     }
 
     /// Which page was asked for under this number.
@@ -131,6 +104,7 @@ impl Recorder {
         state.read += 1;
         open.read = Some((at, order));
         state.waiting.asked(open.end.page, order, at);
+        open.too_soon = state.clients.asks(open.end.page, open.client, at);
     }
 
     /// The client of a page has its answer.
@@ -151,9 +125,25 @@ impl Recorder {
         let broken = self.limits.at_the_end_of(at, open);
         let waited = |(_, order)| state.waiting.ends(open.end.page, order, at);
         let broken = broken.or_else(|| open.read.and_then(waited));
+        let (page, client, ending) = (open.end.page, open.client, (outcome, reason));
+        let charged = open
+            .read
+            .and_then(|_| state.clients.ends(page, client, at, ending));
+        let broken = broken.or(charged);
         let why = reason.unwrap_or_default();
         state.note(at, number, format_args!("{} {why}", outcome.as_str()));
         state.broken(at, number, broken);
+    }
+
+    /// The client of a page that was refused is told to come back after so many seconds.
+    fn page_told(&self, number: u64, seconds: u32) {
+        let at = self.elapsed();
+        let state = &mut *self.state.lock();
+        let open = &state.pages[number as usize];
+        if open.end.outcome == PageOutcome::Shed {
+            let broken = state.clients.told(open.end.page, open.client, at, seconds);
+            state.broken(at, number, broken);
+        }
     }
 
     /// Nobody holds anything of the page any more.
@@ -173,13 +163,8 @@ impl Recorder {
         self.state.lock().made += 1;
     }
 
-    /// A call starts. `goes_on`: its downstream works on when it is dropped.
-    pub(super) fn calling(
-        self: &Arc<Self>,
-        page: u64,
-        downstream: DownstreamId,
-        goes_on: bool,
-    ) -> Calling {
+    /// A call starts.
+    fn call_starts(&self, page: u64, downstream: DownstreamId) {
         let at = self.elapsed();
         let state = &mut *self.state.lock();
         state.running[downstream.0] += 1;
@@ -198,13 +183,15 @@ impl Recorder {
             .at_a_call(at, open.as_deref(), downstream, running);
         let mut passed = None;
         if let Some(open) = open {
+            if open.end.calls == 0 {
+                state.clients.admitted(open.end.page, at);
+            }
             open.end.calls += 1;
             open.running += 1;
             let order = open.read.map_or(u64::MAX, |(_, order)| order);
             passed = state.waiting.calls(open.end.page, order, at);
         }
         state.broken(at, page, broken.or(passed));
-        Calling::new(Arc::clone(self), page, downstream, goes_on)
     }
 
     fn call_over(&self, page: u64, downstream: DownstreamId, ending: &CallEnding) {
@@ -265,15 +252,15 @@ impl Recorder {
         state.slices.push(ended);
     }
 
-    /// The run is over.
-    pub(super) fn finish(&self, seed: u64, pages: &Pages<Only<Modelled>>) -> Record {
+    /// The run is over: how its admission stands, and what the gateway has counted.
+    pub(super) fn finish(&self, seed: u64, left: &AdmissionView, counts: &Counts) -> Record {
         let (at, mut state) = (self.elapsed(), self.state.lock());
         let seen = Seen {
             pages: &state.pages,
             calls: state.made,
             running: state.running.iter().sum(),
         };
-        let broken = self.limits.when_all_is_over(pages, &seen);
+        let broken = self.limits.when_all_is_over(left, counts, &seen);
         state.broken(at, 0, broken);
         let state = std::mem::take(&mut *state);
         Record {
@@ -284,59 +271,6 @@ impl Recorder {
             slices: state.slices,
             broken: state.broken,
             events: state.events,
-        }
-    }
-}
-
-/// How a call came to its end.
-enum CallEnding {
-    /// By itself.
-    Ended(&'static str),
-    /// By the gateway; its downstream goes on or does not.
-    Aborted { goes_on: bool },
-}
-
-impl Open {
-    fn new(end: PageEnd) -> Self {
-        Self {
-            end,
-            read: None,
-            running: 0,
-            answered: false,
-            budget: None,
-        }
-    }
-
-    /// When the gateway learnt of it.
-    fn began(&self) -> Duration {
-        self.read.map_or(self.end.at, |(at, _)| at)
-    }
-}
-
-impl State {
-    /// A slice that begins with what is under way.
-    fn next_slice(&self) -> Slice {
-        let downstream = |&running: &u32| DownstreamSlice {
-            running,
-            ..DownstreamSlice::default()
-        };
-        Slice {
-            in_flight: self.in_flight,
-            downstreams: self.running.iter().map(downstream).collect(),
-            would_shed: 0,
-        }
-    }
-
-    fn note(&mut self, at: Duration, page: u64, what: Arguments<'_>) {
-        self.events
-            .push(format_args!("{} {page} {what}", at.as_millis()));
-    }
-
-    fn broken(&mut self, at: Duration, page: u64, what: Option<String>) {
-        /// One defect breaks the same invariant many times; the first are enough.
-        const MOST: usize = 10;
-        if let Some(what) = what.filter(|_| self.broken.len() < MOST) {
-            self.broken.push(format!("at {at:?}, page {page}: {what}"));
         }
     }
 }

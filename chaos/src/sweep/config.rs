@@ -9,7 +9,7 @@ use super::draw::Draw;
 pub(super) struct Shape {
     pub(super) downstreams: Vec<String>,
     pub(super) pages: Vec<String>,
-    /// By page: the downstreams that its parts call.
+    /// By page: the downstreams that its parts call, of those that are one service the first.
     pub(super) calls: Vec<Vec<usize>>,
     /// The text.
     pub(super) text: String,
@@ -33,19 +33,35 @@ pub(super) fn draw(seed: u64) -> Shape {
     // Of its own, like every kind of thing that is drawn.
     let drain_delay = Draw::new(seed, "drain").ms(0, 2000);
     gateway_wide(draw, drain_delay, &mut text);
+    let services = services(seed, downstreams.len());
     for (index, name) in downstreams.iter().enumerate() {
-        downstream(draw, name, most_required(&parts, index), &mut text);
+        let service = (name.as_str(), services[index]);
+        downstream(draw, service, most_required(&parts, index), &mut text);
     }
     for (name, parts) in pages.iter().zip(&parts) {
         page(draw, name, parts, &downstreams, &mut text);
     }
-    let calls = |parts: &Vec<Part>| parts.iter().map(|part| part.downstream).collect();
+    let calls = |parts: &Vec<Part>| {
+        let called = parts.iter().map(|part| services[part.downstream]);
+        called.collect()
+    };
     Shape {
         calls: parts.iter().map(calls).collect(),
         downstreams,
         pages,
         text,
     }
+}
+
+/// By downstream: the first of those that are one service, most often itself.
+fn services(seed: u64, downstreams: usize) -> Vec<usize> {
+    let draw = &mut Draw::new(seed, "services");
+    let mut services: Vec<usize> = Vec::new();
+    for index in 0..downstreams {
+        let same = index > 0 && draw.chance(0.1);
+        services.push(if same { draw.one_of(&services) } else { index });
+    }
+    services
 }
 
 fn parts(draw: &mut Draw, downstreams: usize) -> Vec<Part> {
@@ -95,7 +111,7 @@ fn gateway_wide(draw: &mut Draw, drain_delay: u64, text: &mut String) {
     line!(text, "early_returns = \"{early}\"");
 }
 
-fn downstream(draw: &mut Draw, name: &str, required: u64, text: &mut String) {
+fn downstream(draw: &mut Draw, (name, service): (&str, usize), required: u64, text: &mut String) {
     let least = required.max(1);
     let permits = match draw.one_of(&["none", "tiny", "tiny", "some", "some", "huge"]) {
         "none" => 0,
@@ -104,9 +120,10 @@ fn downstream(draw: &mut Draw, name: &str, required: u64, text: &mut String) {
         _ => 100_000,
     };
     // A port that nothing is asked at: there are no sockets in simulated time.
+    let port = service + 1;
     line!(
         text,
-        "[downstream.{name}]\nurl = \"http://127.0.0.1:9\"\npermits = {permits}"
+        "[downstream.{name}]\nurl = \"http://127.0.0.1:{port}\"\npermits = {permits}"
     );
     line!(
         text,

@@ -43,7 +43,7 @@ export function createClient(options = {}) {
             if (answer.outcome === "page")
                 return answer;
             // A proxy's own 429, 502, 503 or 504 is retried as the gateway's.
-            const wait = waitBeforeRetry(answer, attempts - 1, policy, random);
+            const wait = waitBeforeRetry({ ...answer, reason: reasonOf(answer) }, attempts - 1, policy, random);
             if (wait === undefined || clock.now() + wait >= until || !budget.take())
                 return answer;
             await clock.sleep(wait, request.signal);
@@ -74,6 +74,10 @@ export function createClient(options = {}) {
         }
     }
     return { get };
+}
+/** Every problem has one, whatever the page. */
+function reasonOf(answer) {
+    return answer.outcome === "refused" ? answer.problem.reason : undefined;
 }
 function fill(path, values) {
     return path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));

@@ -9,6 +9,8 @@
 export interface Ended {
     /** The answer's status; nothing if there was no answer. */
     status?: number | undefined;
+    /** Why the gateway has no page, if it says so. */
+    reason?: string | undefined;
     /** What the answer says of when to come back. */
     retryAfterMs?: number | undefined;
 }

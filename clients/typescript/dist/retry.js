@@ -15,12 +15,15 @@ export const DEFAULT_POLICY = { afterRefusals: 2, afterFailures: 1, baseMs: 1000
  * @param random from 0 up to, not including, 1
  */
 export function waitBeforeRetry(ended, retries, policy, random) {
-    if (retries >= mostRetries(ended.status, policy))
+    if (retries >= mostRetries(ended, policy))
         return undefined;
     const backoff = Math.min(policy.capMs, policy.baseMs * 2 ** retries);
     return (ended.retryAfterMs ?? 0) + random() * backoff;
 }
-function mostRetries(status, policy) {
+function mostRetries({ status, reason }, policy) {
+    // As much time again would not suffice either.
+    if (reason === "client_budget")
+        return 0;
     switch (status) {
         case 429:
         case 503:

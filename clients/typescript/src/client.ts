@@ -123,7 +123,7 @@ export function createClient(options: ClientOptions = {}): Client {
       const answer = await attempt<P>(url, request, until - clock.now(), attempts);
       if (answer.outcome === "page") return answer;
       // A proxy's own 429, 502, 503 or 504 is retried as the gateway's.
-      const wait = waitBeforeRetry(answer, attempts - 1, policy, random);
+      const wait = waitBeforeRetry({ ...answer, reason: reasonOf(answer) }, attempts - 1, policy, random);
       if (wait === undefined || clock.now() + wait >= until || !budget.take()) return answer;
       await clock.sleep(wait, request.signal);
     }
@@ -156,6 +156,11 @@ export function createClient(options: ClientOptions = {}): Client {
   }
 
   return { get };
+}
+
+/** Every problem has one, whatever the page. */
+function reasonOf(answer: Failed | { outcome: "refused"; problem: unknown }): string | undefined {
+  return answer.outcome === "refused" ? (answer.problem as { reason: string }).reason : undefined;
 }
 
 function fill(path: string, values: Record<string, string>): string {

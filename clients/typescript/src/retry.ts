@@ -10,6 +10,8 @@
 export interface Ended {
   /** The answer's status; nothing if there was no answer. */
   status?: number | undefined;
+  /** Why the gateway has no page, if it says so. */
+  reason?: string | undefined;
   /** What the answer says of when to come back. */
   retryAfterMs?: number | undefined;
 }
@@ -36,12 +38,14 @@ export const DEFAULT_POLICY: RetryPolicy = { afterRefusals: 2, afterFailures: 1,
  * @param random from 0 up to, not including, 1
  */
 export function waitBeforeRetry(ended: Ended, retries: number, policy: RetryPolicy, random: () => number): number | undefined {
-  if (retries >= mostRetries(ended.status, policy)) return undefined;
+  if (retries >= mostRetries(ended, policy)) return undefined;
   const backoff = Math.min(policy.capMs, policy.baseMs * 2 ** retries);
   return (ended.retryAfterMs ?? 0) + random() * backoff;
 }
 
-function mostRetries(status: number | undefined, policy: RetryPolicy): number {
+function mostRetries({ status, reason }: Ended, policy: RetryPolicy): number {
+  // As much time again would not suffice either.
+  if (reason === "client_budget") return 0;
   switch (status) {
     case 429:
     case 503:

@@ -87,6 +87,7 @@ test("the timeout lowers the gateway's deadline", async () => {
   const began = performance.now();
   const answer = await client.get(PATH, { id: "p-1001" }, { timeoutMs: 100 });
   assert.ok(answer.outcome === "refused", JSON.stringify(answer));
+  assert.deepEqual([answer.problem.reason, answer.problem.scope, answer.attempts], ["client_budget", "client", 1]);
   const total = answer.timings.find(({ name }) => name === "total")?.durationMs ?? Infinity;
   assert.ok(total <= 101, JSON.stringify(answer.timings));
   assert.ok(performance.now() - began < 5000);

@@ -29,6 +29,7 @@ test("what made the services work is retried once, what did not twice, and all e
   for (const [status, count] of [[429, 2], [503, 2], [502, 1], [504, 1], [undefined, 1]] as const) {
     assert.equal(retries(status), count, String(status));
   }
+  assert.equal(waitBeforeRetry({ status: 504, reason: "client_budget" }, 0, DEFAULT_POLICY, least), undefined);
   for (const status of [400, 401, 404, 405, 414, 431, 500, 200, 301]) assert.equal(retries(status), 0, String(status));
 });
 

@@ -51,7 +51,7 @@ test("of a complete page no part is lost, and missing names optional parts only"
 test("statuses and reasons of problems are closed sets that go together", () => {
   const problem = { status: 504, reason: "deadline" } as ProblemOf<"/product-page/{id}">;
   if (problem.status === 504) {
-    const reason: "deadline" = problem.reason;
+    const reason: "deadline" | "client_budget" = problem.reason;
     same(reason, "deadline");
   }
   // @ts-expect-error: there is no such reason

@@ -10,7 +10,7 @@ use super::load::load_file;
 use super::origin::{EffectiveKey, Origin, origins_json};
 use super::shown::fit;
 use super::units::{counted, show_duration, show_rate, show_size};
-use super::{Config, Downstream, Http2, Page, Part, ShedStatus};
+use super::{Config, Downstream, Http2, Page, Part, ShedStatus, sizing};
 
 /// Latency that the summary's throughput is worked out for, beside the deadline.
 const USUAL: Duration = Duration::from_millis(80);
@@ -152,8 +152,9 @@ fn page_summary(config: &Config, page: &Page, out: &mut dyn io::Write) -> io::Re
     let wait = match page.queue {
         0 => "no page waits for permits".to_owned(),
         queue => format!(
-            "{queue} may wait for permits, up to {}",
-            show_duration(page.max_wait)
+            "{queue} may wait for permits, up to {}{}",
+            show_duration(page.max_wait),
+            room(config, page)
         ),
     };
     match page.deadline {
@@ -174,6 +175,29 @@ fn page_summary(config: &Config, page: &Page, out: &mut dyn io::Write) -> io::Re
         )?;
     }
     Ok(())
+}
+
+/// What the queue has room for, before the bulkhead that carries the fewest of its pages.
+fn room(config: &Config, page: &Page) -> String {
+    let carries = |(id, downstream): (usize, &Downstream)| {
+        let parts = page.parts.iter();
+        let calls = parts.filter(|part| part.required && part.downstream.0 == id);
+        let calls = u32::try_from(calls.count())
+            .ok()
+            .filter(|calls| *calls > 0)?;
+        let permits = downstream.permits?.get();
+        Some(sizing::pages_carried(permits, calls, USUAL))
+    };
+    let all = config.downstreams.iter().enumerate().filter_map(carries);
+    let Some(capacity) = all
+        .min_by(f64::total_cmp)
+        .filter(|_| !page.max_wait.is_zero())
+    else {
+        return String::new();
+    };
+    let borne = sizing::borne(page.queue, capacity, page.max_wait);
+    let usual = show_duration(USUAL);
+    format!(", room for bunches of {borne:.0}/s where calls take {usual}")
 }
 
 fn part_summary(config: &Config, part: &Part) -> String {
@@ -203,7 +227,7 @@ fn downstream_summary(downstream: &Downstream, slowest: Option<Duration>) -> Str
     let carries = match downstream.permits {
         None => "no bulkhead".to_owned(),
         Some(permits) => {
-            let at = |latency: Duration| f64::from(permits.get()) / latency.as_secs_f64();
+            let at = |latency| sizing::carried(permits.get().into(), latency);
             let worst = slowest.map_or(String::new(), |d| {
                 format!(", {:.0}/s at {}", at(d), show_duration(d))
             });

@@ -27,6 +27,7 @@ use super::kinds::{
     POSITIVE_DURATION, RATE, STATUS,
 };
 use super::origins::ORIGINS;
+use super::path::PATH_OR_NONE;
 use super::problem::Problem;
 use super::proxies::{CLIENT_ADDRESS, TRUSTED_PROXIES};
 use super::reader::Section;
@@ -130,6 +131,10 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     let http2 = s.take(key("http2", BOOLEAN, "false").about(
         "Whether HTTP/2 is spoken too: where TLS negotiates it, or without TLS where a client begins with it.",
     ));
+    let health_path = s.take(
+        key("health_path", PATH_OR_NONE, "")
+            .about("A path at which clients' listener answers as /readyz does; \"\": none."),
+    );
     let tls = s.section("tls", "TLS towards clients.", tls);
     let cors = s.section(
         "cors",
@@ -149,6 +154,7 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
         openapi: openapi?,
+        health_path: health_path?,
         client_address: client_address?,
         trusted_proxies: trusted_proxies?,
         cors: cors?,

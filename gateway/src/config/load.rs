@@ -10,11 +10,14 @@ use super::overrides::{Override, Overrides};
 use super::reader::Section;
 use super::registry::{KeyRegistry, What};
 use super::report::{Fault, Report};
-use super::variables::{self, Variables};
+use super::variables;
 use super::{Config, file, input, rules, syntax, warnings};
 
 /// Largest file that is read. The shipped one has some kilobytes.
 const MAX_FILE: u64 = 1 << 20;
+
+/// A section that every configuration has, for an example.
+const HEADER: &str = "page.product-page";
 
 /// The text of a configuration and what to call it in messages.
 #[derive(Clone, Copy, Debug)]
@@ -61,33 +64,6 @@ struct Written {
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Written").field(&self.name).finish()
-    }
-}
-
-/// Reads another kind of file the way configurations are read: every fault of it at once, each
-/// with its line and what to write instead. `read` takes all keys.
-///
-/// # Errors
-/// All that is wrong.
-pub fn read_text<T>(
-    name: &str,
-    text: &str,
-    read: impl FnOnce(&mut Section<'_, '_>) -> Option<T>,
-) -> Result<T, Report> {
-    let source = Source { name, text };
-    let (table, syntax, readable) = syntax::parse(text);
-    if !readable {
-        return Err(report(source, syntax));
-    }
-    let mut registry = KeyRegistry::default();
-    registry.faults = syntax;
-    let mut root = Section::root(&mut registry, table.get_ref());
-    root.noun = "key";
-    let value = read(&mut root);
-    root.finish();
-    match value {
-        Some(value) if registry.faults.is_empty() => Ok(value),
-        _ => Err(report(source, registry.faults)),
     }
 }
 
@@ -160,12 +136,12 @@ impl Written {
             name: &self.name,
             text: &self.text,
         };
-        let variables = Variables::new(&self.env);
+        let variables = variables::of(&self.env);
         let mut registry = KeyRegistry::new(variables, Overrides::new(overrides));
-        let (table, syntax, readable) = syntax::parse(source.text);
+        let (table, syntax, readable) = syntax::parse(source.text, HEADER);
         if !readable {
             // What follows a slip of syntax is guesswork; do not report guesses.
-            return Err(report(source, syntax));
+            return Err(Report::of(source.name, source.text, syntax));
         }
         registry.faults = syntax;
         registry.folder = folder_of(source.name);
@@ -179,7 +155,7 @@ impl Written {
         {
             warnings::find(&config, &mut registry);
             let keys = origin::keys(&registry, &self.name, &self.text);
-            let warnings = report(source, registry.faults);
+            let warnings = Report::of(source.name, source.text, registry.faults);
             return Ok(Loaded {
                 config,
                 warnings,
@@ -188,7 +164,7 @@ impl Written {
                 written: self.clone(),
             });
         }
-        Err(report(source, registry.faults))
+        Err(Report::of(source.name, source.text, registry.faults))
     }
 }
 
@@ -238,20 +214,6 @@ fn folder_of(name: &str) -> PathBuf {
     let is_pipe = name.starts_with("/dev/") || name.starts_with("/proc/");
     let folder = Path::new(name).parent().filter(|_| !is_pipe);
     folder.map(Path::to_owned).unwrap_or_default()
-}
-
-fn report(source: Source<'_>, mut faults: Vec<Fault>) -> Report {
-    faults.sort_by_key(|fault| {
-        fault
-            .marks
-            .first()
-            .map_or(usize::MAX, |mark| mark.span.start)
-    });
-    Report {
-        name: source.name.to_owned(),
-        text: source.text.to_owned(),
-        faults,
-    }
 }
 
 /// All keys with their values, nested as in the file.

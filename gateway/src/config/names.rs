@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::kinds::Kind;
 use super::problem::Problem;
+use settings::name::NAME_PATTERN;
 
 /// Wraps a pattern so that it matches whole values only.
 const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
@@ -52,32 +53,6 @@ pub(super) fn written(pattern: &Regex) -> &str {
         .and_then(|text| text.strip_suffix(WHOLE.1));
     bare.map_or(text, |bare| {
         bare.strip_suffix(AFTER_COMMENT).unwrap_or(bare)
-    })
-}
-
-/// What a name may look like, for the schema.
-pub(super) const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
-
-/// Checks a name of a page, part or downstream.
-pub(super) fn check(text: &str) -> Result<(), Problem> {
-    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let first = text.bytes().next().is_some_and(good);
-    if first && text.len() <= 63 && text.bytes().all(|b| good(b) || b == b'_' || b == b'-') {
-        return Ok(());
-    }
-    let what = "is not a name: up to 63 of a-z, 0-9, - and _, and the first a letter or digit";
-    let usable = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
-    };
-    let better: String = text.chars().map(usable).take(63).collect();
-    let better = better.trim_matches('-');
-    Err(match better {
-        "" => Problem::new(what),
-        better => Problem::new(what).help(format!("call it `{better}`")),
     })
 }
 

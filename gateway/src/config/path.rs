@@ -113,6 +113,24 @@ pub(super) const SERVED: Kind<Served> = Kind {
     schema: || json!({"type": "string", "pattern": "^/[^?#]*$"}),
 };
 
+/// A path that is no page's, without parameters; `""` is none.
+pub(super) const PATH_OR_NONE: Kind<Option<String>> = Kind {
+    read: |raw| {
+        let text = raw.text("a path")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let path = served(text)?;
+        if path.params.is_empty() {
+            return Ok(Some(path.text));
+        }
+        Err(Problem::new("this path has no parameters")
+            .help("write one path, such as \"/healthz\""))
+    },
+    show: |path| json!(path.as_deref().unwrap_or_default()),
+    schema: || json!({"type": "string", "pattern": "^(/[^?#{}]*)?$"}),
+};
+
 /// A part's path, its parameters still by name.
 #[derive(Clone, Debug)]
 pub(super) struct Fetched {

@@ -21,7 +21,7 @@ pub(super) fn check(draft: &Draft, registry: &mut KeyRegistry) {
     }
     listeners_differ(draft, registry);
     pages_do_not_overlap(draft, registry);
-    no_page_is_where_the_description_is(draft, registry);
+    no_page_is_where_something_else_is(draft, registry);
     pages_can_be_admitted(draft, registry);
     variables_found_their_keys(registry);
     overrides_found_their_keys(registry);
@@ -79,13 +79,38 @@ fn pages_do_not_overlap(draft: &Draft, registry: &mut KeyRegistry) {
     }
 }
 
-fn no_page_is_where_the_description_is(draft: &Draft, registry: &mut KeyRegistry) {
-    let is_public = |server: &super::Server| server.openapi == OpenApi::Public;
-    if !draft.server.as_ref().is_some_and(is_public) {
+/// Exact paths that clients' listener answers itself.
+fn no_page_is_where_something_else_is(draft: &Draft, registry: &mut KeyRegistry) {
+    let Some(server) = &draft.server else {
         return;
+    };
+    let described = (server.openapi == OpenApi::Public).then_some(OPENAPI_PATH);
+    let health = server.health_path.as_deref();
+    if health.is_some() && health == described {
+        let problem = Problem::new(format!("{OPENAPI_PATH} is answered here already"));
+        let problem = problem.help("write another path, such as \"/healthz\"");
+        error(registry, "server.health_path", problem);
+        registry.explain("server.openapi", "answers it here");
     }
-    let described = PathPattern {
-        text: OPENAPI_PATH.to_owned(),
+    let instead = "or write `openapi = \"admin\"`";
+    no_page_is_at(draft, registry, described, "server.openapi", instead);
+    let instead = "or write another `health_path`";
+    no_page_is_at(draft, registry, health, "server.health_path", instead);
+}
+
+/// `key` has this `path` answered; to do so elsewhere, `instead`.
+fn no_page_is_at(
+    draft: &Draft,
+    registry: &mut KeyRegistry,
+    path: Option<&str>,
+    key: &str,
+    instead: &str,
+) {
+    let Some(path) = path else {
+        return;
+    };
+    let exact = PathPattern {
+        text: path.to_owned(),
         params: Vec::new(),
     };
     for page in draft
@@ -94,12 +119,12 @@ fn no_page_is_where_the_description_is(draft: &Draft, registry: &mut KeyRegistry
         .flatten()
         .filter_map(|(_, page)| page.as_ref())
     {
-        if page.path.overlaps(&described) {
-            let path = format!("page.{}.path", page.name);
-            let what = format!("a request for {OPENAPI_PATH} would match this as well");
-            let help = "let the path begin with another word, or write `openapi = \"admin\"`";
-            error(registry, &path, Problem::new(what).help(help));
-            registry.explain("server.openapi", "answers it here");
+        if page.path.overlaps(&exact) {
+            let at = format!("page.{}.path", page.name);
+            let what = format!("a request for {path} would match this as well");
+            let help = format!("let the path begin with another word, {instead}");
+            error(registry, &at, Problem::new(what).help(help));
+            registry.explain(key, "answers it here");
         }
     }
 }

@@ -6,10 +6,10 @@
 use serde_json::{Value as Json, json};
 use toml::de::DeTable;
 
-use super::names::NAME_PATTERN;
 use super::reader::Section;
 use super::registry::{KeyRegistry, Taken, What};
 use super::{MAX_PARTS, file};
+use settings::name::NAME_PATTERN;
 
 /// A file in which each section that takes names has one.
 const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.tls]\n[page.name]\npath = '/{name}'\n[page.name.part.name]\n";

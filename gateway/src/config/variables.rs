@@ -6,6 +6,8 @@
 
 use std::net::Ipv6Addr;
 
+use settings::variables::{Variable, Variables, normal, shown};
+
 use super::admin::TOKEN_FILE_VARIABLE;
 
 /// Before every variable that stands for a key.
@@ -62,64 +64,6 @@ const HOSTS_AND_PORTS: &[HostAndPort] = &[
     },
 ];
 
-/// The variables that concern the gateway, and which of them found their key.
-#[derive(Debug, Default)]
-pub(super) struct Variables {
-    all: Vec<Variable>,
-    /// Names that begin as those that stand for keys do, but for one underscore.
-    ignored: Vec<String>,
-}
-
-/// One variable.
-#[derive(Clone, Debug)]
-pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) value: String,
-    /// As it is written, where that is not `name` and `value`.
-    written: Option<String>,
-    /// Its place in [`STANDARD`], if it has one.
-    standard: Option<usize>,
-    /// The key it stands for, as [`normal`] writes it.
-    target: String,
-    /// Keys that took it, dotted.
-    taken_by: Vec<String>,
-}
-
-impl Variable {
-    /// Its name, or those of the variables that it is made of.
-    pub(super) fn name(&self) -> String {
-        match &self.written {
-            None => self.name.clone(),
-            Some(written) => written
-                .split(", ")
-                .filter_map(|one| Some(one.split_once('=')?.0))
-                .collect::<Vec<_>>()
-                .join(", "),
-        }
-    }
-
-    /// `NAME="value"`, on one line and not endless; no value of one that holds headers. What
-    /// else looks like a secret is starred out where it is shown.
-    pub(super) fn shown(&self) -> String {
-        if let Some(written) = &self.written {
-            return written.clone();
-        }
-        if self.name.ends_with("_HEADERS") {
-            return format!("{}=***", self.name);
-        }
-        shown(&self.name, &self.value)
-    }
-}
-
-pub(super) fn shown(name: &str, value: &str) -> String {
-    let short: String = value.chars().take(200).collect();
-    let more = match short.len() < value.len() {
-        true => " (and more)",
-        false => "",
-    };
-    format!("{name}={short:?}{more}")
-}
-
 /// Whether a variable of this name concerns the gateway.
 pub(super) fn concerns_us(name: &str) -> bool {
     let of_agent = HOSTS_AND_PORTS.iter().any(|pair| pair.port == name) || name == AGENT_HOST;
@@ -155,13 +99,6 @@ pub fn name_of(path: &str) -> String {
     format!("{PREFIX}{}", normal(path))
 }
 
-/// A dotted key as variables spell it, without the prefix.
-fn normal(path: &str) -> String {
-    path.replace('.', "__")
-        .replace('-', "_")
-        .to_ascii_uppercase()
-}
-
 impl HostAndPort {
     /// The variable whose place they take, as they would have it.
     fn variable(&self, env: &[(String, String)]) -> Option<Variable> {
@@ -182,110 +119,29 @@ impl HostAndPort {
             host => host.to_owned(),
         };
         let standard = standard(self.url)?;
-        Some(Variable {
-            name: self.url.to_owned(),
-            value: format!(
-                "{}{host}:{}",
-                self.scheme,
-                port.unwrap_or(self.default_port)
-            ),
-            written: Some(written.into_iter().flatten().collect::<Vec<_>>().join(", ")),
-            standard: Some(standard),
-            target: normal(STANDARD[standard].1),
-            taken_by: Vec::new(),
-        })
+        let value = format!(
+            "{}{host}:{}",
+            self.scheme,
+            port.unwrap_or(self.default_port)
+        );
+        let variable = Variable::new(self.url, value, STANDARD[standard].1, Some(standard));
+        let written: Vec<String> = written.into_iter().flatten().collect();
+        Some(variable.made_of(written.join(", ")))
     }
 }
 
-impl Variables {
-    /// Keeps those of the environment that concern the gateway.
-    pub(super) fn new(env: &[(String, String)]) -> Self {
-        let variable = |(name, value): &(String, String)| {
-            let standard = standard(name);
-            let target = match standard {
-                Some(at) => (!value.is_empty()).then(|| normal(STANDARD[at].1))?,
-                None => name.to_ascii_uppercase().strip_prefix(PREFIX)?.to_owned(),
-            };
-            Some(Variable {
-                name: name.clone(),
-                value: value.clone(),
-                written: None,
-                standard,
-                target,
-                taken_by: Vec::new(),
-            })
+/// Those of the environment that concern the gateway.
+pub(super) fn of(env: &[(String, String)]) -> Variables {
+    let variable = |(name, value): &(String, String)| {
+        let standard = standard(name);
+        let target = match standard {
+            Some(at) => (!value.is_empty()).then(|| STANDARD[at].1.to_owned())?,
+            None => name.to_ascii_uppercase().strip_prefix(PREFIX)?.to_owned(),
         };
-        let mut all: Vec<Variable> = env.iter().filter_map(variable).collect();
-        let of_agents = HOSTS_AND_PORTS.iter().filter_map(|pair| pair.variable(env));
-        all.extend(of_agents);
-        // The first match of a key is the one that counts: standard ones, in their order.
-        all.sort_by_key(|variable| variable.standard.unwrap_or(usize::MAX));
-        let ignored = env.iter().filter(|(name, _)| is_ignored(name));
-        Self {
-            all,
-            ignored: ignored.map(|(name, _)| name.clone()).collect(),
-        }
-    }
-
-    /// Names that look as if they stood for a key and do not.
-    pub(super) fn ignored(&self) -> &[String] {
-        &self.ignored
-    }
-
-    /// Whether a variable overrides this key, or one below it.
-    pub(super) fn stands_for(&self, path: &str) -> bool {
-        let target = normal(path);
-        let below = format!("{target}__");
-        let mut all = self.all.iter();
-        all.any(|variable| variable.target == target || variable.target.starts_with(&below))
-    }
-
-    /// The variable that overrides this key, if there is one.
-    pub(super) fn take(&mut self, path: &str) -> Option<Variable> {
-        self.take_those(path, |_| true)
-    }
-
-    /// The same for a key that only standard variables can set.
-    pub(super) fn take_standard(&mut self, path: &str) -> Option<Variable> {
-        self.take_those(path, |variable| variable.standard.is_some())
-    }
-
-    /// The first of those that may stand for this key; it is the key of all of them.
-    fn take_those(&mut self, path: &str, may: impl Fn(&Variable) -> bool) -> Option<Variable> {
-        let target = normal(path);
-        let mut found = None;
-        for variable in self.all.iter_mut() {
-            if variable.target == target && may(variable) {
-                variable.taken_by.push(path.to_owned());
-                found = found.or_else(|| Some(variable.clone()));
-            }
-        }
-        found
-    }
-
-    /// Those that stand for no key.
-    pub(super) fn unknown(&self) -> impl Iterator<Item = &Variable> {
-        self.all
-            .iter()
-            .filter(|variable| variable.taken_by.is_empty())
-    }
-
-    /// Those that stand for several keys, with the keys.
-    pub(super) fn ambiguous(&self) -> impl Iterator<Item = (&Variable, &[String])> {
-        let several = self
-            .all
-            .iter()
-            .filter(|variable| variable.taken_by.len() > 1);
-        several.map(|variable| (variable, variable.taken_by.as_slice()))
-    }
-
-    /// Pairs of variables whose names differ only in case.
-    pub(super) fn twins(&self) -> impl Iterator<Item = (&Variable, &Variable)> {
-        let ours = |variable: &&Variable| variable.standard.is_none();
-        self.all.iter().enumerate().filter_map(move |(i, a)| {
-            let mut later = self.all[i + 1..].iter().filter(ours);
-            let twin = later.find(|b| ours(&a) && a.target == b.target)?;
-            Some((a, twin))
-        })
-    }
+        Some(Variable::new(name, value.clone(), &target, standard))
+    };
+    let mut all: Vec<Variable> = env.iter().filter_map(variable).collect();
+    all.extend(HOSTS_AND_PORTS.iter().filter_map(|pair| pair.variable(env)));
+    let ignored = env.iter().filter(|(name, _)| is_ignored(name));
+    Variables::new(all, ignored.map(|(name, _)| name.clone()).collect())
 }

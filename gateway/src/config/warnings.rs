@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::registry::KeyRegistry;
 use super::report::Severity;
 use super::units::{counted, show_duration, show_rate};
-use super::{AdminAddress, Config, Downstream, Exporter, Page};
+use super::{AdminAddress, Config, Downstream, Exporter, Page, sizing};
 
 /// The port that receivers give to OTLP over gRPC, and the one for OTLP over HTTP.
 /// <https://opentelemetry.io/docs/specs/otlp/>
@@ -171,7 +171,8 @@ impl Warnings<'_> {
             let held: f64 = needs
                 .map(|part| part.timeout.unwrap_or(usable).min(usable).as_secs_f64())
                 .sum();
-            let surely = f64::from(permits.get()) / held;
+            let each = Duration::from_secs_f64(held);
+            let surely = sizing::carried(permits.get().into(), each);
             if held > 0.0 && surely * 10.0 < rate.per_second() {
                 let what = format!(
                     "if every call takes its {:.0}ms, {} would carry {} a second of `page.{}`; one client may ask for {}",
@@ -181,7 +182,7 @@ impl Warnings<'_> {
                     page.name,
                     show_rate(Some(rate))
                 );
-                let full = (rate.per_second() * held).ceil();
+                let full = sizing::at_once(rate.per_second(), each).ceil();
                 let help = format!(
                     "{} would carry all of it even then; or lower `clients.rate`",
                     counted(full, "permit")
@@ -208,7 +209,7 @@ impl Warnings<'_> {
             let Some(permits) = downstream.permits else {
                 continue;
             };
-            let most = f64::from(permits.get()) / timeout.as_secs_f64();
+            let most = sizing::carried(permits.get().into(), timeout);
             if most * 10.0 >= rate.per_second() {
                 continue;
             }
@@ -219,7 +220,7 @@ impl Warnings<'_> {
                 counted(format_args!("{most:.0}"), "page"),
                 show_rate(Some(rate))
             );
-            let full = (rate.per_second() * timeout.as_secs_f64()).ceil();
+            let full = sizing::at_once(rate.per_second(), timeout).ceil();
             let help = format!(
                 "{} would be enough even then; or write a shorter `timeout`",
                 counted(full, "permit")

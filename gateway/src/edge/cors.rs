@@ -21,15 +21,18 @@ use crate::config::{Cors, Origins};
 use crate::edge::REQUEST_ID;
 use crate::edge::body::PageBody;
 use crate::edge::respond::{COMPLETE, SERVER_TIMING, TRACEPARENT};
+use crate::generation::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::page::refusal::METHODS;
 
 /// <https://www.w3.org/TR/resource-timing/#sec-timing-allow-origin>
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
 /// What a script may read besides what it always may.
-const EXPOSED: [HeaderName; 6] = [
+const EXPOSED: [HeaderName; 8] = [
     SERVER_TIMING,
     RETRY_AFTER,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
     COMPLETE,
     REQUEST_ID,
     TRACEPARENT,

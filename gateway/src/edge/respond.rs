@@ -13,6 +13,7 @@ use crate::config::ShedStatus;
 use crate::edge::body::PageBody;
 use crate::edge::connection::Connection;
 use crate::generation::caching::PageCaching;
+use crate::outcome::{PageOutcome, PartStatus};
 use crate::page::assemble::Page;
 use crate::page::downstream::Transport;
 use crate::page::refusal::{METHODS, Refusal, Row};
@@ -148,11 +149,20 @@ impl<'a> Respond<'a> {
             let took = part.call.as_ref().map(|call| call.span.took);
             push_timed(&mut text, &names.name, took.unwrap_or_default());
             text.extend_from_slice(b";desc=\"");
-            text.extend_from_slice(part.status.as_str().as_bytes());
+            text.extend_from_slice(read_as(record, part.status).as_str().as_bytes());
             text.extend_from_slice(b"\", ");
         }
         push_timed(&mut text, "total", record.total());
         visible(text)
+    }
+}
+
+/// A part that a page was answered without, because its client's own time was over, is late in the
+/// body and here; its call was cancelled.
+fn read_as(record: &PageRecord, status: PartStatus) -> PartStatus {
+    match (record.outcome, status) {
+        (PageOutcome::Partial, PartStatus::Cancelled) => PartStatus::Late,
+        (_, status) => status,
     }
 }
 
@@ -162,6 +172,20 @@ pub(super) fn description(document: Bytes, origin: &Origin) -> Response<PageBody
     let no_cache = HeaderValue::from_static("no-cache");
     response.headers_mut().insert(CACHE_CONTROL, no_cache);
     response.map(PageBody::new)
+}
+
+/// Whether pages are to be sent here, in a word, as `/readyz` says it to operators' probes.
+pub(super) fn health((ready, word): (bool, &'static str)) -> Response<PageBody> {
+    let mut response = Response::new(PageBody::new(format!("{word}\n").into()));
+    *response.status_mut() = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, text);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The problem that a client is told whose bytes were no request.

@@ -41,6 +41,11 @@ impl PageCaching {
         }
     }
 
+    /// Whether a cache that many clients share may keep an answer that is `complete`.
+    pub fn is_shared(&self, complete: bool) -> bool {
+        complete && self.control.shared
+    }
+
     /// Tells them of an answer with this body.
     pub fn tell(&self, headers: &mut HeaderMap, body: &[u8], complete: bool) {
         headers.insert(VARY, self.vary.clone());

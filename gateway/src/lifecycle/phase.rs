@@ -44,6 +44,16 @@ impl CurrentPhase {
         self.0.sheds.load(Ordering::Acquire)
     }
 
+    /// Whether pages are to be sent here, and the word for it.
+    pub fn readiness(&self) -> (bool, &'static str) {
+        match self.get() {
+            Phase::Starting => (false, "starting"),
+            Phase::Ready if self.is_shedding() => (false, "shedding"),
+            Phase::Ready => (true, "ready"),
+            Phase::LameDuck | Phase::Draining => (false, "draining"),
+        }
+    }
+
     pub(super) fn sheds(&self, sheds: bool) {
         self.0.sheds.store(sheds, Ordering::Release);
     }

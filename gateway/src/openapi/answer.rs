@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{data, headers, reference};
-use crate::config::{Name, Page, Part};
+use crate::config::{Config, Name, Page, Part};
 use crate::outcome::PartStatus;
 
 /// Schema of a part that its downstream does not have.
@@ -22,18 +22,22 @@ const CACHING: [&str; 5] = [
 ];
 
 /// The answer 304.
-pub(super) fn not_modified() -> Value {
+pub(super) fn not_modified(config: &Config) -> Value {
     json!({
         "description": "The page is the one that `If-None-Match` names.",
-        "headers": headers::with(&CACHING),
+        "headers": headers(config),
     })
 }
 
+fn headers(config: &Config) -> Map<String, Value> {
+    headers::with(CACHING.iter().chain(headers::of_quota(config)))
+}
+
 /// The answer 200.
-pub(super) fn response(page: &Page, with_body: bool) -> Value {
+pub(super) fn response(config: &Config, page: &Page, with_body: bool) -> Value {
     let mut response = json!({
         "description": "The page: whole, or without the optional parts that `missing` names.",
-        "headers": headers::with(&CACHING),
+        "headers": headers(config),
     });
     if with_body {
         response["content"] = json!({

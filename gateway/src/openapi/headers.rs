@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reference;
+use crate::config::Config;
 use crate::page::refusal::METHODS;
 
 /// What every answer has.
@@ -45,6 +46,14 @@ pub(super) fn all() -> Value {
             "Whole seconds; drawn, so that those who were refused together do not come back together.",
             json!({"type": "integer", "minimum": 1}),
         ),
+        "RateLimit": text(
+            "How many pages the client may still ask for at once (r), and in how many seconds there is one more (t). A structured field: draft-ietf-httpapi-ratelimit-headers-10.",
+            "^\"pages\";r=[0-9]+(;t=[0-9]+)?$",
+        ),
+        "RateLimit-Policy": text(
+            "So many pages (q) in so many seconds (w); a client that was quiet may ask for more at once.",
+            "^\"pages\";q=[0-9]+;w=[0-9]+$",
+        ),
         "Allow": header("The methods that a page answers.", json!({"const": METHODS})),
     })
 }
@@ -53,8 +62,16 @@ fn header(about: &str, schema: Value) -> Value {
     json!({"description": about, "schema": schema})
 }
 
+/// What a client that is held to a quota is told of it.
+pub(super) fn of_quota(config: &Config) -> &'static [&'static str] {
+    match config.clients.enforced_rate() {
+        Some(_) => &["RateLimit", "RateLimit-Policy"],
+        None => &[],
+    }
+}
+
 /// Those of [`OF_ALL`] and `more`, for a response.
-pub(super) fn with(more: &[&str]) -> Map<String, Value> {
+pub(super) fn with<'a>(more: impl IntoIterator<Item = &'a &'a str>) -> Map<String, Value> {
     let names = OF_ALL.iter().chain(more);
     names
         .map(|name| ((*name).to_owned(), reference("headers", name)))

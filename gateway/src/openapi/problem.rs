@@ -30,9 +30,9 @@ pub(super) fn by_status(config: &Config) -> Vec<Problem> {
 }
 
 /// Each as a response to GET, and to HEAD.
-pub(super) fn responses(problems: &[Problem]) -> Value {
+pub(super) fn responses(config: &Config, problems: &[Problem]) -> Value {
     let with_body = problems.iter().map(|problem| {
-        let mut response = problem.head();
+        let mut response = problem.head(config);
         response["content"] = json!({
             "application/problem+json": {"schema": reference("schemas", &problem.name())},
         });
@@ -40,7 +40,7 @@ pub(super) fn responses(problems: &[Problem]) -> Value {
     });
     let without = problems
         .iter()
-        .map(|problem| (problem.head_name(), problem.head()));
+        .map(|problem| (problem.head_name(), problem.head(config)));
     Value::from_iter(with_body.chain(without))
 }
 
@@ -62,7 +62,7 @@ impl Problem {
     }
 
     /// What GET and HEAD have in common.
-    fn head(&self) -> Value {
+    fn head(&self, config: &Config) -> Value {
         let mut more = vec!["Server-Timing", "Cache-Control"];
         if self.says_when_to_retry() {
             more.push("Retry-After");
@@ -70,6 +70,7 @@ impl Problem {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             more.push("Allow");
         }
+        more.extend(headers::of_quota(config));
         json!({"description": self.description(), "headers": headers::with(&more)})
     }
 

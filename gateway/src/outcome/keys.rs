@@ -73,9 +73,13 @@ impl Reason {
     /// is to blame.
     pub fn turns(self) -> &'static [Turn] {
         match self {
-            Self::BadRequest | Self::NoRoute | Self::Method | Self::NotFound | Self::Internal => {
-                &[]
-            }
+            // How long a client gives a page is the client's to change.
+            Self::BadRequest
+            | Self::NoRoute
+            | Self::Method
+            | Self::NotFound
+            | Self::ClientBudget
+            | Self::Internal => &[],
             Self::DownstreamFailed => &[REQUIRED],
             Self::Deadline => &[REQUIRED, DEADLINE],
             Self::ClientQuota => &[RATE, BURST],
@@ -103,8 +107,6 @@ pub enum Fault {
     Draining,
     /// Clients ask for more than their quota.
     Quota,
-    /// Clients give pages less time than it takes to begin them.
-    NoTimeLeft,
 }
 
 impl Fault {
@@ -117,7 +119,6 @@ impl Fault {
             Self::TooFewTickets => "too_few_tickets",
             Self::Draining => "draining",
             Self::Quota => "quota",
-            Self::NoTimeLeft => "no_time_left",
         }
     }
 
@@ -126,7 +127,6 @@ impl Fault {
         match self {
             Self::SlowService if optional => &[SHORTER_TIMEOUT],
             Self::FailingService if optional => &[],
-            Self::NoTimeLeft => &[],
             Self::SlowService => &[REQUIRED, SHORTER_DEADLINE],
             Self::FailingService => &[REQUIRED],
             Self::TooFewPermits => &[PERMITS, MAX_WAIT],

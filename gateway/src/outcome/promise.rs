@@ -4,7 +4,8 @@
 //! them disagree about a page. *Owed* is every page whose client did nothing wrong and was
 //! there to be answered, or had left after waiting longer than a healthy page takes. *Good* is
 //! an owed page served with every required part no later than its deadline. The SLI is
-//! good / owed.
+//! good / owed. A client that gives a page less time than its deadline is owed nothing when that
+//! time runs out.
 //!
 //! Not here: the clock, and where the two limits come from (`deadline` and `abandoned_after`
 //! of a page).
@@ -49,7 +50,10 @@ impl Promise {
             PageOutcome::Complete | PageOutcome::Partial => (true, true),
             PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed => (true, false),
             // The client's own doing; or an answer that says nothing about pages that exist.
-            PageOutcome::Quota | PageOutcome::BadRequest | PageOutcome::NotFound => (false, false),
+            PageOutcome::Quota
+            | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
+            | PageOutcome::NotFound => (false, false),
             PageOutcome::Cancelled => (abandoned, false),
         };
         Standing {
@@ -82,6 +86,7 @@ mod tests {
                 PageOutcome::Quota
                 | PageOutcome::NotFound
                 | PageOutcome::BadRequest
+                | PageOutcome::ClientBudget
                 | PageOutcome::Cancelled => (false, false),
             };
             assert_eq!((standing.owed, standing.good), expected, "{outcome:?}");

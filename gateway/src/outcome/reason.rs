@@ -19,6 +19,8 @@ pub enum Reason {
     DownstreamFailed,
     /// A required part was not there in time.
     Deadline,
+    /// The client's own smaller budget ran out.
+    ClientBudget,
     /// The client asks more often than its quota allows.
     ClientQuota,
     /// All tickets were out.
@@ -37,13 +39,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::NoRoute,
         Self::Method,
         Self::NotFound,
         Self::DownstreamFailed,
         Self::Deadline,
+        Self::ClientBudget,
         Self::ClientQuota,
         Self::GatewayFull,
         Self::BulkheadFull,
@@ -62,6 +65,7 @@ impl Reason {
             Self::NotFound => "not_found",
             Self::DownstreamFailed => "downstream_failed",
             Self::Deadline => "deadline",
+            Self::ClientBudget => "client_budget",
             Self::ClientQuota => "client_quota",
             Self::GatewayFull => "gateway_full",
             Self::BulkheadFull => "bulkhead_full",
@@ -86,6 +90,7 @@ impl Reason {
             Self::NotFound => PageOutcome::NotFound,
             Self::DownstreamFailed | Self::Internal => PageOutcome::Failed,
             Self::Deadline => PageOutcome::Late,
+            Self::ClientBudget => PageOutcome::ClientBudget,
             Self::ClientQuota => PageOutcome::Quota,
             Self::GatewayFull
             | Self::BulkheadFull

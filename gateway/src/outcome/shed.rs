@@ -30,8 +30,12 @@ impl Scope {
     /// What the limit sheds pages for.
     fn reasons(self) -> &'static [Reason] {
         match self {
-            Self::Client => &[Reason::ClientQuota, Reason::DeadlineUnreachable],
-            Self::Gateway => &[Reason::GatewayFull, Reason::Draining],
+            Self::Client => &[Reason::ClientQuota],
+            Self::Gateway => &[
+                Reason::GatewayFull,
+                Reason::Draining,
+                Reason::DeadlineUnreachable,
+            ],
             Self::Downstream(_) => &[
                 Reason::BulkheadFull,
                 Reason::QueueEvicted,

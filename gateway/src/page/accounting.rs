@@ -18,7 +18,7 @@ use crate::page::admission::core::Shed;
 use crate::page::admission::{InShadow, Ticket};
 use crate::page::assemble::Page;
 use crate::page::deadline::{Deadline, now, wall_clock};
-use crate::page::quota::Charge;
+use crate::page::quota::{Allowance, Charge};
 use crate::page::refusal::Refusal;
 use crate::telemetry::Telemetry;
 use crate::telemetry::recent::in_flight::{InFlightCall, InFlightPage};
@@ -40,6 +40,8 @@ pub(super) struct PageAccount<'a> {
     pub(super) record: PageRecord,
     /// Whole seconds after which the client is to come back.
     pub(super) retry_after: Option<u32>,
+    /// What is left of the client's quota, if it is held to one.
+    pub(super) allowance: Option<Allowance>,
     closed: bool,
 }
 
@@ -64,6 +66,7 @@ impl<'a> PageAccount<'a> {
             shadow: None,
             record: PageRecord::open(page, Arc::clone(telemetry.names()), Arc::clone(origin)),
             retry_after: None,
+            allowance: None,
             closed: false,
         }
     }
@@ -90,7 +93,7 @@ impl<'a> PageAccount<'a> {
         &mut self,
         permits: impl Future<Output = Result<V, Shed>>,
         occupancy: impl Fn() -> Occupancy,
-    ) -> Result<V, Refusal> {
+    ) -> Result<V, Shed> {
         let waiting = Measured::begin(&mut self.record.admission);
         let mut permits = pin!(permits);
         let verdict = match futures_util::poll!(permits.as_mut()) {
@@ -106,7 +109,7 @@ impl<'a> PageAccount<'a> {
         };
         drop(waiting);
         self.record.occupancy = Some(occupancy());
-        verdict.map_err(Refusal::from)
+        verdict
     }
 
     /// As many parts as the page has, none of them begun, and what others see of them.
@@ -134,7 +137,7 @@ impl<'a> PageAccount<'a> {
             Err(refusal) => self.refused(refusal, shed),
         }
         let ticket = self.ticket.take().map(Ticket::answered);
-        let retry_after = self.retry_after;
+        let (retry_after, allowance) = (self.retry_after, self.allowance);
         let record = self.record();
         let in_flight = self.in_flight.take();
         if let Some(page) = &in_flight {
@@ -143,6 +146,7 @@ impl<'a> PageAccount<'a> {
         Answer {
             result,
             retry_after,
+            allowance,
             ticket,
             in_flight,
             record,

@@ -6,9 +6,11 @@
 //! Not here: the laws of the rate ([`quota`](super::quota)) and of the time
 //! ([`retry_after`](super::retry_after)), and how either is written down.
 
+use std::time::Duration;
+
 use crate::config::{Config, Kept, PageId, ShedStatus};
 use crate::outcome::PageOutcome;
-use crate::page::quota::{Charge, Client, Quota};
+use crate::page::quota::{Allowance, Charge, Client, Quota};
 use crate::page::refusal::Refusal;
 use crate::page::retry_after::Refusals;
 
@@ -18,6 +20,15 @@ pub(super) struct Clients {
     quota: Quota,
     refusals: Refusals,
     shed: ShedStatus,
+}
+
+/// What a client is told of a refusal besides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// Whole seconds after which it is to come back, if that can help.
+    pub(super) retry_after: Option<u32>,
+    /// What is left of its quota, if it is held to one.
+    pub(super) allowance: Option<Allowance>,
 }
 
 impl Clients {
@@ -48,8 +59,8 @@ impl Clients {
     }
 
     /// Charges a request that is none for a page, by its client's own mistake.
-    pub(super) fn charge_mistake(&self, client: Client) {
-        self.quota.charge(client);
+    pub(super) fn charge_mistake(&self, client: Client) -> Option<Allowance> {
+        self.quota.charge(client)
     }
 
     /// A client that is back before its `Retry-After` is refused first while others are.
@@ -77,23 +88,23 @@ impl Clients {
         }
     }
 
-    /// A page is refused. Returns the whole seconds after which its client is to come back, if
-    /// that can help.
+    /// A page is refused: what its client is told besides.
     pub(super) fn refused(
         &self,
         client: Client,
         page: PageId,
         refusal: &Refusal,
         charge: Option<Charge>,
-    ) -> Option<u32> {
+    ) -> Told {
         if matches!(refusal, Refusal::Early(_))
             && let Some(charge) = charge
         {
             // Neither counted, or those who are early would keep the page being refused by
             // themselves, nor told a new time, or they would never be in time.
-            let left = charge.early.map(|early| early.left);
-            self.quota.give_back(charge, None);
-            return left;
+            return Told {
+                retry_after: charge.early.map(|early| early.left),
+                allowance: self.quota.give_back(charge, None),
+            };
         }
         let row = refusal.row(self.shed);
         let limit = refusal.load_limit();
@@ -101,15 +112,30 @@ impl Clients {
             self.refusals.refused(page);
         }
         let retry_after = row.retry_after.map(|least| self.refusals.draw(page, least));
-        match (row.outcome, charge) {
+        let allowance = match (row.outcome, charge) {
             (PageOutcome::Shed, Some(charge)) => {
                 let told = limit.zip(retry_after);
                 self.quota
-                    .give_back(charge, told.map(|(limit, seconds)| (page, limit, seconds)));
+                    .give_back(charge, told.map(|(limit, seconds)| (page, limit, seconds)))
             }
-            (PageOutcome::BadRequest, None) => self.charge_mistake(client),
-            _ => {}
+            (PageOutcome::BadRequest | PageOutcome::ClientBudget, None) => {
+                self.charge_mistake(client)
+            }
+            (_, Some(charge)) => charge.allowance,
+            (_, None) => over_for(refusal).map(Allowance::after),
+        };
+        Told {
+            retry_after,
+            allowance,
         }
-        retry_after
+    }
+}
+
+/// How long a client is over its quota.
+fn over_for(refusal: &Refusal) -> Option<Duration> {
+    if let Refusal::ClientQuota(wait) = refusal {
+        Some(*wait)
+    } else {
+        None
     }
 }

@@ -21,7 +21,8 @@ pub use self::attempt::Downstreams;
 use crate::config::DownstreamId;
 use crate::outcome::CallOutcome;
 use crate::page::admission::Permit;
-use crate::page::deadline::{Deadline, now};
+use crate::page::budget::CallLimit;
+use crate::page::deadline::now;
 use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::recent::in_flight::InFlightCall;
@@ -208,6 +209,8 @@ pub enum CallEnd {
     NotFound,
     /// Not by its deadline.
     Late,
+    /// Not within the smaller budget that the page's client gave.
+    ClientBudget,
     /// No answer, or none that can be used.
     Failed(Cause),
 }
@@ -218,6 +221,8 @@ impl CallEnd {
             Self::Ok(_) => CallOutcome::Ok,
             Self::NotFound => CallOutcome::NotFound,
             Self::Late => CallOutcome::Late,
+            // As those are that end with the page: which of them the timer met first says nothing.
+            Self::ClientBudget => CallOutcome::Cancelled,
             Self::Failed(_) => CallOutcome::Failed,
         }
     }
@@ -239,7 +244,7 @@ pub struct PlannedCall<'a> {
     /// When it begins.
     pub begins: Instant,
     /// By when it must have ended.
-    pub deadline: Deadline,
+    pub limit: CallLimit,
     /// Where it is seen while it runs.
     pub seen: Option<InFlightCall<'a>>,
 }
@@ -269,13 +274,14 @@ pub async fn call<T: Transport>(
     let attempts = &mut running.call().attempts;
     let to = planned.downstream;
     let answered = downstreams.fetch(telemetry, to, &request, attempts, planned.seen);
-    let end = match planned.deadline.limit(answered).await {
+    let end = match planned.limit.deadline.limit(answered).await {
         Ok(Ok(reply)) => {
             running.call().http_status = Some(reply.status);
             running.call().body = Some(reply.body.len());
             judge(reply)
         }
         Ok(Err(cause)) => CallEnd::Failed(cause),
+        Err(_elapsed) if planned.limit.is_clients => CallEnd::ClientBudget,
         Err(_elapsed) => CallEnd::Late,
     };
     drop(permit);
@@ -310,7 +316,7 @@ impl<'a> Running<'a> {
         planned: &PlannedCall<'a>,
         part: &'a mut PartRecord,
     ) -> Self {
-        let budget_left = planned.deadline.left(planned.begins);
+        let budget_left = planned.limit.deadline.left(planned.begins);
         if let Some(seen) = planned.seen {
             seen.begins(planned.begins, planned.span_id, budget_left);
         }

@@ -25,6 +25,8 @@ pub enum PartEnd {
     NotFound,
     /// Lost: not there in time.
     Late,
+    /// Lost: not there within the smaller budget that the client gave.
+    ClientBudget,
     /// Lost: no usable answer.
     Failed {
         /// Whether asking again might help.
@@ -40,7 +42,8 @@ impl PartEnd {
         match self {
             Self::Ok(_) => PartStatus::Ok,
             Self::NotFound => PartStatus::NotFound,
-            Self::Late => PartStatus::Late,
+            // Clients read what they have missed, and need not learn of whose limit it was.
+            Self::Late | Self::ClientBudget => PartStatus::Late,
             Self::Failed { .. } => PartStatus::Failed,
             Self::Shed => PartStatus::Shed,
         }
@@ -50,7 +53,7 @@ impl PartEnd {
     pub fn lost(&self) -> Option<bool> {
         match self {
             Self::Ok(_) | Self::NotFound => None,
-            Self::Late | Self::Shed => Some(true),
+            Self::Late | Self::ClientBudget | Self::Shed => Some(true),
             Self::Failed { retryable } => Some(*retryable),
         }
     }
@@ -61,6 +64,7 @@ impl PartEnd {
             Self::Ok(_) => None,
             Self::NotFound => Some(Refusal::NotFound(part.downstream)),
             Self::Late => Some(Refusal::Deadline(part.downstream)),
+            Self::ClientBudget => Some(Refusal::ClientBudget),
             Self::Failed { .. } => Some(Refusal::DownstreamFailed(part.downstream)),
             Self::Shed => Some(Refusal::BulkheadFull(part.downstream)),
         }
@@ -73,6 +77,7 @@ impl From<CallEnd> for PartEnd {
             CallEnd::Ok(json) => Self::Ok(json),
             CallEnd::NotFound => Self::NotFound,
             CallEnd::Late => Self::Late,
+            CallEnd::ClientBudget => Self::ClientBudget,
             CallEnd::Failed(cause) => Self::Failed {
                 retryable: cause.is_retryable(),
             },

@@ -31,6 +31,8 @@ pub struct Plan {
     pub budget: Option<Duration>,
     /// Part of the budget kept for answering.
     pub reserve: Duration,
+    /// A client that gives the page less is refused at once.
+    pub min_budget: Option<Duration>,
     /// What its endings are judged by.
     pub promise: Promise,
     /// In the page's order.
@@ -73,6 +75,7 @@ impl Plan {
             page: PageId(index),
             budget: page.deadline,
             reserve: page.reserve,
+            min_budget: page.min_budget,
             promise: promise(page),
             parts: page.parts.iter().map(part).collect(),
             needs: NeedSet::new(page.parts.iter().map(need)),

@@ -96,6 +96,15 @@ pub struct Early {
     pub left: u32,
 }
 
+/// What a client may still ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Pages at once.
+    pub pages: u64,
+    /// Whole seconds, rounded up, until there is one more; `None`: a whole burst is there.
+    pub more_in: Option<u64>,
+}
+
 /// A page that was charged to its client.
 #[must_use = "a page that the gateway refuses is to be given back"]
 #[derive(Debug)]
@@ -107,6 +116,10 @@ pub struct Charge {
     pub over: bool,
     /// Set if the client is back before its `Retry-After`.
     pub early: Option<Early>,
+    /// What is left to the client; `None` where it is held to nothing.
+    pub allowance: Option<Allowance>,
+    /// Attempts that are left to it.
+    attempts: u64,
 }
 
 impl Quota {
@@ -156,16 +169,21 @@ impl Quota {
             before: LetIn::default(),
             over: false,
             early: None,
+            allowance: None,
+            attempts: u64::MAX,
         };
         if self.rates.is_some() || client.held {
             let attempt = self.attempt(client);
+            charge.attempts = attempt.unwrap_or(0);
+            let wait = attempt.err().unwrap_or_default();
             let now = self.now();
             self.store.with(client.key, |known| {
                 if let Some(rates) = &self.rates {
-                    let taken = known.paid.take(&rates.pages, now, attempt);
+                    let taken = known.paid.take(&rates.pages, now, wait);
                     charge.over = taken.is_err() && self.observe;
                     if !self.observe {
                         taken?;
+                        charge.allowance = Some(rates.allowance(known, now, charge.attempts));
                     }
                 }
                 let early = known.told.is_early(self.marks.of_page(page), now);
@@ -178,11 +196,15 @@ impl Quota {
     }
 
     /// The gateway refused the page; `told`, if it is for load: the page, the limit, and after how
-    /// many seconds the client is to come back.
-    pub fn give_back(&self, charge: Charge, told: Option<(PageId, LoadLimit, u32)>) {
+    /// many seconds the client is to come back. Returns what is left to the client then.
+    pub fn give_back(
+        &self,
+        charge: Charge,
+        told: Option<(PageId, LoadLimit, u32)>,
+    ) -> Option<Allowance> {
         let held = charge.client.held;
         if self.rates.is_none() && !held {
-            return;
+            return None;
         }
         let now = self.now();
         self.store.with(charge.client.key, |known| {
@@ -199,7 +221,9 @@ impl Quota {
                 let until = now + nanos(Duration::from_secs(seconds.into()));
                 known.told = self.marks.told(page, limit, until);
             }
-        });
+            let rates = self.rates.as_ref().filter(|_| !self.observe);
+            rates.map(|rates| rates.allowance(known, now, charge.attempts))
+        })
     }
 
     /// The gateway would have refused the page. What its client was charged counts only if the
@@ -212,22 +236,28 @@ impl Quota {
     }
 
     /// Charges the client for a request that is none for a page. It is answered all the same:
-    /// saying so costs no more than saying that it asks too often.
-    pub fn charge(&self, client: Client) {
-        if let Some(rates) = &self.rates {
-            let attempt = self.attempt(client);
-            let now = self.now();
-            let _over = self.store.with(client.key, |known| {
-                known.paid.take(&rates.pages, now, attempt)
-            });
-        }
+    /// saying so costs no more than saying that it asks too often. Returns what is left to it.
+    pub fn charge(&self, client: Client) -> Option<Allowance> {
+        let rates = self.rates.as_ref()?;
+        let attempt = self.attempt(client);
+        let now = self.now();
+        let allowance = self.store.with(client.key, |known| {
+            let wait = attempt.err().unwrap_or_default();
+            match known.paid.take(&rates.pages, now, wait) {
+                Ok(()) => rates.allowance(known, now, attempt.unwrap_or(0)),
+                Err(wait) => Allowance::after(wait),
+            }
+        });
+        Some(allowance).filter(|_| !self.observe)
     }
 
-    /// Charges the client for an attempt, unless it made too many: then the time until it may
-    /// make one again.
-    fn attempt(&self, client: Client) -> Duration {
-        let attempts = self.rates.as_ref().map(|rates| &rates.attempts);
-        attempts.map_or(Duration::ZERO, |attempts| attempts.take(client.key))
+    /// Charges the client for an attempt and says how many are left, unless it made too many: then
+    /// the time until it may make one again.
+    fn attempt(&self, client: Client) -> Result<u64, Duration> {
+        match &self.rates {
+            Some(rates) => rates.attempts.take(client.key).map(u64::from),
+            None => Ok(u64::MAX),
+        }
     }
 
     /// Forgets clients that cannot be told from new ones; to be called now and then.
@@ -259,6 +289,36 @@ impl Quota {
     fn now(&self) -> Nanos {
         nanos(now() - self.epoch)
     }
+}
+
+impl Rates {
+    /// What is left to a client that may make so many `attempts` besides.
+    fn allowance(&self, known: &Known, now: Nanos, attempts: u64) -> Allowance {
+        let (pages, more_in) = known.paid.left(&self.pages, now);
+        let more_in = (more_in > 0).then(|| Duration::from_nanos(more_in));
+        // Of attempts it is known that one more takes no longer than that.
+        let binding = (attempts < pages).then(|| self.attempts.interval());
+        Allowance {
+            pages: pages.min(attempts),
+            more_in: binding.or(more_in).map(whole_seconds),
+        }
+    }
+}
+
+impl Allowance {
+    /// Nothing before so long.
+    pub fn after(wait: Duration) -> Self {
+        Self {
+            pages: 0,
+            more_in: Some(whole_seconds(wait)),
+        }
+    }
+}
+
+/// Rounded up as `Retry-After` is, so that it never says less.
+fn whole_seconds(wait: Duration) -> u64 {
+    let seconds = wait.as_millis().div_ceil(1000);
+    u64::try_from(seconds).unwrap_or(u64::MAX).max(1)
 }
 
 impl Store {

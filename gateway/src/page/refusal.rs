@@ -35,6 +35,10 @@ pub enum Refusal {
     DownstreamFailed(DownstreamId),
     /// A required part was not there in time.
     Deadline(DownstreamId),
+    /// The time that the client gives the page was over before its own would have been.
+    ClientBudget,
+    /// The client gives the page less time than its configuration says it takes.
+    BelowMinBudget,
     /// The client asks more often than its quota allows; time until it may again.
     ClientQuota(Duration),
     /// All tickets are out.
@@ -46,7 +50,8 @@ pub enum Refusal {
     /// Its client came back before the time it was told, and the limit that refused it then
     /// still refuses others; `None` is the gateway's tickets.
     Early(LoadLimit),
-    /// The page could not have been finished before its deadline.
+    /// The page could not have been finished before its deadline: for want of permits, or because
+    /// it was over when the gateway got to it (`None`).
     DeadlineUnreachable(Option<DownstreamId>),
     /// The gateway is shutting down.
     Draining,
@@ -140,6 +145,13 @@ impl Refusal {
                 Some(Downstream(d)),
                 None,
             ),
+            Self::ClientBudget | Self::BelowMinBudget => (
+                StatusCode::GATEWAY_TIMEOUT,
+                Reason::ClientBudget,
+                "The client's time was over",
+                Some(Client),
+                None,
+            ),
             Self::ClientQuota(wait) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 Reason::ClientQuota,
@@ -172,7 +184,7 @@ impl Refusal {
                 load,
                 Reason::DeadlineUnreachable,
                 "Cannot be finished in time",
-                Some(d.map_or(Client, Downstream)),
+                Some(d.map_or(Gateway, Downstream)),
                 again,
             ),
             Self::Draining => (
@@ -211,6 +223,8 @@ impl Refusal {
             Self::NotFound(downstream),
             Self::DownstreamFailed(downstream),
             Self::Deadline(downstream),
+            Self::ClientBudget,
+            Self::BelowMinBudget,
             Self::ClientQuota(SHED_RETRY),
             Self::GatewayFull,
             Self::BulkheadFull(downstream),
@@ -241,6 +255,8 @@ impl Refusal {
             | Self::NotFound(_)
             | Self::DownstreamFailed(_)
             | Self::Deadline(_)
+            | Self::ClientBudget
+            | Self::BelowMinBudget
             | Self::ClientQuota(_)
             | Self::DeadlineUnreachable(None)
             | Self::Draining
@@ -264,6 +280,12 @@ impl Refusal {
             }
             Self::Deadline(_) => {
                 "A required part had not answered when its time, or the page's, was over; calls still running were cancelled."
+            }
+            Self::ClientBudget => {
+                "The time that the client gave the page was over before its required parts were there; calls still running were cancelled."
+            }
+            Self::BelowMinBudget => {
+                "The client gives the page less time than it takes at the least. Nothing was started."
             }
             Self::ClientQuota(_) => "This client requests more pages than its quota allows.",
             Self::GatewayFull => "All tickets are out. Nothing was started.",

@@ -10,11 +10,12 @@ use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};
 use super::*;
 use crate::config::{self, DownstreamId};
-use crate::outcome::{CallOutcome, PageOutcome};
+use crate::outcome::{CallOutcome, PageOutcome, PartStatus, Reason};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::recent::in_flight::PageInFlight;
 
 mod broken;
+mod client_budget;
 mod clients;
 mod dropped;
 mod in_flight;
@@ -68,7 +69,7 @@ fn request() -> PageRequest {
         page: PageId(0),
         params: vec!["x".into()],
         client: client(1),
-        timeout_ms: None,
+        budget: None,
         headers: HeaderMap::new(),
         origin: Arc::new(Origin {
             arrived: now(),
@@ -349,80 +350,6 @@ async fn a_client_over_its_quota_is_told_when_it_may_come_again() {
     assert!(pages.serve(other).await.result.is_ok());
     tokio::time::advance(100 * MS).await;
     assert!(pages.serve(request()).await.result.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_may_lower_its_budget_but_not_raise_it() {
-    let simulated = Simulated::new([Answers::never(), Answers::ok(1), Answers::ok(1)]);
-    let pages = pages(&two_required_one_optional(), &simulated);
-    for (asked, total) in [
-        ("100", 95),
-        ("300", 295),
-        ("60000", 295),
-        ("18446744073709551615", 295),
-    ] {
-        let timeout_ms = Some(HeaderValue::from_static(asked));
-        let answer = pages
-            .serve(PageRequest {
-                timeout_ms,
-                ..request()
-            })
-            .await;
-        assert_eq!(answer.record.total(), total * MS, "{asked}");
-    }
-    for hopeless in ["0", "5"] {
-        let timeout_ms = Some(HeaderValue::from_static(hopeless));
-        let answer = pages
-            .serve(PageRequest {
-                timeout_ms,
-                ..request()
-            })
-            .await;
-        assert_eq!(
-            answer.result,
-            Err(Refusal::DeadlineUnreachable(None)),
-            "{hopeless}"
-        );
-    }
-    for garbage in [
-        "",
-        "-1",
-        "1.5",
-        "1e3",
-        "100ms",
-        "99999999999999999999",
-        "+5",
-    ] {
-        let timeout_ms = Some(HeaderValue::from_static(garbage));
-        let answer = pages
-            .serve(PageRequest {
-                timeout_ms,
-                ..request()
-            })
-            .await;
-        assert!(
-            matches!(answer.result, Err(Refusal::BadRequest(_))),
-            "{garbage:?}"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_that_the_deadline_cuts_short_says_so() {
-    let simulated = Simulated::new([Answers::ok(200), Answers::ok(1), Answers::ok(1)]);
-    let pages = pages(&two_required_one_optional(), &simulated);
-    let [first, second] = [(); 2].map(|()| pages.serve(request()));
-    let timeout_ms = Some(HeaderValue::from_static("30"));
-    let hurried = pages.serve(PageRequest {
-        timeout_ms,
-        ..request()
-    });
-    let (_, _, hurried) = tokio::join!(first, second, hurried);
-    assert_eq!(
-        hurried.result,
-        Err(Refusal::DeadlineUnreachable(Some(DownstreamId(0))))
-    );
-    assert_eq!(hurried.record.total(), 25 * MS);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Finding> {
         found.extend(downstream.findings());
     }
     found.extend(facts.pages.iter().filter_map(|page| left(page, facts)));
+    found.extend(facts.pages.iter().filter_map(|page| hurried(page, facts)));
     found.extend(refused(facts));
     found.extend(telemetry(facts));
     found
@@ -135,7 +136,7 @@ impl Downstream {
     }
 }
 
-/// Clients that left, and what they waited for: among the required parts, the one that answered least.
+/// Clients that left, and what they waited for.
 fn left(page: &Page, facts: &Facts) -> Option<Finding> {
     let gave_up = exceeds(page.abandoned, page.owed, 0.02);
     let all: f64 = page.outcomes.iter().map(|(_, pages)| pages).sum();
@@ -144,19 +145,7 @@ fn left(page: &Page, facts: &Facts) -> Option<Finding> {
     if !gave_up && !leave {
         return None;
     }
-    let of_page = facts
-        .downstreams
-        .iter()
-        .filter(|one| page.required.contains(&one.name));
-    let slowest = of_page.max_by(|a, b| a.unanswered().total_cmp(&b.unanswered()));
-    let waited_for = slowest.filter(|one| one.unanswered() > 0.0).map_or_else(String::new, |one| {
-        format!(
-            "; what they waited for is {} (required): {:.0} % of its calls had no answer, {} after they began",
-            one.name,
-            100.0 * one.unanswered(),
-            one.cut.mean().map_or_else(|| "?".into(), seconds)
-        )
-    });
+    let waited_for = waited_for(page, facts);
     let text = match gave_up {
         true => format!(
             "clients gave up waiting for {} of what was owed",
@@ -170,6 +159,38 @@ fn left(page: &Page, facts: &Facts) -> Option<Finding> {
     Some(Finding {
         text: format!("{}: {text}{waited_for}", page.name),
         entry: "abandoned",
+    })
+}
+
+/// Clients whose own budgets ran out, and what they waited for.
+fn hurried(page: &Page, facts: &Facts) -> Option<Finding> {
+    let all: f64 = page.outcomes.iter().map(|(_, pages)| pages).sum();
+    let hurried = page.ended(PageOutcome::ClientBudget);
+    exceeds(hurried, all, STANDS_OUT).then(|| Finding {
+        text: format!(
+            "{}: clients give {} of all requests less time than they took{}",
+            page.name,
+            percent(hurried, all),
+            waited_for(page, facts)
+        ),
+        entry: "abandoned",
+    })
+}
+
+/// Among the required parts, the one that answered least.
+fn waited_for(page: &Page, facts: &Facts) -> String {
+    let of_page = facts
+        .downstreams
+        .iter()
+        .filter(|one| page.required.contains(&one.name));
+    let slowest = of_page.max_by(|a, b| a.unanswered().total_cmp(&b.unanswered()));
+    slowest.filter(|one| one.unanswered() > 0.0).map_or_else(String::new, |one| {
+        format!(
+            "; what they waited for is {} (required): {:.0} % of its calls had no answer, {} after they began",
+            one.name,
+            100.0 * one.unanswered(),
+            one.cut.mean().map_or_else(|| "?".into(), seconds)
+        )
     })
 }
 

@@ -315,6 +315,7 @@ fn is_incident(record: &PageRecord) -> bool {
         | PageOutcome::Quota
         | PageOutcome::NotFound
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,
     }
 }

@@ -225,6 +225,7 @@ fn class(record: &PageRecord) -> Class {
         PageOutcome::Quota
         | PageOutcome::NotFound
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => Class::Client,
     }
 }

@@ -235,9 +235,9 @@ impl PartRecord {
 
 impl PageRecord {
     /// Whether the page is an error: of a server only what is its own fault is one, a
-    /// status of 5xx.
+    /// status of 5xx that is not for its client's own smaller budget.
     pub fn is_error(&self) -> bool {
-        self.status.is_some_and(|status| status >= 500)
+        self.outcome != PageOutcome::ClientBudget && self.status.is_some_and(|status| status >= 500)
     }
 
     /// From arrival to the end.
@@ -273,6 +273,7 @@ impl PageRecord {
             | PageOutcome::Failed
             | PageOutcome::NotFound
             | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
             | PageOutcome::Cancelled => None,
         }
     }

@@ -114,6 +114,7 @@ fn went_wrong(outcome: PageOutcome) -> bool {
         | PageOutcome::Quota
         | PageOutcome::NotFound
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,
     }
 }

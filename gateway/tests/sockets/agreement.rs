@@ -39,12 +39,13 @@ const SHED: usize = 8;
 /// before it was sent is a call, and no service ever hears of it.
 const WORK: Duration = Duration::from_millis(150);
 
-const CHANGES: [&str; 9] = [
+const CHANGES: [&str; 10] = [
     "clients.identify_by=header:x-api-key",
     "clients.rate=1/h",
     "clients.burst=20",
     "downstream.pricing.permits=36",
     "page.product-page.queue=0",
+    "page.product-page.part.pricing.timeout=4s",
     "telemetry.log=json",
     "telemetry.exporter=datadog",
     "telemetry.sample=0.3",
@@ -151,6 +152,7 @@ fn outcome(answer: &Answer) -> PageOutcome {
         (429, _) if answer.json()["reason"] == "client_quota" => PageOutcome::Quota,
         (429, _) => PageOutcome::Shed,
         (502, _) => PageOutcome::Failed,
+        (504, _) if answer.json()["reason"] == "client_budget" => PageOutcome::ClientBudget,
         (504, _) => PageOutcome::Late,
         _ => panic!("{answer:?}"),
     }
@@ -166,8 +168,7 @@ async fn hanging(public: SocketAddr, fakes: &Fakes) -> Seen {
     fakes.set(Service::Pricing, hangs).unwrap();
     let mut late = Vec::new();
     for n in 0..LATE {
-        let headers = format!("{}X-Request-Timeout-Ms: 4000\r\n", id("late", n));
-        late.push(asked(public, &headers).await);
+        late.push(asked(public, &id("late", n)).await);
     }
     let mut leaving = Vec::new();
     for n in 0..LEFT {

@@ -44,6 +44,8 @@ async fn a_page_of_an_allowed_origin_reads_every_answer_and_what_it_says_of_itse
         for name in [
             "server-timing",
             "retry-after",
+            "ratelimit",
+            "ratelimit-policy",
             "x-gateway-complete",
             "x-request-id",
             "traceparent",

@@ -127,7 +127,11 @@ async fn what_a_client_keeps_to_itself_is_in_no_log() {
 
 /// What a gateway logs of three pages: complete, late, and refused for its client's doing.
 async fn logged(changes: &[&str]) -> HashMap<String, Value> {
-    let changes = [&["telemetry.log=json"], changes].concat();
+    let own = [
+        "telemetry.log=json",
+        "page.product-page.part.pricing.timeout=1s",
+    ];
+    let changes = [&own, changes].concat();
     let (mut gateway, fakes, _folder) = run(&changes).await;
     let (public, _) = gateway.serving().await;
     let whole = get(PAGE, "X-Request-Id: whole\r\n");
@@ -136,8 +140,8 @@ async fn logged(changes: &[&str]) -> HashMap<String, Value> {
     assert_eq!(ask(public, bad).await.status, 400);
     let slow = Behaviour::fixed(Duration::from_secs(20));
     fakes.set(Service::Pricing, slow).unwrap();
-    let late = "X-Request-Id: late\r\nX-Request-Timeout-Ms: 100\r\n";
-    assert_eq!(ask(public, get(PAGE, late)).await.status, 504);
+    let late = get(PAGE, "X-Request-Id: late\r\n");
+    assert_eq!(ask(public, late).await.status, 504);
     gateway.signal("TERM");
     assert!(gateway.ended().await.success());
     pages(&gateway.said())

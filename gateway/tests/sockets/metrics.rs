@@ -17,8 +17,14 @@ use crate::common::exposition::Exposition;
 use crate::common::gateway::{Gateway, PAGE, shop};
 use crate::common::until;
 
-/// Six pages that start calls may be asked for; the seventh is over the quota.
-const QUOTA: [&str; 2] = ["clients.rate=1/h", "clients.burst=6"];
+/// Six pages that start calls, and one mistake; what comes then is over the quota.
+const LIMITS: [&str; 5] = [
+    "clients.rate=1/h",
+    "clients.burst=7",
+    "page.product-page.part.pricing.timeout=1500ms",
+    "downstream.inventory.permits=1",
+    "page.product-page.max_wait=30ms",
+];
 
 async fn scrape(gateway: &Gateway) -> Exposition {
     let answer = gateway.look("/metrics").await;
@@ -43,8 +49,7 @@ async fn pages_that_lose_no_call(gateway: &Gateway, fakes: &Fakes) {
     assert_eq!(partial.header("x-gateway-complete"), Some("false"));
     let slow = Behaviour::fixed(Duration::from_secs(25));
     fakes.set(Service::Pricing, slow).unwrap();
-    let hurried = get(PAGE, "X-Request-Timeout-Ms: 1500\r\n");
-    assert_eq!(ask(gateway.public, hurried).await.status, 504);
+    assert_eq!(gateway.page(PAGE).await.status, 504);
     fakes.heal();
 }
 
@@ -58,19 +63,20 @@ async fn pages_that_end_early(gateway: &Gateway, fakes: &Fakes) {
     let mut leaving = Client::connect(gateway.public).await;
     leaving.send(get(PAGE, "")).await;
     gateway.until_in_flight(1).await;
+    assert_eq!(gateway.page(PAGE).await.status, 429);
     drop(leaving);
     gateway.at_rest().await;
     fakes.heal();
-    assert_eq!(gateway.page(PAGE).await.status, 429);
     assert_eq!(gateway.page("/product-page/a.b").await.status, 400);
+    assert_eq!(gateway.page(PAGE).await.status, 429);
     let post = get(PAGE, "").replacen("GET", "POST", 1);
     assert_eq!(ask(gateway.public, post).await.status, 405);
     let tiny = get(PAGE, "X-Request-Timeout-Ms: 1\r\n");
-    assert_eq!(ask(gateway.public, tiny).await.status, 429);
+    assert_eq!(ask(gateway.public, tiny).await.status, 504);
 }
 
 /// How often each outcome, after both of the above.
-const OUTCOMES: [(PageOutcome, f64); 9] = [
+const OUTCOMES: [(PageOutcome, f64); 10] = [
     (PageOutcome::Complete, 1.0),
     (PageOutcome::Partial, 1.0),
     (PageOutcome::Shed, 1.0),
@@ -79,12 +85,13 @@ const OUTCOMES: [(PageOutcome, f64); 9] = [
     (PageOutcome::Failed, 1.0),
     (PageOutcome::NotFound, 1.0),
     (PageOutcome::BadRequest, 2.0),
+    (PageOutcome::ClientBudget, 1.0),
     (PageOutcome::Cancelled, 1.0),
 ];
 
 #[tokio::test]
 async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
-    let (gateway, fakes) = shop(&QUOTA).await;
+    let (gateway, fakes) = shop(&LIMITS).await;
     pages_that_lose_no_call(&gateway, &fakes).await;
     gateway.at_rest().await;
     let seen = scrape(&gateway).await;
@@ -123,7 +130,7 @@ async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
     ] {
         assert_eq!(seen.sum(what, &[]), pages, "{what}");
     }
-    assert_eq!(seen.sum("gateway_admission_wait_seconds_count", &[]), 6.0);
+    assert_eq!(seen.sum("gateway_admission_wait_seconds_count", &[]), 7.0);
     for service in Service::ALL {
         for outcome in CallOutcome::ALL {
             let labels = [
@@ -149,7 +156,7 @@ async fn a_scrape_agrees_with_what_clients_and_downstreams_saw() {
         )
     };
     assert_eq!(shed("client_quota", "client"), 1.0);
-    assert_eq!(shed("deadline_unreachable", "client"), 1.0);
+    assert_eq!(shed("bulkhead_full", "downstream:inventory"), 1.0);
     assert_eq!(seen.sum("gateway_shed_total", &[]), 2.0);
 }
 
@@ -274,7 +281,7 @@ async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
     let agent = Agent::start().await;
     let to = format!("telemetry.dogstatsd={}", agent.address);
     let identity = ["telemetry.service=shop,a|b", "telemetry.env=test"];
-    let changes = [&QUOTA[..], &identity, &[to.as_str()]].concat();
+    let changes = [&LIMITS[..], &identity, &[to.as_str()]].concat();
     let (mut gateway, fakes) = shop(&changes).await;
     pages_that_lose_no_call(&gateway, &fakes).await;
     pages_that_end_early(&gateway, &fakes).await;
@@ -322,7 +329,12 @@ async fn an_agent_is_told_everything_by_the_end_and_nothing_twice() {
         assert_eq!(counted, scraped, "{service}");
         let timed = of(&lines, &metrics::CALL_DURATION, &tag).flat_map(|line| &line.values);
         assert_eq!(timed.count() as f64, scraped, "{service}");
-        assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).all(|line| line.values == [64.0]));
+        let permits = if service == Service::Inventory {
+            1.0
+        } else {
+            64.0
+        };
+        assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).all(|line| line.values == [permits]));
         assert!(of(&lines, &metrics::BULKHEAD_LIMIT, &tag).count() > 0);
     }
 }

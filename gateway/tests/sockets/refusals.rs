@@ -55,7 +55,7 @@ async fn a_budget_that_is_not_a_number_is_a_bad_request_and_one_too_small_is_ref
     }
     for small in ["0", "1", "5"] {
         let answer = ask(gateway.public, with(small)).await;
-        answer.assert_refused(429, "deadline_unreachable", Some("client"));
+        answer.assert_refused(504, "client_budget", Some("client"));
     }
     for service in Service::ALL {
         assert_eq!(fakes.stats(service).received, 0);
@@ -278,7 +278,7 @@ async fn in_a_full_queue_the_oldest_gives_way() {
 }
 
 #[tokio::test]
-async fn a_page_whose_time_ends_in_the_queue_could_not_be_finished() {
+async fn a_page_whose_clients_time_ends_in_the_queue_is_its_clients() {
     let changes = [
         "downstream.pricing.permits=1",
         "page.product-page.max_wait=15s",
@@ -291,7 +291,7 @@ async fn a_page_whose_time_ends_in_the_queue_could_not_be_finished() {
     })
     .await;
     let answer = ask(gateway.public, get(PAGE, "X-Request-Timeout-Ms: 200\r\n")).await;
-    answer.assert_refused(429, "deadline_unreachable", Some("downstream:pricing"));
+    answer.assert_refused(504, "client_budget", Some("client"));
 }
 
 #[tokio::test]

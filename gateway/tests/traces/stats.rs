@@ -81,6 +81,7 @@ async fn busy_shop(sample: &str) -> (Traced, Fakes) {
         sample,
         "downstream.inventory.permits=1",
         "page.product-page.max_wait=30ms",
+        "page.product-page.part.pricing.timeout=2s",
         "clients.rate=1/h",
         "clients.burst=40",
     ];
@@ -113,8 +114,9 @@ async fn every_outcome(traced: &Traced, fakes: &Fakes) {
     }
     let pages = [Service::Pricing, Service::Inventory];
     set(fakes, &pages, &Behaviour::failing(Fault::Hang));
-    let budget = "X-Request-Timeout-Ms: 500\r\n";
-    assert_eq!(traced.page(budget).await.status, 504);
+    for whose in ["", "X-Request-Timeout-Ms: 500\r\n"] {
+        assert_eq!(traced.page(whose).await.status, 504);
+    }
     fakes.heal();
 
     set(fakes, &pages, &Behaviour::failing(Fault::Hang));

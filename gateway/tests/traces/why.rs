@@ -19,7 +19,7 @@ use crate::spans::{Span, Trace};
 use crate::traced::{Via, telemetry};
 
 /// Every page is another client's, but for one that asks once too often.
-const CHANGES: [&str; 9] = [
+const CHANGES: [&str; 10] = [
     "clients.identify_by=header:x-api-key",
     "clients.rate=1/h",
     "clients.burst=1",
@@ -28,6 +28,7 @@ const CHANGES: [&str; 9] = [
     "downstream.product.permits=1",
     "downstream.product.observe=true",
     "page.product-page.max_wait=40ms",
+    "page.product-page.part.pricing.timeout=3s",
     "telemetry.log=json",
 ];
 
@@ -92,8 +93,9 @@ impl World {
         self.fakes
             .set(Service::Pricing, Behaviour::failing(Fault::Hang))
             .unwrap();
+        assert_eq!(self.page(PAGE, "late", "").await, 504);
         let hurry = "X-Request-Timeout-Ms: 700\r\n";
-        assert_eq!(self.page(PAGE, "late", hurry).await, 504);
+        assert_eq!(self.page(PAGE, "client_budget", hurry).await, 504);
         let mut leaving = Client::connect(self.public).await;
         leaving.send(get(PAGE, &headers("cancelled", ""))).await;
         until("its call to be at the service", async || {
@@ -110,6 +112,7 @@ impl World {
             "bad_request",
             "quota",
             "late",
+            "client_budget",
             "cancelled",
             "shed",
         ]

@@ -15,11 +15,11 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::fault::{Fault, SERVICE, USUAL, What};
-use crate::binaries::binary;
+use crate::binaries::{START, binary};
 use crate::config::Setup;
 use crate::fakes::Fakes;
 use crate::telemetry::Agent;
-use crate::world::{START, free_port};
+use crate::world::free_port;
 
 /// What the runbook's commands call it.
 const CONFIG: &str = "config.toml";

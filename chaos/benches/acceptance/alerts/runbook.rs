@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use chaos::proc::Process;
 
 use super::fleet::Target;
+use crate::binaries::START;
 use crate::binaries::binary;
-use crate::world::START;
 
 /// What an operator may have to type before the fault is known.
 const MOST: usize = 3;

@@ -69,9 +69,10 @@ impl Scrapes {
     }
 }
 
-/// When rules are evaluated: at the last scrape before the fault, and at each one with it.
-pub(super) fn times(at_fault: usize) -> impl Iterator<Item = Duration> {
-    let first = HISTORY + super::WELL - 1;
+/// When rules are evaluated: at the last of the `well` scrapes before the fault, and at each one with
+/// it.
+pub(super) fn times(well: usize, at_fault: usize) -> impl Iterator<Item = Duration> {
+    let first = HISTORY + well - 1;
     let step = TICK * STRETCH;
     (first..=first + at_fault).map(move |look| step * u32::try_from(look).unwrap_or(u32::MAX))
 }

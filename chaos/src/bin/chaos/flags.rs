@@ -104,7 +104,7 @@ impl ProgramPaths {
 fn time(text: &str) -> Result<Duration, String> {
     let wrong =
         |_| format!("`{text}` is not a duration; write a number and a unit, such as 1500ms");
-    gateway::config::units::duration(text).map_err(wrong)
+    settings::units::duration(text).map_err(wrong)
 }
 
 #[derive(Args)]

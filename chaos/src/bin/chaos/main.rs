@@ -13,13 +13,13 @@ use chaos::incident::Incident;
 use chaos::live::Interrupted;
 use chaos::output::{self, Kind};
 use chaos::run;
-use chaos::scenario::Scenario;
+use chaos::scenario::{Scenario, Text};
 use chaos::sweep;
 use clap::Parser;
 use gateway::colours;
-use gateway::config::Report;
 
 use flags::{Agree, BeforeAndAfter, Command, Flags, Slow, Sweep};
+use settings::report::Report;
 
 /// What a command came to, the worst last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +94,7 @@ fn agree_all(flags: &Agree, out: &mut dyn Write) -> Result<Exit> {
     };
     let mut simulated = Vec::new();
     for name in &names {
-        let scenario = Scenario::load(&run::find(name)?, &run::default_config())?;
+        let scenario = Scenario::load(&run::find(name)?, &Text::default_config())?;
         let run = run::rehearse(&scenario, false)?;
         simulated.push((name, scenario, run.record));
     }

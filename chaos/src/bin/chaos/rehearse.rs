@@ -55,7 +55,7 @@ fn one(flags: &Run, name: &str, out: &mut dyn Write) -> Result<Exit> {
     let text = &run::find(name)?;
     let base = match &flags.config {
         Some(path) => run::read(path)?,
-        None => run::default_config(),
+        None => Text::default_config(),
     };
     if let Some(path) = &flags.compare {
         return compare(flags, name, text, [&base, &run::read(path)?], out);

@@ -3,10 +3,10 @@
 //! Not the end of the last bad slice: where one page in a hundred fails, any slice may be the last
 //! with two of them, without an incident; and where nothing recovers, the last slice is the end.
 
+use crate::verdict::{RECOVERED, RECOVERY_LASTS, RECOVERY_PAGES};
 use std::time::Duration;
 
 use super::Figures;
-use crate::scenario::{RECOVERED, RECOVERY_LASTS, RECOVERY_PAGES};
 
 /// Recovery is judged in slices of this: 50 pages at 200 per second.
 const RECOVERY_SLICE: Duration = Duration::from_millis(250);

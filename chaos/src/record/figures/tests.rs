@@ -14,7 +14,7 @@ fn scenario() -> Scenario {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
     };
-    Scenario::load(&text, &crate::run::default_config()).unwrap()
+    Scenario::load(&text, &Text::default_config()).unwrap()
 }
 
 fn page(at: u32, took: u32, load: usize, outcome: PageOutcome) -> PageEnd {

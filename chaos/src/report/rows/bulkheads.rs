@@ -3,16 +3,16 @@
 use std::num::NonZeroU32;
 
 use gateway::config::DownstreamId;
+use plots::axis::Axis;
+use plots::figure::Key;
+use plots::plot::{Mark, Plot};
+use plots::unit::Unit;
 
 use super::{highest, levels, most};
 use crate::record::DownstreamSlice;
-use crate::report::Run;
-use crate::report::axis::Axis;
 use crate::report::colour;
-use crate::report::figure::Key;
-use crate::report::plot::{Mark, Plot};
-use crate::report::series::Steps;
-use crate::scenario::Unit;
+use crate::report::series;
+use crate::report::subject::Run;
 
 /// What the curves of [`downstreams`] are, for their legend.
 pub(in crate::report) fn downstream_keys() -> Vec<Key> {
@@ -52,9 +52,9 @@ pub(in crate::report) fn common_axis(plots: &[Plot]) -> Axis {
 
 fn downstream(run: &Run<'_>, id: DownstreamId, steps: u32) -> Plot {
     let config = &run.scenario.config.downstreams[id.0];
-    let steps = Steps::new(run.scenario.length, steps);
+    let steps = series::steps(run.scenario.length, steps);
     let most = |of: fn(&DownstreamSlice) -> f64| {
-        steps.most(run.record, |slice| {
+        series::most(&steps, run.record, |slice| {
             slice.downstreams.get(id.0).map_or(0.0, of)
         })
     };

@@ -1,17 +1,18 @@
 //! How long pages took.
 
 use gateway::config::PageId;
-use gateway::config::units::show_duration;
 use gateway::outcome::PageOutcome;
+use plots::axis::Axis;
+use plots::figure::{Key, Row};
+use plots::plot::{Mark, Plot};
+use settings::units::show_duration;
 
 use super::{PAGE_STEPS, levels, most, of_page, values};
 use crate::record::PageEnd;
-use crate::report::axis::Axis;
-use crate::report::figure::{Key, Row};
-use crate::report::plot::{Mark, Plot};
-use crate::report::series::{Steps, quantile};
-use crate::report::{Run, bounds, colour};
-use crate::scenario::Metric;
+use crate::report::series::{self, quantile};
+use crate::report::subject::Run;
+use crate::report::{bounds, colour};
+use crate::verdict::Metric;
 
 /// One curve of [`times`]: what it is, its colour, its share and whose.
 type Quantile = (&'static str, &'static str, f64, f64, fn(&PageEnd) -> bool);
@@ -78,8 +79,8 @@ pub(in crate::report) fn times(runs: &[Run<'_>], page: Option<PageId>) -> Row {
 }
 
 fn curves(run: &Run<'_>, page: Option<PageId>) -> Curves {
-    let steps = Steps::new(run.scenario.length, PAGE_STEPS);
-    let pages = steps.pages(run.record, page);
+    let steps = series::steps(run.scenario.length, PAGE_STEPS);
+    let pages = series::pages(&steps, run.record, page);
     QUANTILES.map(|(.., share, wanted)| quantile(&pages, share, wanted))
 }
 
@@ -107,7 +108,7 @@ fn plot(run: &Run<'_>, page: Option<PageId>, curves: &Curves) -> Plot {
     ];
     Plot {
         title: String::new(),
-        steps: Steps::new(run.scenario.length, PAGE_STEPS),
+        steps: series::steps(run.scenario.length, PAGE_STEPS),
         marks,
         lines: bounds::lines(run.scenario, run.verdict, &metrics, page),
         if_empty: "no page was answered",

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use gateway::config::Problem;
-use gateway::config::reading::{Kind, Section, key};
+use settings::key::key;
+use settings::kinds::Kind;
+use settings::problem::Problem;
+use settings::reader::Section;
 
-use super::Shape;
 use super::kinds::{BOUND, LIVE_BOUND, OPTIONAL_TEXT, SPAN};
-use crate::scenario::{Bound, Expectation, Load, Metric, Unit, Window};
+use super::shape::Shape;
+use crate::scenario::{Expectation, Load, Window};
+use crate::verdict::{Bound, Comparison, Metric, Unit};
 
 impl Shape<'_> {
     pub(super) fn expectation(
@@ -30,7 +33,7 @@ impl Shape<'_> {
         }
         let beyond = |span: &(Duration, Duration)| span.1 > self.length;
         if compared_to.flatten().as_ref().is_some_and(beyond) {
-            let length = gateway::config::units::show_duration(self.length);
+            let length = settings::units::show_duration(self.length);
             let problem = Problem::new("lies after the end");
             s.wrong(
                 "compared_to",
@@ -116,7 +119,7 @@ fn check_recovery(s: &mut Section<'_, '_>, expectation: &Expectation) {
             && bound.value >= lasts.as_secs_f64()
     };
     if bounds.chain(live).any(|bound| too_long(&bound)) {
-        let lasts = gateway::config::units::show_duration(lasts);
+        let lasts = settings::units::show_duration(lasts);
         let what = format!("is not shorter than its window, which lasts {lasts}");
         let help = format!("write less than {lasts}, or a later `until`");
         s.wrong(Metric::Recovery.name(), Problem::new(what).help(help));
@@ -165,6 +168,25 @@ fn check_bound(s: &mut Section<'_, '_>, metric: Metric, bound: Bound, compared: 
             let help = "add `compared_to = \"0s..10s\"` to this expectation";
             s.wrong(metric.name(), problem.help(help));
         }
-        Some(_) | None => {}
+        Some(_) | None => check_refutable(s, metric, bound),
     }
+}
+
+/// A bound that every run keeps, or none, says nothing of a run.
+fn check_refutable(s: &mut Section<'_, '_>, metric: Metric, bound: Bound) {
+    let all = bound.unit == Some(Unit::Share) && bound.value >= 1.0;
+    let more_than_all = all && bound.value > 1.0;
+    let (what, instead) = match bound.comparison {
+        Comparison::AtLeast if bound.value == 0.0 => {
+            ("every run keeps this", "the least that will do")
+        }
+        Comparison::AtMost if all => ("every run keeps this", "the most that will do"),
+        Comparison::AtLeast | Comparison::Exactly if more_than_all => (
+            "no run keeps this: 100% is all there is",
+            "a share of at most 100%",
+        ),
+        Comparison::AtLeast | Comparison::AtMost | Comparison::Exactly => return,
+    };
+    let help = format!("write {instead}, or remove it and run with `--explore`");
+    s.wrong(metric.name(), Problem::new(what).help(help));
 }

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use fixtures::{Behaviour, Latency};
-use gateway::config::Problem;
-use gateway::config::reading::{Kind, Raw, one_of};
-use gateway::config::units;
 use serde::Deserialize;
 use serde_json::json;
+use settings::kinds::{Kind, one_of};
+use settings::problem::Problem;
+use settings::raw::Raw;
+use settings::units;
 use toml::de::DeValue;
 
 use crate::load::Arrivals;
 use crate::scenario::behaviour::plain;
-use crate::scenario::{Arm, Backoff, Bound};
+use crate::scenario::{Arm, Backoff};
+use crate::verdict::Bound;
 
 pub(super) const WHOLE: Kind<u64> = Kind {
     read: |raw| raw.integer(0, u64::MAX >> 1),

@@ -1,12 +1,13 @@
 //! `[[load]]`: who asks for what, how often, and how they take the answers.
 
-use gateway::config::reading::{
-    BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE, Section, key, required,
-};
-use gateway::config::{PageId, Problem};
+use gateway::config::PageId;
+use settings::key::{key, required};
+use settings::kinds::{BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE};
+use settings::problem::Problem;
+use settings::reader::Section;
 
-use super::Shape;
 use super::kinds::{ARRIVALS, BACKOFF, OPTIONAL_TEXT, SHARE_OR_NONE, TIME_OR_NONE, WHOLE};
+use super::shape::Shape;
 use crate::scenario::{Backoff, Client, Demand, Load, Retries};
 
 /// Most pages of one scenario, all retries counted: each is kept until the verdict, with 100 bytes.

@@ -4,12 +4,14 @@
 use fixtures::Behaviour;
 use gateway::config::{Config, DownstreamId, Page};
 
-use crate::scenario::Load;
+use crate::scenario::{Load, services};
 
 /// The names of a config that a scenario may use.
 pub(super) struct Names {
     pub(super) pages: Vec<String>,
     pub(super) downstreams: Vec<String>,
+    /// By [`DownstreamId`]: the downstream that stands for its service.
+    pub(super) services: Vec<DownstreamId>,
     /// By page: what its parts call.
     calls: Vec<Vec<DownstreamId>>,
 }
@@ -24,6 +26,7 @@ impl Names {
         Self {
             pages: pages.collect(),
             downstreams: downstreams.map(|d| d.name.to_string()).collect(),
+            services: services(config),
             calls: config.pages.iter().map(calls).collect(),
         }
     }
@@ -38,7 +41,8 @@ impl Names {
         let loads = loads.unwrap_or_default();
         let asked = |index| {
             let mut pages = loads.iter().map(|load| &self.calls[load.page.0]);
-            pages.any(|calls| calls.contains(&DownstreamId(index)))
+            let is_it = |called: &DownstreamId| self.services[called.0].0 == index;
+            pages.any(|calls| calls.iter().any(is_it))
         };
         let is_called = |index| loads.is_empty() || asked(index);
         Called((0..self.downstreams.len()).map(is_called).collect())

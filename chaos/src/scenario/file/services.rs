@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use fixtures::Behaviour;
-use gateway::config::reading::{DURATION_OR_NONE, Section, TEXT, key, required};
-use gateway::config::{DownstreamId, MAX_DOWNSTREAMS, Problem};
+use gateway::config::{DownstreamId, MAX_DOWNSTREAMS};
+use settings::key::{key, required};
+use settings::kinds::{DURATION_OR_NONE, TEXT};
+use settings::problem::Problem;
+use settings::reader::Section;
 
-use super::Shape;
 use super::names::Called;
+use super::shape::Shape;
 use crate::scenario::{Fault, behaviour};
 
 /// A fault that flaps faster than the record has slices could not be seen in it.
@@ -34,7 +37,8 @@ impl Shape<'_> {
                 None => complete = false,
             }
         }
-        complete.then_some(behaviours)
+        let services = self.names.services.iter();
+        complete.then(|| services.map(|first| behaviours[first.0].clone()).collect())
     }
 
     pub(super) fn fault(
@@ -85,6 +89,19 @@ impl Shape<'_> {
             s.wrong(key, Problem::new(what).help(help));
             return None;
         };
+        let first = self.names.services[at].0;
+        if first != at {
+            let first = &names[first];
+            let problem = Problem::new(format!(
+                "`{name}` and `{first}` are one service: they have the same `url`"
+            ));
+            let problem = match key {
+                "" => problem.help(format!("write `[downstream.{first}]`")),
+                _ => problem.write(first.as_str()),
+            };
+            s.wrong(key, problem);
+            return None;
+        }
         if !called.is_called(at) {
             let problem = Problem::new(format!("no page that is asked for calls `{name}`"));
             s.wrong(

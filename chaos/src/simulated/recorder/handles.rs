@@ -1,13 +1,16 @@
 //! A page somebody waits for, and a call under way: both end when they are dropped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gateway::config::DownstreamId;
+use gateway::config::{DownstreamId, PageId};
 use gateway::outcome::Reason;
 use gateway::page::Answer;
 use gateway::page::downstream::{Cause, Reply};
+use gateway::page::quota::ClientKey;
 
-use super::{CallEnding, Recorder};
+use super::Recorder;
+use super::state::CallEnding;
 
 /// A page somebody waits for. It is in flight until this is dropped, and cancelled if it was not
 /// answered by then.
@@ -18,8 +21,18 @@ pub(in crate::simulated) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn new(recorder: Arc<Recorder>, number: u64) -> Self {
-        Self { recorder, number }
+    /// A page is asked for by this client, who gives it so long: which load, which page, and whether
+    /// it is asked for again.
+    pub(in crate::simulated) fn page(
+        recorder: &Arc<Recorder>,
+        asked: (usize, PageId, bool),
+        by: ClientKey,
+        gives: Option<Duration>,
+    ) -> Self {
+        Self {
+            number: recorder.page_asked(asked, by, gives),
+            recorder: Arc::clone(recorder),
+        }
     }
 
     /// The gateway has read its head: only now is it a page.
@@ -30,6 +43,11 @@ impl Asked {
     /// The client has the answer.
     pub(in crate::simulated) fn received(&self) {
         self.recorder.page_received(self.number);
+    }
+
+    /// The client reads when it is to come back.
+    pub(in crate::simulated) fn told(&self, seconds: u32) {
+        self.recorder.page_told(self.number, seconds);
     }
 
     /// The answer is there.
@@ -59,14 +77,16 @@ pub(in crate::simulated) struct Calling {
 }
 
 impl Calling {
-    pub(super) fn new(
-        recorder: Arc<Recorder>,
+    /// A call starts. `goes_on`: its downstream works on when it is dropped.
+    pub(in crate::simulated) fn start(
+        recorder: &Arc<Recorder>,
         page: u64,
         downstream: DownstreamId,
         goes_on: bool,
     ) -> Self {
+        recorder.call_starts(page, downstream);
         Self {
-            recorder,
+            recorder: Arc::clone(recorder),
             page,
             downstream,
             ending: CallEnding::Aborted { goes_on },

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use gateway::config::{Downstream, DownstreamId, Name, Page, PageId};
 use gateway::outcome::{CallOutcome, PageOutcome, Promise, Standing};
+use gateway::page::Answer;
 use gateway::page::admission::{AdmissionView, BulkheadView};
-use gateway::page::downstream::only::Only;
 use gateway::page::plan::promise;
-use gateway::page::{Answer, Pages};
 use gateway::telemetry::counts::Counts;
 
-use super::{Open, body};
+use super::body;
+use super::state::Open;
 use crate::scenario::Scenario;
-use crate::simulated::downstream::Modelled;
 
 /// The limits of a config.
 pub(super) struct Limits {
@@ -78,6 +77,9 @@ impl Limits {
         let Some(page) = page else {
             return Some("a call of no page starts".to_owned());
         };
+        if page.too_soon {
+            return Some("a call for a client that is back before its time".to_owned());
+        }
         let too_late = page
             .budget
             .is_some_and(|budget| at >= page.began() + budget);
@@ -128,16 +130,16 @@ impl Limits {
     /// Everything is at rest, and the gateway has counted what was seen.
     pub(super) fn when_all_is_over(
         &self,
-        pages: &Pages<Only<Modelled>>,
+        view: &AdmissionView,
+        counts: &Counts,
         seen: &Seen<'_>,
     ) -> Option<String> {
-        let view = pages.admission().view();
         let held: u32 = view.bulkheads.iter().map(|b| b.in_use).sum();
         let waiting: usize = view.queues.iter().map(|queue| queue.depth).sum();
         if view.in_flight > 0 || held > 0 || waiting > 0 || seen.running > 0 {
             return Some(format!("something is left at the end: {view:?}"));
         }
-        self.miscounted(pages.telemetry().counts(), seen)
+        self.miscounted(counts, seen)
     }
 
     fn miscounted(&self, counts: &Counts, seen: &Seen<'_>) -> Option<String> {

@@ -141,19 +141,15 @@ fn refusals(spans: Spans<'_>, names: &Configured) -> Vec<Refused> {
     refused.map(one).collect()
 }
 
-/// What would have changed a refusal. A client's own budget is the client's to change.
+/// What would have changed a refusal.
 fn keys(reason: Reason, scope: &str, names: &Configured) -> Vec<Turnable> {
     let downstream = scope.strip_prefix("downstream:").unwrap_or_default();
-    let turns = match (reason, downstream) {
-        (Reason::DeadlineUnreachable, "") => &[],
-        _ => reason.turns(),
-    };
     let turnable = |turn: &Turn| Turnable {
         key: turn.key_of(page_of(downstream, names), "PART", downstream),
         advice: turn.advice.to_owned(),
         runbook: turn.entry.to_owned(),
     };
-    turns.iter().map(turnable).collect()
+    reason.turns().iter().map(turnable).collect()
 }
 
 /// The only page that needs a downstream; any of several may have been refused.

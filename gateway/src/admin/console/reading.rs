@@ -92,8 +92,8 @@ impl Reading {
     }
 }
 
-/// Refusals cost next to nothing, and a client that leaves says how patient it is: neither says how long
-/// pages take.
+/// Refusals cost next to nothing, and a client that leaves, or gives a page less time, says how patient
+/// it is: none of them says how long pages take.
 fn was_let_in(outcome: PageOutcome) -> bool {
     match outcome {
         PageOutcome::Complete
@@ -104,6 +104,7 @@ fn was_let_in(outcome: PageOutcome) -> bool {
         PageOutcome::Shed
         | PageOutcome::Quota
         | PageOutcome::BadRequest
+        | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,
     }
 }

@@ -13,7 +13,6 @@ use crate::config::names::{PATTERN, REFERENCE};
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
-use crate::config::report::Severity;
 use crate::config::units::show_duration;
 use crate::config::{DownstreamId, MAX_PARTS, Name, Page, Param, Part, PathPattern};
 
@@ -37,6 +36,9 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         key("reserve", DURATION, "5ms")
             .about("Part of the budget kept for assembling and writing."),
     );
+    let min_budget = s.take(key("min_budget", DURATION_OR_NONE, "none").about(
+        "A client that gives the page less time than this is refused at once; or \"none\".",
+    ));
     let max_wait = s.take(
         key("max_wait", DURATION, "50ms").about("Longest wait for permits, inside the deadline."),
     );
@@ -67,6 +69,19 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
             "all of the budget",
         );
     }
+    if let (Some(Some(deadline)), Some(Some(least))) = (deadline, min_budget)
+        && least >= deadline
+    {
+        let problem =
+            Problem::new("would refuse every client that gives the page less than all of its time");
+        let help = "write what a healthy page takes at the least, well below the deadline";
+        s.fault_beside(
+            "min_budget",
+            problem.help(help),
+            "deadline",
+            "all of its time",
+        );
+    }
     // What a healthy page takes is well below its deadline, or the deadline would be missed.
     let half = deadline?.map(|deadline| deadline / 2);
     Some(Page {
@@ -78,6 +93,7 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         deadline: deadline?,
         abandoned_after: abandoned_after?.or(half),
         reserve: reserve?,
+        min_budget: min_budget?,
         max_wait: max_wait?,
         queue: queue?.map_or(0, |pages| pages.get() as usize),
         observe: observe?,
@@ -180,23 +196,4 @@ fn part(
         timeout: timeout?,
         schema: schema?,
     })
-}
-
-/// The faults a section can find itself.
-impl Section<'_, '_> {
-    fn fault(&mut self, name: &str, problem: Problem) {
-        let path = self.dotted(name);
-        self.registry.fault(Severity::Error, &path, problem);
-    }
-
-    fn fault_beside(&mut self, name: &str, problem: Problem, other: &str, label: &str) {
-        let (path, other) = (self.dotted(name), self.dotted(other));
-        self.registry.fault(Severity::Error, &path, problem);
-        self.registry.explain(&other, label);
-    }
-
-    fn fault_suggesting(&mut self, name: &str, problem: Problem, word: &str, known: &[String]) {
-        let help = self.registry.suggest(word, known);
-        self.fault(name, problem.help(help));
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::state::{RateLimiter, StateStore};
 use tokio::time::Instant;
 
@@ -16,7 +16,11 @@ use crate::page::deadline::now;
 
 /// The rate of attempts of every client.
 #[derive(Debug)]
-pub(super) struct Attempts(RateLimiter<ClientKey, Attempted, PageClock, NoOpMiddleware<Instants>>);
+pub(super) struct Attempts {
+    rate: RateLimiter<ClientKey, Attempted, PageClock, StateInformationMiddleware>,
+    /// From one to the next.
+    interval: Duration,
+}
 
 type Instants = governor::nanos::Nanos;
 
@@ -46,19 +50,26 @@ impl Attempts {
         let quota = governor::Quota::with_period(interval)
             .unwrap_or(governor::Quota::per_second(NonZeroU32::MAX))
             .allow_burst(burst.min(most_burst(interval)));
-        Self(RateLimiter::new(
-            quota,
-            Attempted(store),
-            PageClock { epoch },
-        ))
+        Self {
+            rate: RateLimiter::new(quota, Attempted(store), PageClock { epoch }),
+            interval,
+        }
     }
 
-    /// Charges the client for one: zero, or the time until it may make one if it made too many.
-    pub(super) fn take(&self, client: ClientKey) -> Duration {
-        match self.0.check_key(&client) {
-            Ok(()) => Duration::ZERO,
-            Err(until) => until.wait_time_from(self.0.clock().now()),
+    /// Charges the client for one, and says how many it may make besides.
+    ///
+    /// # Errors
+    /// The time until it may make one, if it made too many.
+    pub(super) fn take(&self, client: ClientKey) -> Result<u32, Duration> {
+        match self.rate.check_key(&client) {
+            Ok(after) => Ok(after.remaining_burst_capacity()),
+            Err(until) => Err(until.wait_time_from(self.rate.clock().now())),
         }
+    }
+
+    /// From one to the next.
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
     }
 }
 

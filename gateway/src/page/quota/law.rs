@@ -63,6 +63,20 @@ impl Paid {
         }
     }
 
+    /// How many pages there are at once, and how long until there is one more; zero if a whole
+    /// burst is there.
+    pub(super) fn left(self, rate: &PageRate, now: Nanos) -> (u64, Nanos) {
+        let used = self.0.saturating_sub(now);
+        let free = rate.burst.saturating_sub(used);
+        let pages = free / rate.interval;
+        let more_in = match used {
+            0 => 0,
+            // Within a burst that was made smaller there may be less than nothing.
+            used => (used + (pages + 1) * rate.interval).saturating_sub(rate.burst),
+        };
+        (pages, more_in)
+    }
+
     /// The gateway refused a page that was charged.
     pub(super) fn give_back(&mut self, rate: &PageRate) {
         self.0 = self.0.saturating_sub(rate.interval);
@@ -104,6 +118,38 @@ mod tests {
         assert_eq!(take(&mut paid, &rate, 0), Ok(()));
         assert_eq!(take(&mut paid, &rate, 0), Err(Duration::from_millis(100)));
         assert_eq!(paid.take(&rate, 0, attempt), Err(attempt));
+    }
+
+    #[test]
+    fn what_is_left_is_what_can_be_taken_and_one_more_comes_when_it_is_said_to_and_not_before() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let (rate, mut paid, mut now) = (random_rate(&mut random), Paid::default(), 0);
+            for _ in 0..30 {
+                now += random.u64(..2 * rate.interval);
+                let _ = take(&mut paid, &rate, now);
+                let (pages, more_in) = paid.left(&rate, now);
+                let mut probed = paid;
+                for _ in 0..pages {
+                    assert_eq!(take(&mut probed, &rate, now), Ok(()));
+                }
+                assert!(take(&mut probed.clone(), &rate, now).is_err());
+                assert!(more_in > 0, "something was just taken");
+                assert!(take(&mut probed.clone(), &rate, now + more_in - 1).is_err());
+                assert_eq!(take(&mut probed, &rate, now + more_in), Ok(()));
+            }
+        }
+        let rate = rate(10, 5);
+        assert_eq!(Paid::default().left(&rate, 1), (5, 0));
+    }
+
+    #[test]
+    fn of_a_burst_that_was_made_smaller_nothing_may_be_left_for_longer_than_one_page_takes() {
+        let (wide, narrow, mut paid) = (rate(10, 5), rate(10, 2), Paid::default());
+        for _ in 0..5 {
+            assert_eq!(take(&mut paid, &wide, 0), Ok(()));
+        }
+        assert_eq!(paid.left(&narrow, 0), (0, 400 * MS));
     }
 
     /// When a page is charged, and whether a refusal gives it back.

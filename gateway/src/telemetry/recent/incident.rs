@@ -35,8 +35,6 @@ pub enum Culprit {
     Gateway,
     /// The quotas of clients.
     Quota,
-    /// The time that clients give.
-    Budget,
     /// A downstream, or its permits.
     Downstream(String),
 }
@@ -102,13 +100,11 @@ fn culprits(record: &PageRecord) -> Vec<Culprit> {
     let parts = record.names.page(record.page).parts.iter();
     let mut parts = parts.zip(&record.parts);
     match (record.outcome, record.scope) {
-        (PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed, Some(scope)) => {
-            vec![match scope {
-                Scope::Downstream(id) => named(id),
-                Scope::Client => Culprit::Budget,
-                Scope::Gateway => Culprit::Gateway,
-            }]
-        }
+        (PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed, Some(scope)) => match scope {
+            Scope::Downstream(id) => vec![named(id)],
+            Scope::Gateway => vec![Culprit::Gateway],
+            Scope::Client => Vec::new(),
+        },
         (PageOutcome::Quota, _) => vec![Culprit::Quota],
         (PageOutcome::Partial, _) => {
             let lost = parts.filter(|(_, part)| is_lost(part.status));
@@ -244,7 +240,6 @@ fn calls_to<'a>(
 fn fault(culprit: &Culprit, row: &[&PageRecord], calls: &Calls) -> Fault {
     match culprit {
         Culprit::Quota => Fault::Quota,
-        Culprit::Budget => Fault::NoTimeLeft,
         Culprit::Gateway => {
             let draining = |page: &&&PageRecord| page.reason == Some(Reason::Draining);
             match row.iter().filter(draining).count() * 2 > row.len() {

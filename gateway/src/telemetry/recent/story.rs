@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::shown::time;
-use crate::outcome::{PageOutcome, PartStatus, Reason, Scope, Turn};
+use crate::outcome::{PageOutcome, PartStatus, Scope, Turn};
 use crate::telemetry::names::configured::{Configured, PageNames, PartNames};
 use crate::telemetry::record::{
     AttemptRecord, CallRecord, Occupancy, PageRecord, PartRecord, Use, milliseconds,
@@ -58,6 +58,11 @@ fn ending(names: &Configured, page: &PageNames, record: &PageRecord) -> String {
         }
         PageOutcome::Late | PageOutcome::Failed | PageOutcome::NotFound => {
             format!("{name} was lost{status} after {took}: {limit}")
+        }
+        PageOutcome::ClientBudget => {
+            format!(
+                "{name} was ended{status} after {took}, when the time that its client gave it was over: {limit}"
+            )
         }
         PageOutcome::Cancelled if record.standing.abandoned => {
             format!("{name}: its client gave up after {took}, longer than a healthy page takes")
@@ -198,7 +203,7 @@ pub(super) fn keys(record: &PageRecord) -> Vec<Value> {
     };
     if let Some(reason) = record.reason {
         let (part, downstream) = blamed(names, page, record.scope);
-        for turn in turns(reason, record.scope) {
+        for turn in reason.turns() {
             add(turn, part, downstream);
         }
         return all;
@@ -210,14 +215,6 @@ pub(super) fn keys(record: &PageRecord) -> Vec<Value> {
         }
     }
     all
-}
-
-/// A client's own budget is the client's to change.
-fn turns(reason: Reason, scope: Option<Scope>) -> &'static [Turn] {
-    match (reason, scope) {
-        (Reason::DeadlineUnreachable, Some(Scope::Client)) => &[],
-        _ => reason.turns(),
-    }
 }
 
 /// The part and the downstream that a refusal is about.

@@ -13,6 +13,7 @@ import { el, mark, milliseconds } from "./dom.js";
  */
 export const REASONS = {
   deadline: { words: "too late", why: "A required part had not come at the deadline. Whatever was still running was cancelled, and the services stopped working on it." },
+  client_budget: { words: "out of the client's time", why: "The client gave the page less time than its services took. What was running was cancelled, and nobody is to blame." },
   downstream_failed: { words: "a service failed", why: "A required part could not be used. The other calls were cancelled at once." },
   not_found: { words: "no such product", why: "The product service says that there is no such product." },
   client_quota: { words: "over the quota", why: "This client asks more often than clients.rate allows." },

@@ -42,7 +42,7 @@ impl Finding {
     pub fn downstream(&self) -> Option<&str> {
         match &self.culprit {
             Culprit::Downstream(name) => Some(name),
-            Culprit::Gateway | Culprit::Quota | Culprit::Budget => None,
+            Culprit::Gateway | Culprit::Quota => None,
         }
     }
 
@@ -75,7 +75,6 @@ impl Finding {
             Fault::TooFewTickets => "tickets do not suffice".to_owned(),
             Fault::Draining => "clients come while the gateway is shut down".to_owned(),
             Fault::Quota => "clients are over their quota".to_owned(),
-            Fault::NoTimeLeft => "pages come with no time left".to_owned(),
         }
     }
 
@@ -146,9 +145,6 @@ impl Finding {
             }
             Fault::Draining => "whoever sends pages to a gateway that is not ready".to_owned(),
             Fault::Quota => "the clients, or a quota that is too small".to_owned(),
-            Fault::NoTimeLeft => {
-                "the clients, by their X-Request-Timeout-Ms; or the gateway's own lag".to_owned()
-            }
         }
     }
 }
