@@ -1,7 +1,7 @@
 //! `docs/scenarios.md`: its tables say what the reader takes, each key has an example, and each example
 //! is played.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
