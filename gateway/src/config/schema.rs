@@ -7,12 +7,13 @@ use serde_json::{Value as Json, json};
 use settings::schema;
 use toml::de::DeTable;
 
+use super::param::PARAM_PATTERN;
 use super::reader::Section;
 use super::registry::KeyRegistry;
 use super::{MAX_PARTS, file};
 
 /// A file in which each section that takes names has one.
-const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.tls]\n[page.name]\npath = '/{name}'\n[page.name.part.name]\n";
+const ONE_OF_EVERYTHING: &str = "[downstream.name]\nurls = []\n[downstream.name.tls]\n[page.name]\npath = '/{name}'\n[page.name.query.other]\n[page.name.part.name]\n";
 
 /// The schema as text, indented, with a newline at the end.
 pub fn json_schema() -> String {
@@ -43,7 +44,12 @@ pub fn json_schema() -> String {
             "/properties/page/additionalProperties/properties/params",
             "propertyNames",
             // Those between the braces of the path.
-            json!({"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,31}$"}),
+            json!({"pattern": PARAM_PATTERN}),
+        ),
+        (
+            "/properties/page/additionalProperties/properties/query",
+            "propertyNames",
+            json!({"pattern": PARAM_PATTERN}),
         ),
     ] {
         if let Some(Json::Object(node)) = root.pointer_mut(pointer) {
