@@ -135,7 +135,15 @@ impl Clients {
                     lately.newcomer_refused = Some(at);
                 }
             }
-            _ => known.more = true,
+            PageOutcome::Complete
+            | PageOutcome::Partial
+            | PageOutcome::Late
+            | PageOutcome::Failed
+            | PageOutcome::NotFound
+            | PageOutcome::Denied
+            | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
+            | PageOutcome::Cancelled => known.more = true,
         }
         None
     }
