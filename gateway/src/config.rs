@@ -33,6 +33,7 @@ mod proxies;
 mod receiver;
 mod rules;
 mod schema;
+mod server_tls;
 pub mod sizing;
 mod variables;
 mod warnings;
@@ -75,6 +76,7 @@ pub use propagation::{Notation, Propagation};
 pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
 pub use schema::json_schema;
+pub use server_tls::{ClientAuth, ServerTls};
 pub use variables::name_of as variable_name;
 
 pub use crate::ids::{ClientKey, DownstreamId, PageId};
@@ -138,6 +140,10 @@ pub struct Server {
     pub trusted_proxies: TrustedProxies,
     /// Pages of other origins.
     pub cors: Cors,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// TLS towards clients; `None`: they speak without.
+    pub tls: Option<ServerTls>,
 }
 
 /// How the client of a request is known.

@@ -3,10 +3,10 @@
 //! What always holds: a request that reaches [`crate::page`] has one valid Host,
 //! no body, a target and headers within limits, and a path that is a page's; no
 //! header of the client passes that its page does not name. Downstreams' headers
-//! never pass at all: answers are written here from nothing.
+//! never pass: answers are written here from nothing, with what the page knows of a
+//! refusal that a part passes on.
 //!
-//! Not here: TLS and HTTP/2 (a load balancer in front speaks them), and any
-//! decision about load.
+//! Not here: any decision about load.
 
 mod accept;
 pub mod body;
@@ -19,13 +19,19 @@ pub mod cors;
 pub mod heads;
 mod hop;
 pub mod host;
+pub mod http2;
 pub mod layers;
 mod least_used;
 pub mod listener;
+mod opening;
+pub mod patience;
 mod per_client;
 mod proxy_protocol;
 pub mod respond;
+mod session;
 pub mod socket;
+mod stream;
+pub mod tls;
 pub mod unreadable;
 pub mod validate;
 
@@ -35,7 +41,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::Body;
 
 use self::body::PageBody;
@@ -88,7 +94,10 @@ impl<T: Transport> Edge<T> {
             AssertUnwindSafe(|| understand(&generation, connection, &request, &origin));
         let asked = std::panic::catch_unwind(understand);
         let known = Known::of(request.headers());
-        let closes = validate::leaves_connection_unusable(&request);
+        let (version, unusable) = (
+            request.version(),
+            validate::leaves_connection_unusable(&request),
+        );
         let (edge, connection) = (Arc::clone(self), Arc::clone(connection));
         // Boxed, so that connections without a page have no room for one.
         Box::pin(async move {
@@ -106,8 +115,15 @@ impl<T: Transport> Edge<T> {
             if let Some(known) = known {
                 answered.extensions_mut().insert(known);
             }
-            let last = closes || edge.phase.turns_away() || connection.is_old(origin.arrived);
-            validate::with_close(last, answered)
+            let last = edge.phase.turns_away() || connection.is_old(origin.arrived);
+            if version == Version::HTTP_2 {
+                // What is left of a request is its stream's, and no field ends a connection.
+                if last {
+                    connection.retire();
+                }
+                return answered;
+            }
+            validate::with_close(last || unusable, answered)
         })
     }
 }

@@ -31,6 +31,7 @@ pub mod openapi;
 pub mod outcome;
 pub mod overrides;
 pub mod page;
+mod pem;
 pub mod readings;
 pub mod telemetry;
 pub mod text;

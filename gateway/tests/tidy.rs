@@ -81,7 +81,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("generation", &["config", "openapi", "page", "text"]),
     ("lifecycle", &["page", "telemetry"]),
-    ("transport", &["config", "outcome", "page", "telemetry"]),
+    (
+        "transport",
+        &["config", "outcome", "page", "pem", "telemetry"],
+    ),
     ("page", &["config", "outcome", "telemetry"]),
     ("openapi", &["config", "outcome", "page"]),
     ("readings", &["outcome", "telemetry"]),
@@ -89,13 +92,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "telemetry",
         &["colours", "config", "http_client", "outcome", "text"],
     ),
-    ("config", &["ids"]),
+    ("config", &["ids", "pem"]),
     ("overrides", &["config"]),
     ("outcome", &["ids"]),
     ("cgroup", &[]),
     ("colours", &[]),
     ("http_client", &[]),
     ("ids", &[]),
+    ("pem", &[]),
     ("text", &[]),
 ];
 
@@ -104,7 +108,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "gateway/settings",
         &[
-            &["origin", "read"],
+            &["origin", "read", "schema"],
             &["sections"],
             &["reader"],
             &["registry"],

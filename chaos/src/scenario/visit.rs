@@ -224,6 +224,7 @@ mod tests {
             assert_eq!(load.is_worth_another(PageOutcome::Late), late);
             assert!(load.is_worth_another(PageOutcome::Shed));
             assert!(!load.is_worth_another(PageOutcome::Cancelled));
+            assert!(!load.is_worth_another(PageOutcome::ClientBudget));
         }
     }
 

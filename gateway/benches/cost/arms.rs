@@ -1,8 +1,11 @@
 //! The servers that are measured, and what each is compared with.
 
+use std::path::Path;
+
 use anyhow::Context;
 
 use crate::coding::Coding;
+use crate::front::{Certificate, Front};
 use crate::peers::Peer;
 use crate::process::Process;
 use crate::roles::Role;
@@ -16,6 +19,8 @@ pub(crate) struct Arm {
     pub(crate) telemetry: Telemetry,
     /// What clients take the page in, if not as it is.
     pub(crate) coding: Option<Coding>,
+    /// What clients speak.
+    pub(crate) front: Front,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +33,7 @@ enum Server {
 }
 
 /// In the order of the table, and of a round: those that are compared stand near each other.
-const ARMS: [(Arm, &str); 15] = [
+const ARMS: [(Arm, &str); 18] = [
     (Arm::BARE, "HTTP/1.1  bare fan-out, hyper"),
     (
         Arm::plain(Server::BareReqwest),
@@ -50,6 +55,12 @@ const ARMS: [(Arm, &str); 15] = [
         "          sample = 0.01, JSON lines",
     ),
     (Arm::EVERYTHING, "          sample = 1.0, JSON lines"),
+    (Arm::spoken(Front::Http2), "          clients speak HTTP/2"),
+    (Arm::spoken(Front::Tls), "          clients speak TLS"),
+    (
+        Arm::spoken(Front::TlsHttp2),
+        "          clients speak TLS, HTTP/2",
+    ),
     (Arm::coded(Coding::Gzip), "          page as gzip"),
     (Arm::coded(Coding::Zstd), "          page as zstd"),
     (Arm::coded(Coding::Brotli), "          page as br"),
@@ -70,6 +81,14 @@ impl Arm {
             http2: false,
             telemetry: Telemetry::Off,
             coding: None,
+            front: Front::Plain,
+        }
+    }
+
+    const fn spoken(front: Front) -> Self {
+        Self {
+            front,
+            ..Self::plain(Server::Gateway)
         }
     }
 
@@ -102,7 +121,8 @@ impl Arm {
 
     /// The arm it is compared with in the tables.
     pub(crate) fn beside(self) -> Self {
-        if self.telemetry == Telemetry::Off && self.coding.is_none() {
+        let differs = self.coding.is_some() || self.front != Front::Plain;
+        if self.telemetry == Telemetry::Off && !differs {
             Self {
                 server: Server::Bare,
                 ..self
@@ -117,13 +137,19 @@ impl Arm {
 pub(crate) struct Bench {
     agent: Process,
     peers: Vec<Peer>,
+    certificate: Certificate,
 }
 
 impl Bench {
     /// With these peers.
     pub(crate) fn new(peers: Vec<Peer>) -> anyhow::Result<Self> {
         let agent = Process::start(Role::Agent, &Setup::default())?;
-        Ok(Self { agent, peers })
+        let certificate = Certificate::new()?;
+        Ok(Self {
+            agent,
+            peers,
+            certificate,
+        })
     }
 
     /// Those that can be started here.
@@ -153,9 +179,16 @@ impl Bench {
             http2: arm.http2,
             telemetry: arm.telemetry,
             agent: self.agent.addresses.clone(),
+            front: arm.front,
+            certificates: self.certificates().to_owned(),
             ..setup
         };
         Process::start(role, &setup)
+    }
+
+    /// Where the certificate is that servers show.
+    pub(crate) fn certificates(&self) -> &Path {
+        self.certificate.folder()
     }
 
     fn has(&self, arm: Arm) -> bool {

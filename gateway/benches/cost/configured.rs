@@ -41,6 +41,9 @@ pub(crate) fn load(setup: &Setup) -> anyhow::Result<Loaded> {
     for (name, value) in setup.telemetry.keys(&setup.agent) {
         overrides.push((format!("TELEMETRY__{name}"), value));
     }
+    for (key, value) in setup.front.keys(&setup.certificates) {
+        overrides.push((key.to_owned(), value));
+    }
     for (service, address) in Service::ALL.into_iter().zip(&setup.downstreams) {
         let mut own = vec![
             ("url", format!("http://{address}")),

@@ -4,6 +4,7 @@
 //! byte. Nothing that is cheap because it is wrong is ever measured.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
@@ -14,13 +15,11 @@ use futures_util::future::try_join_all;
 use http::header::{ACCEPT_ENCODING, HOST};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::bare;
 use crate::coding::Coding;
+use crate::front::{Front, Sender};
 
 /// Connections of a [`Load`], and so pages at once.
 pub(crate) const CONNECTIONS: usize = 8;
@@ -68,22 +67,30 @@ impl Wanted {
 pub(crate) struct Client {
     host: HeaderValue,
     coding: Option<Coding>,
-    connection: SendRequest<Empty<Bytes>>,
+    connection: Sender,
+    is_http2: bool,
     _driver: JoinSet<hyper::Result<()>>,
 }
 
 impl Client {
-    /// Connects to `address`.
+    /// Connects to `address`, in HTTP/1.1.
     pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (connection, io) = http1::handshake(TokioIo::new(stream)).await?;
+        Self::speaking(Front::Plain, address, Path::new("")).await
+    }
+
+    /// Connects to `address` by `front`.
+    async fn speaking(
+        front: Front,
+        address: SocketAddr,
+        certificates: &Path,
+    ) -> anyhow::Result<Self> {
         let mut driver = JoinSet::new();
-        driver.spawn(io);
+        let connection = front.connect(address, certificates, &mut driver).await?;
         Ok(Self {
             host: HeaderValue::from_str(&address.to_string())?,
             coding: None,
             connection,
+            is_http2: front.is_http2(),
             _driver: driver,
         })
     }
@@ -144,13 +151,15 @@ impl Client {
     }
 
     async fn get(&mut self, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
-        let mut request = Request::get(path).header(HOST, &self.host);
+        let mut request = match self.is_http2 {
+            true => Request::get(format!("http://{}{path}", self.host.to_str()?)),
+            false => Request::get(path).header(HOST, &self.host),
+        };
         if let Some(coding) = self.coding {
             request = request.header(ACCEPT_ENCODING, coding.token());
         }
-        self.connection.ready().await?;
         let request = request.body(Empty::new())?;
-        let (head, body) = self.connection.send_request(request).await?.into_parts();
+        let (head, body) = self.connection.send(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         let body = match self.coding {
             Some(coding) => coding.decode(&head.headers, &body)?,
@@ -170,6 +179,18 @@ impl Load {
     /// Connects to `address`.
     pub(crate) async fn connect(address: SocketAddr, wanted: Arc<Wanted>) -> anyhow::Result<Self> {
         let clients = try_join_all((0..CONNECTIONS).map(|_| Client::connect(address))).await?;
+        Ok(Self { wanted, clients })
+    }
+
+    /// The same by `front`.
+    pub(crate) async fn speaking(
+        front: Front,
+        address: SocketAddr,
+        certificates: &Path,
+        wanted: Arc<Wanted>,
+    ) -> anyhow::Result<Self> {
+        let client = |_| Client::speaking(front, address, certificates);
+        let clients = try_join_all((0..CONNECTIONS).map(client)).await?;
         Ok(Self { wanted, clients })
     }
 

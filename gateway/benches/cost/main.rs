@@ -22,6 +22,7 @@ mod closing;
 mod coding;
 mod configured;
 mod connections;
+mod front;
 mod kept;
 mod load;
 mod memory;
@@ -190,7 +191,7 @@ async fn measure(effort: &Effort, bench: &Bench, peers: bool) -> anyhow::Result<
         pages::take_turns(bench, &bench.arms(), &fakes.addresses, &wanted, effort.warm).await?;
     writeln!(
         stdout,
-        "{}\n{}The last four are beside the gateway with telemetry off, over HTTP/1.1.\n",
+        "{}\n{}Below the first eight all are beside the gateway with telemetry off, over HTTP/1.1.\n",
         pages.introduction(&wanted),
         pages.table("CPU per page, us")
     )?;

@@ -84,7 +84,8 @@ pub(crate) async fn take_turns(
             ..Setup::default()
         };
         let process = bench.start(arm, setup)?;
-        let load = Load::connect(process.addresses[0], Arc::clone(wanted)).await?;
+        let (address, certificates) = (process.addresses[0], bench.certificates());
+        let load = Load::speaking(arm.front, address, certificates, Arc::clone(wanted)).await?;
         let mut load = load.taking(arm.coding);
         load.run(turns.pages).await?;
         servers.push(Server {

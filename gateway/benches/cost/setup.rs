@@ -4,8 +4,11 @@
 //! writes what clap reads back.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
+
+use crate::front::Front;
 
 /// Of one server under test.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,6 +40,12 @@ pub(crate) struct Setup {
     /// With `--role gateway`: where an agent takes traces, and where it takes metrics.
     #[arg(long, value_delimiter = ',')]
     pub(crate) agent: Vec<SocketAddr>,
+    /// With `--role gateway`: what clients speak.
+    #[arg(long, default_value = "plain")]
+    pub(crate) front: Front,
+    /// With `--role gateway`: the folder of the certificate it shows.
+    #[arg(long, default_value = "")]
+    pub(crate) certificates: PathBuf,
 }
 
 /// What the gateway says about itself.
@@ -84,6 +93,11 @@ impl Setup {
                 arguments.extend([flag.to_owned(), limit.to_string()]);
             }
         }
+        if let Some(front) = self.front.to_possible_value() {
+            arguments.extend(["--front".to_owned(), front.get_name().to_owned()]);
+        }
+        let certificates = self.certificates.display().to_string();
+        arguments.extend(["--certificates".to_owned(), certificates]);
         if let Some(telemetry) = self.telemetry.to_possible_value() {
             arguments.extend(["--telemetry".to_owned(), telemetry.get_name().to_owned()]);
         }

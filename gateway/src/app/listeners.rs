@@ -16,6 +16,7 @@ use crate::edge::bound::Bound;
 use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
+use crate::edge::tls::Tls;
 use crate::edge::unreadable::NotServed;
 use crate::edge::{Connection, Edge, cors, layers, validate};
 use crate::generation::Generations;
@@ -32,14 +33,16 @@ pub(super) struct ListenerLimits {
 impl ListenerLimits {
     pub(super) fn new(config: &Config, files: Budget) -> Self {
         Self {
-            public: watch::Sender::new(for_clients(config, files)),
+            public: watch::Sender::new(for_clients(config, files, None)),
             operators: watch::Sender::new(for_operators(config, files)),
         }
     }
 
     /// From now on they are those of this configuration.
     pub(super) fn set(&self, config: &Config, files: Budget) {
-        self.public.send_replace(for_clients(config, files));
+        self.public.send_modify(|limits| {
+            *limits = for_clients(config, files, limits.tls.as_ref());
+        });
         self.operators.send_replace(for_operators(config, files));
     }
 }
@@ -101,7 +104,9 @@ fn count(generations: &Generations<HttpTransport>, why: NotServed) {
     }
 }
 
-fn for_clients(config: &Config, files: Budget) -> Limits {
+/// `tls` is what was spoken before.
+fn for_clients(config: &Config, files: Budget, tls: Option<&Tls>) -> Limits {
+    let http2 = config.server.http2;
     Limits {
         max_connections: files.public,
         limited_by: if files.public < config.server.max_connections.get() {
@@ -120,6 +125,12 @@ fn for_clients(config: &Config, files: Budget) -> Limits {
             | ClientAddress::ProxyProtocol => Arc::new(config.server.trusted_proxies.clone()),
         },
         introduced: config.server.client_address == ClientAddress::ProxyProtocol,
+        tls: config
+            .server
+            .tls
+            .as_ref()
+            .map(|of| Tls::new(of, http2, tls)),
+        http2,
     }
 }
 
@@ -134,6 +145,8 @@ fn for_operators(config: &Config, files: Budget) -> Limits {
         per_client: usize::MAX,
         proxies: Arc::default(),
         introduced: false,
+        tls: None,
+        http2: false,
     }
 }
 

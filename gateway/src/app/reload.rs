@@ -8,6 +8,7 @@
 //! Not here: what a configuration becomes and what is carried over ([`crate::generation`]), who
 //! asks for it.
 
+mod certificates;
 mod changes;
 mod operators;
 mod source;
@@ -59,10 +60,18 @@ pub struct Changed {
     pub keys: Vec<KeyChange>,
     /// The same, with what each of them does.
     pub differences: Vec<Difference>,
+    /// Whether another certificate is shown to clients, or another asked for.
+    pub certificates: bool,
     /// Overrides that the configuration cannot be used with, and that have ended for it.
     pub dropped: Vec<Misfit>,
     /// What is legal in the configuration but probably not meant.
     pub warnings: Report,
+}
+
+impl Changed {
+    fn is_nothing(&self) -> bool {
+        self.keys.is_empty() && !self.certificates
+    }
 }
 
 /// Why nothing changed.
@@ -155,9 +164,13 @@ impl Reloader {
         self.asked.notify_one();
     }
 
-    /// Reloads whenever it is asked to by a signal, and when the file has changed. Never ends.
+    /// Reloads whenever it is asked to by a signal, and when a file has changed. Never ends.
     pub async fn run(&self, manager: &ServiceManager) {
-        tokio::join!(self.follow_signals(manager), self.follow_file());
+        tokio::join!(
+            self.follow_signals(manager),
+            self.follow_file(),
+            self.follow_certificates()
+        );
     }
 
     /// The manager may have sent the signal, and waits for what comes of it.
@@ -246,7 +259,7 @@ impl Reloader {
     /// Counts it, logs it, and keeps it for operators.
     fn note(&self, trigger: Trigger, result: &Result<Changed, NotChanged>) {
         let outcome = match result {
-            Ok(changed) if changed.keys.is_empty() => ReloadOutcome::Unchanged,
+            Ok(changed) if changed.is_nothing() => ReloadOutcome::Unchanged,
             Ok(_) => ReloadOutcome::Applied,
             Err(_) => ReloadOutcome::Refused,
         };
@@ -254,9 +267,9 @@ impl Reloader {
         pages.telemetry().counts().reload(outcome);
         let why = trigger.as_str();
         match result {
-            Ok(changed) if changed.keys.is_empty() => events::reload_unchanged(why),
+            Ok(changed) if changed.is_nothing() => events::reload_unchanged(why),
             Ok(changed) => {
-                events::reloaded(why, &changed.keys);
+                events::reloaded(why, &changed.keys, changed.certificates);
                 changed
                     .warnings
                     .titles()
@@ -318,13 +331,16 @@ fn prepare(
         .map_err(|error| NotChanged::Transport(Arc::new(error)))?;
     // A certificate or a token may have been renewed under its name, and a secret that is not
     // shown may be written otherwise.
+    let certificates = current.config.server.tls != loaded.config.server.tls;
     let same_secrets = current.config.admin.token == loaded.config.admin.token
+        && !certificates
         && layers.base().is_written_as(before.base());
     Ok(Prepared {
         files: Budget::of_process(&loaded.config),
         differs: !keys.is_empty() || reached != kept || !same_secrets,
         in_force: InForce::new(&layers, &loaded),
         changed: Changed {
+            certificates,
             differences: differences(&current.effective, &loaded),
             keys,
             dropped,

@@ -151,7 +151,7 @@ pub fn effect(key: &str) -> Effect {
         ["server", "max_connections"] => {
             "at once; where there are more, none is accepted until enough have ended"
         }
-        ["server", _] => "connections that are opened from now on",
+        ["server", _] | ["server", "tls", _] => "connections that are opened from now on",
         ["admin", _] => "operators' requests from now on",
         ["admission", "max_in_flight"] => {
             "at once; fewer tickets end no page, and none is given until enough are back"

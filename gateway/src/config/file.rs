@@ -9,12 +9,14 @@
 mod downstream;
 mod page;
 mod query;
+mod server_tls;
 mod telemetry;
 
 use std::time::Duration;
 
 use self::downstream::downstream;
 use self::page::page;
+use self::server_tls::tls;
 use self::telemetry::telemetry;
 use super::address::ADDRESS;
 use super::admin::{self, ADMIN_ADDRESS};
@@ -127,10 +129,14 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     let openapi = s.take(key("openapi", OPENAPI, "admin").about(
         "Which listener answers /openapi.json: \"admin\", \"public\" or \"off\" (neither).",
     ));
+    let http2 = s.take(key("http2", BOOLEAN, "false").about(
+        "Whether HTTP/2 is spoken too: where TLS negotiates it, or without TLS where a client begins with it.",
+    ));
     let health_path = s.take(
         key("health_path", PATH_OR_NONE, "")
             .about("A path at which clients' listener answers as /readyz does; \"\": none."),
     );
+    let tls = s.section("tls", "TLS towards clients.", tls);
     let cors = s.section(
         "cors",
         "Which pages of other origins browsers let read answers.",
@@ -153,6 +159,8 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
         client_address: client_address?,
         trusted_proxies: trusted_proxies?,
         cors: cors?,
+        http2: http2?,
+        tls: tls?,
     })
 }
 

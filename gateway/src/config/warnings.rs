@@ -3,6 +3,7 @@
 
 mod clients;
 mod parts;
+mod tls;
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
     found.early_returns();
     found.client_addresses();
     found.otlp();
+    found.tls();
 }
 
 struct Warnings<'a> {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::edge::bound::{Bound, Stream};
+use crate::edge::bound::{Bound, Plain};
 use crate::edge::listener::Limits;
 use crate::lifecycle::Listener;
 use crate::page::deadline::{Deadline, now, until};
@@ -43,7 +43,7 @@ pub(super) struct Acceptor {
 }
 
 /// A connection, its other end, and its place among those that may be open.
-pub(super) type Accepted = (Stream, SocketAddr, Option<OwnedSemaphorePermit>);
+pub(super) type Accepted = (Plain, SocketAddr, Option<OwnedSemaphorePermit>);
 
 impl Acceptor {
     pub(super) fn new(name: Listener, listener: Bound, limits: Limits) -> Self {

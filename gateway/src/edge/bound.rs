@@ -29,7 +29,7 @@ pub enum Bound {
 }
 
 /// A connection that came in: from an address, or from a process of this machine.
-pub(super) type Stream = Either<TcpStream, UnixStream>;
+pub(super) type Plain = Either<TcpStream, UnixStream>;
 
 /// The path of a socket; dropped, it removes what is there, if that is still the same.
 #[derive(Debug)]
@@ -72,17 +72,17 @@ impl Bound {
     }
 
     /// The next connection, and who is at its other end. Dropping the future loses none.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+    pub(super) async fn accept(&self) -> io::Result<(Plain, SocketAddr)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 // A page is one small write; waiting to fill a segment would only delay it.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Left(stream), peer))
+                Ok((Plain::Left(stream), peer))
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::Right(stream), UNNAMED))
+                Ok((Plain::Right(stream), UNNAMED))
             }
         }
     }

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::edge::body::Unflushed;
-use crate::edge::bound::Stream;
 use crate::edge::heads::{PartialHead, SharedHeads};
 use crate::edge::per_client::Place;
+use crate::edge::stream::Stream;
 use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
 
@@ -29,6 +29,15 @@ enum Usage {
     Silent(Instant),
     /// A request is being answered.
     Answering,
+}
+
+/// What becomes of a connection that HTTP/1.1 is not spoken on.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// What came is no request. There is nobody to tell without a stream.
+    Refused(NoRequest, Option<Stream>),
+    /// HTTP/2 is spoken on it, and this much of it has been read.
+    Http2(Stream, Vec<u8>),
 }
 
 /// One connection of a client.
@@ -50,7 +59,9 @@ pub struct Connection {
     streams: AtomicBool,
     /// Where nobody looks at it, nothing is noted.
     usage: Option<Mutex<Usage>>,
-    refused: Mutex<Option<(NoRequest, Stream)>>,
+    /// It carries no further request once what is under way has been answered.
+    retires: AtomicBool,
+    left: Mutex<Option<Left>>,
 }
 
 impl Connection {
@@ -66,8 +77,14 @@ impl Connection {
             expires: Deadline::NEVER,
             streams: AtomicBool::new(false),
             usage: None,
-            refused: Mutex::default(),
+            retires: AtomicBool::new(false),
+            left: Mutex::default(),
         }
+    }
+
+    /// Who is at its other end.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// For whom it was opened.
@@ -160,14 +177,44 @@ impl Connection {
         }
     }
 
-    /// Keeps the stream of a client whose head is refused, for the answer to it: hyper
-    /// lets go of everything else.
-    pub(super) fn refuse(&self, why: NoRequest, stream: Stream) {
-        *self.refused.lock() = Some((why, stream));
+    /// It carries no further request once what is under way has been answered.
+    pub(super) fn retire(&self) {
+        self.retires.store(true, Ordering::Relaxed);
     }
 
-    /// What is to be answered, if its head was refused.
-    pub(super) fn take_refused(&self) -> Option<(NoRequest, Stream)> {
-        self.refused.lock().take()
+    /// Whether it carries no further request.
+    pub(super) fn retires(&self) -> bool {
+        self.retires.load(Ordering::Relaxed)
+    }
+
+    /// What came is no request, for this reason; the stream is for the answer to it, as hyper
+    /// lets go of everything else.
+    pub(super) fn refuse(&self, why: NoRequest, stream: Option<Stream>) {
+        *self.left.lock() = Some(Left::Refused(why, stream));
+    }
+
+    /// HTTP/2 is spoken on `stream`; `read` is what has been read of it.
+    pub(super) fn hand_over(&self, stream: Stream, read: Vec<u8>) {
+        *self.left.lock() = Some(Left::Http2(stream, read));
+    }
+
+    /// What comes of it, if HTTP/2 is spoken on it.
+    pub(super) fn take_http2(&self) -> Option<(Stream, Vec<u8>)> {
+        let mut left = self.left.lock();
+        match left.take()? {
+            Left::Http2(stream, read) => Some((stream, read)),
+            refused @ Left::Refused(..) => {
+                *left = Some(refused);
+                None
+            }
+        }
+    }
+
+    /// What is to be answered, if what came was no request.
+    pub(super) fn take_refused(&self) -> Option<(NoRequest, Option<Stream>)> {
+        match self.left.lock().take()? {
+            Left::Refused(why, stream) => Some((why, stream)),
+            Left::Http2(..) => None,
+        }
     }
 }

@@ -6,31 +6,31 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::config::TrustedProxies;
 use crate::edge::accept::Acceptor;
-use crate::edge::bound::{Bound, Stream};
+use crate::edge::bound::Bound;
 use crate::edge::connection::Connection;
 use crate::edge::heads::SharedHeads;
 use crate::edge::least_used::LeastUsed;
+use crate::edge::opening::Opening;
 use crate::edge::per_client::PerClient;
-use crate::edge::proxy_protocol::Introduction;
-use crate::edge::socket::{Socket, Waits};
+use crate::edge::session::Session;
+use crate::edge::socket::Waits;
+use crate::edge::tls::{Shaking, Tls};
 use crate::edge::unreadable::{NotServed, Report};
-use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
 use crate::lifecycle::Guard;
-use crate::page::deadline::{now, until};
-use crate::telemetry::events;
+use crate::page::deadline::{Deadline, now, until};
 
 /// Connections the system completes before they are accepted. With tokio's 128, half of 200
 /// clients that connect at once would wait a second for their SYN to be sent again, and no
@@ -56,6 +56,26 @@ pub struct Limits {
     pub proxies: Arc<TrustedProxies>,
     /// Whether they have to say first for whom, by the PROXY protocol.
     pub introduced: bool,
+    /// TLS, if it is spoken.
+    pub tls: Option<Tls>,
+    /// Whether HTTP/2 is.
+    pub http2: bool,
+}
+
+impl Limits {
+    /// Whether anything else than HTTP/1.1 may be spoken, or comes before it.
+    fn speaks_more(&self) -> bool {
+        self.http2 || self.tls.is_some() || self.introduced
+    }
+}
+
+/// How connections learn that they have to end, and who is waited for.
+#[derive(Debug, Default)]
+struct Ending {
+    /// Those that speak HTTP/1.1.
+    graceful: GracefulShutdown,
+    /// All others.
+    drain: CancellationToken,
 }
 
 /// What becomes of a connection when as many are open as may be.
@@ -97,22 +117,16 @@ pub async fn serve<S, B>(
         + Send
         + 'static,
     S::Future: Send + 'static,
-    B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<tower::BoxError>> + Send + 'static,
 {
-    let graceful = GracefulShutdown::new();
+    let ending = Ending::default();
     let mut connections = JoinSet::new();
     let acceptor = Acceptor::new(guard.listener(), listener, limits.borrow().clone());
     let report = Arc::new(Report::new(guard.listener(), count));
-    let accept = accept_all(
-        acceptor,
-        limits,
-        service,
-        report,
-        &graceful,
-        &mut connections,
-    );
+    let accept = accept_all(acceptor, limits, service, report, &ending, &mut connections);
     guard.accept(accept).await;
-    graceful.shutdown().await;
+    ending.drain.cancel();
+    ending.graceful.shutdown().await;
 }
 
 /// Owns the socket, so that it is closed as soon as nobody accepts from it. Returns only
@@ -122,7 +136,7 @@ async fn accept_all<S, B>(
     mut limits: watch::Receiver<Limits>,
     service: impl Fn(Arc<Connection>) -> S,
     report: Arc<Report<impl Fn(NotServed) + Send + Sync + 'static>>,
-    graceful: &GracefulShutdown,
+    ending: &Ending,
     connections: &mut JoinSet<()>,
 ) -> io::Error
 where
@@ -131,11 +145,11 @@ where
         + Send
         + 'static,
     S::Future: Send + 'static,
-    B: Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<tower::BoxError>> + Send + 'static,
 {
     let heads = Arc::new(SharedHeads::default());
     let clients = Arc::new(PerClient::default());
-    let http = http();
+    let shaking = Shaking::default();
     let mut open = match limits.borrow().when_full {
         WhenFull::Wait => None,
         WhenFull::CloseLeastUsed => Some(LeastUsed::new(limits.borrow().max_connections)),
@@ -163,10 +177,6 @@ where
             WhenFull::CloseLeastUsed => Connection::new(peer, &heads).with_usage(),
         };
         let connection = Arc::new(connection.aging(in_force.max_age));
-        let served = Served {
-            service: service(Arc::clone(&connection)),
-            connection: Arc::clone(&connection),
-        };
         let of_proxy = in_force.proxies.has(peer.ip());
         if !of_proxy {
             connection.takes(clients.enter(peer.ip(), in_force.per_client));
@@ -175,63 +185,28 @@ where
             report.too_many(peer);
             continue;
         }
-        let (shared, waits) = (Arc::clone(&connection), in_force.waits);
-        let socket = match stream {
-            Stream::Left(stream) if of_proxy && in_force.introduced => {
-                let clients = (Arc::clone(&clients), in_force.per_client);
-                Socket::of_proxy(Introduction::of(stream, clients), shared, waits)
-            }
-            stream @ (Stream::Left(_) | Stream::Right(_)) => Socket::new(stream, shared, waits),
+        let introduced =
+            (of_proxy && in_force.introduced).then(|| (Arc::clone(&clients), in_force.per_client));
+        let tls = in_force.tls.clone().map(|tls| (tls, shaking.clone()));
+        let session = Session {
+            service: service(Arc::clone(&connection)),
+            connection: Arc::clone(&connection),
+            waits: in_force.waits,
+            first: Deadline::after(now(), in_force.waits.head),
+            begins_http2: in_force.http2 && in_force.tls.is_none(),
+            drain: ending.drain.clone(),
         };
-        let socket = TokioIo::new(socket);
-        let serving = graceful.watch(http.serve_connection(socket, served));
-        let (used, report) = (Arc::clone(&connection), Arc::clone(&report));
+        let (watcher, may_change) = (ending.graceful.watcher(), in_force.speaks_more());
+        // Whoever speaks another protocol than HTTP/1.1 is waited for all the same.
+        let other = may_change.then(|| ending.graceful.watcher());
+        let report = Arc::clone(&report);
         let task = connections.spawn(async move {
-            if let Err(error) = serving.await {
-                events::connection_ended(peer, &error);
-            }
-            if connection.is_too_many() {
-                report.too_many(connection.client());
-            }
-            if let Some((why, stream)) = connection.take_refused() {
-                report.unreadable(why.what, peer);
-                // Boxed: few connections need it, and each would have room for it.
-                Box::pin(why.answer(stream)).await;
-            }
-            drop(place);
+            let opening = Opening::of(introduced, tls);
+            session.run(stream, opening, watcher, &report).await;
+            drop((other, place));
         });
         if let Some(open) = &mut open {
-            open.add(used, task);
+            open.add(connection, task);
         }
     }
-}
-
-/// A tower service as hyper calls it: when the head of a request is complete. It is called
-/// at once, without asking whether it is ready: none of our layers ever is not, as none of
-/// them limits. So the request can be understood and dropped before hyper reads on.
-struct Served<S> {
-    service: S,
-    connection: Arc<Connection>,
-}
-
-impl<S: Service<Request<Incoming>> + Clone> hyper::service::Service<Request<Incoming>>
-    for Served<S>
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.connection.head.complete();
-        self.service.clone().call(request)
-    }
-}
-
-/// The socket sees to how long a head may take.
-fn http() -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(None)
-        .max_headers(MAX_READ_HEADERS)
-        .max_buf_size(MAX_HEAD);
-    http
 }

@@ -17,6 +17,9 @@ use crate::page::quota::ClientKey;
 #[derive(Debug, Default)]
 pub(super) struct PerClient(Mutex<HashMap<ClientKey, usize>>);
 
+/// The connections of all clients, and how many each may have.
+pub(super) type Clients = (Arc<PerClient>, usize);
+
 /// One connection of a client, among those it may have.
 #[derive(Debug)]
 pub(super) struct Place {

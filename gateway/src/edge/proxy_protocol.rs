@@ -4,20 +4,13 @@
 //! Always holds: of what follows the header not one byte is taken; a header that does not come in
 //! time, or is none, ends its connection, as the protocol forbids to guess.
 //!
-//! Not here: who is trusted (see [`super::listener`]), how long it may take ([`super::socket`]).
+//! Not here: who is trusted (see [`super::listener`]), how long it may take ([`super::opening`]).
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use ppp::{HeaderResult, PartialResult as _, v1, v2};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-
-use crate::edge::bound::Stream;
-use crate::edge::per_client::{PerClient, Place};
 
 /// Longest header that is read, in bytes: version 2 with all that is defined to follow the
 /// addresses is shorter.
@@ -29,51 +22,12 @@ const LONGEST_1: usize = 107;
 /// Bytes looked at at once.
 const WINDOW: usize = 256;
 
-/// A connection whose header has not come yet.
-pub(super) struct Introduction {
-    header: Pin<Box<dyn Future<Output = Introduced> + Send>>,
-    clients: Clients,
-}
-
-/// The connections of all clients, and how many each may have.
-pub(super) type Clients = (Arc<PerClient>, usize);
-
-/// The stream, and for whom it was opened.
-pub(super) type Introduced = (Stream, Result<Option<SocketAddr>, NoHeader>);
-
-impl Introduction {
-    /// Of a trusted proxy.
-    pub(super) fn of(mut stream: TcpStream, clients: Clients) -> Self {
-        let header = Box::pin(async move {
-            let header = take_header(&mut stream).await;
-            (Stream::Left(stream), header)
-        });
-        Self { header, clients }
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Introduced> {
-        self.header.as_mut().poll(cx)
-    }
-
-    /// A place for a connection of `client`, if it may have one more.
-    pub(super) fn place(&self, client: SocketAddr) -> Option<Place> {
-        let (clients, most) = &self.clients;
-        clients.enter(client.ip(), *most)
-    }
-}
-
-impl fmt::Debug for Introduction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Introduction")
-    }
-}
-
 /// Takes the header off `stream`: who opened the connection to the proxy. `None`: the proxy itself
 /// did, or does not know.
 ///
 /// # Errors
 /// What comes is no such header, or the connection ended.
-async fn take_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, NoHeader> {
+pub(super) async fn take_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, NoHeader> {
     let mut head = Vec::with_capacity(WINDOW);
     let mut window = [0; WINDOW];
     loop {

@@ -3,8 +3,8 @@
 //! What always holds: bytes of an incomplete head are counted as they are read, and a head
 //! for which there is no room is not read on, nor one that takes longer than [`Waits::head`];
 //! a connection that is idle for [`Waits::idle`] ends, and none is while an answer is streamed; tickets are released when everything
-//! written has reached the system; a client that takes nothing for [`SLOW_READER`], or is
-//! not done after [`SLOW_ANSWER`], is cut off, or its ticket would never be released.
+//! written has reached the system; a client that does not take it is cut off
+//! ([`super::patience`]).
 
 use std::io;
 use std::pin::Pin;
@@ -15,19 +15,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::time::Sleep;
 
-use crate::edge::bound::Stream;
 use crate::edge::connection::Connection;
 use crate::edge::heads::{Progress, READ};
-use crate::edge::proxy_protocol::{Introduction, NoHeader};
+use crate::edge::http2;
+use crate::edge::opening::gone;
+use crate::edge::patience::Patience;
+use crate::edge::stream::Stream;
 use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
-
-/// How long a client may take nothing of an answer that is waiting for it.
-pub const SLOW_READER: Duration = Duration::from_secs(10);
-
-/// How long a client may be taking an answer that had to wait for it once: a trickle
-/// of reads must not keep a ticket out either.
-pub const SLOW_ANSWER: Duration = Duration::from_secs(60);
 
 /// How long a client is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +47,8 @@ enum Awaited {
 /// Between hyper and the system.
 #[derive(Debug)]
 pub(super) struct Socket {
-    /// None once a head was refused, and until it is introduced.
+    /// None once a head was refused, or HTTP/2 is spoken.
     stream: Option<Take<Stream>>,
-    /// For whom a trusted proxy opened it, if it still has to say that.
-    introduction: Option<Introduction>,
     connection: Arc<Connection>,
     waits: Waits,
     awaited: Awaited,
@@ -63,78 +56,40 @@ pub(super) struct Socket {
     overdue: Pin<Box<Sleep>>,
     /// Bytes of an answer have been written since its head was complete.
     answering: bool,
-    stalled: Option<Pin<Box<Sleep>>>,
-    /// Until when everything written has to be taken, once something had to wait.
-    patience: Deadline,
+    patience: Patience,
+    /// HTTP/2 is spoken if that is what comes first.
+    may_be_http2: bool,
+    /// What has come of that.
+    beginning: Vec<u8>,
 }
 
 impl Socket {
-    /// Watches over `stream`.
-    pub(super) fn new(stream: Stream, connection: Arc<Connection>, waits: Waits) -> Self {
+    /// Watches over `stream`, on which the first head must be there `by` then. With `http2` the connection
+    /// is handed over if that begins.
+    pub(super) fn new(
+        stream: Stream,
+        connection: Arc<Connection>,
+        waits: Waits,
+        by: Deadline,
+        http2: bool,
+    ) -> Self {
+        let overdue = by.left(now()).unwrap_or(waits.head);
         Self {
             stream: Some(stream.take(READ as u64)),
-            ..Self::introduced(None, connection, waits)
-        }
-    }
-
-    /// Watches over the connection of a trusted proxy, which has to say first for whom it is.
-    pub(super) fn of_proxy(
-        introduction: Introduction,
-        connection: Arc<Connection>,
-        waits: Waits,
-    ) -> Self {
-        Self::introduced(Some(introduction), connection, waits)
-    }
-
-    fn introduced(
-        introduction: Option<Introduction>,
-        connection: Arc<Connection>,
-        waits: Waits,
-    ) -> Self {
-        Self {
-            stream: None,
-            introduction,
             connection,
             waits,
             awaited: Awaited::Head,
-            overdue: Box::pin(tokio::time::sleep(waits.head)),
+            overdue: Box::pin(tokio::time::sleep(overdue)),
             answering: false,
-            stalled: None,
-            patience: Deadline::NEVER,
+            patience: Patience::default(),
+            may_be_http2: http2,
+            beginning: Vec::new(),
         }
     }
 
     fn writer(&mut self) -> io::Result<&mut Stream> {
-        let stream = self.stream.as_mut().ok_or_else(refused)?;
+        let stream = self.stream.as_mut().ok_or_else(gone)?;
         Ok(stream.get_mut())
-    }
-
-    /// Whether it is known for whom the connection is.
-    fn introduce(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(introduction) = &mut self.introduction else {
-            return Poll::Ready(Ok(()));
-        };
-        let Poll::Ready((stream, header)) = introduction.poll(cx) else {
-            return self.wait(cx);
-        };
-        let place = |client| introduction.place(client);
-        let client = header.map(|client| client.map(|client| (client, place(client))));
-        self.introduction = None;
-        self.stream = Some(stream.take(READ as u64));
-        match client {
-            Ok(None) => Poll::Ready(Ok(())),
-            Ok(Some((client, place))) => {
-                self.connection.is_for(client);
-                self.connection.takes(place);
-                Poll::Ready(match self.connection.is_too_many() {
-                    true => Err(io::Error::other(
-                        "its client has as many connections as it may",
-                    )),
-                    false => Ok(()),
-                })
-            }
-            Err(NoHeader) => Poll::Ready(Err(self.refuse(NoRequest::not_introduced()))),
-        }
     }
 
     /// There is nothing to read: an error when what is awaited is overdue.
@@ -168,9 +123,29 @@ impl Socket {
     /// Gives the stream up to whoever answers what is no request; hyper gets the error.
     fn refuse(&mut self, why: NoRequest) -> io::Error {
         if let Some(stream) = self.stream.take() {
-            self.connection.refuse(why, stream.into_inner());
+            self.connection.refuse(why, Some(stream.into_inner()));
         }
         io::Error::other("the bytes received are not a request")
+    }
+
+    /// Keeps what came first if it may become the preface of HTTP/2.
+    fn is_part_of_preface(&mut self, read: &[u8]) -> bool {
+        let grows = read.len() > self.beginning.len();
+        let is_part = grows
+            && http2::PREFACE_LINE[1..].len() >= read.len()
+            && http2::PREFACE_LINE.starts_with(read);
+        if is_part {
+            self.beginning = read.to_vec();
+        }
+        is_part
+    }
+
+    /// HTTP/2 is spoken from now on; hyper gets the error.
+    fn hand_over(&mut self, read: Vec<u8>) -> io::Error {
+        if let Some(stream) = self.stream.take() {
+            self.connection.hand_over(stream.into_inner(), read);
+        }
+        gone()
     }
 
     /// Whether hyper answers by itself, which it does to what it cannot read: no head of a
@@ -187,43 +162,6 @@ impl Socket {
         self.answering = true;
         self.awaited = Awaited::Nothing;
     }
-
-    /// Passes on what a write came to; an error when the client took nothing for too
-    /// long, or has been taking its time for too long.
-    fn watch<V>(
-        &mut self,
-        cx: &mut Context<'_>,
-        wrote: Poll<io::Result<V>>,
-    ) -> Poll<io::Result<V>> {
-        if wrote.is_ready() {
-            let waited = self.stalled.take().is_some();
-            let over = waited && self.patience.is_past(now());
-            return if over {
-                Poll::Ready(Err(does_not_read()))
-            } else {
-                wrote
-            };
-        }
-        if self.patience == Deadline::NEVER {
-            self.patience = Deadline::after(now(), SLOW_ANSWER);
-        }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SLOW_READER)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(does_not_read()))
-    }
-}
-
-fn does_not_read() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::TimedOut,
-        "the client does not read its answer",
-    )
-}
-
-fn refused() -> io::Error {
-    io::Error::other("its request has been refused")
 }
 
 impl AsyncRead for Socket {
@@ -232,16 +170,32 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.introduce(cx))?;
         let before = buf.filled().len();
         let begins = self.connection.head.progress() == Progress::Awaited;
-        let Some(reader) = &mut self.stream else {
-            return Poll::Ready(Err(refused()));
-        };
-        reader.set_limit(READ as u64);
-        match Pin::new(reader).poll_read(cx, buf) {
-            Poll::Ready(read) => read?,
-            Poll::Pending => return self.wait(cx),
+        loop {
+            buf.put_slice(&self.beginning);
+            let Some(reader) = &mut self.stream else {
+                return Poll::Ready(Err(gone()));
+            };
+            reader.set_limit(READ as u64);
+            match Pin::new(reader).poll_read(cx, buf) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    buf.set_filled(before);
+                    return self.wait(cx);
+                }
+            }
+            if !self.may_be_http2 || !self.is_part_of_preface(&buf.filled()[before..]) {
+                break;
+            }
+            buf.set_filled(before);
+        }
+        if std::mem::take(&mut self.may_be_http2) {
+            let read = &buf.filled()[before..];
+            if read.starts_with(http2::PREFACE_LINE) {
+                return Poll::Ready(Err(self.hand_over(read.to_vec())));
+            }
+            self.beginning = Vec::new();
         }
         let received = &buf.filled()[before..];
         if begins && let Some(why) = NoRequest::by_beginning(received) {
@@ -265,7 +219,7 @@ impl AsyncWrite for Socket {
         }
         let wrote = Pin::new(self.writer()?).poll_write(cx, buf);
         self.writes();
-        self.watch(cx, wrote)
+        self.patience.watch(cx, wrote)
     }
 
     fn poll_write_vectored(
@@ -279,7 +233,7 @@ impl AsyncWrite for Socket {
         }
         let wrote = Pin::new(self.writer()?).poll_write_vectored(cx, bufs);
         self.writes();
-        self.watch(cx, wrote)
+        self.patience.watch(cx, wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -290,8 +244,10 @@ impl AsyncWrite for Socket {
 
     /// hyper flushes when its own buffer is empty: everything has been written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(self.writer()?).poll_flush(cx))?;
-        self.patience = Deadline::NEVER;
+        // With TLS that is where a client that does not read is waited for.
+        let flushed = Pin::new(self.writer()?).poll_flush(cx);
+        ready!(self.patience.watch(cx, flushed))?;
+        self.patience.is_done();
         if self.connection.streams() {
             return Poll::Ready(Ok(()));
         }

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::edge::bound::Stream;
 use crate::edge::respond;
+use crate::edge::stream::Stream;
 use crate::edge::validate::MAX_HEAD;
 use crate::lifecycle::Listener;
 use crate::page::deadline::{Deadline, now, wall_clock};
@@ -64,7 +64,14 @@ impl NoRequest {
             // Its client takes it for what it is, no TLS; people who look at the bytes can read it.
             Unreadable::Tls => Some(bad("TLS is not spoken here.")),
             Unreadable::ProxyProtocol => Some(bad("The PROXY protocol is not spoken here.")),
-            Unreadable::Http2 | Unreadable::TooLarge | Unreadable::Malformed => None,
+            Unreadable::Http2
+            | Unreadable::TooLarge
+            | Unreadable::Malformed
+            | Unreadable::Plaintext
+            | Unreadable::TlsHandshake
+            | Unreadable::TlsClientCertificate
+            | Unreadable::TlsTimeout
+            | Unreadable::Http2Flood => None,
         };
         Some(Self { what, problem })
     }
@@ -96,6 +103,20 @@ impl NoRequest {
                 "A header of the PROXY protocol has to come first from this address.",
             )),
         }
+    }
+
+    /// A client does without TLS where it is spoken.
+    pub(super) fn without_tls() -> Self {
+        Self {
+            what: Unreadable::Plaintext,
+            problem: Some(bad("TLS is spoken here. Use https.")),
+        }
+    }
+
+    /// `what` came, and no answer to it could be read.
+    pub(super) fn unanswered(what: Unreadable) -> Self {
+        let problem = None;
+        Self { what, problem }
     }
 
     fn too_large(problem: Refusal) -> Self {

@@ -120,6 +120,21 @@ impl Layers {
         self.fitting(self.base.clone(), overrides)
     }
 
+    /// The same, with what stands by now in the files that the configuration names.
+    ///
+    /// # Errors
+    /// All that is wrong with it now.
+    pub fn again(&self) -> Result<Next, Report> {
+        let base = self.base.with(&[])?;
+        let loaded = base.with(&self.overrides.values())?;
+        let overrides = self.overrides.clone();
+        Ok(Next {
+            layers: Self { base, overrides },
+            loaded,
+            dropped: Vec::new(),
+        })
+    }
+
     fn with(&self, overrides: Overrides) -> Self {
         let base = self.base.clone();
         Self { base, overrides }

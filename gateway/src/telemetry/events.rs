@@ -126,11 +126,13 @@ pub fn state(limits: &dyn Display) {
 /// Keys of one change that have a line each: who changes more knows that it is another configuration.
 const MOST_KEYS: usize = 64;
 
-/// Another configuration is in force; `keys` are those that changed.
-pub fn reloaded(trigger: &str, keys: &[KeyChange]) {
+/// Another configuration is in force; `keys` are those that changed, and `certificates` whether
+/// others are shown to clients or asked for.
+pub fn reloaded(trigger: &str, keys: &[KeyChange], certificates: bool) {
     tracing::info!(
         trigger,
         keys = keys.len(),
+        certificates,
         "reloaded: another configuration is in force"
     );
     for change in keys.iter().take(MOST_KEYS) {
@@ -241,7 +243,7 @@ pub fn unreadable(listener: impl Display, peer: SocketAddr, what: Unreadable, mo
         %peer,
         kind = what.as_str(),
         more,
-        "received bytes that are not an HTTP/1.1 request: closing the connection"
+        "received what is no request, or a flood of them: closing the connection"
     );
 }
 

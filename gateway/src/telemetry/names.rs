@@ -100,16 +100,31 @@ pub enum Unreadable {
     TooLarge,
     /// Anything else.
     Malformed,
+    /// No TLS, where it is spoken.
+    Plaintext,
+    /// A handshake of TLS that failed.
+    TlsHandshake,
+    /// A handshake for which the client showed no certificate, or not a good one.
+    TlsClientCertificate,
+    /// A handshake that was not done in time, or was the oldest of too many.
+    TlsTimeout,
+    /// HTTP/2 that floods: resets, or frames that ask for nothing.
+    Http2Flood,
 }
 
 impl Unreadable {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Tls,
         Self::ProxyProtocol,
         Self::Http2,
         Self::TooLarge,
         Self::Malformed,
+        Self::Plaintext,
+        Self::TlsHandshake,
+        Self::TlsClientCertificate,
+        Self::TlsTimeout,
+        Self::Http2Flood,
     ];
 
     /// The tag value.
@@ -120,6 +135,11 @@ impl Unreadable {
             Self::Http2 => "http2",
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
+            Self::Plaintext => "plaintext",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsClientCertificate => "tls_client_certificate",
+            Self::TlsTimeout => "tls_timeout",
+            Self::Http2Flood => "http2_flood",
         }
     }
 }

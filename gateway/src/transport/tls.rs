@@ -1,14 +1,13 @@
 //! TLS towards services: whom to trust, and who the gateway is.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{ClientIdentity, Downstream, Http2};
+use crate::pem;
 
 /// Why a downstream's TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -80,21 +79,16 @@ pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
 }
 
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let found = certificates("ca", path)?;
-            for certificate in found {
-                roots
-                    .add(certificate)
-                    .map_err(|error| unreadable("ca", path, error))?;
-            }
-        }
+    let roots = match ca {
+        Some(path) => pem::certificates(path)
+            .and_then(pem::roots)
+            .map_err(|why| unreadable("ca", path, why))?,
         None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
         }
-    }
+    };
     match roots.is_empty() {
         true => Err(TlsError::NoRoots),
         false => Ok(roots),
@@ -104,37 +98,16 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn read_identity(identity: &ClientIdentity) -> Result<Identity, TlsError> {
-    let chain = certificates("cert", &identity.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&identity.key);
-    let key = key.map_err(|error| unreadable("key", &identity.key, pem_error(error)))?;
+    let ClientIdentity { cert, key } = identity;
+    let chain = pem::certificates(cert).map_err(|why| unreadable("cert", cert, why))?;
+    let key = pem::key(key).map_err(|why| unreadable("key", key, why))?;
     Ok((chain, key))
 }
 
-/// At least one.
-fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
-    let found = found.map_err(|error| unreadable(key, path, pem_error(error)))?;
-    match found.is_empty() {
-        true => Err(unreadable(key, path, "holds no certificate in PEM")),
-        false => Ok(found),
-    }
-}
-
-fn pem_error(error: pem::Error) -> String {
-    if matches!(&error, pem::Error::Io(error) if error.kind() == io::ErrorKind::NotFound) {
-        return "there is no such file".to_owned();
-    }
-    if matches!(error, pem::Error::NoItemsFound) {
-        return "holds nothing of the kind in PEM".to_owned();
-    }
-    error.to_string()
-}
-
-fn unreadable(key: &'static str, path: &Path, why: impl ToString) -> TlsError {
+fn unreadable(key: &'static str, path: &Path, why: String) -> TlsError {
     TlsError::File {
         key,
         path: path.to_owned(),
-        why: why.to_string(),
+        why,
     }
 }

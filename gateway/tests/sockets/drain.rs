@@ -7,7 +7,7 @@ use std::time::Duration;
 use fixtures::{Behaviour, Fakes, Fault, Options, Service};
 use gateway::app::App;
 use gateway::config;
-use gateway::edge::socket::SLOW_READER;
+use gateway::edge::patience::SLOW_READER;
 use gateway::lifecycle::{Failure, Listener};
 use gateway::page::deadline::now;
 use tokio::net::TcpSocket;

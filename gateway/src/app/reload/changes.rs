@@ -20,6 +20,8 @@ pub enum Trigger {
     Signal,
     /// The file has changed.
     File,
+    /// A certificate, its key or an authority has changed in its file.
+    Certificate,
     /// An operator asked for it on the admin listener.
     Request,
     /// A key was overridden.
@@ -34,6 +36,7 @@ impl Trigger {
         match self {
             Self::Signal => "signal",
             Self::File => "file",
+            Self::Certificate => "certificate",
             Self::Request => "request",
             Self::Override => "override",
             Self::OverrideEnded => "override_ended",

@@ -7,7 +7,8 @@
 //! What always holds: however many events there are, one is remembered; a burst is waited out,
 //! but no longer than [`LONGEST`].
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,12 @@ impl Watched {
             }
         }
     }
+}
+
+/// Watches the folders of these files, each once.
+pub(super) fn folders_of(files: &[PathBuf]) -> Vec<Watched> {
+    let folders: BTreeMap<_, _> = files.iter().map(|file| (file.parent(), file)).collect();
+    folders.values().filter_map(|file| watch(file)).collect()
 }
 
 /// Watches the folder of `file`; where that cannot be, says so once.

@@ -213,7 +213,7 @@ metrics! {
     RELOADS = Counter "gateway.reloads" Item [ReloadOutcome]
         "Times the configuration was read again: applied, unchanged, or refused for its errors or for what only a restart can change.";
     CONNECTIONS_UNREADABLE = Counter "gateway.connections.unreadable" Item [Kind]
-        "Connections that ended with bytes that are no request: what they seem to be. Nothing else counts them.";
+        "Connections that ended with bytes that are no request, a TLS handshake that failed, or a flood: what it seems to be. Nothing else counts them.";
     CONNECTIONS_REFUSED = Counter "gateway.connections.refused" Item []
         "Connections closed at once, as their client had as many open as it may (server.max_connections_per_client).";
     TELEMETRY_TRACES = Counter "gateway.telemetry.traces" Item [Decision]

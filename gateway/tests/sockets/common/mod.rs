@@ -6,9 +6,11 @@ pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod exposition;
 pub(crate) mod gateway;
+pub(crate) mod http2;
 pub(crate) mod receiver;
 pub(crate) mod reloading;
 pub(crate) mod scripted;
+pub(crate) mod secured;
 
 use std::time::Duration;
 

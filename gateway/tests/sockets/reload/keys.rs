@@ -6,6 +6,7 @@ use gateway::config::{self, FIXED, KeyChange};
 use serde_json::Value;
 
 use super::*;
+use crate::common::secured::Authority;
 
 /// Another value of each key that is not the shipped one, as TOML.
 const OTHERS: &[(&str, &str)] = &[
@@ -21,6 +22,11 @@ const OTHERS: &[(&str, &str)] = &[
     ("server.health_path", "\"/healthz\""),
     ("server.client_address", "\"forwarded\""),
     ("server.trusted_proxies", "[\"10.0.0.0/8\"]"),
+    ("server.http2", "true"),
+    ("server.tls.cert", "\"FOLDER/cert.pem\""),
+    ("server.tls.key", "\"FOLDER/key.pem\""),
+    ("server.tls.client_ca", "\"FOLDER/ca.pem\""),
+    ("server.tls.client_auth", "\"required\""),
     ("server.cors.origins", "[\"https://shop.example\"]"),
     ("server.cors.credentials", "true"),
     ("server.cors.max_age", "\"5m\""),
@@ -85,14 +91,32 @@ const OTHERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// The shipped file on free ports, with another value of one key.
-fn with(other: Option<(&str, &str)>) -> String {
+/// The keys that are changed with one: a certificate is nothing without its key.
+fn and_more(key: &str) -> &'static [&'static str] {
+    match key {
+        "server.tls.cert" => &["server.tls.key"],
+        "server.tls.key" => &["server.tls.cert"],
+        "server.tls.client_ca" => &[
+            "server.tls.cert",
+            "server.tls.key",
+            "server.tls.client_auth",
+        ],
+        "server.tls.client_auth" => &["server.tls.cert", "server.tls.key", "server.tls.client_ca"],
+        _ => &[],
+    }
+}
+
+/// The shipped file on free ports, with other values of these keys.
+fn with(others: &[(&str, String)]) -> String {
     let text = config::default_text()
         .replace("\"127.0.0.1:8080\"", "\"127.0.0.1:0\"")
         .replace("\"127.0.0.1:9901\"", "\"127.0.0.1:0\"");
-    let Some((key, value)) = other else {
-        return text;
-    };
+    others
+        .iter()
+        .fold(text, |text, (key, value)| with_one(&text, key, value))
+}
+
+fn with_one(text: &str, key: &str, value: &str) -> String {
     let (section, name) = key
         .strip_suffix(".params.id")
         .map(|section| (section, "params.id"))
@@ -114,14 +138,24 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
     std::fs::write(&token, "a-token-that-is-long-enough-0123456789").unwrap();
     std::fs::write(folder.path().join("product.schema.json"), "{}").unwrap();
     let file = folder.path().join("config.toml");
-    std::fs::write(&file, with(None)).unwrap();
+    let authority = Authority::new();
+    std::fs::write(&file, with(&[])).unwrap();
     let loaded = config::load_file_with(&file, &[]).unwrap();
     let first = loaded.effective.clone();
     let app = App::bind(loaded).await.unwrap();
     let app = app.reading(ConfigFile::new(&file).overridden_by(Vec::new()));
     for &(key, value) in OTHERS {
-        let value = value.replace("TOKEN", token.to_str().unwrap());
-        std::fs::write(&file, with(Some((key, &value)))).unwrap();
+        let filled = |value: &str| {
+            let folder = authority.folder.path().to_str().unwrap();
+            let value = value.replace("TOKEN", token.to_str().unwrap());
+            value.replace("FOLDER", folder)
+        };
+        let more = OTHERS
+            .iter()
+            .filter(|(other, _)| and_more(key).contains(other));
+        let all = more.copied().chain([(key, value)]);
+        let all: Vec<_> = all.map(|(key, value)| (key, filled(value))).collect();
+        std::fs::write(&file, with(&all)).unwrap();
         let fixed = FIXED.iter().any(|(fixed, _)| *fixed == key);
         match app.reloader().reload(Trigger::Request).await {
             Ok(_) => {
@@ -136,7 +170,7 @@ async fn every_key_takes_effect_with_a_reload_or_is_named_as_one_that_does_not()
             }
             Err(error) => panic!("{key}: {error}"),
         }
-        std::fs::write(&file, with(None)).unwrap();
+        std::fs::write(&file, with(&[])).unwrap();
         app.reloader().reload(Trigger::Request).await.unwrap();
     }
     assert_eq!(untried(&first), Vec::<String>::new());
