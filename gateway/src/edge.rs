@@ -3,7 +3,8 @@
 //! What always holds: a request that reaches [`crate::page`] has one valid Host,
 //! no body, a target and headers within limits, and a path that is a page's; no
 //! header of the client passes that its page does not name. Downstreams' headers
-//! never pass at all: answers are written here from nothing.
+//! never pass: answers are written here from nothing, with what the page knows of a
+//! refusal that a part passes on.
 //!
 //! Not here: any decision about load.
 
