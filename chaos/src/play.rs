@@ -5,14 +5,15 @@
 //! a client does with its answers. Not here: how a request gets to a gateway ([`Ask`]), and what is
 //! written down of it.
 
+mod sample;
+
 use std::time::Duration;
 
-use anyhow::{Result, bail};
 use fixtures::Rng;
-use gateway::config::{Config, Param};
 use tokio::task::JoinError;
 use tokio::time::sleep;
 
+pub(crate) use self::sample::{Sample, samples};
 use crate::load::Schedule;
 use crate::record::SLICE;
 use crate::scenario::{Demand, Load, RetryBudget, Scenario, Visit};
@@ -192,25 +193,4 @@ fn arrivals(load: &Load, seed: u64) -> Vec<Duration> {
 /// Rounded down to a millisecond.
 fn whole(at: Duration) -> Duration {
     Duration::from_millis(at.as_millis() as u64)
-}
-
-/// Values of path parameters that some pattern is likely to allow.
-const SAMPLES: [&str; 8] = ["p-1001", "1001", "a", "A", "1", "en", "0a1b2c3d", "x_1"];
-
-/// For each page a value for each parameter of its path.
-pub(crate) fn sample_params(config: &Config) -> Result<Vec<Vec<String>>> {
-    let value = |param: &Param| {
-        let mut samples = SAMPLES.iter();
-        match samples.find(|sample| param.pattern.is_match(sample)) {
-            Some(sample) => Ok((*sample).to_owned()),
-            None => bail!(
-                "no sample value matches the pattern of `params.{}`; allow one of {SAMPLES:?} in the rehearsal",
-                param.name
-            ),
-        }
-    };
-    let pages = config.pages.iter();
-    pages
-        .map(|page| page.path.params.iter().map(value).collect())
-        .collect()
 }

@@ -38,7 +38,7 @@ use self::downstream::Modelled;
 use self::own_load::OwnLoad;
 use self::recorder::Recorder;
 use crate::clock::now;
-use crate::play::{GRACE, Happening, Watch, end_of, sample_params, timeline};
+use crate::play::{GRACE, Happening, Sample, Watch, end_of, samples, timeline};
 use crate::record::Record;
 use crate::scenario::{Arm, Scenario};
 
@@ -62,7 +62,7 @@ pub fn play_with(
     watch: &Watch<'_>,
     control: Option<NegativeControl>,
 ) -> Result<Record> {
-    let params = sample_params(&scenario.config)?;
+    let samples = samples(&scenario.config)?;
     // What the gateway draws, it draws from this thread's generator.
     fastrand::seed(scenario.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,7 +71,7 @@ pub fn play_with(
         .build()
         .context("cannot build a runtime")?;
     runtime.block_on(async {
-        let world = World::new(scenario, params, watch.keep_events, control)?;
+        let world = World::new(scenario, samples, watch.keep_events, control)?;
         Ok(world.play(watch).await)
     })
 }
@@ -88,7 +88,7 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(
         scenario: &'a Scenario,
-        params: Vec<Vec<String>>,
+        samples: Vec<Sample>,
         keep_events: bool,
         control: Option<NegativeControl>,
     ) -> Result<Self> {
@@ -101,7 +101,7 @@ impl<'a> World<'a> {
             pages,
             own_load,
             Arc::clone(&recorder),
-            params,
+            samples,
             control,
         );
         let clients = Arc::new(clients);

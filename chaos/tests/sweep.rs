@@ -50,7 +50,7 @@ fn no_invariant_is_broken_and_every_kind_of_ending_is_seen() {
 #[test]
 fn everything_that_makes_the_world_hard_is_drawn() {
     let texts: Vec<String> = (1..200)
-        .map(|seed| Case::of(seed))
+        .map(Case::of)
         .map(|case| case.config.text + &case.scenario.text)
         .collect();
     for what in [

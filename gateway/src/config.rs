@@ -25,6 +25,8 @@ mod names;
 mod observed;
 mod origins;
 mod otlp_headers;
+mod param;
+mod pass;
 mod path;
 mod propagation;
 mod proxies;
@@ -67,7 +69,9 @@ pub use headers::is_reserved_header;
 pub use kept::Kept;
 pub use load::{Loaded, Misfit, Source, default_text, load_file, load_file_with, load_text};
 pub use origins::Origins;
-pub use path::{Param, PathPattern, PathTemplate, Piece};
+pub use param::{Param, QueryParam, UnknownQuery};
+pub use pass::{Pass, PassedStatus};
+pub use path::{PathPattern, PathTemplate, Piece};
 pub use propagation::{Notation, Propagation};
 pub use proxies::TrustedProxies;
 pub use receiver::{SocketKind, StatsdAgent, TraceAgent};
@@ -421,8 +425,19 @@ pub struct Page {
     pub forward_headers: Vec<HeaderName>,
     /// What caches are told of complete pages.
     pub cache_control: CacheControl,
+    /// Parameters of its query; their names are none of its path's.
+    pub query: Vec<QueryParam>,
+    /// What becomes of a request with others.
+    pub unknown_query: UnknownQuery,
     /// In the order of the file; 1 to [`MAX_PARTS`].
     pub parts: Vec<Part>,
+}
+
+impl Page {
+    /// Whether anything depends on the query of a request for it.
+    pub fn reads_query(&self) -> bool {
+        !self.query.is_empty() || self.unknown_query == UnknownQuery::Refuse
+    }
 }
 
 /// `[page.NAME.part.NAME]`.
@@ -438,6 +453,8 @@ pub struct Part {
     pub required: bool,
     /// Never wait longer than this for the part; `None` is the page's deadline alone.
     pub timeout: Option<Duration>,
+    /// Statuses of its service that clients are told, and that are none of its failures.
+    pub pass: Pass,
     /// What its data looks like, for the description of the page; `None` is any JSON.
     pub schema: Option<DataSchema>,
 }

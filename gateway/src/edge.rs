@@ -238,6 +238,7 @@ fn asked<T: Transport, B: Body>(
     Ok(Asked::Page(PageRequest {
         page: matched.page,
         params: matched.params,
+        query: routes.query(matched.page, request.uri()),
         client,
         budget: budget::of_client(request.headers())?,
         headers,

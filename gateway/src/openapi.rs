@@ -17,6 +17,7 @@ mod request;
 
 use serde_json::{Map, Value, json};
 
+use self::problem::Problem;
 use crate::config::{Config, Page};
 
 /// The version of the specification.
@@ -27,7 +28,7 @@ const VERSION: &str = "3.1.0";
 const ABOUT: &str = "One request for a page becomes calls to several services, in parallel and under one deadline. \
 The page comes whole, or says what is missing, or is refused before it has cost anything.\n\n\
 A refusal is a problem (RFC 9457) with a `reason` for programs. After 429 and 503 nothing was started: \
-come back after `Retry-After`. After 502 and 504 all calls had been made: retry once at most, and not at once.";
+come back after `Retry-After`; `downstream_busy` alone had reached services. After 502 and 504 all calls had been made: retry once at most, and not at once.";
 
 /// The description of all pages of `config`.
 #[must_use]
@@ -38,7 +39,7 @@ pub fn document(config: &Config) -> Value {
         answer::add(page, &mut schemas);
         paths.insert(page.path.text.clone(), path(config, page));
     }
-    let problems = problem::by_status(config);
+    let problems = problem::by_status(config, &config.pages);
     for problem in &problems {
         schemas.insert(problem.name(), problem.schema(config));
     }
@@ -56,7 +57,7 @@ pub fn document(config: &Config) -> Value {
             "schemas": schemas,
             "responses": problem::responses(config, &problems),
             "parameters": request::shared(config),
-            "headers": headers::all(),
+            "headers": headers::all(problems.iter().any(Problem::has_challenges)),
         },
     })
 }
@@ -76,7 +77,7 @@ fn operation(config: &Config, page: &Page, method: &str, summary: &str) -> Value
         answer::response(config, page, method == "get"),
     );
     responses.insert("304".into(), answer::not_modified(config));
-    for problem in problem::by_status(config) {
+    for problem in problem::by_status(config, std::slice::from_ref(page)) {
         responses.insert(
             problem.status.as_str().into(),
             problem.reference(method == "get"),

@@ -36,6 +36,8 @@ pub enum PageOutcome {
     Failed,
     /// A required part does not exist.
     NotFound,
+    /// A required part is not for this client.
+    Denied,
     /// The request was not one the page accepts.
     BadRequest,
     /// Its client gave it less time than its own deadline, and that ran out.
@@ -46,7 +48,7 @@ pub enum PageOutcome {
 
 impl PageOutcome {
     /// All endings, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Complete,
         Self::Partial,
         Self::Shed,
@@ -54,6 +56,7 @@ impl PageOutcome {
         Self::Late,
         Self::Failed,
         Self::NotFound,
+        Self::Denied,
         Self::BadRequest,
         Self::ClientBudget,
         Self::Cancelled,
@@ -69,6 +72,7 @@ impl PageOutcome {
             Self::Late => "late",
             Self::Failed => "failed",
             Self::NotFound => "not_found",
+            Self::Denied => "denied",
             Self::BadRequest => "bad_request",
             Self::ClientBudget => "client_budget",
             Self::Cancelled => "cancelled",
@@ -83,10 +87,14 @@ pub enum PartStatus {
     Ok,
     /// The downstream says there is no such thing: an answer, not a loss.
     NotFound,
+    /// The downstream says that it is not for this client: an answer, not a loss.
+    Denied,
     /// Lost: not there in time.
     Late,
     /// Lost: no usable answer.
     Failed,
+    /// Lost: the downstream says that it has too much to do.
+    Busy,
     /// Lost: no permit was free, so no call was made.
     Shed,
     /// Ended by the gateway: its page was lost, its client left, or the time was over that its
@@ -97,11 +105,13 @@ pub enum PartStatus {
 
 impl PartStatus {
     /// All endings, in the order of declaration.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::NotFound,
+        Self::Denied,
         Self::Late,
         Self::Failed,
+        Self::Busy,
         Self::Shed,
         Self::Cancelled,
     ];
@@ -111,8 +121,10 @@ impl PartStatus {
         match self {
             Self::Ok => "ok",
             Self::NotFound => "not_found",
+            Self::Denied => "denied",
             Self::Late => "late",
             Self::Failed => "failed",
+            Self::Busy => "busy",
             Self::Shed => "shed",
             Self::Cancelled => "cancelled",
         }
@@ -124,10 +136,14 @@ impl PartStatus {
 pub enum CallOutcome {
     /// A usable body.
     Ok,
-    /// 404.
+    /// 404, 409 or 410, where its part passes that on.
     NotFound,
+    /// 401 or 403, where its part passes that on.
+    Denied,
     /// No answer, or none that can be used.
     Failed,
+    /// 429, where its part passes that on.
+    Busy,
     /// Ran out of time.
     Late,
     /// Ended by the gateway: its page was lost, its client left, or the time was over that its
@@ -137,10 +153,12 @@ pub enum CallOutcome {
 
 impl CallOutcome {
     /// All endings, in the order of declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Ok,
         Self::NotFound,
+        Self::Denied,
         Self::Failed,
+        Self::Busy,
         Self::Late,
         Self::Cancelled,
     ];
@@ -155,7 +173,9 @@ impl CallOutcome {
         match self {
             Self::Ok => PartStatus::Ok,
             Self::NotFound => PartStatus::NotFound,
+            Self::Denied => PartStatus::Denied,
             Self::Failed => PartStatus::Failed,
+            Self::Busy => PartStatus::Busy,
             Self::Late => PartStatus::Late,
             Self::Cancelled => PartStatus::Cancelled,
         }

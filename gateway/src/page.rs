@@ -88,6 +88,8 @@ pub struct PageRequest {
     pub page: PageId,
     /// Raw path segments of its parameters, in the order of its path.
     pub params: Vec<String>,
+    /// Its raw query, if there is one and the page reads it.
+    pub query: Option<Box<str>>,
     /// Who asks.
     pub client: Client,
     /// The time that the client gives the page, if it says so.
@@ -218,7 +220,7 @@ impl<T: Transport> Pages<T> {
     ) -> Result<Page, Refusal> {
         self.refuse_when_draining()?;
         let plan = &self.plans[request.page.0];
-        let params = plan.check_params(&request.params)?;
+        let params = plan.check_params(&request.params, request.query.as_deref())?;
         let budget = Budget::of(plan, request.origin.arrived, request.budget)?;
         account.known(request.client.key, budget.deadline());
         let charge = self.clients.charge(request.client, plan.page)?;
@@ -391,7 +393,7 @@ pub(crate) fn detached(value: &HeaderValue) -> HeaderValue {
 fn planned<'a>(
     page: &PageRequest,
     shared: &'a HeaderMap,
-    params: &Params,
+    params: &Params<'_>,
     budget: Budget,
     part: &PlannedPart,
 ) -> PlannedCall<'a> {
@@ -415,6 +417,7 @@ fn planned<'a>(
         span_id,
         begins,
         limit,
+        pass: part.pass,
         seen: None,
     }
 }

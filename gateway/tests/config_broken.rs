@@ -118,6 +118,11 @@ impl Advice<'_> {
         if help.starts_with("write a value after") || help.starts_with("add `[") {
             return Vec::new();
         }
+        if help.starts_with("did you mean `{") {
+            // One of several words of a path; the title names it last.
+            let wrong = self.title.rsplit('`').nth(1).unwrap();
+            return vec![text.replace(wrong, first)];
+        }
         if help.starts_with("did you mean `") || help.starts_with("call it `") {
             return vec![self.with_word(text, first)];
         }

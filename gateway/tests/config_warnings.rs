@@ -355,3 +355,44 @@ fn what_a_warning_says_to_write_ends_the_warning() {
         assert!(!after.contains(title), "{advice} leaves\n{after}");
     }
 }
+
+#[test]
+fn a_list_of_statuses_without_404_is_mentioned_unless_it_is_empty() {
+    let key = "page.product-page.part.pricing.pass";
+    let text = file("", "", "", "pass = [410, 429]");
+    warns(&text, key, &["without 404", "pass = [404,410,429]"]);
+    for pass in ["[]", "[404]", "[404, 409, 410, 429]"] {
+        let text = file("", "", "", &format!("pass = {pass}"));
+        assert_eq!(warnings(&text), "", "{pass}");
+    }
+}
+
+#[test]
+fn passing_on_what_a_service_says_of_credentials_that_it_never_gets_is_mentioned() {
+    let key = "page.product-page.part.pricing.pass";
+    for (status, pass) in [("401", "[401, 403, 404]"), ("403", "[403, 404]")] {
+        let text = file("", "", "", &format!("pass = {pass}"));
+        warns(
+            &text,
+            key,
+            &[status, "`forward_headers` is not written here"],
+        );
+        for header in ["authorization", "cookie", "x-api-key"] {
+            let forward = format!("forward_headers = [\"accept-language\", \"{header}\"]");
+            let text = file("", "", &forward, &format!("pass = {pass}"));
+            assert_eq!(warnings(&text), "", "{header}");
+        }
+    }
+}
+
+#[test]
+fn a_query_parameter_that_no_part_uses_is_mentioned() {
+    let text = file("", "", "query.currency = { default = \"EUR\" }", "");
+    warns(
+        &text,
+        "page.product-page.query.currency",
+        &["no part uses it", "`{currency}`"],
+    );
+    let used = text.replace("/prices/{id}", "/prices/{id}?c={currency}");
+    assert_eq!(warnings(&used), "");
+}

@@ -98,6 +98,8 @@ fn every_reference_leads_somewhere_and_everything_named_is_referred_to() {
         openapi::document(&shop()),
         default_with(&[]),
         of(ALIKE, &[]),
+        passing("[]"),
+        passing("[401, 404, 429]"),
     ] {
         let mut all = Vec::new();
         references(&document, &mut all);
@@ -155,6 +157,102 @@ fn a_page_without_optional_parts_is_never_partial_and_a_required_part_is_always_
         .as_array()
         .unwrap();
     assert_eq!(ends.len(), 3);
+}
+
+/// One page whose required part passes on all there is and whose optional part passes on `pass`;
+/// another that passes on nothing.
+fn passing(pass: &str) -> Value {
+    let page =
+        "[page.b]\npath = \"/b\"\n[page.b.part.x]\ndownstream = \"x\"\npath = \"/\"\npass = []";
+    let text = format!(
+        "{page}\n[downstream.x]\nurl = \"http://127.0.0.1:1\"\n[page.a]\npath = \"/a\"\n\
+         [page.a.part.x]\ndownstream = \"x\"\npath = \"/\"\npass = [401, 403, 404, 409, 410, 429]\n\
+         [page.a.part.y]\ndownstream = \"x\"\npath = \"/\"\nrequired = false\npass = {pass}\n"
+    );
+    of(&text, &[])
+}
+
+#[test]
+fn what_a_part_passes_on_is_described_where_it_does_and_nowhere_else() {
+    let document = passing("[403, 429]");
+    let responses = |page: &str| document["paths"][page]["get"]["responses"].clone();
+    let schemas = &document["components"]["schemas"];
+    for (status, reason) in [
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (409, "conflict"),
+        (410, "gone"),
+    ] {
+        let status = status.to_string();
+        assert!(responses("/b").get(&status).is_none(), "{status}");
+        assert!(responses("/a").get(&status).is_some(), "{status}");
+        let problem = &schemas[format!("Problem{status}")]["properties"];
+        assert_eq!(problem["reason"]["enum"], json!([reason]));
+        let response = &document["components"]["responses"][format!("Problem{status}")];
+        let signs_in = response["headers"].get("WWW-Authenticate").is_some();
+        assert_eq!(signs_in, matches!(status.as_str(), "401" | "403"));
+    }
+    let reasons = schemas["Problem429"]["properties"]["reason"]["enum"].as_array();
+    assert!(reasons.unwrap().contains(&json!("downstream_busy")));
+    let ends = |page: &str| {
+        let part = &schemas[page]["properties"]["parts"]["properties"]["y"];
+        let all = part["oneOf"].as_array().unwrap().iter();
+        let name = |one: &Value| {
+            one["$ref"]
+                .as_str()
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        all.map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(ends("a.complete"), ["a.part.y", "PartDenied"]);
+    let partial = ["a.part.y", "PartDenied", "PartLost", "PartBusy"];
+    assert_eq!(ends("a.partial"), partial);
+    let usual = default_with(&[]);
+    assert!(usual["components"]["schemas"].get("Problem401").is_none());
+    assert!(
+        usual["components"]["headers"]
+            .get("WWW-Authenticate")
+            .is_none()
+    );
+}
+
+#[test]
+fn parameters_of_the_query_are_described_as_they_are_read() {
+    let text = ALIKE.replace(
+        "path = \"/a/{id}\"",
+        "path = \"/a/{id}\"\nunknown_query = \"refuse\"\nquery.c = { pattern = \"^[A-Z]{3}$\", default = \"EUR\" }\nquery.q = { pattern = \"^.+$\", required = true }",
+    );
+    let document = of(
+        &text.replace(
+            "path = \"/{id}\"\nrequired",
+            "path = \"/{id}/{c}?q={q}\"\nrequired",
+        ),
+        &[],
+    );
+    let parameters = document["paths"]["/a/{id}"]["parameters"]
+        .as_array()
+        .unwrap();
+    let query = parameters.iter().filter(|one| one["in"] == "query");
+    let found: Vec<_> = query
+        .map(|one| {
+            (
+                one["name"].clone(),
+                one["required"].clone(),
+                one["schema"].clone(),
+            )
+        })
+        .collect();
+    let c = json!({"type": "string", "minLength": 1, "pattern": "^[A-Z]{3}$", "default": "EUR"});
+    let q = json!({"type": "string", "pattern": "^.+$"});
+    let expected = [(json!("c"), json!(false), c), (json!("q"), json!(true), q)];
+    assert_eq!(found, expected);
+    let about = |path: &str| document["paths"][path]["get"]["description"].to_string();
+    assert!(about("/a/{id}").contains("not listed here is refused"));
+    assert!(!about("/b").contains("refused"));
 }
 
 #[test]
@@ -226,7 +324,7 @@ fn the_documentation_for_clients_has_every_reason_and_every_status_of_a_part() {
     let schemas = &document["components"]["schemas"];
     let lost = schemas["PartLost"]["properties"]["status"]["enum"].as_array();
     let statuses = lost.unwrap().iter().filter_map(Value::as_str);
-    for status in statuses.chain(["ok", "not_found"]) {
+    for status in statuses.chain(["ok", "not_found", "denied", "busy"]) {
         assert!(text.contains(&format!("| `{status}` |")), "{status}");
     }
 }

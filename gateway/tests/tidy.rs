@@ -108,7 +108,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "gateway/settings",
         &[
-            &["origin", "read"],
+            &["origin", "read", "schema"],
             &["sections"],
             &["reader"],
             &["registry"],

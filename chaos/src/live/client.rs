@@ -21,7 +21,7 @@ use super::recorder::Recorder;
 use crate::http::connection::Connection;
 use crate::load::pool::{Failure, Pool};
 use crate::load::{Answer, Ending};
-use crate::play::{Ask, GRACE, Visitors, sample_params};
+use crate::play::{Ask, GRACE, Sample, Visitors, samples};
 use crate::scenario::{Load, Scenario, Visit};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,9 +47,9 @@ impl Clients {
         server: SocketAddr,
         recorder: Arc<Recorder>,
     ) -> Result<Self> {
-        let params = sample_params(&scenario.config)?;
-        let pages = scenario.config.pages.iter().zip(&params);
-        let paths = pages.map(|(page, values)| path(&page.path, values));
+        let samples = samples(&scenario.config)?;
+        let pages = scenario.config.pages.iter().zip(&samples);
+        let paths = pages.map(|(page, sample)| path(&page.path, sample));
         Ok(Self {
             server,
             pool: Pool::new(server),
@@ -165,12 +165,16 @@ fn client_key(load: &Load, visit: Visit) -> String {
     }
 }
 
-/// The page's path with a value for each parameter; values are letters, digits, `-` and `_`.
-fn path(pattern: &PathPattern, values: &[String]) -> Result<PathAndQuery> {
-    let params = pattern.params.iter().zip(values);
-    let path = params.fold(pattern.text.clone(), |path, (param, value)| {
+/// The page's path with a value for each parameter, and its query; values are letters, digits, `-`
+/// and `_`.
+fn path(pattern: &PathPattern, sample: &Sample) -> Result<PathAndQuery> {
+    let params = pattern.params.iter().zip(&sample.params);
+    let mut path = params.fold(pattern.text.clone(), |path, (param, value)| {
         path.replace(&format!("{{{}}}", param.name), value)
     });
+    if let Some(query) = &sample.query {
+        path = format!("{path}?{query}");
+    }
     let wrong = || format!("{path} cannot be requested");
     path.parse().with_context(wrong)
 }
@@ -190,15 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_of_a_path_gets_its_value() {
+    fn every_parameter_of_a_path_and_each_that_is_required_of_a_query_gets_its_value() {
         let scenario = scenario(
             "page = \"two\"\n[config.page.two]\npath = \"/a/{one}/b/{two}\"\nparams.one = \"^[0-9]+$\"\nparams.two = \"^[a-z]+$\"\n\
-             part.product = { downstream = \"product\", path = \"/products/{one}\" }\n",
+             query.currency = { pattern = \"^[A-Z]{3}$\", required = true }\nquery.n = { default = \"1\" }\n\
+             part.product = { downstream = \"product\", path = \"/products/{one}?c={currency}&n={n}\" }\n",
         );
-        let params = sample_params(&scenario.config).unwrap();
+        let samples = samples(&scenario.config).unwrap();
         let page = scenario.config.pages.last().unwrap();
-        let path = path(&page.path, params.last().unwrap()).unwrap();
-        assert_eq!(path, "/a/1001/b/a");
+        let path = path(&page.path, samples.last().unwrap()).unwrap();
+        assert_eq!(path, "/a/1001/b/a?currency=EUR");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Ending {
             PageOutcome::Quota => Self::Quota,
             PageOutcome::Late => Self::Late,
             PageOutcome::Failed => Self::Failed,
-            PageOutcome::NotFound | PageOutcome::BadRequest => Self::Rejected,
+            PageOutcome::NotFound | PageOutcome::Denied | PageOutcome::BadRequest => Self::Rejected,
             PageOutcome::ClientBudget | PageOutcome::Cancelled => Self::Cancelled,
         }
     }
@@ -65,7 +65,7 @@ impl Ending {
             Self::Quota => "refused: client over its quota",
             Self::Late => "lost: out of time",
             Self::Failed => "lost: a part failed",
-            Self::Rejected => "not found or not valid",
+            Self::Rejected => "not found, not allowed or not valid",
             Self::Cancelled => "client left or gave too little time, or cut off",
         }
     }

@@ -16,6 +16,8 @@ use settings::units::show_duration;
 use toml::Value;
 use toml::de::DeValue;
 
+use super::schema::values;
+
 /// What a fault changes; what it does not name stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -120,12 +122,26 @@ fn words(value: &serde_json::Value) -> String {
 
 /// Takes the keys of a behaviour; what is not written stays as it was `before`.
 pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<Change> {
-    let latency = section.take(key("latency", by_serde(), ""));
-    let workers = section.take(key("workers", by_serde(), ""));
-    let contention = section.take(key("contention", by_serde(), ""));
-    let errors = section.take(key("errors", by_serde(), ""));
-    let body_bytes = section.take(key("body_bytes", by_serde(), ""));
-    let work_goes_on = section.take(key("work_goes_on", by_serde(), ""));
+    let latency = section.take(
+        key("latency", by_serde(values::latency), "")
+            .about("How long a worker is busy with one call: fixed, or drawn."),
+    );
+    let workers = section.take(key("workers", by_serde(values::workers), "").about(
+        "How many calls are worked on at once; the others wait. Without it, as many as there are.",
+    ));
+    let contention = section.take(key("contention", by_serde(values::contention), "").about("How much longer the work takes for each call too many; 0.01 is 1 % a call (the contention of Gunther's law)."));
+    let errors = section.take(
+        key("errors", by_serde(values::errors), "")
+            .about("What goes wrong and how often; the shares add up to at most 1."),
+    );
+    let body_bytes = section.take(
+        key("body_bytes", by_serde(values::body_bytes), "")
+            .about("Pads smaller bodies to this many bytes."),
+    );
+    let work_goes_on = section.take(
+        key("work_goes_on", by_serde(values::work_goes_on), "")
+            .about("Whether a worker stays with a call whose caller has gone away."),
+    );
     let change = Change {
         latency: latency?,
         workers: workers?,
@@ -151,7 +167,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, before: &Behaviour) -> Option<
 }
 
 /// A value as serde reads it; `None` if it is not written.
-fn by_serde<T: DeserializeOwned>() -> Kind<Option<T>> {
+fn by_serde<T: DeserializeOwned>(schema: fn() -> serde_json::Value) -> Kind<Option<T>> {
     Kind {
         read: |raw| {
             match raw {
@@ -166,7 +182,7 @@ fn by_serde<T: DeserializeOwned>() -> Kind<Option<T>> {
         }
         },
         show: |_| json!(null),
-        schema: || json!({}),
+        schema,
     }
 }
 

@@ -58,9 +58,12 @@ impl Load {
             Out::Late => self.retries.late,
             // As much time again would not suffice either.
             Out::ClientBudget => false,
-            Out::Complete | Out::Partial | Out::NotFound | Out::BadRequest | Out::Cancelled => {
-                false
-            }
+            Out::Complete
+            | Out::Partial
+            | Out::NotFound
+            | Out::Denied
+            | Out::BadRequest
+            | Out::Cancelled => false,
         }
     }
 
@@ -221,6 +224,7 @@ mod tests {
             assert_eq!(load.is_worth_another(PageOutcome::Late), late);
             assert!(load.is_worth_another(PageOutcome::Shed));
             assert!(!load.is_worth_another(PageOutcome::Cancelled));
+            assert!(!load.is_worth_another(PageOutcome::ClientBudget));
         }
     }
 

@@ -16,7 +16,7 @@ use super::downstream::{Modelled, REQUEST_ID};
 use super::own_load::OwnLoad;
 use super::recorder::{Asked, Recorder};
 use crate::clock::now;
-use crate::play::{Ask, Visitors};
+use crate::play::{Ask, Sample, Visitors};
 use crate::scenario::{Load, Scenario, Visit};
 
 /// All clients, and the gateway they share.
@@ -28,7 +28,7 @@ pub(super) struct Clients {
     pub(super) max_lag: Option<Duration>,
     visitors: Visitors,
     /// By page.
-    params: Vec<Vec<String>>,
+    samples: Vec<Sample>,
     /// Whether clients are held to the `Retry-After` they were told.
     held: bool,
     control: Option<NegativeControl>,
@@ -40,7 +40,7 @@ impl Clients {
         pages: Pages<Only<Modelled>>,
         own_load: Arc<OwnLoad>,
         recorder: Arc<Recorder>,
-        params: Vec<Vec<String>>,
+        samples: Vec<Sample>,
         control: Option<NegativeControl>,
     ) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Clients {
             recorder,
             max_lag: scenario.config.admission.max_lag,
             visitors: Visitors::of(scenario),
-            params,
+            samples,
             held: held(scenario, control),
             control,
         }
@@ -86,9 +86,11 @@ impl Clients {
         let mut headers = HeaderMap::new();
         // Letters, digits and dashes.
         headers.extend(HeaderValue::try_from(id).map(|id| (REQUEST_ID, id)));
+        let sample = &self.samples[plan.page.0];
         PageRequest {
             page: plan.page,
-            params: self.params[plan.page.0].clone(),
+            params: sample.params.clone(),
+            query: sample.query.as_deref().map(Box::from),
             client: Client {
                 key: client_key(plan, visit),
                 held: self.held,

@@ -14,7 +14,7 @@ use gateway::page::admission::Admission;
 use gateway::page::admission::core::NeedSet;
 use gateway::page::deadline::Deadline;
 use gateway::page::downstream::only::Answers;
-use gateway::page::downstream::{AttemptError, CallRequest, Cause, Reply};
+use gateway::page::downstream::{AnswerFields, AttemptError, CallRequest, Cause, Reply};
 use http::HeaderName;
 use tokio::time::sleep;
 
@@ -142,12 +142,19 @@ impl Downstream {
             Ok(Reply {
                 status: 200,
                 body: Bytes::from_static(body),
+                fields: None,
             })
         };
         let (ending, reply) = match decision.fault {
             Some(Fault::Status(status)) => {
-                let body = Bytes::new();
-                (Ending::Faulted, Ok(Reply { status, body }))
+                let fields = Fault::fields(status).iter();
+                let fields = fields.map(|(name, value)| (*name, value.as_bytes()));
+                let reply = Reply {
+                    status,
+                    body: Bytes::new(),
+                    fields: AnswerFields::of(status, fields),
+                };
+                (Ending::Faulted, Ok(reply))
             }
             Some(Fault::Reset) => (Ending::Faulted, broken("reset")),
             Some(Fault::Close) => (Ending::Faulted, broken("closed")),

@@ -21,6 +21,12 @@ macro_rules! metrics {
                 match self { $(Self::$name => $text,)* }
             }
 
+            /// What it is, in a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
+            }
+
             /// What it counts in.
             #[must_use]
             pub fn unit(self) -> Unit {

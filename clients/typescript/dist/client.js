@@ -79,8 +79,16 @@ export function createClient(options = {}) {
 function reasonOf(answer) {
     return answer.outcome === "refused" ? answer.problem.reason : undefined;
 }
+/** The path with its own parameters in it, and the others as its query. */
 function fill(path, values) {
-    return path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(values)) {
+        if (value !== undefined && !path.includes(`{${name}}`))
+            query.append(name, value);
+    }
+    const filled = path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));
+    const written = query.toString();
+    return written === "" ? filled : `${filled}?${written}`;
 }
 function headersOf(request, leftMs) {
     const headers = new Headers(request.headers);

@@ -5,7 +5,10 @@
 export interface paths {
     "/product-page/{id}": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Decoded once; without control characters. Once at most. */
+                currency?: string;
+            };
             header?: {
                 /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
@@ -55,18 +58,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description The service says that there is no such thing: an answer, not a loss. */
-        PartNotFound: {
-            /** @constant */
-            status: "not_found";
-        };
-        /** @description A part that is missing: not there in time (`late`), not usable (`failed`), or not asked for, since its service is busy (`shed`). */
-        PartLost: {
-            /** @enum {string} */
-            status: "late" | "failed" | "shed";
-            /** @description Whether the page may have it a little later. */
-            retryable: boolean;
-        };
         /** What a product is. */
         "product-page.part.product.data": {
             product_id: string;
@@ -149,6 +140,25 @@ export interface components {
             status: "ok";
             data: components["schemas"]["product-page.part.inventory.data"];
         };
+        /** @description The service says that there is no such thing: an answer, not a loss. */
+        PartNotFound: {
+            /** @constant */
+            status: "not_found";
+        };
+        /** @description A part that is missing: not there in time (`late`), not usable (`failed`), or not asked for, since its service is busy (`shed`). */
+        PartLost: {
+            /** @enum {string} */
+            status: "late" | "failed" | "shed";
+            /** @description Whether the page may have it a little later. */
+            retryable: boolean;
+        };
+        /** @description A part that is missing: its service says that it has too much to do. */
+        PartBusy: {
+            /** @constant */
+            status: "busy";
+            /** @constant */
+            retryable: true;
+        };
         /** What buyers say. */
         "product-page.part.reviews.data": {
             product_id: string;
@@ -216,7 +226,7 @@ export interface components {
                 product: components["schemas"]["product-page.part.product"];
                 pricing: components["schemas"]["product-page.part.pricing"];
                 inventory: components["schemas"]["product-page.part.inventory"];
-                reviews: components["schemas"]["product-page.part.reviews"] | components["schemas"]["PartNotFound"] | components["schemas"]["PartLost"];
+                reviews: components["schemas"]["product-page.part.reviews"] | components["schemas"]["PartNotFound"] | components["schemas"]["PartLost"] | components["schemas"]["PartBusy"];
                 recommendations: components["schemas"]["product-page.part.recommendations"] | components["schemas"]["PartNotFound"] | components["schemas"]["PartLost"];
             };
         };
@@ -717,7 +727,10 @@ export type $defs = Record<string, never>;
 export interface operations {
     "get-product-page": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Decoded once; without control characters. Once at most. */
+                currency?: string;
+            };
             header?: {
                 /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
@@ -796,7 +809,10 @@ export interface operations {
     };
     "head-product-page": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Decoded once; without control characters. Once at most. */
+                currency?: string;
+            };
             header?: {
                 /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];

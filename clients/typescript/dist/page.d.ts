@@ -28,12 +28,18 @@ export type ProblemOf<P extends PagePath> = {
         };
     } ? Problem : never;
 }[keyof Responses<P>];
-/** Values for the parameters of a page's path. */
-export type ParamsOf<P extends PagePath> = paths[P] extends {
-    parameters: {
-        path: infer Params;
-    };
-} ? Params : Record<string, never>;
+type Parameters<P extends PagePath> = paths[P] extends {
+    parameters: infer All;
+} ? All : never;
+type InPath<P extends PagePath> = Parameters<P> extends {
+    path: infer Params;
+} ? Params : unknown;
+/** Without the parameters of a page that has none of a query, where the description has `never`. */
+type InQuery<P extends PagePath> = Parameters<P> extends {
+    query?: infer Params;
+} ? ([Params] extends [undefined] ? unknown : NonNullable<Params>) : unknown;
+/** Values for the parameters of a page, of its path and its query: no two have one name. */
+export type ParamsOf<P extends PagePath> = InPath<P> & InQuery<P>;
 /** Whether the part is there, so that it has `data`. */
 export declare function isThere<Part extends {
     status: string;

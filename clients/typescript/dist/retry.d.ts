@@ -17,7 +17,7 @@ export interface Ended {
 export interface RetryPolicy {
     /** Most retries after refusals that cost the services nothing: 429 and 503. */
     afterRefusals: number;
-    /** Most retries after attempts that may have: 502, 504, and no answer. */
+    /** Most retries after attempts that may have: 502, 504, `downstream_busy`, and no answer. */
     afterFailures: number;
     /** The first wait is drawn from zero to this; each next from twice as much. */
     baseMs: number;

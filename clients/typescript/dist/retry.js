@@ -26,6 +26,8 @@ function mostRetries({ status, reason }, policy) {
         return 0;
     switch (status) {
         case 429:
+            // A service's own refusal: the others had been asked as well.
+            return reason === "downstream_busy" ? policy.afterFailures : policy.afterRefusals;
         case 503:
             return policy.afterRefusals;
         case undefined:

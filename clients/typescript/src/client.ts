@@ -116,7 +116,7 @@ export function createClient(options: ClientOptions = {}): Client {
   const ask = options.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init));
 
   async function get<P extends PagePath>(path: P, params: ParamsOf<P>, request: RequestOptions = {}): Promise<Answer<P>> {
-    const url = baseUrl + fill(path, params as Record<string, string>);
+    const url = baseUrl + fill(path, params as Record<string, string | undefined>);
     const until = clock.now() + patienceMs;
     budget.request();
     for (let attempts = 1; ; attempts += 1) {
@@ -163,8 +163,15 @@ function reasonOf(answer: Failed | { outcome: "refused"; problem: unknown }): st
   return answer.outcome === "refused" ? (answer.problem as { reason: string }).reason : undefined;
 }
 
-function fill(path: string, values: Record<string, string>): string {
-  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+/** The path with its own parameters in it, and the others as its query. */
+function fill(path: string, values: Record<string, string | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && !path.includes(`{${name}}`)) query.append(name, value);
+  }
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+  const written = query.toString();
+  return written === "" ? filled : `${filled}?${written}`;
 }
 
 function headersOf(request: RequestOptions, leftMs: number): Headers {

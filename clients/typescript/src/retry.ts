@@ -19,7 +19,7 @@ export interface Ended {
 export interface RetryPolicy {
   /** Most retries after refusals that cost the services nothing: 429 and 503. */
   afterRefusals: number;
-  /** Most retries after attempts that may have: 502, 504, and no answer. */
+  /** Most retries after attempts that may have: 502, 504, `downstream_busy`, and no answer. */
   afterFailures: number;
   /** The first wait is drawn from zero to this; each next from twice as much. */
   baseMs: number;
@@ -48,6 +48,8 @@ function mostRetries({ status, reason }: Ended, policy: RetryPolicy): number {
   if (reason === "client_budget") return 0;
   switch (status) {
     case 429:
+      // A service's own refusal: the others had been asked as well.
+      return reason === "downstream_busy" ? policy.afterFailures : policy.afterRefusals;
     case 503:
       return policy.afterRefusals;
     case undefined:

@@ -33,6 +33,24 @@ test("parameters are encoded, so that none becomes a path", async () => {
   assert.equal(asked[0]?.url, "http://shop.example/product-page/..%2Fa%20b%3Fc");
 });
 
+test("parameters of the query are encoded too, and those that are not given are left out", async () => {
+  const { asked, client } = setUp([problem(400, "bad_request"), problem(400, "bad_request")]);
+  await client.get(PATH, { id: "1", currency: "a b&c=+" });
+  const all: { id: string; currency?: string } = { id: "1" };
+  await client.get(PATH, all);
+  assert.equal(asked[0]?.url, "http://shop.example/product-page/1?currency=a+b%26c%3D%2B");
+  assert.equal(asked[1]?.url, "http://shop.example/product-page/1");
+});
+
+test("a service that is busy had been asked, so it is asked once more and no more", async () => {
+  const { clock, get } = setUp([problem(429, "downstream_busy", 2), problem(429, "downstream_busy", 2)]);
+  const answering = get();
+  await settled();
+  await clock.step();
+  const answer = await answering;
+  assert.deepEqual([answer.outcome, answer.attempts, clock.time], ["refused", 2, 2500]);
+});
+
 test("a refusal is retried after its Retry-After and jitter, and not before", async () => {
   const { clock, asked, get } = setUp([problem(429, "bulkhead_full", 3), problem(503, "draining", 1), page()]);
   const answering = get();
@@ -56,7 +74,7 @@ test("a page that was too late is asked for once more and no more", async () => 
 });
 
 test("what asking again cannot help is not asked again", async () => {
-  for (const status of [400, 404, 405, 500]) {
+  for (const status of [400, 401, 403, 404, 405, 409, 410, 500]) {
     const { clock, get } = setUp([problem(status, "x")]);
     const answer = await get();
     assert.deepEqual([answer.outcome, answer.attempts, clock.time], ["refused", 1, 0]);

@@ -29,6 +29,9 @@ test("data of an optional part is reached only where its status is ok", () => {
   // @ts-expect-error: a part that is there has nothing to retry
   if (reviews.status === "ok") same(reviews.retryable, undefined);
   if (reviews.status === "late") same(reviews.retryable, true);
+  if (reviews.status === "busy") same(reviews.retryable, true);
+  // @ts-expect-error: what it may pass on is listed
+  if (recommendations.status === "busy") same(recommendations, undefined);
   // @ts-expect-error: no part ends so
   same(reviews.status === "slow", false);
   const text: string = pricing.data.price.text;
@@ -56,6 +59,12 @@ test("statuses and reasons of problems are closed sets that go together", () => 
   }
   // @ts-expect-error: there is no such reason
   same(problem.reason === "busy", false);
+  const inEuros: ParamsOf<"/product-page/{id}"> = { id: "1" };
+  const inDollars: ParamsOf<"/product-page/{id}"> = { id: "1", currency: "USD" };
+  assert.ok(inEuros && inDollars);
+  // @ts-expect-error: a parameter of the path cannot be left out
+  const without: ParamsOf<"/product-page/{id}"> = { currency: "USD" };
+  assert.ok(without);
   // @ts-expect-error: the parameter has another name
   const params: ParamsOf<"/product-page/{id}"> = { sku: "1" };
   assert.ok(params);

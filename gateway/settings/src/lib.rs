@@ -31,6 +31,7 @@ pub mod read;
 pub mod reader;
 pub mod registry;
 pub mod report;
+pub mod schema;
 mod sections;
 pub mod shown;
 pub mod syntax;

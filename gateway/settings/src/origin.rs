@@ -136,7 +136,7 @@ pub fn keys(registry: &KeyRegistry, name: &str, text: &str) -> Vec<EffectiveKey>
             origin: origin(&taken.origin),
             default: default.clone(),
         }),
-        What::Section | What::Names => None,
+        What::Section | What::Names | What::List { .. } => None,
     });
     keys.collect()
 }

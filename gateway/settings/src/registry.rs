@@ -58,6 +58,11 @@ pub enum What {
     Section,
     /// A section whose keys are names.
     Names,
+    /// A list of sections.
+    List {
+        /// The most of them.
+        most: usize,
+    },
 }
 
 /// All that was read so far.
@@ -130,7 +135,7 @@ impl KeyRegistry {
     pub fn value(&self, path: &str) -> Option<&Json> {
         match &self.get(path)?.what {
             What::Key { value, .. } => value.as_ref(),
-            What::Section | What::Names => None,
+            What::Section | What::Names | What::List { .. } => None,
         }
     }
 

@@ -80,10 +80,12 @@ impl<'t> Section<'_, 't> {
     pub fn tables<T>(
         &mut self,
         name: &str,
+        about: &'static str,
         most: usize,
         mut read: impl FnMut(&mut Section<'_, 't>) -> Option<T>,
     ) -> Option<Vec<T>> {
         self.asked.push(name.to_owned());
+        self.record_list(name, about, most);
         let Some(value) = self.table.and_then(|table| table.get(name)) else {
             return Some(Vec::new());
         };
@@ -101,6 +103,17 @@ impl<'t> Section<'_, 't> {
         let each = |(at, item)| self.nth(&format!("{name}[{at}]"), item, &mut read);
         let all: Vec<Option<T>> = items.iter().enumerate().map(each).collect();
         all.into_iter().collect()
+    }
+
+    fn record_list(&mut self, name: &str, about: &'static str, most: usize) {
+        let written = self.table.and_then(|table| table.get(name));
+        let taken = Taken {
+            path: self.path_of(name),
+            origin: written.map_or(Source::Default(None), |value| Source::File(value.span())),
+            about,
+            what: What::List { most },
+        };
+        self.registry.record(self.dotted(name), taken);
     }
 
     fn nth<T>(
@@ -208,7 +221,7 @@ fn header(key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>
 fn not_a_section(dotted: &str, what: &What, noun: &str, found: &DeValue<'_>) -> Problem {
     let header = match what {
         What::Names if noun == "key" => format!("{dotted}.NAME"),
-        What::Names | What::Section | What::Key { .. } => dotted.to_owned(),
+        What::Names | What::Section | What::List { .. } | What::Key { .. } => dotted.to_owned(),
     };
     let found = raw::type_name(found);
     let problem = Problem::new(format!("is a section, but {found} is written here"));

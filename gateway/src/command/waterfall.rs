@@ -162,7 +162,7 @@ fn steps(page: &Value) -> Vec<Step> {
 /// Full for what came, lighter for what did not.
 fn mark(outcome: &str) -> char {
     match outcome {
-        "ok" | "not_found" => '█',
+        "ok" | "not_found" | "denied" => '█',
         "cancelled" | "running" => '░',
         _ => '▒',
     }

@@ -8,6 +8,7 @@
 
 mod downstream;
 mod page;
+mod query;
 mod server_tls;
 mod telemetry;
 

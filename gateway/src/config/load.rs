@@ -223,6 +223,7 @@ fn effective(registry: &KeyRegistry) -> Json {
         let value = match &taken.what {
             What::Key { value, .. } => value.clone().unwrap_or(Json::Null),
             What::Section | What::Names => Json::Object(serde_json::Map::new()),
+            What::List { .. } => Json::Array(Vec::new()),
         };
         let Some((last, parents)) = taken.path.split_last() else {
             continue;

@@ -5,11 +5,10 @@
 //! names; a template is a valid path and query whatever its parameters hold,
 //! because they are percent-encoded when sent. Matching requests is the edge's.
 
-use regex::Regex;
 use serde_json::json;
 
 use super::kinds::Kind;
-use super::names;
+use super::param::{MAX_PARAMS, Param, is_name};
 use super::problem::{Problem, did_you_mean};
 use super::shown::is_parameter;
 
@@ -20,22 +19,6 @@ pub struct PathPattern {
     pub text: String,
     /// Its parameters in the order of the path, each with its pattern.
     pub params: Vec<Param>,
-}
-
-/// A path parameter and what its decoded value must match.
-#[derive(Clone, Debug)]
-pub struct Param {
-    /// Name between the braces.
-    pub name: String,
-    /// Matched against the whole decoded value.
-    pub pattern: Regex,
-}
-
-impl Param {
-    /// The pattern as it was written.
-    pub fn pattern_text(&self) -> &str {
-        names::written(&self.pattern)
-    }
 }
 
 /// A part's path: literal text and the page's parameters in turn.
@@ -52,7 +35,8 @@ pub struct PathTemplate {
 pub enum Piece {
     /// Text sent as it is; a valid part of a path and query.
     Literal(String),
-    /// Index into [`PathPattern::params`] of the page; the value is percent-encoded when sent.
+    /// Index into the page's parameters, those of its path first and then those of its query; the
+    /// value is percent-encoded when sent.
     Param(usize),
 }
 
@@ -60,6 +44,13 @@ impl PathTemplate {
     /// The path alone: a query may hold what is nobody's business.
     pub fn route(&self) -> &str {
         self.text.split('?').next().unwrap_or_default()
+    }
+
+    /// Whether this parameter of the page stands in its path, before any query.
+    pub(super) fn has_in_path(&self, param: usize) -> bool {
+        let is_path = |piece: &&Piece| !matches!(piece, Piece::Literal(text) if text.contains('?'));
+        let mut path = self.pieces.iter().take_while(is_path);
+        path.any(|piece| *piece == Piece::Param(param))
     }
 
     /// As written, but for the values of its query.
@@ -92,9 +83,6 @@ impl PathPattern {
                 .all(|(a, b)| a == b || is_param(a) || is_param(b))
     }
 }
-
-/// Most parameters of a page; each is a pattern to compile and to match.
-const MAX_PARAMS: usize = 16;
 
 /// Longest path that can be written.
 const MAX_PATH: usize = 1024;
@@ -268,8 +256,7 @@ fn common(text: &str) -> Result<(), Problem> {
 }
 
 fn param_name(name: &str) -> Result<(), Problem> {
-    let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if first && name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if is_name(name) {
         return Ok(());
     }
     let what = format!("`{{{name}}}` is not a parameter");
@@ -299,10 +286,12 @@ impl Fetched {
 }
 
 fn no_such_param(name: &str, params: &[String]) -> Problem {
-    let problem = Problem::new(format!("the page's path has no parameter `{{{name}}}`"));
+    let problem = Problem::new(format!("the page has no parameter `{{{name}}}`"));
     match did_you_mean(name, params.iter().map(String::as_str)) {
         Some(meant) => problem.help(format!("did you mean `{{{meant}}}`?")),
-        None if params.is_empty() => problem.help("the page's path has no parameters at all"),
+        None if params.is_empty() => {
+            problem.help("it has none at all, in its path or as `query.NAME`")
+        }
         None => problem.help(format!("it has {{{}}}", params.join("}, {"))),
     }
 }

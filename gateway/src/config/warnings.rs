@@ -2,6 +2,7 @@
 //! wrong is one that nobody reads.
 
 mod clients;
+mod parts;
 mod tls;
 
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(super) fn find(config: &Config, registry: &mut KeyRegistry) {
         found.budget(page);
         found.queue(page);
         found.parts(page);
+        found.passed(page);
+        found.query(page);
         found.capacity(page);
         found.shared_caches(page);
         found.optional_capacity(page);

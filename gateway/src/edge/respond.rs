@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::edge::connection::Connection;
 use crate::generation::caching::PageCaching;
 use crate::outcome::{PageOutcome, PartStatus};
 use crate::page::assemble::Page;
-use crate::page::downstream::Transport;
+use crate::page::downstream::{AnswerFields, Transport};
 use crate::page::refusal::{METHODS, Refusal, Row};
 use crate::page::{Answer, Pages};
 use crate::telemetry::context::TraceContext;
@@ -127,6 +127,13 @@ impl<'a> Respond<'a> {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        for challenge in refusal
+            .fields()
+            .into_iter()
+            .flat_map(AnswerFields::challenges)
+        {
+            headers.append(WWW_AUTHENTICATE, challenge.clone());
         }
         if *refusal == Refusal::Method {
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));

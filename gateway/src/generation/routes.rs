@@ -1,8 +1,9 @@
-//! Which page a path is, and which of the client's headers its calls carry.
+//! Which page a path is, and what else of a request its calls may depend on: its query, and the
+//! headers that they carry.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 
-use crate::config::{Config, PageId};
+use crate::config::{Config, Page, PageId};
 use crate::page::detached;
 use crate::page::refusal::Refusal;
 
@@ -11,6 +12,8 @@ use crate::page::refusal::Refusal;
 pub struct Routes {
     router: matchit::Router<PageId>,
     forward: Vec<Vec<HeaderName>>,
+    /// By [`PageId`].
+    reads_query: Vec<bool>,
 }
 
 /// A page, and the raw segments of its parameters in the order of its path.
@@ -40,7 +43,12 @@ impl Routes {
             .iter()
             .map(|page| page.forward_headers.clone())
             .collect();
-        Self { router, forward }
+        let reads_query = config.pages.iter().map(Page::reads_query).collect();
+        Self {
+            router,
+            forward,
+            reads_query,
+        }
     }
 
     /// Finds the page of a raw path. A parameter is one segment, not empty.
@@ -58,6 +66,12 @@ impl Routes {
             page: *matched.value,
             params,
         })
+    }
+
+    /// The raw query, of a page that reads it.
+    pub fn query(&self, page: PageId, uri: &Uri) -> Option<Box<str>> {
+        let query = uri.query().filter(|_| self.reads_query[page.0]);
+        query.map(Box::from)
     }
 
     /// Copies the headers that the page's calls carry.

@@ -5,12 +5,19 @@ use serde_json::{Map, Value, json};
 use super::{data, headers, reference};
 use crate::config::{Config, Name, Page, Part};
 use crate::outcome::PartStatus;
+use crate::page::downstream::part_status;
 
 /// Schema of a part that its downstream does not have.
 const NOT_FOUND: &str = "PartNotFound";
 
+/// Schema of a part that is not for this client.
+const DENIED: &str = "PartDenied";
+
 /// Schema of a part that is lost.
 const LOST: &str = "PartLost";
+
+/// Schema of a part that is lost because its service says so.
+const BUSY: &str = "PartBusy";
 
 /// What tells caches of a page.
 const CACHING: [&str; 5] = [
@@ -49,9 +56,11 @@ pub(super) fn response(config: &Config, page: &Page, with_body: bool) -> Value {
 
 /// Adds the schemas of a page, of its parts, and of their data.
 pub(super) fn add(page: &Page, schemas: &mut Map<String, Value>) {
-    schemas.insert(NOT_FOUND.into(), not_found());
-    schemas.insert(LOST.into(), lost());
     for part in &page.parts {
+        if !part.required {
+            let beside = beside(part, false).map(|(name, schema)| (name.to_owned(), schema()));
+            schemas.extend(beside);
+        }
         let name = of_part(&page.name, part);
         let data = data::add(&name, part.schema.as_ref(), schemas);
         schemas.insert(name, there(data));
@@ -87,13 +96,17 @@ fn of_part(page: &Name, part: &Part) -> String {
 fn body(page: &Page, complete: bool, missing: Value) -> Value {
     let part = |part: &Part| {
         let there = reference("schemas", &of_part(&page.name, part));
-        let schema = match (part.required, complete) {
-            // Without it there is no page.
-            (true, _) => there,
-            (false, true) => json!({"oneOf": [there, reference("schemas", NOT_FOUND)]}),
-            (false, false) => json!({
-                "oneOf": [there, reference("schemas", NOT_FOUND), reference("schemas", LOST)],
-            }),
+        // Without one that is required there is no page.
+        let others = match part.required {
+            true => Vec::new(),
+            false => Vec::from_iter(beside(part, complete)),
+        };
+        let schema = match others.is_empty() {
+            true => there,
+            false => {
+                let others = others.iter().map(|(name, _)| reference("schemas", name));
+                json!({"oneOf": Vec::from_iter([there].into_iter().chain(others))})
+            }
         };
         (part.name.to_string(), schema)
     };
@@ -113,6 +126,24 @@ fn body(page: &Page, complete: bool, missing: Value) -> Value {
     })
 }
 
+/// A schema by its name.
+type Named = (&'static str, fn() -> Value);
+
+/// Schemas of what an optional part can be where it is not there; in a complete page no part is
+/// lost.
+fn beside(part: &Part, complete: bool) -> impl Iterator<Item = Named> {
+    let passes = |status| part.pass.statuses().any(|one| part_status(one) == status);
+    let lost_too = !complete;
+    let all: [(Named, bool); 4] = [
+        ((NOT_FOUND, not_found), passes(PartStatus::NotFound)),
+        ((DENIED, denied), passes(PartStatus::Denied)),
+        ((LOST, lost), lost_too),
+        ((BUSY, busy), lost_too && passes(PartStatus::Busy)),
+    ];
+    all.into_iter()
+        .filter_map(|(named, can_be)| can_be.then_some(named))
+}
+
 fn there(data: Value) -> Value {
     part(
         "The part, as its service answered.",
@@ -126,7 +157,11 @@ fn lost() -> Value {
         .into_iter()
         .filter(|status| match status {
             PartStatus::Late | PartStatus::Failed | PartStatus::Shed => true,
-            PartStatus::Ok | PartStatus::NotFound | PartStatus::Cancelled => false,
+            PartStatus::Ok
+            | PartStatus::NotFound
+            | PartStatus::Denied
+            | PartStatus::Busy
+            | PartStatus::Cancelled => false,
         })
         .map(PartStatus::as_str)
         .collect();
@@ -147,6 +182,27 @@ fn not_found() -> Value {
         "type": "object",
         "required": ["status"],
         "properties": {"status": {"const": PartStatus::NotFound.as_str()}},
+    })
+}
+
+fn denied() -> Value {
+    json!({
+        "description": "The service says that it is not for this client: an answer, not a loss.",
+        "type": "object",
+        "required": ["status"],
+        "properties": {"status": {"const": PartStatus::Denied.as_str()}},
+    })
+}
+
+fn busy() -> Value {
+    json!({
+        "description": "A part that is missing: its service says that it has too much to do.",
+        "type": "object",
+        "required": ["status", "retryable"],
+        "properties": {
+            "status": {"const": PartStatus::Busy.as_str()},
+            "retryable": {"const": true},
+        },
     })
 }
 

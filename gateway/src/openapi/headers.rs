@@ -9,11 +9,12 @@ use crate::page::refusal::METHODS;
 /// What every answer has.
 const OF_ALL: [&str; 2] = ["X-Request-Id", "traceparent"];
 
-/// Every header of an answer that is the gateway's own, as components.
-pub(super) fn all() -> Value {
+/// Every header of an answer that is the gateway's own, as components; and the one of services that
+/// say how to sign in.
+pub(super) fn all(with_challenges: bool) -> Value {
     let text =
         |about: &str, pattern: &str| header(about, json!({"type": "string", "pattern": pattern}));
-    json!({
+    let mut all = json!({
         "X-Request-Id": text(
             "The request's own if it was usable, else made here; for logs and traces.",
             "^[A-Za-z0-9._-]{1,64}$",
@@ -55,7 +56,14 @@ pub(super) fn all() -> Value {
             "^\"pages\";q=[0-9]+;w=[0-9]+$",
         ),
         "Allow": header("The methods that a page answers.", json!({"const": METHODS})),
-    })
+    });
+    if with_challenges {
+        all["WWW-Authenticate"] = header(
+            "How to sign in, as the part's service says, if it does (RFC 9110 section 11.6.1).",
+            json!({"type": "string"}),
+        );
+    }
+    all
 }
 
 fn header(about: &str, schema: Value) -> Value {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{headers, reference};
-use crate::config::{Config, DownstreamId};
+use crate::config::{Config, DownstreamId, Page};
 use crate::outcome::{Reason, Scope};
 use crate::page::refusal::{Refusal, Row};
 
@@ -17,16 +17,28 @@ pub(super) struct Problem {
     rows: Vec<Row>,
 }
 
-/// Every status that a request for a page can be refused with.
-pub(super) fn by_status(config: &Config) -> Vec<Problem> {
+/// Every status that a request for one of these pages can be refused with.
+pub(super) fn by_status(config: &Config, pages: &[Page]) -> Vec<Problem> {
     let mut rows: BTreeMap<StatusCode, Vec<Row>> = BTreeMap::new();
     // Any downstream stands for all: the table knows no names.
-    for refusal in Refusal::every(DownstreamId(0)) {
+    let every = Refusal::every(DownstreamId(0)).into_iter();
+    for refusal in every.filter(|refusal| occurs(refusal, pages)) {
         let row = refusal.row(config.shed.status);
         rows.entry(row.status).or_default().push(row);
     }
     let problem = |(status, rows)| Problem { status, rows };
     rows.into_iter().map(problem).collect()
+}
+
+/// Whether a part that a page requires passes the status on, if it is one of a service.
+fn occurs(refusal: &Refusal, pages: &[Page]) -> bool {
+    let Refusal::Passed(_, status, _) = refusal else {
+        return true;
+    };
+    let parts = pages.iter().flat_map(|page| &page.parts);
+    parts
+        .filter(|part| part.required)
+        .any(|part| part.pass.has(*status))
 }
 
 /// Each as a response to GET, and to HEAD.
@@ -67,6 +79,9 @@ impl Problem {
         if self.says_when_to_retry() {
             more.push("Retry-After");
         }
+        if self.has_challenges() {
+            more.push("WWW-Authenticate");
+        }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             more.push("Allow");
         }
@@ -76,6 +91,14 @@ impl Problem {
 
     fn says_when_to_retry(&self) -> bool {
         self.rows.iter().all(|row| row.retry_after.is_some())
+    }
+
+    /// Whether it may say how to sign in.
+    pub(super) fn has_challenges(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        )
     }
 
     /// Each reason with its titles.

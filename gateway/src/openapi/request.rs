@@ -1,11 +1,11 @@
-//! What a request for a page can say: path parameters and headers.
+//! What a request for a page can say: parameters of its path and query, and headers.
 
 use http::HeaderName;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
 use super::reference;
-use crate::config::{Config, IdentifyBy, Notation, Page, Param};
+use crate::config::{Config, IdentifyBy, Notation, Page, Param, QueryParam, UnknownQuery};
 
 /// What OpenAPI says elsewhere: a parameter of this name is to be ignored.
 /// <https://spec.openapis.org/oas/v3.1.0#parameter-object>
@@ -66,7 +66,8 @@ fn trace_headers(notation: Notation) -> &'static [&'static str] {
     }
 }
 
-/// Parameters of a page: those of its path, the shared ones, and the headers that it passes on.
+/// Parameters of a page: those of its path and its query, the shared ones, and the headers that it
+/// passes on.
 pub(super) fn parameters(config: &Config, page: &Page) -> Value {
     let shared = shared(config);
     let path = page.path.params.iter().map(in_path);
@@ -85,15 +86,40 @@ pub(super) fn parameters(config: &Config, page: &Page) -> Value {
             json!({"type": "string"}),
         )
     });
-    path.chain(known).chain(passed).collect()
+    let query = page.query.iter().map(in_query);
+    path.chain(query).chain(known).chain(passed).collect()
 }
 
 fn in_path(param: &Param) -> Value {
+    let (schema, about) = value(param);
+    json!({"name": param.name, "in": "path", "required": true, "description": about, "schema": schema})
+}
+
+fn in_query(query: &QueryParam) -> Value {
+    let (mut schema, about) = value(&query.param);
+    if let Some(default) = &query.default {
+        schema["default"] = json!(default);
+    }
+    let required = query.default.is_none();
+    let name = &query.param.name;
+    let about = format!("{about} Once at most.");
+    json!({"name": name, "in": "query", "required": required, "description": about, "schema": schema})
+}
+
+/// The schema of a decoded value, and what it cannot say.
+fn value(param: &Param) -> (Value, String) {
     let pattern = param.pattern_text();
-    let mut schema = json!({"type": "string", "minLength": 1});
-    let mut about =
-        "Decoded once; without slashes, backslashes, percent signs and control characters."
-            .to_owned();
+    let (mut schema, about) = match param.in_path {
+        true => (
+            json!({"type": "string", "minLength": 1}),
+            "Decoded once; without slashes, backslashes, percent signs and control characters.",
+        ),
+        false => (
+            json!({"type": "string"}),
+            "Decoded once; without control characters.",
+        ),
+    };
+    let mut about = about.to_owned();
     if is_portable(pattern) {
         schema["pattern"] = json!(whole(pattern));
     } else {
@@ -101,7 +127,7 @@ fn in_path(param: &Param) -> Value {
             "{about} As a whole it matches, in the syntax of the Rust crate regex: {pattern}"
         );
     }
-    json!({"name": param.name, "in": "path", "required": true, "description": about, "schema": schema})
+    (schema, about)
 }
 
 /// The pattern for a whole value: in JSON Schema one that is not anchored matches anywhere.
@@ -153,6 +179,12 @@ pub(super) fn about(page: &Page) -> String {
         ),
         sentence(parts(false), "optional; the page says if one is missing"),
         sentence(passed, "passed on to the services"),
+        match page.unknown_query {
+            UnknownQuery::Ignore => String::new(),
+            UnknownQuery::Refuse => {
+                "A query parameter that is not listed here is refused. ".to_owned()
+            }
+        },
     ];
     text.concat().trim_end().to_owned()
 }

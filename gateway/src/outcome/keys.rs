@@ -78,9 +78,13 @@ impl Reason {
             | Self::NoRoute
             | Self::Method
             | Self::NotFound
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::Conflict
+            | Self::Gone
             | Self::ClientBudget
             | Self::Internal => &[],
-            Self::DownstreamFailed => &[REQUIRED],
+            Self::DownstreamFailed | Self::DownstreamBusy => &[REQUIRED],
             Self::Deadline => &[REQUIRED, DEADLINE],
             Self::ClientQuota => &[RATE, BURST],
             Self::GatewayFull => &[MAX_IN_FLIGHT, MAX_LAG],
@@ -141,7 +145,12 @@ impl PartStatus {
     /// What would have given a page that was answered the part that it lost so.
     pub fn turns(self) -> &'static [Turn] {
         match self {
-            Self::Ok | Self::NotFound | Self::Cancelled | Self::Failed => &[],
+            Self::Ok
+            | Self::NotFound
+            | Self::Denied
+            | Self::Cancelled
+            | Self::Failed
+            | Self::Busy => &[],
             Self::Late => &[TIMEOUT, DEADLINE],
             Self::Shed => &[PERMITS],
         }

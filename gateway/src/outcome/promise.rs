@@ -49,11 +49,12 @@ impl Promise {
         let (owed, served) = match outcome {
             PageOutcome::Complete | PageOutcome::Partial => (true, true),
             PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed => (true, false),
-            // The client's own doing; or an answer that says nothing about pages that exist.
+            // The client's own doing; or an answer that says nothing about pages that it can have.
             PageOutcome::Quota
             | PageOutcome::BadRequest
             | PageOutcome::ClientBudget
-            | PageOutcome::NotFound => (false, false),
+            | PageOutcome::NotFound
+            | PageOutcome::Denied => (false, false),
             PageOutcome::Cancelled => (abandoned, false),
         };
         Standing {
@@ -85,6 +86,7 @@ mod tests {
                 PageOutcome::Shed | PageOutcome::Late | PageOutcome::Failed => (true, false),
                 PageOutcome::Quota
                 | PageOutcome::NotFound
+                | PageOutcome::Denied
                 | PageOutcome::BadRequest
                 | PageOutcome::ClientBudget
                 | PageOutcome::Cancelled => (false, false),

@@ -15,6 +15,16 @@ pub enum Reason {
     Method,
     /// A required part does not exist.
     NotFound,
+    /// A required part wants to know who the client is.
+    Unauthorized,
+    /// A required part is not for this client.
+    Forbidden,
+    /// A required part is not in a state to be shown.
+    Conflict,
+    /// A required part does not exist any more.
+    Gone,
+    /// A required part's service has too much to do.
+    DownstreamBusy,
     /// A required part failed, or what came cannot be used.
     DownstreamFailed,
     /// A required part was not there in time.
@@ -39,11 +49,16 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::NoRoute,
         Self::Method,
         Self::NotFound,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Conflict,
+        Self::Gone,
+        Self::DownstreamBusy,
         Self::DownstreamFailed,
         Self::Deadline,
         Self::ClientBudget,
@@ -63,6 +78,11 @@ impl Reason {
             Self::NoRoute => "no_route",
             Self::Method => "method",
             Self::NotFound => "not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::DownstreamBusy => "downstream_busy",
             Self::DownstreamFailed => "downstream_failed",
             Self::Deadline => "deadline",
             Self::ClientBudget => "client_budget",
@@ -87,8 +107,10 @@ impl Reason {
     pub fn outcome(self) -> PageOutcome {
         match self {
             Self::BadRequest | Self::NoRoute | Self::Method => PageOutcome::BadRequest,
-            Self::NotFound => PageOutcome::NotFound,
-            Self::DownstreamFailed | Self::Internal => PageOutcome::Failed,
+            Self::NotFound | Self::Conflict | Self::Gone => PageOutcome::NotFound,
+            Self::Unauthorized | Self::Forbidden => PageOutcome::Denied,
+            // Its client is owed the page: that the part may say why does not change it.
+            Self::DownstreamFailed | Self::DownstreamBusy | Self::Internal => PageOutcome::Failed,
             Self::Deadline => PageOutcome::Late,
             Self::ClientBudget => PageOutcome::ClientBudget,
             Self::ClientQuota => PageOutcome::Quota,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Kept, PageId, ShedStatus};
 use crate::outcome::PageOutcome;
+use crate::page::deadline::wall_clock;
 use crate::page::quota::{Allowance, Charge, Client, Quota};
 use crate::page::refusal::Refusal;
 use crate::page::retry_after::Refusals;
@@ -111,7 +112,10 @@ impl Clients {
         if limit.is_some() {
             self.refusals.refused(page);
         }
-        let retry_after = row.retry_after.map(|least| self.refusals.draw(page, least));
+        // A service that says when is not second-guessed; those it refuses are its own to spread.
+        let told = refusal.fields().and_then(|f| f.retry_after(wall_clock()));
+        let draw = || row.retry_after.map(|least| self.refusals.draw(page, least));
+        let retry_after = told.or_else(draw);
         let allowance = match (row.outcome, charge) {
             (PageOutcome::Shed, Some(charge)) => {
                 let told = limit.zip(retry_after);

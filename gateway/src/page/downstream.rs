@@ -9,6 +9,7 @@
 pub mod attempt;
 pub mod balance;
 pub mod eject;
+pub mod fields;
 pub mod only;
 
 use std::sync::Arc;
@@ -18,8 +19,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 pub use self::attempt::Downstreams;
-use crate::config::DownstreamId;
-use crate::outcome::CallOutcome;
+pub use self::fields::AnswerFields;
+use crate::config::{DownstreamId, Pass, PassedStatus};
+use crate::outcome::{CallOutcome, PartStatus};
 use crate::page::admission::Permit;
 use crate::page::budget::CallLimit;
 use crate::page::deadline::now;
@@ -135,6 +137,8 @@ pub struct Reply {
     pub status: u16,
     /// Not encoded; at most the downstream's `max_body`.
     pub body: Bytes,
+    /// What its client may be told beside the status; `None` of most answers.
+    pub fields: Option<Box<AnswerFields>>,
 }
 
 /// Why an attempt gave no whole answer.
@@ -205,8 +209,8 @@ impl Cause {
 pub enum CallEnd {
     /// A usable body.
     Ok(CheckedJson),
-    /// 404.
-    NotFound,
+    /// A status that its part passes on.
+    Passed(PassedStatus, Option<Box<AnswerFields>>),
     /// Not by its deadline.
     Late,
     /// Not within the smaller budget that the page's client gave.
@@ -219,13 +223,29 @@ impl CallEnd {
     fn outcome(&self) -> CallOutcome {
         match self {
             Self::Ok(_) => CallOutcome::Ok,
-            Self::NotFound => CallOutcome::NotFound,
+            Self::Passed(status, _) => outcome_of(*status),
             Self::Late => CallOutcome::Late,
             // As those are that end with the page: which of them the timer met first says nothing.
             Self::ClientBudget => CallOutcome::Cancelled,
             Self::Failed(_) => CallOutcome::Failed,
         }
     }
+}
+
+/// How a call ended that was answered so, and a part that was.
+fn outcome_of(status: PassedStatus) -> CallOutcome {
+    match status {
+        PassedStatus::Unauthorized | PassedStatus::Forbidden => CallOutcome::Denied,
+        PassedStatus::NotFound | PassedStatus::Conflict | PassedStatus::Gone => {
+            CallOutcome::NotFound
+        }
+        PassedStatus::TooManyRequests => CallOutcome::Busy,
+    }
+}
+
+/// What clients are told of a part that was answered so.
+pub fn part_status(status: PassedStatus) -> PartStatus {
+    outcome_of(status).part()
 }
 
 /// A call that is about to begin.
@@ -245,6 +265,8 @@ pub struct PlannedCall<'a> {
     pub begins: Instant,
     /// By when it must have ended.
     pub limit: CallLimit,
+    /// Statuses that are no failure.
+    pub pass: Pass,
     /// Where it is seen while it runs.
     pub seen: Option<InFlightCall<'a>>,
 }
@@ -278,7 +300,7 @@ pub async fn call<T: Transport>(
         Ok(Ok(reply)) => {
             running.call().http_status = Some(reply.status);
             running.call().body = Some(reply.body.len());
-            judge(reply)
+            judge(reply, planned.pass)
         }
         Ok(Err(cause)) => CallEnd::Failed(cause),
         Err(_elapsed) if planned.limit.is_clients => CallEnd::ClientBudget,
@@ -289,15 +311,17 @@ pub async fn call<T: Transport>(
     end
 }
 
-fn judge(reply: Reply) -> CallEnd {
+fn judge(reply: Reply, pass: Pass) -> CallEnd {
     match reply.status {
         // Of the successes only these two carry the whole of what was asked for.
         200 | 203 => match CheckedJson::new(reply.body) {
             Ok(json) => CallEnd::Ok(json),
             Err(error) => CallEnd::Failed(error.into()),
         },
-        404 => CallEnd::NotFound,
-        status => CallEnd::Failed(Cause::Status(status)),
+        status => match PassedStatus::of(status).filter(|known| pass.has(*known)) {
+            Some(known) => CallEnd::Passed(known, reply.fields),
+            None => CallEnd::Failed(Cause::Status(status)),
+        },
     }
 }
 

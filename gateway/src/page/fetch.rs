@@ -8,9 +8,10 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::config::PassedStatus;
 use crate::outcome::PartStatus;
 use crate::page::admission::{Permit, Permits};
-use crate::page::downstream::CallEnd;
+use crate::page::downstream::{AnswerFields, CallEnd, part_status};
 use crate::page::json::CheckedJson;
 use crate::page::plan::PlannedPart;
 use crate::page::refusal::Refusal;
@@ -21,8 +22,8 @@ use crate::telemetry::record::PartRecord;
 pub enum PartEnd {
     /// There, and usable.
     Ok(CheckedJson),
-    /// The downstream says there is no such thing: an answer, not a loss.
-    NotFound,
+    /// The downstream says why this client does not have it, with a status that the part passes on.
+    Passed(PassedStatus, Option<Box<AnswerFields>>),
     /// Lost: not there in time.
     Late,
     /// Lost: not there within the smaller budget that the client gave.
@@ -41,7 +42,7 @@ impl PartEnd {
     pub fn status(&self) -> PartStatus {
         match self {
             Self::Ok(_) => PartStatus::Ok,
-            Self::NotFound => PartStatus::NotFound,
+            Self::Passed(status, _) => part_status(*status),
             // Clients read what they have missed, and need not learn of whose limit it was.
             Self::Late | Self::ClientBudget => PartStatus::Late,
             Self::Failed { .. } => PartStatus::Failed,
@@ -52,8 +53,11 @@ impl PartEnd {
     /// For a lost part, whether asking again might help; `None` for one that is there.
     pub fn lost(&self) -> Option<bool> {
         match self {
-            Self::Ok(_) | Self::NotFound => None,
-            Self::Late | Self::ClientBudget | Self::Shed => Some(true),
+            Self::Late
+            | Self::ClientBudget
+            | Self::Shed
+            | Self::Passed(PassedStatus::TooManyRequests, _) => Some(true),
+            Self::Ok(_) | Self::Passed(..) => None,
             Self::Failed { retryable } => Some(*retryable),
         }
     }
@@ -62,7 +66,9 @@ impl PartEnd {
     fn refusal(&self, part: &PlannedPart) -> Option<Refusal> {
         match self {
             Self::Ok(_) => None,
-            Self::NotFound => Some(Refusal::NotFound(part.downstream)),
+            Self::Passed(status, fields) => {
+                Some(Refusal::Passed(part.downstream, *status, fields.clone()))
+            }
             Self::Late => Some(Refusal::Deadline(part.downstream)),
             Self::ClientBudget => Some(Refusal::ClientBudget),
             Self::Failed { .. } => Some(Refusal::DownstreamFailed(part.downstream)),
@@ -75,7 +81,7 @@ impl From<CallEnd> for PartEnd {
     fn from(end: CallEnd) -> Self {
         match end {
             CallEnd::Ok(json) => Self::Ok(json),
-            CallEnd::NotFound => Self::NotFound,
+            CallEnd::Passed(status, fields) => Self::Passed(status, fields),
             CallEnd::Late => Self::Late,
             CallEnd::ClientBudget => Self::ClientBudget,
             CallEnd::Failed(cause) => Self::Failed {

@@ -1,15 +1,20 @@
 //! From a request to the calls it takes.
 //!
-//! A [`Plan`] is a page's definition, compiled once per config. Values of path
+//! A [`Plan`] is a page's definition, compiled once per config. Values of its
 //! parameters are decoded once, held against their pattern, and encoded again
 //! where they are sent on, so what a downstream decodes is what was checked.
+
+mod query;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode,
+};
 
-use crate::config::{self, Config, DownstreamId, PageId, Param, Piece};
+use self::query::QueryPlan;
+use crate::config::{self, Config, DownstreamId, PageId, Param, Pass, Piece};
 use crate::outcome::Promise;
 use crate::page::admission::Admission;
 use crate::page::admission::core::NeedSet;
@@ -40,6 +45,7 @@ pub struct Plan {
     /// The permits its parts take, in the same order.
     pub needs: NeedSet,
     params: Vec<Param>,
+    query: QueryPlan,
 }
 
 /// One part of a plan.
@@ -53,12 +59,14 @@ pub struct PlannedPart {
     pub required: bool,
     /// Never wait longer than this for the part.
     pub timeout: Option<Duration>,
+    /// Statuses of its service that clients are told.
+    pub pass: Pass,
     path: Vec<Piece>,
 }
 
-/// Checked values of a page's path parameters, decoded.
+/// Checked values of a page's parameters, decoded: those of its path, and then those of its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Params(Vec<String>);
+pub struct Params<'a>(Vec<Cow<'a, str>>);
 
 impl Plan {
     /// One plan per page, by [`PageId`]; `admission` is that of the same configuration.
@@ -68,6 +76,7 @@ impl Plan {
             downstream: part.downstream,
             required: part.required,
             timeout: part.timeout,
+            pass: part.pass,
             path: part.path.pieces.clone(),
         };
         let need = |part: &config::Part| admission.need(part.downstream, part.required);
@@ -80,30 +89,35 @@ impl Plan {
             parts: page.parts.iter().map(part).collect(),
             needs: NeedSet::new(page.parts.iter().map(need)),
             params: page.path.params.clone(),
+            query: QueryPlan::new(page),
         };
         config.pages.iter().enumerate().map(plan).collect()
     }
 
-    /// Decodes and checks the raw path segments of the page's parameters, in order.
+    /// Decodes and checks the raw path segments of the page's parameters, in order, and the raw
+    /// query.
     ///
     /// # Errors
     /// [`Refusal::BadRequest`] naming the parameter.
-    pub fn check_params(&self, raw: &[String]) -> Result<Params, Refusal> {
+    pub fn check_params<'a>(
+        &'a self,
+        raw: &'a [String],
+        query: Option<&'a str>,
+    ) -> Result<Params<'a>, Refusal> {
         debug_assert_eq!(
             raw.len(),
             self.params.len(),
             "the route has the page's parameters"
         );
-        let check = |(raw, param): (&String, &Param)| {
-            checked(raw, param).map(Cow::into_owned).map_err(|why| {
+        let check = |(raw, param): (&'a String, &Param)| {
+            checked(raw, param).map_err(|why| {
                 Refusal::BadRequest(format!("Path parameter \"{}\": {why}.", param.name))
             })
         };
-        raw.iter()
-            .zip(&self.params)
-            .map(check)
-            .collect::<Result<_, _>>()
-            .map(Params)
+        let of_path = raw.iter().zip(&self.params).map(check);
+        let mut values = of_path.collect::<Result<Vec<_>, _>>()?;
+        self.query.read(query.unwrap_or_default(), &mut values)?;
+        Ok(Params(values))
     }
 }
 
@@ -117,12 +131,12 @@ pub fn promise(page: &config::Page) -> Promise {
 
 impl PlannedPart {
     /// Path and query of the call, percent-encoded.
-    pub fn path(&self, params: &Params) -> String {
+    pub fn path(&self, params: &Params<'_>) -> String {
         let mut path = String::new();
         for piece in &self.path {
             match piece {
                 Piece::Literal(text) => path.push_str(text),
-                Piece::Param(index) => path.extend(utf8_percent_encode(&params.0[*index], ENCODED)),
+                Piece::Param(index) => path.extend(encoded(&params.0[*index])),
             }
         }
         path
@@ -130,6 +144,18 @@ impl PlannedPart {
 }
 
 fn checked<'a>(raw: &'a str, param: &Param) -> Result<Cow<'a, str>, &'static str> {
+    let value = decoded(raw)?;
+    param.check(&value)?;
+    Ok(value)
+}
+
+/// As it is sent on: the same in a path, and in a query whoever reads it.
+fn encoded(value: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(value, ENCODED)
+}
+
+/// With its escapes undone once.
+fn decoded(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     let bytes = raw.as_bytes();
     let escapes = bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'%');
     for (at, _) in escapes {
@@ -138,21 +164,14 @@ fn checked<'a>(raw: &'a str, param: &Param) -> Result<Cow<'a, str>, &'static str
             return Err("a percent sign must begin an escape of two hex digits");
         }
     }
-    let value = percent_decode_str(raw)
+    percent_decode_str(raw)
         .decode_utf8()
-        .map_err(|_| "its escapes do not decode to UTF-8")?;
-    // Never in an identifier, whatever the pattern allows: something behind the
-    // gateway may take them for structure, or decode them once more.
-    if value.contains(['/', '\\', '%']) || value.chars().any(char::is_control) {
-        return Err("slashes, percent signs and control characters are not allowed in it");
-    }
-    if value.is_empty() || value == "." || value == ".." {
-        return Err("it must name something");
-    }
-    if !param.pattern.is_match(&value) {
-        return Err("it does not match the pattern configured for it");
-    }
-    Ok(value)
+        .map_err(|_| "its escapes do not decode to UTF-8")
+}
+
+/// The same of what need not be right: for names.
+fn decoded_lossy(raw: &str) -> Cow<'_, str> {
+    percent_decode_str(raw).decode_utf8_lossy()
 }
 
 #[cfg(test)]
@@ -163,6 +182,7 @@ mod tests {
         Param {
             name: "id".into(),
             pattern: regex::Regex::new("^(?s:.*)$").unwrap(),
+            in_path: true,
         }
     }
 
@@ -170,6 +190,7 @@ mod tests {
         Param {
             name: "id".into(),
             pattern: regex::Regex::new("^[A-Za-z0-9_-]{1,64}$").unwrap(),
+            in_path: true,
         }
     }
 
@@ -227,6 +248,7 @@ mod tests {
             downstream: DownstreamId(0),
             required: true,
             timeout: None,
+            pass: Pass::default(),
             path: vec![
                 Piece::Literal("/search?q=".into()),
                 Piece::Param(0),

@@ -1,16 +1,17 @@
 //! Every refusal the gateway can answer: one exhaustive table.
 //!
-//! What a client hears is here: few, stable, and never anything a downstream
-//! said. Why a call failed, for the people who run the gateway, is
+//! What a client is told is here: few, stable, and nothing that a downstream said but what its
+//! part passes on: a status of a closed set, and bounded [`AnswerFields`]. Why a call failed, for the people who run the gateway, is
 //! [`Cause`](crate::page::downstream::Cause).
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::config::{DownstreamId, ShedStatus};
+use crate::config::{DownstreamId, PassedStatus, ShedStatus};
 use crate::outcome::{PageOutcome, Reason, Scope};
 use crate::page::admission::core::{Shed, ShedWhy};
+use crate::page::downstream::AnswerFields;
 use crate::page::quota::LoadLimit;
 
 /// The methods of every page, as `Allow` names them.
@@ -29,8 +30,9 @@ pub enum Refusal {
     UriTooLong,
     /// The header section is larger than the gateway reads.
     HeadersTooLarge,
-    /// A required part does not exist.
-    NotFound(DownstreamId),
+    /// A required part was answered with a status that it passes on, and what else its service
+    /// said.
+    Passed(DownstreamId, PassedStatus, Option<Box<AnswerFields>>),
     /// A required part failed, or what came cannot be used.
     DownstreamFailed(DownstreamId),
     /// A required part was not there in time.
@@ -124,13 +126,11 @@ impl Refusal {
                 None,
                 None,
             ),
-            Self::NotFound(d) => (
-                StatusCode::NOT_FOUND,
-                Reason::NotFound,
-                "Not found",
-                Some(Downstream(d)),
-                None,
-            ),
+            Self::Passed(d, status, _) => {
+                let (status, reason, title) = passed(status);
+                let again = again.filter(|_| reason == Reason::DownstreamBusy);
+                (status, reason, title, Some(Downstream(d)), again)
+            }
             Self::DownstreamFailed(d) => (
                 StatusCode::BAD_GATEWAY,
                 Reason::DownstreamFailed,
@@ -214,13 +214,13 @@ impl Refusal {
 
     /// One of each, for whoever describes answers; what is about a downstream is about this one.
     pub fn every(downstream: DownstreamId) -> Vec<Self> {
-        vec![
+        let passed = PassedStatus::ALL.map(|status| Self::Passed(downstream, status, None));
+        let others = vec![
             Self::BadRequest(String::new()),
             Self::NoRoute,
             Self::Method,
             Self::UriTooLong,
             Self::HeadersTooLarge,
-            Self::NotFound(downstream),
             Self::DownstreamFailed(downstream),
             Self::Deadline(downstream),
             Self::ClientBudget,
@@ -235,7 +235,16 @@ impl Refusal {
             Self::DeadlineUnreachable(Some(downstream)),
             Self::Draining,
             Self::Internal,
-        ]
+        ];
+        others.into_iter().chain(passed).collect()
+    }
+
+    /// What the part's service said, beside its status, of why.
+    pub fn fields(&self) -> Option<&AnswerFields> {
+        let Self::Passed(_, _, fields) = self else {
+            return None;
+        };
+        fields.as_deref()
     }
 
     /// The limit that had no room for the page: tickets or permits, and nothing of the client's
@@ -252,7 +261,7 @@ impl Refusal {
             | Self::Method
             | Self::UriTooLong
             | Self::HeadersTooLarge
-            | Self::NotFound(_)
+            | Self::Passed(..)
             | Self::DownstreamFailed(_)
             | Self::Deadline(_)
             | Self::ClientBudget
@@ -274,7 +283,7 @@ impl Refusal {
             Self::HeadersTooLarge => {
                 "The header section is larger than 16 KiB or has more than 100 fields. Send less."
             }
-            Self::NotFound(_) => "A required part of the page does not exist.",
+            Self::Passed(_, status, _) => passed_detail(*status),
             Self::DownstreamFailed(_) => {
                 "A required part failed or gave an answer that cannot be used; the calls for the other parts were cancelled."
             }
@@ -307,6 +316,43 @@ impl Refusal {
             Self::Internal => {
                 "A defect in the gateway ended this request. Please report the request id."
             }
+        }
+    }
+}
+
+/// Status, reason and title of a page whose required part was answered so.
+fn passed(status: PassedStatus) -> (StatusCode, Reason, &'static str) {
+    match status {
+        PassedStatus::Unauthorized => (
+            StatusCode::UNAUTHORIZED,
+            Reason::Unauthorized,
+            "Not signed in",
+        ),
+        PassedStatus::Forbidden => (StatusCode::FORBIDDEN, Reason::Forbidden, "Not allowed"),
+        PassedStatus::NotFound => (StatusCode::NOT_FOUND, Reason::NotFound, "Not found"),
+        PassedStatus::Conflict => (StatusCode::CONFLICT, Reason::Conflict, "In conflict"),
+        PassedStatus::Gone => (StatusCode::GONE, Reason::Gone, "Gone"),
+        PassedStatus::TooManyRequests => (
+            StatusCode::TOO_MANY_REQUESTS,
+            Reason::DownstreamBusy,
+            "A required part's service is busy",
+        ),
+    }
+}
+
+fn passed_detail(status: PassedStatus) -> &'static str {
+    match status {
+        PassedStatus::Unauthorized => {
+            "A required part wants to know who the client is. Send credentials; WWW-Authenticate names the kind if the service did."
+        }
+        PassedStatus::Forbidden => "A required part of the page is not for this client.",
+        PassedStatus::NotFound => "A required part of the page does not exist.",
+        PassedStatus::Conflict => {
+            "A required part of the page is in a state in which it cannot be shown."
+        }
+        PassedStatus::Gone => "A required part of the page does not exist any more.",
+        PassedStatus::TooManyRequests => {
+            "The service of a required part has more to do than it accepts; the calls for the other parts were cancelled."
         }
     }
 }

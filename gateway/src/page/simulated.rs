@@ -106,6 +106,7 @@ impl only::Answers for Simulated {
         Ok(Reply {
             status: answers.status,
             body: Bytes::from_static(answers.body.as_bytes()),
+            fields: None,
         })
     }
 }

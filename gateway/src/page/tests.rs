@@ -9,7 +9,7 @@ use super::downstream::only::Only;
 use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};
 use super::*;
-use crate::config::{self, DownstreamId};
+use crate::config::{self, DownstreamId, PassedStatus};
 use crate::outcome::{CallOutcome, PageOutcome, PartStatus, Reason};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::recent::in_flight::PageInFlight;
@@ -68,6 +68,7 @@ fn request() -> PageRequest {
     PageRequest {
         page: PageId(0),
         params: vec!["x".into()],
+        query: None,
         client: client(1),
         budget: None,
         headers: HeaderMap::new(),
@@ -194,7 +195,11 @@ async fn a_required_404_is_a_404_and_an_optional_one_is_an_answer() {
     simulated.set(0, Answers::status(5, 404));
     assert_eq!(
         pages.serve(request()).await.result,
-        Err(Refusal::NotFound(DownstreamId(0)))
+        Err(Refusal::Passed(
+            DownstreamId(0),
+            PassedStatus::NotFound,
+            None
+        ))
     );
 }
 

@@ -111,6 +111,12 @@ impl Downstream {
         if let Some(share) = bad(CallOutcome::Failed) {
             add(format!("{share} of its calls failed"), "call-errors");
         }
+        if let Some(share) = bad(CallOutcome::Busy) {
+            add(
+                format!("{share} of its calls were answered 429"),
+                "call-errors",
+            );
+        }
         if let Some(share) = bad(CallOutcome::Late) {
             let text = format!(
                 "{share} of its calls were late: cut off after {} on average. How long they would \

@@ -89,9 +89,10 @@ fn page(out: &mut String, page: &Page, over: f64) {
     );
     let _ = writeln!(
         out,
-        "  not owed: quota {:.0}, not_found {:.0}, bad_request {:.0}, client_budget {:.0}, left at once {:.0}",
+        "  not owed: quota {:.0}, not_found {:.0}, denied {:.0}, bad_request {:.0}, client_budget {:.0}, left at once {:.0}",
         page.ended(PageOutcome::Quota),
         page.ended(PageOutcome::NotFound),
+        page.ended(PageOutcome::Denied),
         page.ended(PageOutcome::BadRequest),
         page.ended(PageOutcome::ClientBudget),
         (page.ended(PageOutcome::Cancelled) - page.abandoned).max(0.0)

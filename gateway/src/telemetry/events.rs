@@ -314,6 +314,7 @@ fn is_incident(record: &PageRecord) -> bool {
         | PageOutcome::Shed
         | PageOutcome::Quota
         | PageOutcome::NotFound
+        | PageOutcome::Denied
         | PageOutcome::BadRequest
         | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,

@@ -224,6 +224,7 @@ fn class(record: &PageRecord) -> Class {
         PageOutcome::Complete => Class::Whole,
         PageOutcome::Quota
         | PageOutcome::NotFound
+        | PageOutcome::Denied
         | PageOutcome::BadRequest
         | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => Class::Client,

@@ -179,6 +179,13 @@ pub struct CallRecord {
     pub failure: Option<(&'static str, String)>,
 }
 
+impl CallRecord {
+    /// The status of its answer in words, if one came.
+    pub fn answered(&self) -> Option<String> {
+        self.http_status.map(|status| format!("answered {status}"))
+    }
+}
+
 /// One exchange with one endpoint.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
@@ -213,8 +220,8 @@ impl AttemptRecord {
 /// Why a call is an error to whoever made it. A call that was ended on purpose is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallError {
-    /// 4xx is one on a client's span.
-    NotFound,
+    /// A status of 4xx that the part passes on: an error on a client's span.
+    Refused,
     /// Out of time.
     Timeout,
     /// No usable answer.
@@ -226,7 +233,9 @@ impl PartRecord {
     pub fn error(&self) -> Option<CallError> {
         match self.status {
             PartStatus::Ok | PartStatus::Shed | PartStatus::Cancelled => None,
-            PartStatus::NotFound => Some(CallError::NotFound),
+            PartStatus::NotFound | PartStatus::Denied | PartStatus::Busy => {
+                Some(CallError::Refused)
+            }
             PartStatus::Late => Some(CallError::Timeout),
             PartStatus::Failed => Some(CallError::Failed),
         }
@@ -272,6 +281,7 @@ impl PageRecord {
             | PageOutcome::Late
             | PageOutcome::Failed
             | PageOutcome::NotFound
+            | PageOutcome::Denied
             | PageOutcome::BadRequest
             | PageOutcome::ClientBudget
             | PageOutcome::Cancelled => None,

@@ -113,6 +113,7 @@ fn went_wrong(outcome: PageOutcome) -> bool {
         PageOutcome::Complete
         | PageOutcome::Quota
         | PageOutcome::NotFound
+        | PageOutcome::Denied
         | PageOutcome::BadRequest
         | PageOutcome::ClientBudget
         | PageOutcome::Cancelled => false,

@@ -19,7 +19,9 @@ use super::site::Site;
 use super::stream::Stream;
 use crate::config::Http2;
 use crate::page::deadline::{Deadline, now};
-use crate::page::downstream::{AttemptError, CallRequest, Cause, EndpointId, Reply, Which};
+use crate::page::downstream::{
+    AnswerFields, AttemptError, CallRequest, Cause, EndpointId, Reply, Which,
+};
 
 /// Connections of one endpoint being opened at once: a burst of openings, each with its
 /// handshakes, must not take the CPU from the pages that have connections.
@@ -97,6 +99,9 @@ struct Http1 {
     idle_until: Instant,
     retire: Instant,
 }
+
+/// Status, coding, body as sent, and fields.
+type Received = (u16, Coding, bytes::Bytes, Option<Box<AnswerFields>>);
 
 impl Endpoint {
     pub(super) fn new(id: EndpointId, address: SocketAddr, site: Arc<Site>) -> Self {
@@ -349,7 +354,7 @@ impl Connection {
         let site = &endpoint.site;
         let max_body = site.tuning.max_body();
         // Taken out, so that dropping this future closes it instead of giving it back.
-        let (status, coding, body) = match self.carrier.take() {
+        let (status, coding, body, fields) = match self.carrier.take() {
             None => return Err(AttemptError::Failed(Cause::Broken("used twice".to_owned()))),
             Some(Carrier::Http1(carrier)) => {
                 self.exchange_http1(carrier, request, max_body).await?
@@ -366,13 +371,17 @@ impl Connection {
                 let now = now();
                 stream.release(now);
                 endpoint.pool.put(Carrier::Http2(stream), now);
-                (answer.status, answer.coding, answer.body)
+                (answer.status, answer.coding, answer.body, answer.fields)
             }
         };
         let body = coding
             .decode(body, max_body)
             .map_err(|error| AttemptError::Failed(undecoded(error, max_body)))?;
-        Ok(Reply { status, body })
+        Ok(Reply {
+            status,
+            body,
+            fields,
+        })
     }
 
     async fn exchange_http1(
@@ -380,7 +389,7 @@ impl Connection {
         mut carrier: Http1,
         request: &CallRequest<'_>,
         max_body: usize,
-    ) -> Result<(u16, Coding, bytes::Bytes), AttemptError> {
+    ) -> Result<Received, AttemptError> {
         let site = &self.endpoint.site;
         let head = http1::request::write(&site.host, &site.prefix, request);
         let answer = match http1::exchange(&mut carrier.stream, head, max_body).await {
@@ -404,7 +413,7 @@ impl Connection {
             carrier.idle_until = now + limit;
             self.endpoint.pool.put(Carrier::Http1(carrier), now);
         }
-        Ok((answer.status, answer.coding, answer.body))
+        Ok((answer.status, answer.coding, answer.body, answer.fields))
     }
 }
 

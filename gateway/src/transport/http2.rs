@@ -30,7 +30,7 @@ use super::coding::Coding;
 use super::http1::answer::{MAX_FIELDS, MAX_HEAD, Malformed};
 use super::listening::{Heard, Listening};
 use super::stream::Stream as Io;
-use crate::page::downstream::{CallRequest, Cause};
+use crate::page::downstream::{AnswerFields, CallRequest, Cause};
 
 /// A connection that answers no ping while calls wait on it is dead.
 const PING_EVERY: Duration = Duration::from_secs(2);
@@ -73,6 +73,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Bytes,
     pub(super) coding: Coding,
+    pub(super) fields: Option<Box<AnswerFields>>,
 }
 
 /// Why there is none.
@@ -281,15 +282,19 @@ impl Stream {
             return Err(failed(Malformed::TooManyFields));
         }
         let coding = coding(&head.headers);
+        let status = head.status.as_u16();
+        let all = head.headers.iter();
+        let fields = AnswerFields::of(status, all.map(|(n, v)| (n.as_str(), v.as_bytes())));
         let body = match head.status.is_success() {
             true => read(body, &head.headers, max_body).await?,
             // Its status is all that counts; the stream is reset.
             false => Bytes::new(),
         };
         Ok(Answer {
-            status: head.status.as_u16(),
+            status,
             body,
             coding,
+            fields,
         })
     }
 

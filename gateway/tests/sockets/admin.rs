@@ -129,7 +129,9 @@ async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended(
     assert!(gateway["lag_p50_ms"].as_f64() <= gateway["lag_p90_ms"].as_f64());
     assert_eq!(gateway["max_lag_ms"], Value::Null);
     assert_eq!(limits["clients"]["known"], 1);
-    let calls = json!({"ok": 1, "not_found": 0, "failed": 0, "late": 0, "cancelled": 0});
+    let calls = json!({
+        "ok": 1, "not_found": 0, "denied": 0, "failed": 0, "busy": 0, "late": 0, "cancelled": 0
+    });
     let mut pricing = limits["downstreams"]["pricing"].clone();
     let endpoints = pricing
         .as_object_mut()
@@ -151,6 +153,7 @@ async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended(
         "bad_request",
         "cancelled",
         "complete",
+        "denied",
         "failed",
         "late",
         "not_found",

@@ -39,12 +39,14 @@ const SHED: usize = 8;
 /// before it was sent is a call, and no service ever hears of it.
 const WORK: Duration = Duration::from_millis(150);
 
-const CHANGES: [&str; 10] = [
+const CHANGES: [&str; 12] = [
     "clients.identify_by=header:x-api-key",
     "clients.rate=1/h",
     "clients.burst=20",
     "downstream.pricing.permits=36",
     "page.product-page.queue=0",
+    "page.product-page.part.inventory.pass=401,404",
+    "page.product-page.part.reviews.pass=404,429",
     "page.product-page.part.pricing.timeout=4s",
     "telemetry.log=json",
     "telemetry.exporter=datadog",
@@ -97,14 +99,17 @@ async fn every_page_and_every_call_is_told_of_once_by_all_who_tell() {
 /// Pages that end in all ways which need no service to hang.
 async fn mixed(public: SocketAddr, fakes: &Fakes) -> Seen {
     for service in Service::ALL {
-        let share = match service {
-            Service::Inventory => 0.1,
-            Service::Reviews => 0.3,
-            Service::Product | Service::Pricing | Service::Recommendations => 0.0,
+        let shares: &[(f64, u16)] = match service {
+            Service::Inventory => &[(0.1, 500), (0.1, 401)],
+            Service::Reviews => &[(0.3, 500), (0.1, 429)],
+            Service::Product | Service::Pricing | Service::Recommendations => &[],
         };
         let mut behaviour = Behaviour::fixed(WORK);
-        let kind = Fault::Status(500);
-        behaviour.errors = vec![ErrorShare { share, kind }];
+        let error = |&(share, status)| ErrorShare {
+            share,
+            kind: Fault::Status(status),
+        };
+        behaviour.errors = shares.iter().map(error).collect();
         fakes.set(service, behaviour).unwrap();
     }
     let mut clients = JoinSet::new();
@@ -148,6 +153,7 @@ fn outcome(answer: &Answer) -> PageOutcome {
         (200, Some("true")) => PageOutcome::Complete,
         (200, Some("false")) => PageOutcome::Partial,
         (400, _) => PageOutcome::BadRequest,
+        (401, _) => PageOutcome::Denied,
         (404, _) => PageOutcome::NotFound,
         (429, _) if answer.json()["reason"] == "client_quota" => PageOutcome::Quota,
         (429, _) => PageOutcome::Shed,

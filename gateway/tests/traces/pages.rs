@@ -215,3 +215,35 @@ async fn not_found_is_an_error_of_the_call_only() {
         ("error.type", "404"),
     ]);
 }
+
+#[tokio::test]
+async fn what_a_part_passes_on_is_an_error_of_the_call_only_with_its_status() {
+    let pass = "page.product-page.part.pricing.pass=401,404,410,429";
+    for (status, outcome, of_page) in [
+        (401, "denied", "denied"),
+        (410, "not_found", "not_found"),
+        (429, "busy", "failed"),
+    ] {
+        let (traced, fakes) = shop(Via::Datadog, &[pass]).await;
+        let behaviour = Behaviour::failing(Fault::Status(status));
+        fakes.set(Service::Pricing, behaviour).unwrap();
+        assert_eq!(traced.page("").await.status, status);
+        let status = status.to_string();
+        let trace = traced.trace().await;
+        let root = trace.root();
+        assert_eq!(root.error, 0, "{status}");
+        root.assert_says(&[
+            ("gateway.outcome", of_page),
+            ("http.response.status_code", &status),
+            ("gateway.scope", "downstream:pricing"),
+        ]);
+        let mut calls = trace.calls();
+        let pricing = calls.find(|call| call.get("peer.service").as_deref() == Some("pricing"));
+        pricing.unwrap().assert_says(&[
+            ("gateway.outcome", outcome),
+            ("http.response.status_code", &status),
+            ("error.type", &status),
+            ("error.message", &format!("answered {status}")),
+        ]);
+    }
+}

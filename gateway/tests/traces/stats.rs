@@ -81,6 +81,8 @@ async fn busy_shop(sample: &str) -> (Traced, Fakes) {
         sample,
         "downstream.inventory.permits=1",
         "page.product-page.max_wait=30ms",
+        "page.product-page.part.pricing.pass=401,404",
+        "page.product-page.part.reviews.pass=404,429",
         "page.product-page.part.pricing.timeout=2s",
         "clients.rate=1/h",
         "clients.burst=40",
@@ -104,6 +106,8 @@ async fn every_outcome(traced: &Traced, fakes: &Fakes) {
     for (service, fault, status) in [
         (Service::Reviews, Fault::Status(500), 200),
         (Service::Reviews, Fault::Status(418), 200),
+        (Service::Reviews, Fault::Status(429), 200),
+        (Service::Pricing, Fault::Status(401), 401),
         (Service::Pricing, Fault::Status(503), 502),
         (Service::Pricing, Fault::WrongJson, 502),
         (Service::Pricing, Fault::Close, 502),

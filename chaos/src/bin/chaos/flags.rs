@@ -34,6 +34,8 @@ pub(crate) enum Command {
     /// One incident before and after, in simulated time and on sockets: prints its numbers as a
     /// Markdown table, and draws a picture. Exit 0; 1 when an expectation is missed.
     Incident(BeforeAndAfter),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
     /// Make a running fake slow.
     Slow(Slow),
     /// Undo every fault of running fakes.

@@ -6,14 +6,14 @@ mod rehearse;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use chaos::agree::{self, Pair};
 use chaos::by_hand;
 use chaos::incident::Incident;
 use chaos::live::Interrupted;
 use chaos::output::{self, Kind};
 use chaos::run;
-use chaos::scenario::{Scenario, Text};
+use chaos::scenario::{self, Scenario, Text};
 use chaos::sweep;
 use clap::Parser;
 use gateway::colours;
@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         Command::Run(flags) => rehearse::all(&flags, &mut out),
         Command::Agree(flags) => agree_all(&flags, &mut out),
         Command::Incident(flags) => incident(&flags, &mut out),
+        Command::Schema => schema(&mut out),
         Command::Slow(flags) => {
             let Slow {
                 downstream,
@@ -133,6 +134,12 @@ fn say(done: impl Future<Output = Result<String>>, out: &mut dyn Write) -> Resul
         .enable_all()
         .build()?;
     writeln!(out, "{}", runtime.block_on(done)?)?;
+    Ok(Exit::AsExpected)
+}
+
+fn schema(out: &mut dyn Write) -> Result<Exit> {
+    let schema = scenario::json_schema().map_err(|report| anyhow!("{report}"))?;
+    write!(out, "{schema}")?;
     Ok(Exit::AsExpected)
 }
 

@@ -20,9 +20,12 @@ impl Shape<'_> {
         loads: Option<&[Load]>,
     ) -> Option<Expectation> {
         let page = self.page(s);
-        let client = s.take(key("client", OPTIONAL_TEXT, ""));
+        let client = s.take(key("client", OPTIONAL_TEXT, "").about("Only pages of this client."));
         let span = self.span(s);
-        let compared_to = s.take(key("compared_to", SPAN, ""));
+        let compared_to = s.take(
+            key("compared_to", SPAN, "")
+                .about("Another window, \"5s..25s\", which bounds such as \"<= 1.5x\" refer to."),
+        );
         let compared = compared_to.flatten().is_some();
         let bounds = bounds(s, compared);
         let about = "What must hold on sockets instead.";
@@ -152,7 +155,12 @@ fn live_bounds(s: &mut Section<'_, '_>, compared: bool) -> Option<Vec<(Metric, O
 /// Every figure that is named. All are taken before one that is wrong ends it.
 fn take<T: Copy>(s: &mut Section<'_, '_>, kind: Kind<Option<T>>) -> Option<Vec<(Metric, T)>> {
     let all = Metric::ALL.iter();
-    let taken = all.map(|metric| Some((*metric, s.take(key(metric.name(), kind, ""))?)));
+    let taken = all.map(|metric| {
+        Some((
+            *metric,
+            s.take(key(metric.name(), kind, "").about(metric.about()))?,
+        ))
+    });
     let taken: Option<Vec<_>> = taken.collect::<Vec<_>>().into_iter().collect();
     let named = taken?.into_iter();
     Some(named.filter_map(|(m, bound)| Some((m, bound?))).collect())

@@ -13,6 +13,7 @@ use toml::de::DeValue;
 
 use crate::load::Arrivals;
 use crate::scenario::behaviour::plain;
+use crate::scenario::schema::values;
 use crate::scenario::{Arm, Backoff};
 use crate::verdict::Bound;
 
@@ -47,8 +48,12 @@ pub(super) const ARRIVALS: Kind<Arrivals> = Kind {
                 .map_err(|problem| problem.help("write \"poisson\", \"constant\" or { cv = 0.5 }"))
         }
     },
-    show: |_| json!(null),
-    schema: || json!({"enum": ["poisson", "constant"]}),
+    show: |arrivals| match arrivals {
+        Arrivals::Poisson => json!("poisson"),
+        Arrivals::Constant => json!("constant"),
+        Arrivals::Bursty { cv, every } => json!({"cv": cv, "every": units::show_duration(*every)}),
+    },
+    schema: values::arrivals,
 };
 
 /// `{ cv = 0.5, every = "500ms" }`
@@ -86,8 +91,11 @@ pub(super) const TIME_OR_NONE: Kind<Option<Latency>> = Kind {
             text => whole(units::duration(text)?).map(|time| Some(Latency::Fixed(time))),
         },
     },
-    show: |_| json!(null),
-    schema: || json!({}),
+    show: |time| {
+        time.as_ref()
+            .map_or_else(|| json!("none"), |time| json!(time))
+    },
+    schema: values::time_or_none,
 };
 
 /// Times of clients are whole milliseconds, as all instants in simulated time are.
@@ -130,8 +138,11 @@ pub(super) const SHARE_OR_NONE: Kind<Option<f64>> = Kind {
             }
         }
     },
-    show: |_| json!(null),
-    schema: || json!({"type": "string"}),
+    show: |share| match share {
+        None => json!("none"),
+        Some(share) => json!(format!("{}%", share * 100.0)),
+    },
+    schema: || values::text("none|[0-9.]+ *%"),
 };
 
 pub(super) const ARM: Kind<Arm> = Kind {
@@ -142,7 +153,10 @@ pub(super) const ARM: Kind<Arm> = Kind {
         ];
         one_of(raw, &words)
     },
-    show: |_| json!(null),
+    show: |arm| match arm {
+        Arm::WholePage => json!("whole_page"),
+        Arm::PartByPart => json!("part_by_part"),
+    },
     schema: || json!({"enum": ["whole_page", "part_by_part"]}),
 };
 
@@ -172,8 +186,11 @@ pub(super) const BACKOFF: Kind<Backoff> = Kind {
         "retry-after" => Ok(Backoff::RetryAfter),
         text => units::duration(text).map(Backoff::Doubling),
     },
-    show: |_| json!(null),
-    schema: || json!({"type": "string"}),
+    show: |backoff| match backoff {
+        Backoff::RetryAfter => json!("retry-after"),
+        Backoff::Doubling(first) => json!(units::show_duration(*first)),
+    },
+    schema: || values::text(&format!("retry-after|{}", values::DURATION)),
 };
 
 /// CPUs: whole ones, or parts of one.
@@ -215,5 +232,5 @@ pub(super) const SPAN: Kind<Option<(Duration, Duration)>> = Kind {
         Ok(Some((from, until)))
     },
     show: |_| json!(null),
-    schema: || json!({"type": "string"}),
+    schema: || values::text(&format!("{0}\\.\\.{0}", values::DURATION)),
 };

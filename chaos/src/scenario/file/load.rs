@@ -1,7 +1,7 @@
 //! `[[load]]`: who asks for what, how often, and how they take the answers.
 
 use gateway::config::PageId;
-use settings::key::{key, required};
+use settings::key::{key, required_here};
 use settings::kinds::{BOOLEAN, COUNT, DURATION, DURATION_OR_NONE, POSITIVE_DURATION, RATE};
 use settings::problem::Problem;
 use settings::reader::Section;
@@ -18,12 +18,22 @@ impl Shape<'_> {
         let page = self.page_of_load(s);
         let demand = demand(s);
         let span = self.span(s);
-        let client = s.take(key("client", OPTIONAL_TEXT, ""));
-        let clients = s.take(key("clients", COUNT, "1"));
-        let patience = s.take(key("patience", TIME_OR_NONE, "none"));
-        let budget = s.take(key("budget", TIME_OR_NONE, "none"));
+        let client = s.take(key("client", OPTIONAL_TEXT, "").about(
+            "Whose quota the pages count against; without it each arrival is a client of its own.",
+        ));
+        let clients = s.take(
+            key("clients", COUNT, "1")
+                .about("How many clients of that name share the load between them."),
+        );
+        let patience = s.take(key("patience", TIME_OR_NONE, "none").about(
+            "How long a client waits before it leaves: the same for everybody, or drawn for each.",
+        ));
+        let budget = s.take(key("budget", TIME_OR_NONE, "none").about("What a client gives a page (`X-Request-Timeout-Ms`): the same for everybody, or drawn for each."));
         let retries = retries(s);
-        let reads_for = s.take(key("reads_for", DURATION, "0ms"));
+        let reads_for = s
+            .take(key("reads_for", DURATION, "0ms").about(
+                "How long a client takes to read a page, which keeps its ticket meanwhile.",
+            ));
         if s.is_written("clients") && !s.is_written("client") {
             let problem = Problem::new("has no effect: clients without a name are all different");
             s.wrong(
@@ -75,8 +85,11 @@ fn demand(s: &mut Section<'_, '_>) -> Option<Demand> {
 }
 
 fn open(s: &mut Section<'_, '_>) -> Option<Demand> {
-    let rate = s.take(required("rate", RATE, "200/s"));
-    let arrivals = s.take(key("arrivals", ARRIVALS, "poisson"));
+    let rate = s.take(
+        required_here("rate", RATE, "200/s")
+            .about("Pages asked for, not counting retries, whatever the answers."),
+    );
+    let arrivals = s.take(key("arrivals", ARRIVALS, "poisson").about("How arrivals are spaced: \"poisson\", \"constant\", or burstier with { cv = 0.5, every = \"500ms\" }, whose rate is drawn anew."));
     if s.is_written("think") {
         s.ignore("think");
         let problem = Problem::new("has no effect: only `users` think before they ask again");
@@ -99,8 +112,13 @@ fn open(s: &mut Section<'_, '_>) -> Option<Demand> {
 
 fn closed(s: &mut Section<'_, '_>) -> Option<Demand> {
     s.ignore("rate");
-    let users = s.take(key("users", COUNT, "1"));
-    let think = s.take(required("think", POSITIVE_DURATION, "1s"));
+    let users = s.take(required_here("users", COUNT, "100").about(
+        "So many users instead of a rate: each asks, takes the answer, thinks, and asks again.",
+    ));
+    let think = s.take(
+        required_here("think", POSITIVE_DURATION, "1s")
+            .about("How long users think on average; exponential."),
+    );
     if s.is_written("arrivals") {
         s.ignore("arrivals");
         let problem = Problem::new("has no effect: users ask when they have their answer");
@@ -117,11 +135,18 @@ fn closed(s: &mut Section<'_, '_>) -> Option<Demand> {
 
 /// `retries` and what belongs to it.
 fn retries(s: &mut Section<'_, '_>) -> Option<Retries> {
-    let most = s.take(key("retries", WHOLE, "0"));
-    let late = s.take(key("retry_late", BOOLEAN, "true"));
-    let backoff = s.take(key("backoff", BACKOFF, "100ms"));
-    let otherwise = s.take(key("otherwise", DURATION_OR_NONE, "none"));
-    let budget = s.take(key("retry_budget", SHARE_OR_NONE, "none"));
+    let most = s.take(
+        key("retries", WHOLE, "0")
+            .about("The most times that one page is asked for again; at most 10."),
+    );
+    let late = s.take(key("retry_late", BOOLEAN, "true").about(
+        "Whether a page that came too late (504) is asked for again, as one that was refused is.",
+    ));
+    let backoff = s.take(key("backoff", BACKOFF, "100ms").about("How long before the first retry, doubling with each and jittered by half; or \"retry-after\": as long as the answer says."));
+    let otherwise = s.take(key("otherwise", DURATION_OR_NONE, "none").about("With \"retry-after\": how long after an answer that says nothing; \"none\": such a page is not asked for again."));
+    let budget = s.take(key("retry_budget", SHARE_OR_NONE, "none").about(
+        "The most retries of all clients of this load, as a share of the pages they ask for first.",
+    ));
     let most = most?;
     if most > 10 {
         s.wrong(

@@ -47,9 +47,12 @@ impl Shape<'_> {
         behaviours: &[Behaviour],
         called: &Called,
     ) -> Option<Fault> {
-        let name = s.take(required("downstream", TEXT, "pricing"));
+        let name = s.take(required("downstream", TEXT, "pricing").about("The service at fault."));
         let span = self.span(s);
-        let flaps = s.take(key("flaps", DURATION_OR_NONE, "none"));
+        let flaps = s.take(
+            key("flaps", DURATION_OR_NONE, "none")
+                .about("On for this long, off for as long, and so on; at least 100ms."),
+        );
         let downstream = name.and_then(|name| self.downstream(s, "downstream", &name, called));
         let behaviour = downstream.map_or_else(Behaviour::realistic, |at| behaviours[at].clone());
         let change = behaviour::read(s, &behaviour);

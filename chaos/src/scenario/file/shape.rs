@@ -30,7 +30,11 @@ impl Shape<'_> {
     /// The page named here, if one is; the outer `None` is an error.
     #[expect(clippy::option_option, reason = "absent and wrong are two things")]
     pub(super) fn page(&self, s: &mut Section<'_, '_>) -> Option<Option<PageId>> {
-        let Some(name) = s.take(key("page", OPTIONAL_TEXT, ""))? else {
+        let Some(name) = s.take(
+            key("page", OPTIONAL_TEXT, "")
+                .about("Which page of the config; needed where it has several."),
+        )?
+        else {
             return Some(None);
         };
         let at = self.names.pages.iter().position(|n| *n == name);
@@ -56,8 +60,10 @@ impl Shape<'_> {
 
     /// `from` and `until`, inside the length.
     pub(super) fn span(&self, s: &mut Section<'_, '_>) -> Option<(Duration, Duration)> {
-        let from = s.take(key("from", DURATION, "0s"));
-        let until = s.take(key("until", DURATION_OR_NONE, "none"));
+        let from = s.take(key("from", DURATION, "0s").about("When it begins."));
+        let until = s.take(
+            key("until", DURATION_OR_NONE, "none").about("When it ends; \"none\": with the run."),
+        );
         let (from, until) = (from?, until?.unwrap_or(self.length));
         if until > self.length {
             let length = settings::units::show_duration(self.length);

@@ -135,7 +135,14 @@ impl Clients {
                     lately.newcomer_refused = Some(at);
                 }
             }
-            _ => known.more = true,
+            PageOutcome::Complete
+            | PageOutcome::Partial
+            | PageOutcome::Late
+            | PageOutcome::Failed
+            | PageOutcome::NotFound
+            | PageOutcome::BadRequest
+            | PageOutcome::ClientBudget
+            | PageOutcome::Cancelled => known.more = true,
         }
         None
     }
@@ -191,4 +198,78 @@ fn is_for_load(reason: Option<&str>) -> bool {
         Reason::QueueEvicted,
     ];
     load.iter().any(|load| reason == Some(load.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: PageId = PageId(0);
+    const ME: ClientKey = ClientKey(1);
+    const REFUSED: (PageOutcome, Option<&str>) = (PageOutcome::Shed, Some("gateway_full"));
+    const SERVED: (PageOutcome, Option<&str>) = (PageOutcome::Complete, None);
+    const OVER: (PageOutcome, Option<&str>) = (PageOutcome::Quota, Some("client_quota"));
+
+    /// Two pages at once and four attempts.
+    fn clients() -> Clients {
+        Clients {
+            burst: Some((2, 4)),
+            held: true,
+            exact: true,
+            known: HashMap::new(),
+            pages: vec![Lately::default()],
+        }
+    }
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn ends(clients: &mut Clients, ms: u64, ending: (PageOutcome, Option<&str>)) -> bool {
+        clients.asks(PAGE, ME, at(ms));
+        clients.ends(PAGE, ME, at(ms), ending).is_none()
+    }
+
+    #[test]
+    fn a_client_is_over_its_quota_when_its_pages_or_its_attempts_are_used_up() {
+        let mut charged = clients();
+        assert!(ends(&mut charged, 0, SERVED) && ends(&mut charged, 1, SERVED));
+        assert!(ends(&mut charged, 2, OVER));
+        let mut refused = clients();
+        assert!((0..4).all(|ms| ends(&mut refused, ms, REFUSED)));
+        assert!(ends(&mut refused, 4, OVER));
+        let mut within = clients();
+        assert!((0..3).all(|ms| ends(&mut within, ms, REFUSED)));
+        assert!(!ends(&mut within, 3, OVER));
+    }
+
+    #[test]
+    fn who_was_only_refused_is_too_soon_until_its_time_and_who_was_let_in_is_not() {
+        let told = |before: Option<(PageOutcome, Option<&str>)>, ms| {
+            let mut clients = clients();
+            if let Some(ending) = before {
+                ends(&mut clients, 0, ending);
+            }
+            ends(&mut clients, 10, REFUSED);
+            clients.told(PAGE, ME, at(10), 1);
+            clients.asks(PAGE, ME, at(ms))
+        };
+        assert!(told(None, 500) && !told(None, 1010));
+        assert!(!told(Some(SERVED), 500));
+    }
+
+    #[test]
+    fn one_refusal_beside_four_that_were_let_in_is_a_second() {
+        let mut clients = clients();
+        (0..4).for_each(|_| clients.admitted(PAGE, at(90)));
+        ends(&mut clients, 100, REFUSED);
+        assert_eq!(clients.told(PAGE, ME, at(100), 1), None);
+        assert!(clients.told(PAGE, ME, at(100), 2).is_some());
+        // Beside none it is four, and what was let in at that instant may have come after it.
+        let mut alone = self::clients();
+        alone.admitted(PAGE, at(100));
+        ends(&mut alone, 100, REFUSED);
+        assert_eq!(alone.told(PAGE, ME, at(100), 4), None);
+        assert!(alone.told(PAGE, ME, at(100), 5).is_some());
+    }
 }

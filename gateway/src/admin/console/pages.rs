@@ -105,9 +105,13 @@ fn because(record: &PageRecord) -> String {
         .parts
         .iter()
         .zip(&record.parts);
-    let lost = parts
-        .clone()
-        .filter(|(_, part)| !matches!(part.status, PartStatus::Ok | PartStatus::NotFound));
+    let is_answer = |status| {
+        matches!(
+            status,
+            PartStatus::Ok | PartStatus::NotFound | PartStatus::Denied
+        )
+    };
+    let lost = parts.clone().filter(|(_, part)| !is_answer(part.status));
     let lost: Vec<_> = lost
         .map(|(names, part)| format!("{} {}", names.name, part.status.as_str()))
         .collect();

@@ -100,7 +100,8 @@ fn was_let_in(outcome: PageOutcome) -> bool {
         | PageOutcome::Partial
         | PageOutcome::Late
         | PageOutcome::Failed
-        | PageOutcome::NotFound => true,
+        | PageOutcome::NotFound
+        | PageOutcome::Denied => true,
         PageOutcome::Shed
         | PageOutcome::Quota
         | PageOutcome::BadRequest
@@ -112,7 +113,11 @@ fn was_let_in(outcome: PageOutcome) -> bool {
 /// What was cut off says how long the gateway waited.
 fn was_answered(outcome: CallOutcome) -> bool {
     match outcome {
-        CallOutcome::Ok | CallOutcome::NotFound | CallOutcome::Failed => true,
+        CallOutcome::Ok
+        | CallOutcome::NotFound
+        | CallOutcome::Denied
+        | CallOutcome::Failed
+        | CallOutcome::Busy => true,
         CallOutcome::Late | CallOutcome::Cancelled => false,
     }
 }

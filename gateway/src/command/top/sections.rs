@@ -113,7 +113,7 @@ pub(super) fn downstreams(snapshot: &Snapshot, width: usize) -> Vec<Line<'static
     let row = |one: &Downstream| {
         let calls = one.calls.iter().map(|rate| rate.per_s).sum();
         let shed = (one.parts_shed_per_s > 0.0).then_some(("left out", one.parts_shed_per_s));
-        let bad = badly(&one.calls, &["ok", "not_found"], shed);
+        let bad = badly(&one.calls, &["ok", "not_found", "denied"], shed);
         vec![
             match one.required_by.is_empty() {
                 true => Cell::plain(format!("{} (opt.)", one.name)),

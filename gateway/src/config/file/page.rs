@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::query::{place, query};
 use crate::config::caching::CACHE_CONTROL;
 use crate::config::data_schema;
 use crate::config::headers::HEADERS;
@@ -10,11 +11,13 @@ use crate::config::kinds::{
     BOOLEAN, COUNT_OR_ZERO, DURATION, DURATION_OR_AUTO, DURATION_OR_NONE, FILE,
 };
 use crate::config::names::{PATTERN, REFERENCE};
+use crate::config::param::UNKNOWN_QUERY;
+use crate::config::pass::PASS;
 use crate::config::path::{FETCHED, SERVED, Served};
 use crate::config::problem::Problem;
 use crate::config::reader::Section;
 use crate::config::units::show_duration;
-use crate::config::{DownstreamId, MAX_PARTS, Name, Page, Param, Part, PathPattern};
+use crate::config::{DownstreamId, MAX_PARTS, Name, Page, Param, Part, PathPattern, QueryParam};
 
 /// The default of `reserve`.
 const USUAL_RESERVE: Duration = Duration::from_millis(5);
@@ -56,7 +59,14 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
             .about("What caches are told of complete pages; others are never kept."),
     );
     let params = params(s, path.as_ref());
-    let parts = parts(s, path.as_ref(), downstreams);
+    let unknown_query = s.take(key("unknown_query", UNKNOWN_QUERY, "ignore").about(
+        "What becomes of a request with a query parameter that the page does not have: \"ignore\" or \"refuse\".",
+    ));
+    let mut query = query(s, path.as_ref());
+    let parts = parts(s, path.as_ref(), query.as_deref(), downstreams);
+    if let (Some(path), Some(query), Some(parts)) = (&path, &mut query, &parts) {
+        place(s, query, path.params.len(), parts);
+    }
     if let (Some(Some(deadline)), Some(reserve)) = (deadline, reserve)
         && reserve >= deadline
     {
@@ -99,6 +109,8 @@ pub(super) fn page(s: &mut Section<'_, '_>, name: Name, downstreams: &[String]) 
         observe: observe?,
         forward_headers: forward_headers?,
         cache_control: cache_control?,
+        query: query?,
+        unknown_query: unknown_query?,
         parts: parts?,
     })
 }
@@ -118,6 +130,7 @@ fn params(s: &mut Section<'_, '_>, path: Option<&Served>) -> Option<Vec<Param>> 
             Some(Param {
                 name: name.clone(),
                 pattern: pattern?,
+                in_path: true,
             })
         };
         let all: Vec<Option<Param>> = path.params.iter().map(take).collect();
@@ -125,13 +138,21 @@ fn params(s: &mut Section<'_, '_>, path: Option<&Served>) -> Option<Vec<Param>> 
     })
 }
 
-fn parts(s: &mut Section<'_, '_>, path: Option<&Served>, known: &[String]) -> Option<Vec<Part>> {
-    let params = path.map(|path| path.params.as_slice());
+fn parts(
+    s: &mut Section<'_, '_>,
+    path: Option<&Served>,
+    query: Option<&[QueryParam]>,
+    known: &[String],
+) -> Option<Vec<Part>> {
+    let params = path.zip(query).map(|(path, query)| {
+        let query = query.iter().map(|one| one.param.name.clone());
+        Vec::from_iter(path.params.iter().cloned().chain(query))
+    });
     let all = s.each(
         "part",
         "A named piece of the page.",
         MAX_PARTS,
-        |s, name| part(s, name, params, known),
+        |s, name| part(s, name, params.as_deref(), known),
     )?;
     if all.is_empty() {
         let header = s.dotted("part.pricing");
@@ -166,6 +187,9 @@ fn part(
         .take(key("timeout", DURATION_OR_NONE, "none").about(
             "Never wait longer than this for the part. \"none\": as long as the page does.",
         ));
+    let pass = s.take(key("pass", PASS, "404").about(
+        "Statuses of the service that clients are told: 401, 403, 404, 409, 410, 429. Any other is a failure.",
+    ));
     let schema = s.take(key("schema", FILE, "").about(
         "JSON Schema of the part's data, for /openapi.json: a file beside this one. \"\": any JSON.",
     ));
@@ -194,6 +218,7 @@ fn part(
         path: path?,
         required: required?,
         timeout: timeout?,
+        pass: pass?,
         schema: schema?,
     })
 }

@@ -108,6 +108,7 @@ async fn a_clients_own_mistakes_are_charged_and_named_also_beyond_its_quota() {
     let pages = pages(&config, &Simulated::new([Answers::ok(0)]));
     let mistaken = || PageRequest {
         params: vec!["a%".into()],
+        query: None,
         ..request()
     };
     for _ in 0..4 {

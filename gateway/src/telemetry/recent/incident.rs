@@ -125,7 +125,7 @@ fn culprits(record: &PageRecord) -> Vec<Culprit> {
 fn is_lost(status: PartStatus) -> bool {
     matches!(
         status,
-        PartStatus::Late | PartStatus::Failed | PartStatus::Shed
+        PartStatus::Late | PartStatus::Failed | PartStatus::Busy | PartStatus::Shed
     )
 }
 
@@ -200,7 +200,14 @@ impl Calls {
                         let words = call.failure.as_ref().map(|(_, words)| words.clone());
                         calls.last_failure = words.or(calls.last_failure.take());
                     }
-                    PartStatus::Ok | PartStatus::NotFound | PartStatus::Shed => {}
+                    PartStatus::Busy => {
+                        calls.failed += 1;
+                        calls.last_failure = call.answered();
+                    }
+                    PartStatus::Ok
+                    | PartStatus::NotFound
+                    | PartStatus::Denied
+                    | PartStatus::Shed => {}
                 }
             }
         }

@@ -56,7 +56,7 @@ fn ending(names: &Configured, page: &PageNames, record: &PageRecord) -> String {
         PageOutcome::Shed | PageOutcome::Quota | PageOutcome::BadRequest => {
             format!("{name} was refused{status} after {took}: {limit}")
         }
-        PageOutcome::Late | PageOutcome::Failed | PageOutcome::NotFound => {
+        PageOutcome::Late | PageOutcome::Failed | PageOutcome::NotFound | PageOutcome::Denied => {
             format!("{name} was lost{status} after {took}: {limit}")
         }
         PageOutcome::ClientBudget => {
@@ -135,7 +135,10 @@ fn lost(names: &PartNames, part: &PartRecord) -> Option<String> {
                 "{name} ({needed}) failed after {took}{at}: {words}."
             ))
         }
-        PartStatus::NotFound => Some(format!("{name} ({needed}) answered 404 after {took}{at}.")),
+        PartStatus::NotFound | PartStatus::Denied | PartStatus::Busy => {
+            let answered = call.and_then(CallRecord::answered).unwrap_or_default();
+            Some(format!("{name} ({needed}) {answered} after {took}{at}."))
+        }
     }
 }
 

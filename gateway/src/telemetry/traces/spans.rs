@@ -312,9 +312,9 @@ fn context(record: &PageRecord, span: u64) -> SpanContext {
 
 fn call_error(part: &PartRecord, call: &CallRecord) -> Option<SpanError> {
     let error = match part.error()? {
-        CallError::NotFound => SpanError {
-            kind: "404".into(),
-            message: "answered 404".into(),
+        CallError::Refused => SpanError {
+            kind: call.http_status?.to_string().into(),
+            message: call.answered()?,
         },
         CallError::Timeout => SpanError {
             kind: "timeout".into(),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use httparse::{ParserConfig, Status};
 
 use super::chunked::Dechunker;
+use crate::page::downstream::AnswerFields;
 use crate::transport::coding::{Coding, members};
 
 /// Largest head, interim ones included, in bytes.
@@ -39,6 +40,8 @@ pub(in crate::transport) struct Answer {
     pub(in crate::transport) reusable: bool,
     /// How long the peer keeps an idle connection, if it says so (`Keep-Alive: timeout=`).
     pub(in crate::transport) idle_timeout: Option<Duration>,
+    /// What it says beside its status, where that may be passed on.
+    pub(in crate::transport) fields: Option<Box<AnswerFields>>,
 }
 
 /// What came is not an answer, or more than is accepted.
@@ -90,6 +93,7 @@ struct Head {
     coding: Coding,
     keep_alive: bool,
     idle_timeout: Option<Duration>,
+    fields: Option<Box<AnswerFields>>,
 }
 
 #[derive(Debug)]
@@ -270,6 +274,7 @@ impl Reading {
             coding: self.head.coding,
             reusable: self.head.keep_alive && nothing_follows && !until_close,
             idle_timeout: self.head.idle_timeout,
+            fields: self.head.fields,
         }
     }
 }
@@ -296,7 +301,9 @@ fn parse_head(input: &[u8]) -> Result<Option<(usize, Head, Framing)>, Malformed>
     for field in answer.headers.iter() {
         said.field(field.name, field.value)?;
     }
-    let (head, framing) = said.conclude(status, minor)?;
+    let (mut head, framing) = said.conclude(status, minor)?;
+    let fields = answer.headers.iter();
+    head.fields = AnswerFields::of(status, fields.map(|field| (field.name, field.value)));
     Ok(Some((length, head, framing)))
 }
 
@@ -378,6 +385,7 @@ impl Said {
             coding: self.coding,
             keep_alive,
             idle_timeout: self.idle_timeout,
+            fields: None,
         };
         Ok((head, framing))
     }

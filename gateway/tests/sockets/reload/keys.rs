@@ -79,10 +79,12 @@ const OTHERS: &[(&str, &str)] = &[
     ("page.product-page.forward_headers", "[]"),
     ("page.product-page.cache_control", "\"no-store\""),
     ("page.product-page.params.id", "\"^[a-z0-9-]+$\""),
+    ("page.product-page.unknown_query", "\"refuse\""),
     ("page.product-page.part.product.downstream", "\"pricing\""),
     ("page.product-page.part.product.path", "\"/other/{id}\""),
     ("page.product-page.part.product.required", "false"),
     ("page.product-page.part.product.timeout", "\"100ms\""),
+    ("page.product-page.part.product.pass", "[401, 404]"),
     (
         "page.product-page.part.product.schema",
         "\"product.schema.json\"",

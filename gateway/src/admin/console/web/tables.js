@@ -54,7 +54,7 @@ export function showDownstreams({ downstreams }) {
 
 /** `1.5/s late, 0.2/s failed`. */
 function badly(one) {
-  const bad = one.calls.filter((call) => ['failed', 'late', 'cancelled'].includes(call.outcome) && call.per_s > 0);
+  const bad = one.calls.filter((call) => ['failed', 'busy', 'late', 'cancelled'].includes(call.outcome) && call.per_s > 0);
   const words = bad.sort((a, b) => b.per_s - a.per_s).map((call) => `${rate(call.per_s)}/s ${call.outcome}`);
   if (one.parts_shed_per_s > 0) words.push(`${rate(one.parts_shed_per_s)}/s parts left out`);
   return words.join(', ') || 'none';

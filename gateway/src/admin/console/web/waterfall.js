@@ -64,7 +64,7 @@ function waterfall(page) {
     html('th', { scope: 'row', role: 'rowheader' }, row.name, ' ', html('small', { class: 'soft' }, row.about)),
     html('td', { class: 'bar-cell', role: 'cell' }, bar(row, end, page.deadline_ms)),
     html('td', { class: 'n', role: 'cell' }, row.ms === null ? '–' : time(row.ms)),
-    html('td', { role: 'cell', class: ['late', 'failed', 'shed'].includes(row.kind) ? 'bad' : 'soft' }, row.words));
+    html('td', { role: 'cell', class: ['late', 'failed', 'busy', 'shed'].includes(row.kind) ? 'bad' : 'soft' }, row.words));
   const scale = page.deadline_ms === null ? `0 to ${time(end)}` : `0 to ${time(end)}; the line is where calls must have ended: ${time(page.deadline_ms)}`;
   return html('div', { class: 'wide' }, html('table', { class: 'waterfall', role: 'table' },
     html('caption', { class: 'soft' }, scale),

@@ -50,7 +50,7 @@ export function summary(answer) {
 }
 
 /** @type {Record<string, string>} */
-const STATES = { ok: "complete", not_found: "complete", late: "refused", failed: "refused", shed: "partial", cancelled: "cancelled" };
+const STATES = { ok: "complete", not_found: "complete", denied: "complete", late: "refused", failed: "refused", busy: "refused", shed: "partial", cancelled: "cancelled" };
 
 /**
  * Bars of where the time went, against the deadline.

@@ -12,6 +12,7 @@ import { el, mark } from "./dom.js";
 const MISSING = {
   late: "did not come in time",
   failed: "cannot be had at the moment",
+  busy: "cannot be had right now: their service is busy",
   shed: "were left out: their service is busy",
   not_found: "do not exist for this product",
 };
