@@ -144,9 +144,7 @@ fn known(node: &Json, path: &str, found: &mut BTreeSet<String>) {
     for (key, below) in node["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
         found.insert(path.clone());
-        if key != "config" {
-            known(below, &path, found);
-        }
+        known(below, &path, found);
     }
     for word in node["enum"].as_array().into_iter().flatten() {
         found.insert(format!("{path}={}", word.as_str().unwrap()));
