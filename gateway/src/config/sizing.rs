@@ -1,7 +1,7 @@
 //! How large limits must be: the rules of `docs/tuning.md` as functions.
 //!
 //! Here and nowhere else is the arithmetic. The guide and the runbook quote it and a test holds their worked
-//! figures against it; `gateway check` and its warnings call it; `chaos/tests/sizing.rs` follows each rule word
+//! figures against it; `gateway check` and its warnings call it; `chaos/tests/sizing` follows each rule word
 //! by word in simulated time. All of it is pure. Not here: what is measured, which the operator brings.
 //!
 //! Two laws carry all of it. Little's law: how many at once = how many a second x seconds each. And
