@@ -13,9 +13,19 @@ use crate::app::files::Budget;
 use crate::cgroup::{Group, groups};
 use crate::config::Config;
 use crate::edge::heads;
+use crate::edge::tls::MOST_SHAKING;
 
 /// A client's connection without a page.
 const CLIENT: u64 = 20 * 1024;
+
+/// The same where it may speak HTTP/2.
+const HTTP2_CLIENT: u64 = 36 * 1024;
+
+/// What TLS adds to it.
+const TLS: u64 = 10 * 1024;
+
+/// A connection at its handshake.
+const HANDSHAKE: u64 = 30 * 1024;
 
 /// A connection to a service that carries a call, without its body.
 const CALL: u64 = 8 * 1024;
@@ -63,7 +73,7 @@ impl Memory {
         Self {
             bodies: largest.saturating_mul(2).saturating_mul(in_flight),
             pages: in_flight.saturating_mul(PAGE),
-            clients: clients.saturating_mul(CLIENT),
+            clients: of_clients(config, clients),
             heads: clients
                 .saturating_mul(OWN_HEAD)
                 .saturating_add(heads::SHARED as u64),
@@ -122,6 +132,17 @@ impl Memory {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// So many connections of clients, as they may speak.
+fn of_clients(config: &Config, clients: u64) -> u64 {
+    let (http2, tls) = (config.server.http2, config.server.tls.is_some());
+    let plain = if http2 { HTTP2_CLIENT } else { CLIENT };
+    let (each, handshakes) = match tls {
+        true => (plain + TLS, MOST_SHAKING as u64 * HANDSHAKE),
+        false => (plain, 0),
+    };
+    clients.saturating_mul(each).saturating_add(handshakes)
 }
 
 /// Bytes as people read them: `2.5GiB`.
@@ -203,6 +224,9 @@ mod tests {
         half.admission.max_in_flight = std::num::NonZeroU32::new(512).unwrap();
         assert_eq!(Memory::of(&half).bodies * 2, memory.bodies);
         assert_eq!(Memory::of(&half).pages * 2, memory.pages);
+        let mut multiplexed = shipped();
+        multiplexed.server.http2 = true;
+        assert_eq!(Memory::of(&multiplexed).clients, 10_000 * HTTP2_CLIENT);
     }
 
     #[test]

@@ -174,15 +174,18 @@ fn http(opened: Opened) -> Builder<Opened> {
 impl Shared {
     /// A stream has ended.
     fn closed(&self, end: End, resets: &mut Resets, now: Instant) {
-        self.activity.lock().closed(now);
+        if end != End::Refused {
+            self.activity.lock().closed(now);
+        }
         match end {
+            End::Refused => {}
             End::Answered => resets.answered(),
             End::Reset if resets.reset(now) => {}
             End::Reset => {
                 if !self.floods.swap(true, Ordering::Relaxed) {
                     self.refuse_flood();
                 }
-                self.activity.lock().leaves(now);
+                self.activity.lock().leaves_soon(now);
             }
         }
     }
@@ -253,11 +256,11 @@ impl hyper::service::Service<Request<Incoming>> for Served {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let progress = Arc::new(Progress::default());
         *self.current.lock() = Some(Arc::clone(&progress));
-        let refused = self.shared.refuses(now());
-        self.shared.activity.lock().opened();
-        if let Some(reason) = refused {
+        if let Some(reason) = self.shared.refuses(now()) {
+            progress.is_refused();
             return Box::pin(std::future::ready(Err(reason.into())));
         }
+        self.shared.activity.lock().opened();
         let is_head = request.method() == Method::HEAD;
         take_host(&mut request);
         // None of our layers ever is not ready: none of them limits.

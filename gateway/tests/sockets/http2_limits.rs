@@ -88,6 +88,35 @@ async fn whoever_resets_all_that_it_asks_for_is_cut_off_and_others_get_all_their
 }
 
 #[tokio::test]
+async fn whoever_goes_on_resetting_after_it_was_told_to_leave_is_closed_on() {
+    let (gateway, fakes) = multiplexed(&["page.product-page.deadline=1s"]).await;
+    slow(&fakes, Duration::from_millis(100));
+    let mut stream = raw(&gateway).await;
+    let began = now();
+    let mut id = 1_u32;
+    // It reads nothing, so that it cannot have learned of it.
+    loop {
+        let mut bytes = frame(1, 5, 0, b"\x82\x86\x41\x04shop\x04\x14/product-page/p-1001");
+        bytes.extend(frame(3, 0, 0, &[0, 0, 0, 8]));
+        let reset_at = bytes.len() - 13;
+        bytes[5..9].copy_from_slice(&id.to_be_bytes());
+        bytes[reset_at + 5..reset_at + 9].copy_from_slice(&id.to_be_bytes());
+        let (opens, resets) = bytes.split_at(reset_at);
+        let opened = stream.write_all(opens).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        if opened.is_err() || stream.write_all(resets).await.is_err() {
+            break;
+        }
+        assert!(now() - began < Duration::from_secs(20), "it is still open");
+        id += 2;
+    }
+    until_flooded(&gateway).await;
+    let received = fakes.stats(Service::Product).received;
+    assert!((100..400).contains(&received), "{received} calls");
+    gateway.at_rest().await;
+}
+
+#[tokio::test]
 async fn whoever_takes_as_many_answers_as_it_resets_is_not_cut_off() {
     let (gateway, fakes) = multiplexed(&[]).await;
     slow(&fakes, Duration::from_millis(5));

@@ -34,6 +34,8 @@ pub(super) struct Activity {
     partial: Option<Instant>,
     /// Since when the client is told to leave.
     leaving: Option<Instant>,
+    /// Whether it has to, whatever is still being written.
+    soon: bool,
 }
 
 /// What is to be done, unless something happens before.
@@ -56,6 +58,7 @@ impl Activity {
             written: now,
             partial: None,
             leaving: None,
+            soon: false,
         }
     }
 
@@ -91,6 +94,12 @@ impl Activity {
         self.leaving.get_or_insert(now);
     }
 
+    /// The same, and nothing that is written gives it more time.
+    pub(super) fn leaves_soon(&mut self, now: Instant) {
+        self.leaves(now);
+        self.soon = true;
+    }
+
     /// Whether the client is told to leave.
     pub(super) fn is_leaving(&self) -> bool {
         self.leaving.is_some()
@@ -112,7 +121,12 @@ impl Activity {
         let quiet = match (self.open, self.leaving) {
             (0, Some(since)) => {
                 let free = since.max(self.quiet);
-                let goes = Deadline::after(free.max(self.written), GRACE);
+                let busy = if self.soon {
+                    free
+                } else {
+                    free.max(self.written)
+                };
+                let goes = Deadline::after(busy, GRACE);
                 (goes.min(Deadline::after(free, SLOW_ANSWER)), Next::Close)
             }
             (0, None) if self.first == Deadline::NEVER => {
@@ -200,5 +214,10 @@ mod tests {
         );
         activity.wrote(idle + 63 * SECOND);
         assert_eq!(activity.next(), (at(idle + 63 * SECOND), Next::Close));
+        activity.leaves_soon(idle + 64 * SECOND);
+        assert_eq!(
+            activity.next(),
+            (at(idle + 3 * SECOND + GRACE), Next::Close)
+        );
     }
 }

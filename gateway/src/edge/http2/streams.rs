@@ -33,6 +33,7 @@ struct Handed {
     /// When the first piece of it was, and the last so far.
     first_and_last: Option<(Instant, Instant)>,
     whole: bool,
+    refused: bool,
 }
 
 impl Progress {
@@ -44,6 +45,20 @@ impl Progress {
     /// All of it has been handed over.
     pub(super) fn is_whole(&self) {
         self.0.lock().whole = true;
+    }
+
+    /// There is to be none.
+    pub(super) fn is_refused(&self) {
+        self.0.lock().refused = true;
+    }
+
+    fn end(&self) -> End {
+        let handed = self.0.lock();
+        match (handed.refused, handed.whole) {
+            (true, _) => End::Refused,
+            (false, true) => End::Answered,
+            (false, false) => End::Reset,
+        }
     }
 
     /// Until when more of it has to be taken.
@@ -64,6 +79,8 @@ pub(super) enum End {
     Answered,
     /// Its client reset it, or did not take its answer.
     Reset,
+    /// It was opened too late: nothing was done for it.
+    Refused,
 }
 
 /// A stream that is open.
@@ -78,8 +95,7 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         if self.work.as_mut().poll(cx).is_ready() {
-            let whole = self.progress.0.lock().whole;
-            return Poll::Ready(if whole { End::Answered } else { End::Reset });
+            return Poll::Ready(self.progress.end());
         }
         let Some(at) = self.progress.patience().instant() else {
             return Poll::Pending;
