@@ -356,3 +356,26 @@ proptest! {
         let _ = read(&[head, bytes.as_slice()].concat(), size);
     }
 }
+
+#[test]
+fn what_a_refusal_says_is_kept_also_of_a_head_that_comes_in_pieces_and_of_no_other_answer() {
+    let head = "www-authenticate: Bearer\r\nWWW-AUTHENTICATE: Basic realm=\"a\"\r\ncontent-length: 0\r\n\r\n";
+    for (status, challenges) in [(401, 2), (403, 2), (200, 0), (404, 0), (429, 0), (503, 0)] {
+        let bytes = format!("HTTP/1.1 {status} X\r\n{head}");
+        for size in [bytes.len(), 7] {
+            let mut reader = AnswerReader::new(10);
+            let mut pieces = bytes.as_bytes().chunks(size);
+            let read = pieces.find_map(|piece| reader.take(piece).unwrap());
+            let fields = read.unwrap().fields;
+            let found = fields.map_or(0, |fields| fields.challenges().len());
+            assert_eq!(found, challenges, "{status}, {size} bytes at a time");
+        }
+    }
+    // An interim answer is none, whatever it says.
+    let interim =
+        format!("HTTP/1.1 103 Early Hints\r\n{head}HTTP/1.1 401 X\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(
+        answer(interim.replacen("content-length: 0\r\n", "", 1).as_bytes()).fields,
+        None
+    );
+}
