@@ -2,7 +2,7 @@
 //! it. So the same clients arrive at the same instants, on sockets and in simulated time.
 //!
 //! What always holds: all of it is fixed before the first page, whatever the gateway does, but for what
-//! a client does with its answers. Not here: how a request gets to a gateway ([`Ask`]), and what is
+//! a client does with its answers. Not here: how a request gets to a gateway (`Ask`), and what is
 //! written down of it.
 
 mod sample;

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use boon::{Compiler, Schemas};
 use chaos::scenario::{SHIPPED, json_schema};
@@ -42,6 +43,17 @@ fn the_committed_schema_is_the_current_one() {
         committed == current,
         "run the command at the top of this file"
     );
+}
+
+#[test]
+fn the_command_prints_the_committed_schema() {
+    let chaos = Command::new(env!("CARGO_BIN_EXE_chaos"))
+        .arg("schema")
+        .output()
+        .unwrap();
+    assert_eq!(chaos.status.code(), Some(0), "{chaos:?}");
+    let committed = fs::read(folder().join("scenario.schema.json")).unwrap();
+    assert!(chaos.stdout == committed);
 }
 
 #[test]

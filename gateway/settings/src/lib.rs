@@ -15,7 +15,7 @@
 //!
 //! let read = |text: &str| read_text("run.toml", text, "server", |s| s.take(key("pause", DURATION, "5s")));
 //! assert_eq!(read("pause = '80ms'").unwrap().as_millis(), 80);
-//! let report = read("pause = 80\npose = 1").unwrap_err().to_string();
+//! let report = read("pause = 80\npaus = 1").unwrap_err().to_string();
 //! assert!(report.contains("write `pause = \"80ms\"`"));
 //! assert!(report.contains("did you mean `pause`?"));
 //! ```

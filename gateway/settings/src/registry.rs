@@ -76,6 +76,8 @@ pub struct KeyRegistry {
     pub faults: Vec<Fault>,
     /// What paths in the file are relative to; empty is the working directory.
     pub folder: PathBuf,
+    /// What was wrong first, and with which key, for whoever has no file to show.
+    first: Option<(String, Problem)>,
     taken: Vec<Taken>,
     /// Dotted paths into `taken`.
     index: HashMap<String, usize>,
@@ -95,6 +97,12 @@ impl KeyRegistry {
     pub fn has_errors(&self) -> bool {
         let is_error = |fault: &Fault| fault.severity == Severity::Error;
         self.faults.iter().any(is_error)
+    }
+
+    /// What was wrong first: the key, dotted, and its problem.
+    #[must_use]
+    pub fn into_first(self) -> Option<(String, Problem)> {
+        self.first
     }
 
     /// All keys and sections in the order they were taken.
@@ -181,6 +189,9 @@ impl KeyRegistry {
 
     /// Records a fault of a value that has not been taken.
     pub fn fault_at(&mut self, severity: Severity, path: &str, origin: &Source, problem: Problem) {
+        if self.first.is_none() {
+            self.first = Some((path.to_owned(), problem.clone()));
+        }
         let name = path.rsplit('.').next().unwrap_or(path);
         let title = format!("`{path}`: {}", problem.what);
         let (note, help) = match origin {
