@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chaos::play::Watch;
-use chaos::record::Record;
+use chaos::record::{PageEnd, Record};
 use chaos::scenario::{Scenario, Text};
 use chaos::simulated::play;
 use gateway::outcome::PageOutcome;
@@ -144,6 +144,61 @@ fn a_run_ends_though_nothing_is_ever_answered() {
     };
     assert!(record.pages.iter().all(all_cut_off));
     assert_eq!(record.broken, Vec::<String>::new());
+}
+
+/// Pages of 2 s whose pricing answers 200, then this status, which the part passes on; the query has a
+/// parameter that is required.
+fn passing(status: u16) -> Record {
+    let text = r#"
+        title = "passed on"
+        length = "2s"
+        [config.page.product-page]
+        query.currency = { pattern = "^[A-Z]{3}$", required = true }
+        [config.page.product-page.part.pricing]
+        path = "/prices/{id}?c={currency}"
+        pass = [401, 404, 429]
+        [[load]]
+        rate = "50/s"
+        retries = 1
+        backoff = "retry-after"
+        [[fault]]
+        downstream = "pricing"
+        from = "1s"
+        errors = [{ share = 1.0, kind = { status = STATUS } }]
+    "#;
+    events(&scenario(&text.replace("STATUS", &status.to_string())))
+}
+
+#[test]
+fn what_a_part_passes_on_is_played_with_what_its_service_says_beside_it() {
+    let ms = Duration::from_millis;
+    for (status, outcome, reason, back_after) in [
+        (401, PageOutcome::Denied, "unauthorized", None),
+        (404, PageOutcome::NotFound, "not_found", None),
+        (429, PageOutcome::Failed, "downstream_busy", Some(ms(2000))),
+        (403, PageOutcome::Failed, "downstream_failed", None),
+    ] {
+        let record = passing(status);
+        let first = || record.pages.iter().filter(|page| !page.retry);
+        let before = first().filter(|page| page.at < ms(900));
+        assert!(before.count() > 20);
+        let mut before = first().filter(|page| page.at < ms(900));
+        assert!(before.all(|page| page.outcome == PageOutcome::Complete));
+        // What is under way when the fault ends, with the last arrival, may be freed.
+        let failing = |page: &&PageEnd| page.at >= ms(1000) && page.at < ms(1700);
+        let failing: Vec<_> = first().filter(failing).collect();
+        assert!(failing.len() > 20);
+        for page in failing {
+            assert_eq!((page.outcome, page.reason), (outcome, Some(reason)));
+        }
+        let back = record.pages.iter().filter(|page| page.retry);
+        let soonest = back.map(|page| page.at).min();
+        assert_eq!(soonest.is_some(), back_after.is_some(), "{status}");
+        if let (Some(soonest), Some(after)) = (soonest, back_after) {
+            assert!(soonest >= ms(1000) + after && soonest < ms(1200) + after);
+        }
+        assert_eq!(record.broken, Vec::<String>::new(), "{status}");
+    }
 }
 
 #[test]

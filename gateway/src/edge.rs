@@ -3,7 +3,8 @@
 //! What always holds: a request that reaches [`crate::page`] has one valid Host,
 //! no body, a target and headers within limits, and a path that is a page's; no
 //! header of the client passes that its page does not name. Downstreams' headers
-//! never pass at all: answers are written here from nothing.
+//! never pass: answers are written here from nothing, with what the page knows of a
+//! refusal that a part passes on.
 //!
 //! Not here: any decision about load.
 
@@ -158,16 +159,15 @@ async fn answer<T: Transport>(
     match asked {
         Ok(Asked::Page(asked)) => {
             let answer = pages.serve(asked).await;
-            let (record, allowance) = (Arc::clone(&answer.record), answer.allowance);
-            let caching = &generation.caching;
-            let mut response = Respond::of(pages).answer(answer, caching, connection);
-            // What is one client's would be told to others, long after.
+            let (record, caching) = (&answer.record, &generation.caching);
             let complete = record.outcome == PageOutcome::Complete;
-            if !caching[record.page.0].is_shared(complete) {
-                generation
-                    .rate_limit
-                    .tell(response.headers_mut(), allowance);
-            }
+            let is_shared = caching[record.page.0].is_shared(complete);
+            // What is one client's would be told to others, long after.
+            let allowance = answer.allowance.filter(|_| !is_shared);
+            let mut response = Respond::of(pages).answer(answer, caching, connection);
+            generation
+                .rate_limit
+                .tell(response.headers_mut(), allowance);
             response
         }
         Ok(Asked::Description(document)) => respond::description(document, origin),

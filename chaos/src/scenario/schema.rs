@@ -2,6 +2,7 @@
 //!
 //! It is what the reader takes from a file with one of everything. What no key alone can tell is added:
 //! which keys need each other, in which unit a figure is bounded, that something must be expected.
+//! Not here: the keys of `config`, which have a schema of their own, and of which a scenario has but some.
 
 pub(super) mod values;
 
@@ -40,7 +41,10 @@ pub fn json_schema() -> Result<String, settings::report::Report> {
         "Hardship for the gateway; see docs/scenarios.md.",
     );
     root["title"] = json!("A scenario of chaos");
-    root["properties"]["config"] = overrides();
+    root["properties"]["config"] = json!({
+        "type": "object",
+        "description": "Any keys of config.toml, on top of the config that is rehearsed.",
+    });
     require(&mut root, "load");
     loads(&mut root["properties"]["load"]);
     let fault = &mut root["properties"]["fault"]["items"];
@@ -109,33 +113,4 @@ fn bound(metric: Metric) -> String {
         Unit::Number => "[0-9.]+x?".to_owned(),
     };
     format!("(<=|>=|==) *({value})")
-}
-
-/// Any part of a config: its schema, in which nothing must be there.
-fn overrides() -> Json {
-    let mut schema: Json = gateway::config::json_schema().parse().unwrap_or_default();
-    loosen(&mut schema);
-    if let Json::Object(keys) = &mut schema {
-        keys.remove("$schema");
-        keys.remove("title");
-    }
-    schema["description"] = json!("Keys of config.toml that this scenario needs otherwise.");
-    schema
-}
-
-fn loosen(node: &mut Json) {
-    match node {
-        Json::Object(keys) => {
-            // A default is what the config rehearsed says, which need not be the built-in one.
-            // A key may be called `required` too: then it is no list.
-            keys.retain(|rule, value| match rule.as_str() {
-                "required" => !value.is_array(),
-                "minProperties" | "default" => false,
-                _ => true,
-            });
-            keys.values_mut().for_each(loosen);
-        }
-        Json::Array(items) => items.iter_mut().for_each(loosen),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
 }

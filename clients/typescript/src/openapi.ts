@@ -11,7 +11,7 @@ export interface paths {
                 currency?: string;
             };
             header?: {
-                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
+                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. What is not there by then is missing, or the answer is 504 `client_budget`. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
                 /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -678,7 +678,7 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
+        /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. What is not there by then is missing, or the answer is 504 `client_budget`. */
         "X-Request-Timeout-Ms": number;
         /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
         "X-Request-Id": string;
@@ -733,7 +733,7 @@ export interface operations {
                 currency?: string;
             };
             header?: {
-                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
+                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. What is not there by then is missing, or the answer is 504 `client_budget`. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
                 /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -815,7 +815,7 @@ export interface operations {
                 currency?: string;
             };
             header?: {
-                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. */
+                /** @description Milliseconds that the client will wait: lowers the page's deadline, never raises it. What is not there by then is missing, or the answer is 504 `client_budget`. */
                 "X-Request-Timeout-Ms"?: components["parameters"]["X-Request-Timeout-Ms"];
                 /** @description The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];

@@ -71,7 +71,7 @@ fn add(root: &mut Json, taken: &Taken) {
     let Some((last, parents)) = taken.path.split_last() else {
         return;
     };
-    let parent = parents.iter().fold(root, below);
+    let parent = parents.iter().fold(root, |node, name| below(node, name));
     let node = node_of(taken);
     if parent.get("properties").is_none() {
         parent["additionalProperties"] = node;
@@ -88,12 +88,12 @@ fn add(root: &mut Json, taken: &Taken) {
 }
 
 /// The node of this name: a section, one of any name, or one of a list (`name[0]`).
-fn below<'n>(node: &'n mut Json, name: &String) -> &'n mut Json {
+fn below<'n>(node: &'n mut Json, name: &str) -> &'n mut Json {
     if let Some((list, _)) = name.split_once('[') {
         return &mut node["properties"][list]["items"];
     }
     match node.get("properties") {
-        Some(_) => &mut node["properties"][name.as_str()],
+        Some(_) => &mut node["properties"][name],
         None => &mut node["additionalProperties"],
     }
 }

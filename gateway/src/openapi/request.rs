@@ -15,8 +15,7 @@ const NO_PARAMETERS: [HeaderName; 3] = [ACCEPT, AUTHORIZATION, CONTENT_TYPE];
 pub(super) fn shared(config: &Config) -> Map<String, Value> {
     let mut all = Map::new();
     let whole = json!({"type": "integer", "minimum": 0, "maximum": u64::MAX});
-    let timeout =
-        "Milliseconds that the client will wait: lowers the page's deadline, never raises it.";
+    let timeout = "Milliseconds that the client will wait: lowers the page's deadline, never raises it. What is not there by then is missing, or the answer is 504 `client_budget`.";
     add(&mut all, "X-Request-Timeout-Ms", timeout, whole);
     let id = "The client's own name of this request, of up to 64 letters, digits, dots, - and _; one that does not fit is replaced.";
     add(&mut all, "X-Request-Id", id, json!({"type": "string"}));

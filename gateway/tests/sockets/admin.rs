@@ -152,6 +152,7 @@ async fn the_limits_are_shown_with_what_is_in_use_and_how_pages_and_calls_ended(
     let expected = [
         "bad_request",
         "cancelled",
+        "client_budget",
         "complete",
         "denied",
         "failed",

@@ -193,6 +193,8 @@ async fn nothing_of_a_downstreams_head_reaches_the_client() {
         "content-type",
         "date",
         "etag",
+        "ratelimit",
+        "ratelimit-policy",
         "server-timing",
         "traceparent",
         "vary",

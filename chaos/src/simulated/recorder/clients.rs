@@ -140,6 +140,7 @@ impl Clients {
             | PageOutcome::Late
             | PageOutcome::Failed
             | PageOutcome::NotFound
+            | PageOutcome::Denied
             | PageOutcome::BadRequest
             | PageOutcome::ClientBudget
             | PageOutcome::Cancelled => known.more = true,

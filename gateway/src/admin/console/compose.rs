@@ -1,7 +1,7 @@
 //! Puts a snapshot together from readings of what was counted and a look at what is in use.
 
 use super::headline::headline;
-use super::reading::Between;
+use super::reading::{Between, Limit};
 use super::snapshot::{Downstream, Endpoint, Gateway, Page, Refused, Snapshot, Turnable};
 use super::{pages as listed, since_1970};
 use crate::admin::endpoint_state;
@@ -132,11 +132,12 @@ fn required_by(names: &Configured, id: DownstreamId) -> Vec<String> {
 
 fn refusals(spans: Spans<'_>, names: &Configured) -> Vec<Refused> {
     let refused = spans.long.refused().into_iter();
-    let one = |(reason, scope, per_s): (Reason, String, f64)| Refused {
-        reason: reason.as_str().to_owned(),
+    let one = |(limit, per_s): (Limit, f64)| Refused {
+        reason: limit.reason.as_str().to_owned(),
+        observed: limit.observed,
         per_s,
-        keys: keys(reason, &scope, names),
-        scope,
+        keys: keys(limit.reason, &limit.scope, names),
+        scope: limit.scope,
     };
     refused.map(one).collect()
 }

@@ -66,7 +66,8 @@ fn cause(pages: &[Page], downstreams: &[Downstream], refusals: &[Refused]) -> Op
         return None;
     }
     if shed >= late.max(failed) {
-        let most = refusals.iter().find(|refused| refused.scope != "client")?;
+        let is_cause = |refused: &&Refused| refused.scope != "client" && !refused.observed;
+        let most = refusals.iter().find(is_cause)?;
         let (scope, reason) = (&most.scope, &most.reason);
         return Some(format!(
             "{shed:.1}/s are refused, most by {scope} ({reason})"
@@ -192,8 +193,13 @@ mod tests {
             scope: scope.to_owned(),
             ..Refused::default()
         };
+        let watched = Refused {
+            observed: true,
+            ..refused("downstream:stock")
+        };
         let refusals = [
             refused("client"),
+            watched,
             refused("downstream:pricing"),
             refused("gateway"),
         ];

@@ -19,7 +19,7 @@ pub(super) struct Reading {
     pages: HashMap<String, PageCounts>,
     downstreams: HashMap<String, DownstreamCounts>,
     /// By the limit's spelling.
-    refused: HashMap<(Reason, String), u64>,
+    refused: HashMap<Limit, u64>,
 }
 
 /// Of one page.
@@ -76,8 +76,13 @@ impl Reading {
             }
         };
         let refused = |by: ShedBy| {
-            let limit = (by.reason(), names.scope(by.scope()).into_owned());
-            (limit, counts.pages_shed(by))
+            let limit = |observed| Limit {
+                reason: by.reason(),
+                scope: names.scope(by.scope()).into_owned(),
+                observed,
+            };
+            let (did, would) = (counts.pages_shed(by), counts.pages_would_shed(by));
+            [(limit(false), did), (limit(true), would)]
         };
         let named = names.pages.iter().enumerate();
         let pages = named.map(|(index, names)| (names.name.clone(), page(index)));
@@ -86,10 +91,21 @@ impl Reading {
         Self {
             at,
             pages: pages.collect(),
-            refused: ShedBy::all(names.downstreams.len()).map(refused).collect(),
+            refused: ShedBy::all(names.downstreams.len())
+                .flat_map(refused)
+                .collect(),
             downstreams: downstreams.collect(),
         }
     }
+}
+
+/// A limit, as pages are refused by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Limit {
+    pub(super) reason: Reason,
+    pub(super) scope: String,
+    /// It is only watched: it would have refused them.
+    pub(super) observed: bool,
 }
 
 /// Refusals cost next to nothing, and a client that leaves, or gives a page less time, says how patient
@@ -186,16 +202,19 @@ impl Between<'_> {
         now.took.since(&before.took)
     }
 
-    /// Pages refused per second by each limit that refused some, most first.
-    pub(super) fn refused(self) -> Vec<(Reason, String, f64)> {
-        let rate = |((reason, scope), &now): (&(Reason, String), &u64)| {
-            let before = self.0.refused.get(&(*reason, scope.clone()));
+    /// Pages per second that each limit refused, or would have; only of limits that did, most first.
+    pub(super) fn refused(self) -> Vec<(Limit, f64)> {
+        let rate = |(limit, &now): (&Limit, &u64)| {
+            let before = self.0.refused.get(limit);
             let per_s = self.per_second(before.copied().unwrap_or(0), now);
-            (*reason, scope.clone(), per_s)
+            (limit.clone(), per_s)
         };
         let all = self.1.refused.iter().map(rate);
-        let mut some: Vec<_> = all.filter(|(_, _, per_s)| *per_s > 0.0).collect();
-        some.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.1.cmp(&b.1)));
+        let mut some: Vec<_> = all.filter(|(_, per_s)| *per_s > 0.0).collect();
+        some.sort_by(|(a, more), (b, less)| {
+            let scopes = || a.scope.cmp(&b.scope);
+            less.total_cmp(more).then_with(scopes)
+        });
         some
     }
 }
@@ -214,6 +233,14 @@ fn both<V: Clone + Default>(
 mod tests {
     use super::*;
 
+    fn pricing() -> Limit {
+        Limit {
+            reason: Reason::BulkheadFull,
+            scope: "downstream:pricing".to_owned(),
+            observed: false,
+        }
+    }
+
     /// A reading `seconds` after `start` with these good of owed pages, and refusals.
     fn reading(start: Instant, seconds: u64, good: u64, owed: u64, refused: u64) -> Reading {
         let page = PageCounts {
@@ -221,12 +248,11 @@ mod tests {
             owed,
             ..PageCounts::default()
         };
-        let limit = (Reason::BulkheadFull, "downstream:pricing".to_owned());
         Reading {
             at: start + Duration::from_secs(seconds),
             pages: HashMap::from([("p".to_owned(), page)]),
             downstreams: HashMap::new(),
-            refused: HashMap::from([(limit, refused)]),
+            refused: HashMap::from([(pricing(), refused)]),
         }
     }
 
@@ -239,8 +265,7 @@ mod tests {
         );
         let between = Between(&before, &after);
         assert_eq!(between.standing("p"), (25.0, 40.0));
-        let limit = (Reason::BulkheadFull, "downstream:pricing".to_owned(), 3.0);
-        assert_eq!(between.refused(), [limit]);
+        assert_eq!(between.refused(), [(pricing(), 3.0)]);
         let same = Between(&after, &after);
         assert_eq!((same.standing("p"), same.refused()), ((0.0, 0.0), vec![]));
     }
@@ -252,7 +277,7 @@ mod tests {
         before.pages.clear();
         before.refused.clear();
         assert_eq!(Between(&before, &after).standing("p"), (5.0, 5.0));
-        assert_eq!(Between(&before, &after).refused()[0].2, 2.0);
+        assert_eq!(Between(&before, &after).refused()[0].1, 2.0);
         assert_eq!(Between(&after, &before).standing("p"), (0.0, 0.0));
         assert!(Between(&after, &before).refused().is_empty());
     }

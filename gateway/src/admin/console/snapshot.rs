@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub pages: Vec<Page>,
     /// In the order of the configuration.
     pub downstreams: Vec<Downstream>,
-    /// Pages refused by each limit that refused some, most first.
+    /// Pages refused by each limit that refused some, or would have, most first.
     pub refusals: Vec<Refused>,
     /// Pages that have no answer yet, the oldest first; not all of many.
     pub in_flight: Vec<PageInFlight>,
@@ -178,6 +178,9 @@ pub struct Refused {
     pub reason: String,
     /// Which limit: `client`, `gateway`, `downstream:pricing`.
     pub scope: String,
+    /// Whether the limit is only watched: it refused none of them, and would have.
+    #[serde(default)]
+    pub observed: bool,
     /// Per second.
     pub per_s: f64,
     /// Keys that would change it, the likeliest first.

@@ -185,7 +185,7 @@ fn endpoints(all: &[Endpoint], bad: Cell) -> Cell {
     }
 }
 
-/// What each limit refused.
+/// What each limit refused, or would have.
 pub(super) fn refusals(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let columns = [
         numbers("pages/s"),
@@ -196,7 +196,10 @@ pub(super) fn refusals(snapshot: &Snapshot, width: usize) -> Vec<Line<'static>> 
     let row = |one: &crate::admin::console::snapshot::Refused| {
         vec![
             Cell::plain(rate(one.per_s)),
-            Cell::bad(one.reason.clone()),
+            match one.observed {
+                true => Cell::soft(format!("{}, observed", one.reason)),
+                false => Cell::bad(one.reason.clone()),
+            },
             Cell::plain(one.scope.clone()),
             match one.keys.first() {
                 Some(turn) => Cell::plain(format!("{}: {}", turn.key, turn.advice)),

@@ -100,6 +100,7 @@ fn incident() -> Snapshot {
         refusals: vec![Refused {
             reason: "bulkhead_full".into(),
             scope: "downstream:pricing".into(),
+            observed: false,
             per_s: 57.6,
             keys: vec![Turnable {
                 key: "downstream.pricing.permits".into(),

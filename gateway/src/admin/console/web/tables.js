@@ -69,9 +69,10 @@ function endpoints(all) {
 
 export function showRefusals({ refusals, spread_over_ms: over }) {
   text(byId('refusals-over'), `in the last ${(over / 1000).toFixed(0)} s`);
-  showTable('refusals', refusals, (one) => `${one.reason} ${one.scope}`, () => row([['Pages/s', 'n'], ['Reason', ''], ['Limit', ''], ['Keys', 'words']], (cells, one) => {
+  showTable('refusals', refusals, (one) => `${one.reason} ${one.scope} ${one.observed}`, () => row([['Pages/s', 'n'], ['Reason', ''], ['Limit', ''], ['Keys', 'words']], (cells, one) => {
     text(cells[0], rate(one.per_s));
-    text(cells[1], one.reason);
+    text(cells[1], one.observed ? `${one.reason}, only observed` : one.reason);
+    set(cells[1], 'class', one.observed ? 'soft' : '');
     text(cells[2], one.scope);
     const keys = one.keys.map((turn) => turn.key).join(' ');
     if (cells[3].dataset.keys !== keys) {
