@@ -180,7 +180,7 @@ impl Bench {
             telemetry: arm.telemetry,
             agent: self.agent.addresses.clone(),
             front: arm.front,
-            certificates: self.certificates().to_owned(),
+            certificates: Some(self.certificates().to_owned()),
             ..setup
         };
         Process::start(role, &setup)

@@ -5,6 +5,7 @@
 //! costs the same whatever it is set to.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::anyhow;
 use fixtures::Service;
@@ -41,7 +42,8 @@ pub(crate) fn load(setup: &Setup) -> anyhow::Result<Loaded> {
     for (name, value) in setup.telemetry.keys(&setup.agent) {
         overrides.push((format!("TELEMETRY__{name}"), value));
     }
-    for (key, value) in setup.front.keys(&setup.certificates) {
+    let certificates = setup.certificates.as_deref().unwrap_or(Path::new(""));
+    for (key, value) in setup.front.keys(certificates) {
         overrides.push((key.to_owned(), value));
     }
     for (service, address) in Service::ALL.into_iter().zip(&setup.downstreams) {

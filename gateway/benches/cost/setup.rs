@@ -44,8 +44,8 @@ pub(crate) struct Setup {
     #[arg(long, default_value = "plain")]
     pub(crate) front: Front,
     /// With `--role gateway`: the folder of the certificate it shows.
-    #[arg(long, default_value = "")]
-    pub(crate) certificates: PathBuf,
+    #[arg(long)]
+    pub(crate) certificates: Option<PathBuf>,
 }
 
 /// What the gateway says about itself.
@@ -96,8 +96,10 @@ impl Setup {
         if let Some(front) = self.front.to_possible_value() {
             arguments.extend(["--front".to_owned(), front.get_name().to_owned()]);
         }
-        let certificates = self.certificates.display().to_string();
-        arguments.extend(["--certificates".to_owned(), certificates]);
+        if let Some(certificates) = &self.certificates {
+            let certificates = certificates.display().to_string();
+            arguments.extend(["--certificates".to_owned(), certificates]);
+        }
         if let Some(telemetry) = self.telemetry.to_possible_value() {
             arguments.extend(["--telemetry".to_owned(), telemetry.get_name().to_owned()]);
         }

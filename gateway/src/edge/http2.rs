@@ -2,14 +2,13 @@
 //!
 //! What always holds: a connection has at most [`MAX_STREAMS`] pages at once, all in its own task, and
 //! all end with it; what a client may cost without asking for a page is limited in number
-//! ([`frames`], [`resets`]) and in time ([`activity`]); a client that has to leave is told so (GOAWAY),
+//! (`frames`, `resets`) and in time (`activity`); a client that has to leave is told so (GOAWAY),
 //! and what it asked for before is answered.
 //!
 //! Requests are those of HTTP/1.1 from here on: the same service answers them by the same checks, and
 //! `:authority` is their Host.
 //!
-//! Not here: how a connection comes to speak it ([`super::socket`] by its first bytes, [`super::opening`]
-//! by TLS).
+//! Not here: how a connection comes to speak it ([`super::socket`] by its first bytes, `opening` by TLS).
 
 mod activity;
 mod frames;
@@ -37,6 +36,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxCloneService;
@@ -45,7 +45,7 @@ use tower::{BoxError, Service as _};
 use self::activity::{Activity, Next};
 use self::io::Socket;
 use self::resets::Resets;
-use self::streams::{End, Opened, Pieces, Progress};
+use self::streams::{End, Opened, Pieces, Progress, Running};
 use super::connection::Connection;
 use super::socket::Waits;
 use super::stream::Stream;
@@ -111,7 +111,8 @@ pub(super) async fn serve(
         activity: Mutex::new(Activity::new(now(), waits, first)),
         floods: AtomicBool::new(false),
     });
-    let (opened, mut streams) = Opened::new();
+    let (opened, streams) = Opened::new();
+    let mut streams = Streams::new(streams);
     let served = Served {
         service,
         current: Arc::clone(&opened.current),
@@ -119,8 +120,6 @@ pub(super) async fn serve(
     };
     let socket = Socket::new(stream, read, Arc::clone(&shared));
     let mut http = pin!(http(opened).serve_connection(TokioIo::new(socket), served));
-    let mut running = FuturesUnordered::new();
-    let mut resets = Resets::new(now());
     let mut drain = pin!(drain.cancelled_owned());
     let mut drains = false;
     let mut told = false;
@@ -130,14 +129,7 @@ pub(super) async fn serve(
             if let Poll::Ready(ended) = http.as_mut().poll(cx) {
                 return Poll::Ready(ended.map_err(|error| shared.failed(error)));
             }
-            while let Poll::Ready(Some(stream)) = streams.poll_recv(cx) {
-                running.push(stream);
-            }
-            let mut goes_on = false;
-            while let Poll::Ready(Some(end)) = Pin::new(&mut running).poll_next(cx) {
-                shared.closed(end, &mut resets, now());
-                goes_on = true;
-            }
+            let mut goes_on = streams.go_on(cx, &shared);
             drains = drains || drain.as_mut().poll(cx).is_ready();
             if drains || shared.connection.retires() {
                 shared.activity.lock().leaves(now());
@@ -169,6 +161,36 @@ fn http(opened: Opened) -> Builder<Opened> {
         .max_pending_accept_reset_streams(UNSEEN_RESETS)
         .max_local_error_reset_streams(FORCED_RESETS);
     http
+}
+
+/// The streams of a connection that are open.
+struct Streams {
+    opened: mpsc::UnboundedReceiver<Running>,
+    running: FuturesUnordered<Running>,
+    resets: Resets,
+}
+
+impl Streams {
+    fn new(opened: mpsc::UnboundedReceiver<Running>) -> Self {
+        Self {
+            opened,
+            running: FuturesUnordered::new(),
+            resets: Resets::new(now()),
+        }
+    }
+
+    /// Lets all go on that can. Whether any ended, so that there is something to write.
+    fn go_on(&mut self, cx: &mut Context<'_>, shared: &Shared) -> bool {
+        while let Poll::Ready(Some(stream)) = self.opened.poll_recv(cx) {
+            self.running.push(stream);
+        }
+        let mut any_ended = false;
+        while let Poll::Ready(Some(end)) = Pin::new(&mut self.running).poll_next(cx) {
+            shared.closed(end, &mut self.resets, now());
+            any_ended = true;
+        }
+        any_ended
+    }
 }
 
 impl Shared {
