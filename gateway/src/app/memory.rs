@@ -216,7 +216,7 @@ mod tests {
     fn every_limit_counts() {
         let memory = Memory::of(&shipped());
         assert_eq!(memory.bodies, 1024 * 5 * 256 * KIB * 2);
-        assert_eq!(memory.clients, 10_000 * CLIENT);
+        assert_eq!(memory.clients, 10_000 * HTTP2_CLIENT);
         assert_eq!(memory.heads, 10_000 * 32 * KIB + 8 * KIB * KIB);
         assert_eq!(memory.calls, 5 * 64 * CALL);
         assert_eq!(memory.recent, 8 * KIB * KIB);
@@ -224,9 +224,9 @@ mod tests {
         half.admission.max_in_flight = std::num::NonZeroU32::new(512).unwrap();
         assert_eq!(Memory::of(&half).bodies * 2, memory.bodies);
         assert_eq!(Memory::of(&half).pages * 2, memory.pages);
-        let mut multiplexed = shipped();
-        multiplexed.server.http2 = true;
-        assert_eq!(Memory::of(&multiplexed).clients, 10_000 * HTTP2_CLIENT);
+        let mut plain = shipped();
+        plain.server.http2 = false;
+        assert_eq!(Memory::of(&plain).clients, 10_000 * CLIENT);
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn server(s: &mut Section<'_, '_>) -> Option<Server> {
     let openapi = s.take(key("openapi", OPENAPI, "admin").about(
         "Which listener answers /openapi.json: \"admin\", \"public\" or \"off\" (neither).",
     ));
-    let http2 = s.take(key("http2", BOOLEAN, "false").about(
+    let http2 = s.take(key("http2", BOOLEAN, "true").about(
         "Whether HTTP/2 is spoken too: where TLS negotiates it, or without TLS where a client begins with it.",
     ));
     let health_path = s.take(

@@ -176,7 +176,7 @@ async fn bytes_that_are_not_http_get_a_400_or_a_closed_connection() {
 
 #[tokio::test]
 async fn bytes_that_are_no_request_are_counted_by_what_they_seem_to_be() {
-    let (gateway, _fakes) = shop(&[]).await;
+    let (gateway, _fakes) = shop(&["server.http2=false"]).await;
     let proxy = format!("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n{}", get(PAGE, ""));
     let long = "/".repeat(200_000);
     for to in [gateway.public, gateway.admin] {
@@ -217,7 +217,8 @@ async fn bytes_that_are_no_request_are_counted_by_what_they_seem_to_be() {
 
 #[tokio::test]
 async fn a_client_that_begins_in_http2_is_closed_on_and_not_left_waiting() {
-    let (gateway, _fakes) = shop(&["server.header_read_timeout=1h"]).await;
+    let changes = ["server.http2=false", "server.header_read_timeout=1h"];
+    let (gateway, _fakes) = shop(&changes).await;
     let mut client = Client::connect(gateway.public).await;
     client
         .send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")

@@ -22,7 +22,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("server.health_path", "\"/healthz\""),
     ("server.client_address", "\"forwarded\""),
     ("server.trusted_proxies", "[\"10.0.0.0/8\"]"),
-    ("server.http2", "true"),
+    ("server.http2", "false"),
     ("server.tls.cert", "\"FOLDER/cert.pem\""),
     ("server.tls.key", "\"FOLDER/key.pem\""),
     ("server.tls.client_ca", "\"FOLDER/ca.pem\""),
