@@ -11,9 +11,23 @@ import time
 import urllib.error
 import urllib.request
 
-from tools import GATEWAY, NODE, ROOT, TOOLS, demo, node_modules, python_with, run
+from tools import GATEWAY, NODE, ROOT, TOOLS, node_modules, python_with, run
+
+sys.path.append(str(ROOT / "docs/observability"))
+import running  # noqa: E402
 
 PACKAGES = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"]
+
+# A page with everything that can be described: its description is what the fuzz is made from.
+SHOP = "clients/shop.toml"
+
+# Times of the shipped file; the gateway of the worked example has more.
+TIMES = {
+    "GATEWAY__PAGE__PRODUCT_PAGE__DEADLINE": "300ms",
+    "GATEWAY__PAGE__PRODUCT_PAGE__PART__REVIEWS__TIMEOUT": "200ms",
+    "GATEWAY__PAGE__PRODUCT_PAGE__PART__RECOMMENDATIONS__TIMEOUT": "200ms",
+    "RUST_LOG": "gateway=info,warn",
+}
 
 # 5xx that the contract names; a 500 is a defect, described or not.
 FUZZ = """\
@@ -59,19 +73,23 @@ def fuzz(python: pathlib.Path, file: pathlib.Path, examples: int) -> None:
     """Services that are sometimes late and sometimes fail, so that partial pages, 502 and 504 are among the answers."""
     config = TOOLS / "schemathesis.toml"
     config.write_text(FUZZ)
-    with demo() as urls:
+    running.AT_MOST = "1200"
+    running.WORK.mkdir(parents=True, exist_ok=True)
+    with running.Running() as there:
+        fakes = running.start_fakes(there, GATEWAY.parent, free=True)
+        pages, admin, _ = running.start_gateway(there, GATEWAY.parent, True, fakes, "", 0, config=SHOP, **TIMES)
         for service in ("pricing", "reviews"):
-            slow(urls["control"], service)
+            slow(fakes["control"], service)
         for service in ("inventory", "recommendations"):
-            fail(urls["control"], service)
+            fail(fakes["control"], service)
         before = time.monotonic()
         run(
-            python.with_name("schemathesis"), "--config-file", config, "run", file, "--url", urls["pages"],
+            python.with_name("schemathesis"), "--config-file", config, "run", file, "--url", pages,
             "--max-examples", examples, "--workers", 4, "--continue-on-failure", "--no-color", "--warnings", "off", cwd=TOOLS,
         )
         print(f"the fuzz took {time.monotonic() - before:.0f} s")
-        counts(urls["admin"])
-        assert_caught(python, config, file, urls["pages"])
+        counts(admin)
+        assert_caught(python, config, file, pages)
 
 
 def counts(admin: str) -> None:
@@ -105,7 +123,7 @@ def main() -> None:
     TOOLS.mkdir(parents=True, exist_ok=True)
     python = python_with("openapi", *PACKAGES)
     node_modules(NODE)
-    shop = described("clients/shop.toml")
+    shop = described(SHOP)
     for file in (described("config.toml"), shop):
         lint(python, file)
     fuzz(python, with_known_ids(shop), examples)

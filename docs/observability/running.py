@@ -190,9 +190,9 @@ def start_fakes(run: Running, binaries: pathlib.Path, free: bool) -> dict[str, s
 
 def start_gateway(
     run: Running, binaries: pathlib.Path, free: bool, fakes: dict[str, str], agent: str, dogstatsd: int,
-    name: str = "gateway", **changes: str
+    name: str = "gateway", config: str = "config.toml", **changes: str
 ) -> tuple[str, str, pathlib.Path]:
-    """The gateway with the shipped config.toml, JSON logs and these variables; where it serves pages and operators, and its log."""
+    """The gateway with the shipped config.toml or another, JSON logs and these variables; where it serves pages and operators, and its log."""
     variables = {
         "GATEWAY__TELEMETRY__LOG": "json",
         "DD_VERSION": "1.4.0",
@@ -208,7 +208,7 @@ def start_gateway(
         services = fakes.keys() - {"control"}
         variables |= {f"GATEWAY__DOWNSTREAM__{name.upper()}__URL": fakes[name] for name in services}
     variables |= changes
-    log = run.start(name, [binaries / "gateway", "run", "--config", "config.toml"], **variables)
+    log = run.start(name, [binaries / "gateway", "run", "--config", config], **variables)
 
     def addresses():
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
