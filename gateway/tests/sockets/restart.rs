@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::client::{ask, get};
+use crate::common::client::{Client, get};
 use crate::common::gateway::PAGE;
 use crate::process::run;
 
@@ -28,10 +29,7 @@ impl Balancer {
         let known = self.known.lock().clone();
         let mut ready = Vec::new();
         for (public, admin) in known {
-            // One that has ended does not answer.
-            if tokio::net::TcpStream::connect(admin).await.is_ok()
-                && ask(admin, get("/readyz", "")).await.status == 200
-            {
+            if status(admin, "/readyz").await == Some(200) {
                 ready.push(public);
             }
         }
@@ -52,6 +50,13 @@ impl Balancer {
     fn forget(&self, public: SocketAddr) {
         self.known.lock().retain(|known| known.0 != public);
     }
+}
+
+/// Of an answer; one that has ended, or ends just now, has none.
+async fn status(to: SocketAddr, path: &str) -> Option<u16> {
+    let mut client = Client::on(TcpStream::connect(to).await.ok()?);
+    client.send(get(path, "")).await;
+    client.answer_or_end().await.map(|answer| answer.status)
 }
 
 /// Pages served and not, over two restarts of gateways with this `server.drain_delay`.
@@ -78,8 +83,8 @@ async fn restarted(drain_delay: &str) -> (u32, u32) {
                     tokio::time::sleep(LOOKS).await;
                     continue;
                 };
-                match ask(to, get(PAGE, "")).await.status {
-                    200 => served += 1,
+                match status(to, PAGE).await {
+                    Some(200) => served += 1,
                     _ => lost += 1,
                 }
             }
