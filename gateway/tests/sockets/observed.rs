@@ -12,6 +12,9 @@ use super::common::gateway::{Gateway, PAGE, shop, shop_changes};
 use super::common::reloading::Reloading;
 use super::common::until;
 
+/// Of a page: longer than ten clients take to ask on a busy machine, so all of them meet.
+const TAKES: Duration = Duration::from_secs(2);
+
 /// Limits of one page at once, and one a minute for a client.
 const ONE: &[(&str, &str)] = &[
     ("permits = 64", "permits = 1"),
@@ -50,7 +53,7 @@ async fn ten_at_once(gateway: &Gateway) -> Vec<u16> {
 #[tokio::test]
 async fn limits_are_watched_live_refuse_nothing_then_and_refuse_again_when_they_are_enforced() {
     let fakes = Fakes::start(Options::default()).await.unwrap();
-    let slow = Behaviour::fixed(Duration::from_millis(200));
+    let slow = Behaviour::fixed(TAKES);
     fakes.set(Service::Pricing, slow).unwrap();
     let world = Reloading::start(&one(false), &shop_changes(&fakes, &[])).await;
     let gateway = &world.gateway;
@@ -100,7 +103,7 @@ async fn each_bulkhead_and_queue_that_is_watched_shows_its_own_share() {
         "page.product-page.observe=true",
     ])
     .await;
-    let slow = Behaviour::fixed(Duration::from_millis(300));
+    let slow = Behaviour::fixed(TAKES);
     fakes.set(Service::Pricing, slow).unwrap();
     assert!(
         ten_at_once(&gateway)
