@@ -1,9 +1,19 @@
-//! Numbers as text, for what every page writes: headers and log lines.
+//! Numbers as text, for what every page writes: headers and log lines; and text as a header's value.
 //!
 //! Whole digits appended to bytes; formatting traits would cost some five times as much,
 //! dozens of times a page.
 
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+/// The value of a header. Always visible ASCII: it is written here, of numbers and configured names,
+/// or made of what came in headers.
+pub fn header_value(text: impl Into<Bytes>) -> HeaderValue {
+    #[expect(clippy::expect_used, reason = "callers write nothing else")]
+    HeaderValue::from_maybe_shared(text.into()).expect("visible ASCII")
+}
 
 /// Appends `number` in decimal.
 pub fn push_decimal(to: &mut Vec<u8>, number: u64) {
@@ -14,6 +24,12 @@ pub fn push_decimal(to: &mut Vec<u8>, number: u64) {
 pub fn push_hex(to: &mut Vec<u8>, number: u64) {
     let halves = [(number >> 32) as u32, number as u32];
     to.extend_from_slice(halves.map(hex).as_flattened());
+}
+
+/// Appends `number` as 32 lower-case hex digits.
+pub fn push_hex_128(to: &mut Vec<u8>, number: u128) {
+    push_hex(to, (number >> 64) as u64);
+    push_hex(to, number as u64);
 }
 
 /// Eight digits at once: each half byte in a byte of its own, and then what makes it a character.

@@ -12,15 +12,14 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::{Either, Empty};
 
 use crate::page::detached;
+use crate::text::header_value;
 
 /// The tag of the same page in a coding.
 fn coded(tag: &HeaderValue, coding: &HeaderValue) -> HeaderValue {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let (mut tag, coding) = (text(tag), text(coding));
     tag.pop();
-    let coded = Bytes::from(format!("{tag}-{coding}\""));
-    #[expect(clippy::expect_used, reason = "two values of headers")]
-    HeaderValue::from_maybe_shared(coded).expect("a tag is visible ASCII")
+    header_value(format!("{tag}-{coding}\""))
 }
 
 /// The tags of pages that a client has: its `If-None-Match`.

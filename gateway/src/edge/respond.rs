@@ -21,7 +21,7 @@ use crate::page::{Answer, Pages};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::configured::Configured;
 use crate::telemetry::record::{Origin, PageRecord};
-use crate::text::push_milliseconds;
+use crate::text::{header_value, push_milliseconds};
 
 pub(super) const COMPLETE: HeaderName = HeaderName::from_static("x-gateway-complete");
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -163,7 +163,7 @@ impl<'a> Respond<'a> {
             text.extend_from_slice(b"\", ");
         }
         push_timed(&mut text, "total", record.total());
-        visible(text)
+        header_value(text)
     }
 }
 
@@ -254,12 +254,4 @@ fn json(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(TRACEPARENT, origin.trace.traceparent(origin.trace.span_id));
     response
-}
-
-fn visible(text: Vec<u8>) -> HeaderValue {
-    #[expect(
-        clippy::expect_used,
-        reason = "names are [a-z0-9_-], the rest is written here"
-    )]
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("names and numbers are visible ASCII")
 }

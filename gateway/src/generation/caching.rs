@@ -6,14 +6,12 @@
 //!
 //! Not here: what a client is answered that has the page already (see [`crate::edge`]).
 
-use std::fmt::Write as _;
-
-use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{CacheControl, Page};
+use crate::text::{header_value, push_hex_128};
 
 /// A tag in its quotes.
 const TAG: usize = 34;
@@ -33,10 +31,8 @@ impl PageCaching {
             .into_iter()
             .chain(names)
             .collect();
-        #[expect(clippy::expect_used, reason = "names of headers and commas")]
-        let vary = HeaderValue::from_str(&names.join(", ")).expect("names are visible ASCII");
         Self {
-            vary,
+            vary: header_value(names.join(", ")),
             control: page.cache_control.clone(),
         }
     }
@@ -62,9 +58,9 @@ impl PageCaching {
 
 /// Not a secret and not a proof: it only tells versions of a page apart.
 pub(crate) fn tag(hash: u128) -> HeaderValue {
-    let mut text = String::with_capacity(TAG);
-    // Writing to memory does not fail.
-    let _ = write!(text, "\"{hash:032x}\"");
-    #[expect(clippy::expect_used, reason = "digits in quotes")]
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("a tag is visible ASCII")
+    let mut text = Vec::with_capacity(TAG);
+    text.push(b'"');
+    push_hex_128(&mut text, hash);
+    text.push(b'"');
+    header_value(text)
 }

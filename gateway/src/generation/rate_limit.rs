@@ -6,12 +6,11 @@
 //!
 //! Not here: how much is left ([`quota`](crate::page::quota)), and which answers say it (the edge).
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::Clients;
 use crate::page::quota::Allowance;
-use crate::text::push_decimal;
+use crate::text::{header_value, push_decimal};
 
 /// How much the client may still ask for.
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -38,7 +37,7 @@ impl RateLimit {
             push_decimal(&mut text, quota);
             text.extend_from_slice(b";w=");
             push_decimal(&mut text, window);
-            visible(text)
+            header_value(text)
         });
         Self { policy }
     }
@@ -55,7 +54,7 @@ impl RateLimit {
             text.extend_from_slice(b";t=");
             push_decimal(&mut text, more_in.min(MOST));
         }
-        headers.insert(RATE_LIMIT, visible(text));
+        headers.insert(RATE_LIMIT, header_value(text));
         headers.insert(RATE_LIMIT_POLICY, policy.clone());
     }
 }
@@ -69,11 +68,6 @@ fn policy(interval: u128, burst: u32) -> (u64, u64) {
     let quota = window * SECOND / interval;
     let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX).min(MOST);
     (whole(quota), whole(window))
-}
-
-fn visible(text: Vec<u8>) -> HeaderValue {
-    #[expect(clippy::expect_used, reason = "written here, of letters and digits")]
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("letters and digits are visible ASCII")
 }
 
 #[cfg(test)]

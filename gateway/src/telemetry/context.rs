@@ -16,12 +16,11 @@ mod datadog;
 mod tests;
 mod w3c;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{Notation, Propagation};
 use crate::telemetry::names::BadContext;
-use crate::text::push_hex;
+use crate::text::{header_value, push_hex, push_hex_128};
 
 /// One request's place in a trace. The ids are never zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,8 +134,7 @@ impl TraceContext {
 
     /// Appends the trace id as 32 hex digits.
     pub(super) fn push_trace_id(&self, to: &mut Vec<u8>) {
-        push_hex(to, (self.trace_id >> 64) as u64);
-        push_hex(to, self.trace_id as u64);
+        push_hex_128(to, self.trace_id);
     }
 
     /// `traceparent` with `span` as the parent.
@@ -147,7 +145,7 @@ impl TraceContext {
         text.push(b'-');
         push_hex(&mut text, span);
         text.extend_from_slice(if self.is_kept() { b"-01" } else { b"-00" });
-        header(text)
+        header_value(text)
     }
 
     /// Whether it was decided that the trace is kept.
@@ -251,9 +249,4 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 fn hex(text: &str) -> Option<u128> {
     let digits = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     digits.then(|| u128::from_str_radix(text, 16).ok())?
-}
-
-fn header(text: impl Into<Bytes>) -> HeaderValue {
-    #[expect(clippy::expect_used, reason = "made here, or of what came in headers")]
-    HeaderValue::from_maybe_shared(text.into()).expect("visible ASCII")
 }

@@ -4,9 +4,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Named, TraceContext, header, only};
+use super::{Named, TraceContext, only};
 use crate::telemetry::names::BadContext;
-use crate::text::push_hex;
+use crate::text::{header_value, push_hex};
 
 pub(super) const SINGLE: HeaderName = HeaderName::from_static("b3");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
@@ -134,17 +134,17 @@ pub(super) fn single(context: &TraceContext, span: u64) -> HeaderValue {
     text.extend_from_slice(sampled(context));
     text.push(b'-');
     push_hex(&mut text, context.span_id);
-    header(text)
+    header_value(text)
 }
 
 /// Writes what is the same for all calls of a page.
 pub(super) fn write_shared(context: &TraceContext, headers: &mut HeaderMap) {
     let mut trace = Vec::with_capacity(32);
     push_ids(context, &mut trace);
-    headers.insert(TRACE_ID, header(trace));
+    headers.insert(TRACE_ID, header_value(trace));
     let mut parent = Vec::with_capacity(16);
     push_hex(&mut parent, context.span_id);
-    headers.insert(PARENT_ID, header(parent));
+    headers.insert(PARENT_ID, header_value(parent));
     match context.priority {
         BY_HAND => headers.insert(FLAGS, HeaderValue::from_static("1")),
         1.. => headers.insert(SAMPLED, HeaderValue::from_static("1")),
@@ -156,5 +156,5 @@ pub(super) fn write_shared(context: &TraceContext, headers: &mut HeaderMap) {
 pub(super) fn write_call(span: u64, fields: &mut Vec<(HeaderName, HeaderValue)>) {
     let mut text = Vec::with_capacity(16);
     push_hex(&mut text, span);
-    fields.push((SPAN_ID, header(text)));
+    fields.push((SPAN_ID, header_value(text)));
 }

@@ -2,8 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Named, TraceContext, header, hex, only};
+use super::{Named, TraceContext, hex, only};
 use crate::telemetry::names::BadContext;
+use crate::text::header_value;
 
 pub(super) const PARENT_ID: HeaderName = HeaderName::from_static("x-datadog-parent-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-datadog-trace-id");
@@ -141,7 +142,7 @@ pub(super) fn write_shared(context: &TraceContext, headers: &mut HeaderMap) {
         tags.push_str(&context.tags);
     }
     if !tags.is_empty() {
-        headers.insert(TAGS, header(tags));
+        headers.insert(TAGS, header_value(tags));
     }
     if let Some(origin) = &context.origin {
         headers.insert(ORIGIN, origin.clone());

@@ -3,8 +3,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Named, TraceContext, datadog, header, hex, only};
+use super::{Named, TraceContext, datadog, hex, only};
 use crate::telemetry::names::BadContext;
+use crate::text::header_value;
 
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -117,7 +118,7 @@ fn list(first: &str, members: &[&str]) -> Option<HeaderValue> {
         }
         list.push_str(member);
     }
-    (!list.is_empty()).then(|| header(list))
+    (!list.is_empty()).then(|| header_value(list))
 }
 
 /// Priority, origin and tags from Datadog's member. The flag of `traceparent` says whether
