@@ -72,12 +72,7 @@ pub const BOOLEAN: Kind<bool> = Kind {
 /// A share: 0.0 to 1.0.
 pub const SHARE: Kind<f64> = Kind {
     read: |raw| {
-        let number: Option<f64> = match raw {
-            Raw::Toml(DeValue::Float(number)) => number.as_str().parse().ok(),
-            Raw::Toml(DeValue::Integer(number)) => number.to_string().parse().ok(),
-            Raw::Plain(text) => text.parse().ok(),
-            Raw::Toml(_) => None,
-        };
+        let number = raw.number();
         let number = number.ok_or_else(|| raw.instead("a number from 0.0 to 1.0").default())?;
         if (0.0..=1.0).contains(&number) {
             return Ok(number);

@@ -37,6 +37,16 @@ pub fn type_name(value: &DeValue<'_>) -> &'static str {
 }
 
 impl Raw<'_> {
+    /// The number that it is, whole or not.
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Raw::Toml(DeValue::Float(number)) => number.as_str().parse().ok(),
+            Raw::Toml(DeValue::Integer(number)) => number.to_string().parse().ok(),
+            Raw::Plain(text) => text.parse().ok(),
+            Raw::Toml(_) => None,
+        }
+    }
+
     /// What the value is in place of the `wanted`.
     pub fn instead(&self, wanted: &str) -> Problem {
         match self {

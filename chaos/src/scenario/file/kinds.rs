@@ -196,12 +196,7 @@ pub(super) const BACKOFF: Kind<Backoff> = Kind {
 /// CPUs: whole ones, or parts of one.
 pub(super) const CORES: Kind<f64> = Kind {
     read: |raw| {
-        let number: Option<f64> = match raw {
-            Raw::Toml(DeValue::Float(number)) => number.as_str().parse().ok(),
-            Raw::Toml(DeValue::Integer(number)) => number.to_string().parse().ok(),
-            Raw::Plain(text) => text.parse().ok(),
-            Raw::Toml(_) => None,
-        };
+        let number = raw.number();
         let number = number.ok_or_else(|| raw.instead("a number of CPUs such as 0.5 or 4"))?;
         match (0.01..=64.0).contains(&number) {
             true => Ok(number),
