@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::task::{Context, Poll, Waker};
 
-use super::admission::Rules;
-use super::admission::core::{NeedSet, Order};
+use super::admission::core::{NeedSet, Order, Shed};
+use super::admission::{Permits, Rules};
 use super::downstream::only::Only;
 use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};
@@ -55,6 +55,13 @@ fn telemetry(config: &Config) -> Arc<Telemetry> {
 fn needs(config: &Config) -> NeedSet {
     let admission = Admission::new(config);
     Plan::compile(config, &admission).swap_remove(0).needs
+}
+
+/// The permits of two pages, held by none.
+async fn for_two_pages(admission: &Admission, config: &Config) -> [Result<Permits, Shed>; 2] {
+    let needs = needs(config);
+    let permits = || admission.permits(PageId(0), &needs, Deadline::NEVER);
+    [permits().await, permits().await]
 }
 
 fn client(key: u128) -> Client {
@@ -388,13 +395,7 @@ async fn no_call_starts_after_the_deadline_even_if_permits_came_before_it() {
     let config = config_with(&[("a", true)], "");
     let simulated = Simulated::new([Answers::ok(1)]);
     let pages = pages(&config, &simulated);
-    let needs = needs(&config);
-    let both = [(); 2].map(|()| {
-        pages
-            .admission()
-            .permits(PageId(0), &needs, Deadline::NEVER)
-    });
-    let held = futures_util::future::join_all(both).await;
+    let held = for_two_pages(pages.admission(), &config).await;
     let mut waiting = Box::pin(pages.serve(request()));
     assert!(poll_once(waiting.as_mut()).is_pending());
     tokio::time::advance(40 * MS).await;

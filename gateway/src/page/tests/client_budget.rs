@@ -135,13 +135,7 @@ async fn a_wait_that_the_pages_own_deadline_ends_says_so() {
     config.pages[0].max_wait = 60_000 * MS;
     let simulated = Simulated::new([Answers::never(), Answers::ok(1), Answers::ok(1)]);
     let pages = pages(&config, &simulated);
-    let needs = needs(&config);
-    let both = [(); 2].map(|()| {
-        pages
-            .admission()
-            .permits(PageId(0), &needs, Deadline::NEVER)
-    });
-    let _held = futures_util::future::join_all(both).await;
+    let _held = for_two_pages(pages.admission(), &config).await;
     let third = pages.serve(request()).await;
     assert_eq!(
         third.result,
