@@ -73,9 +73,8 @@ def fuzz(python: pathlib.Path, file: pathlib.Path, examples: int) -> None:
     """Services that are sometimes late and sometimes fail, so that partial pages, 502 and 504 are among the answers."""
     config = TOOLS / "schemathesis.toml"
     config.write_text(FUZZ)
-    running.AT_MOST = "1200"
     running.WORK.mkdir(parents=True, exist_ok=True)
-    with running.Running() as there:
+    with running.Running(at_most=1200) as there:
         fakes = running.start_fakes(there, GATEWAY.parent, free=True)
         pages, admin, _ = running.start_gateway(there, GATEWAY.parent, True, fakes, "", 0, config=SHOP, **TIMES)
         for service in ("pricing", "reviews"):

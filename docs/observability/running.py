@@ -24,9 +24,6 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 WORK = TARGET / "observability"
 AGENT = "ddapm-test-agent==1.69.1"
 
-# Longer than anything here takes, in seconds.
-AT_MOST = "90"
-
 # `--enabled-checks` of the agent's command line is broken: its settings are variables.
 CHECKS = "trace_count_header,meta_tracer_version_header,trace_content_length,trace_stall,meta_events_is_valid_json"
 
@@ -83,10 +80,11 @@ def until(what: str, found, seconds: float = 10):
 
 
 class Running(contextlib.ExitStack):
-    """Whatever runs, ended in reverse order."""
+    """Whatever runs, ended in reverse order, and each by itself after `at_most` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_most: int = 90) -> None:
         super().__init__()
+        self.at_most = str(at_most)
         self.running: dict[str, subprocess.Popen] = {}
 
     def __exit__(self, *error):
@@ -101,7 +99,7 @@ class Running(contextlib.ExitStack):
         kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         with open(printed, "w") as output:
             process = subprocess.Popen(
-                ["timeout", "--kill-after=5", AT_MOST, *map(str, command)],
+                ["timeout", "--kill-after=5", self.at_most, *map(str, command)],
                 cwd=ROOT,
                 env=kept | variables,
                 stdin=subprocess.DEVNULL,
