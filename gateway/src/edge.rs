@@ -22,6 +22,7 @@ pub mod host;
 pub mod http2;
 pub mod layers;
 mod least_used;
+mod linger;
 pub mod listener;
 mod opening;
 pub mod patience;

@@ -7,17 +7,18 @@
 //! once a second; where an answer can be read, it is a problem like all others.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::edge::linger::Linger;
 use crate::edge::respond;
 use crate::edge::stream::Stream;
-use crate::edge::validate::MAX_HEAD;
 use crate::lifecycle::Listener;
 use crate::page::deadline::{Deadline, now, wall_clock};
 use crate::page::refusal::Refusal;
@@ -28,9 +29,8 @@ use crate::telemetry::names::Unreadable;
 /// Between two lines of the log.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How long a refused client may take to send what it is sending: a connection that is
-/// closed before is reset, and the answer lost (RFC 9112 section 9.6).
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a client may take to take what it is answered.
+const TAKES: Duration = Duration::from_secs(1);
 
 /// First bytes that no request for HTTP/1.1 has, and what they begin.
 const BEGINNINGS: [(&[u8], Unreadable); 6] = [
@@ -131,12 +131,13 @@ impl NoRequest {
         let answer = self.problem.as_ref().map(head_and_body);
         let answered = async {
             stream.write_all(&answer.unwrap_or_default()).await?;
-            stream.shutdown().await?;
-            let mut rest = stream.take(MAX_HEAD as u64);
-            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+            stream.shutdown().await
         };
         // A client that does not take its answer has had its time.
-        let _ = Deadline::after(now(), LINGER).limit(answered).await;
+        if let Ok(Ok(())) = Deadline::after(now(), TAKES).limit(answered).await {
+            let mut linger = Linger::new();
+            let _ = poll_fn(|cx| linger.poll(cx, &mut stream)).await;
+        }
     }
 }
 

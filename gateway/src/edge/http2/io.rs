@@ -2,7 +2,8 @@
 //!
 //! What always holds: header blocks that are not complete are counted with the heads of HTTP/1.1
 //! ([`crate::edge::heads`]); frames that ask for nothing are limited ([`super::frames`]); what
-//! answers held is released when everything that h2 has written has reached the system.
+//! answers held is released when everything that h2 has written has reached the system; what a client
+//! sends while it learns that it has to leave does not keep it from learning it ([`crate::edge::linger`]).
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Shared;
 use super::frames::{Flood, Frames};
+use crate::edge::linger::Linger;
 use crate::edge::patience::Patience;
 use crate::edge::stream::Stream;
 use crate::edge::unreadable::NoRequest;
@@ -28,6 +30,8 @@ pub(super) struct Socket {
     /// Bytes of a header block that are counted as held.
     held: usize,
     patience: Patience,
+    /// Once nothing more is written.
+    linger: Option<Linger>,
     shared: Arc<Shared>,
 }
 
@@ -39,6 +43,7 @@ impl Socket {
             frames: Frames::new(now()),
             held: 0,
             patience: Patience::default(),
+            linger: None,
             shared,
         }
     }
@@ -124,6 +129,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Self { stream, linger, .. } = &mut *self;
+        if linger.is_none() {
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        }
+        linger.get_or_insert_with(Linger::new).poll(cx, stream)
     }
 }

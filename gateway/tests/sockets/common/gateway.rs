@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fixtures::{Fakes, Options, Service};
 use gateway::app::App;
 use gateway::config;
 use gateway::lifecycle::Failure;
 use gateway::lifecycle::stop::StopSignal;
+use gateway::page::deadline::{Deadline, now};
 use gateway::telemetry::Telemetry;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::client::{Answer, ask, get};
-use super::{soon, until};
+use super::{PATIENCE, soon, until};
 
 /// A running gateway; it ends with this value.
 pub(crate) struct Gateway {
@@ -155,16 +157,21 @@ impl Gateway {
 
     /// Waits until every ticket, permit and place in a queue is free.
     pub(crate) async fn at_rest(&self) {
-        until("everything free", async || {
+        let held = async || {
             let limits = self.limits().await;
             let zero = |value: &Value| *value == 0;
             let downstreams = limits["downstreams"].as_object().unwrap();
-            zero(&limits["gateway"]["in_flight"])
+            let free = zero(&limits["gateway"]["in_flight"])
                 && downstreams
                     .values()
-                    .all(|d| zero(&d["in_use"]) && zero(&d["queued"]))
-        })
-        .await;
+                    .all(|d| zero(&d["in_use"]) && zero(&d["queued"]));
+            if free { None } else { Some(limits) }
+        };
+        let give_up = Deadline::after(now(), PATIENCE);
+        while let Some(limits) = held().await {
+            assert!(!give_up.is_past(now()), "still held: {limits:#}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Tells it to drain.
