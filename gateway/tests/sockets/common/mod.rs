@@ -12,12 +12,29 @@ pub(crate) mod reloading;
 pub(crate) mod scripted;
 pub(crate) mod secured;
 
+use std::process::Command;
 use std::time::Duration;
 
 use ::gateway::page::deadline::{Deadline, now};
 
 /// Longest wait for anything that must happen. Only a failing test waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether this is a process in which the test of this name runs alone. If it is not, it has run in
+/// one, and passed.
+pub(crate) fn alone(name: &str) -> bool {
+    const ALONE: &str = "GATEWAY_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    let output = test.args(["--exact", name]).env(ALONE, "1").output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "there is no such test: {said}");
+    false
+}
 
 /// The result of `work`, which must come within [`PATIENCE`].
 pub(crate) async fn soon<F: Future>(what: &str, work: F) -> F::Output {
