@@ -126,10 +126,10 @@ async fn recent_pages_are_found_by_what_they_are_and_bad_questions_are_named() {
     let one = found("outcome=complete").await;
     assert_eq!(one["found"], 1);
     let page = &one["pages"][0];
-    assert_eq!(
-        (&page["request_id"], &page["kept_as"]),
-        (&"one".into(), &"whole".into())
-    );
+    assert_eq!(page["request_id"], "one");
+    // It may be among the four of a hundred that are drawn.
+    let kept_as = page["kept_as"].as_str().unwrap();
+    assert!(["whole", "sample"].contains(&kept_as), "{kept_as}");
     assert!(!one.to_string().contains("secret"), "{one:#}");
     let tag = page["client"].as_str().unwrap();
     assert_eq!(found(&format!("client={tag}")).await["found"], 1);
