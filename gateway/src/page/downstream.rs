@@ -12,6 +12,7 @@ pub mod eject;
 pub mod fields;
 pub mod only;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -295,8 +296,12 @@ pub async fn call<T: Transport>(
     };
     let attempts = &mut running.call().attempts;
     let to = planned.downstream;
-    let answered = downstreams.fetch(telemetry, to, &request, attempts, planned.seen);
-    let end = match planned.limit.deadline.limit(answered).await {
+    let answered = {
+        // Pinned here: whoever gets it by value keeps room for it once more, and moves it there.
+        let fetched = pin!(downstreams.fetch(telemetry, to, &request, attempts, planned.seen));
+        planned.limit.deadline.limit(fetched).await
+    };
+    let end = match answered {
         Ok(Ok(reply)) => {
             running.call().http_status = Some(reply.status);
             running.call().body = Some(reply.body.len());

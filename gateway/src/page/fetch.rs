@@ -6,6 +6,7 @@
 //!
 //! Not here: what a call is, and how it ends.
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::config::PassedStatus;
@@ -113,8 +114,9 @@ where
     for (index, (part, record)) in parts.iter().zip(records).enumerate() {
         match permits.take(index) {
             Some(permit) => {
+                // Not by an async block, which would have room for it twice.
                 let call = call(index, part, permit, record);
-                running.push(async move { (index, call.await) });
+                running.push(call.map(move |end| (index, end)));
             }
             None => {
                 record.status = PartStatus::Shed;
