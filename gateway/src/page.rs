@@ -39,7 +39,7 @@ use self::admission::{Admission, Ticket};
 use self::assemble::{Page, assemble};
 use self::budget::Budget;
 use self::clients::Clients;
-use self::deadline::{Deadline, now};
+use self::deadline::Deadline;
 use self::downstream::{Downstreams, PlannedCall, Transport};
 use self::fetch::fetch;
 use self::own_load::OwnLoad;
@@ -54,17 +54,11 @@ use crate::telemetry::meters::Gauges;
 use crate::telemetry::recent::in_flight::InFlightPage;
 use crate::telemetry::record::{Occupancy, Origin, PageRecord};
 
-/// What is left of a call's time, in whole milliseconds; Envoy's name for it.
-const BUDGET_LEFT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
-
 /// The client's own name for a request, or ours.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Room for the headers of a call, so that copying and completing them moves nothing.
 const CALL_HEADERS: usize = 16;
-
-/// Header fields of a call's own: two of its trace, and the time left.
-const OWN_FIELDS: usize = 3;
 
 /// All pages of one configuration, and what they share. A page ends by the one that it began by;
 /// what outlives it is shared with the one [before](Pages::carried).
@@ -239,12 +233,12 @@ impl<T: Transport> Pages<T> {
             .await
             .map_err(|shed| budget.refusal(shed))?;
         let permits = permits.with_shadow(account.shadow.as_ref());
-        budget.still_ahead()?;
+        let begins = budget.still_ahead()?;
         self.clients.admitted(plan.page);
         let shared = request.call_headers();
         let (records, seen) = account.parts(plan.parts.len());
         let call = |index, part, permit, record| {
-            let planned = planned(request, &shared, &params, budget, part);
+            let planned = planned(request, &shared, &params, (begins, budget), part);
             let planned = planned.seen(seen.of(index));
             downstream::call(&self.downstreams, &self.telemetry, permit, planned, record)
         };
@@ -391,30 +385,22 @@ pub(crate) fn detached(value: &HeaderValue) -> HeaderValue {
 }
 
 fn planned<'a>(
-    page: &PageRequest,
+    page: &'a PageRequest,
     shared: &'a HeaderMap,
     params: &Params<'_>,
-    budget: Budget,
+    (begins, budget): (Instant, Budget),
     part: &PlannedPart,
 ) -> PlannedCall<'a> {
-    let begins = now();
     let part_limit = part
         .timeout
         .map_or(Deadline::NEVER, |limit| Deadline::after(begins, limit));
     let limit = budget.of_call(part_limit);
-    let span_id = context::new_id();
-    let mut own = Vec::with_capacity(OWN_FIELDS);
-    page.origin.trace.write_call(span_id, &mut own);
-    if let Some(left) = limit.deadline.left(begins) {
-        let left = HeaderValue::from(left.as_millis().max(1) as u64);
-        own.push((BUDGET_LEFT, left));
-    }
     PlannedCall {
         downstream: part.downstream,
         path: part.path(params),
         shared,
-        own,
-        span_id,
+        trace: &page.origin.trace,
+        span_id: context::new_id(),
         begins,
         limit,
         pass: part.pass,

@@ -31,6 +31,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 pub use self::endpoint::Connection;
 use self::http1::ExchangeError;
@@ -201,8 +202,8 @@ impl Transport for HttpTransport {
         target.resolved(limit).await
     }
 
-    fn idle(&self, endpoint: &Handle) -> Option<Connection> {
-        endpoint.0.idle()
+    fn idle(&self, endpoint: &Handle, now: Instant) -> Option<Connection> {
+        endpoint.0.idle(now)
     }
 
     fn is_new(&self, connection: &Connection) -> bool {

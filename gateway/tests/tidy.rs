@@ -83,9 +83,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lifecycle", &["page", "telemetry"]),
     (
         "transport",
-        &["config", "outcome", "page", "pem", "telemetry"],
+        &["config", "outcome", "page", "pem", "telemetry", "text"],
     ),
-    ("page", &["config", "outcome", "telemetry"]),
+    ("page", &["config", "outcome", "telemetry", "text"]),
     ("openapi", &["config", "outcome", "page"]),
     ("readings", &["outcome", "telemetry"]),
     (

@@ -26,7 +26,7 @@ use crate::edge::opening::{Opening, has_negotiated_http2};
 use crate::edge::socket::{Socket, Waits};
 use crate::edge::stream::Stream;
 use crate::edge::unreadable::{NotServed, Report};
-use crate::edge::validate::{MAX_HEAD, MAX_READ_HEADERS};
+use crate::edge::validate::MAX_HEAD;
 use crate::page::deadline::Deadline;
 use crate::telemetry::events;
 
@@ -164,8 +164,6 @@ impl<S: Service<Request<Incoming>> + Clone> hyper::service::Service<Request<Inco
 /// The socket sees to how long a head may take.
 fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None)
-        .max_headers(MAX_READ_HEADERS)
-        .max_buf_size(MAX_HEAD);
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD);
     http
 }

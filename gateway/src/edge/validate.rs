@@ -19,12 +19,10 @@ pub const MAX_TARGET: usize = 8 * 1024;
 /// error (see [`crate::telemetry::context`]).
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Most header fields, the request id included, also where it was made here.
+/// Most header fields, the request id included, also where it was made here. It is as many as hyper
+/// reads without memory of their own for each request: a head with more never becomes one
+/// ([`crate::edge::unreadable`]).
 pub const MAX_HEADERS: usize = 100;
-
-/// Most header fields that are still read, to be refused with a reason; a head with more
-/// is refused as a whole, by its status alone.
-pub const MAX_READ_HEADERS: usize = 2 * MAX_HEADERS;
 
 /// What a connection buffers of a request head: within it a target that is too long is
 /// refused by its name (414), beyond it the head as a whole (431). There is room for

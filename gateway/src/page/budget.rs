@@ -63,15 +63,15 @@ impl Budget {
         self.deadline
     }
 
-    /// No call starts at its page's deadline or after.
+    /// No call starts at its page's deadline or after. Returns when they start: now.
     ///
     /// # Errors
     /// [`Refusal::ClientBudget`] while the page's own time would have sufficed,
     /// [`Refusal::DeadlineUnreachable`] when that is over as well.
-    pub fn still_ahead(self) -> Result<(), Refusal> {
+    pub fn still_ahead(self) -> Result<Instant, Refusal> {
         let now = now();
         if !self.deadline.is_past(now) {
-            Ok(())
+            Ok(now)
         } else if self.own.is_past(now) {
             Err(Refusal::DeadlineUnreachable(None))
         } else {

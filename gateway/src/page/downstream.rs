@@ -11,16 +11,19 @@ pub mod balance;
 pub mod eject;
 pub mod fields;
 pub mod only;
+pub mod request;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 pub use self::attempt::Downstreams;
 pub use self::fields::AnswerFields;
+pub use self::request::{CallRequest, OwnFields};
 use crate::config::{DownstreamId, Pass, PassedStatus};
 use crate::outcome::{CallOutcome, PartStatus};
 use crate::page::admission::Permit;
@@ -28,6 +31,7 @@ use crate::page::budget::CallLimit;
 use crate::page::deadline::now;
 use crate::page::json::{CheckedJson, JsonError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::context::TraceContext;
 use crate::telemetry::recent::in_flight::InFlightCall;
 use crate::telemetry::record::{CallRecord, PartRecord};
 
@@ -51,8 +55,8 @@ pub trait Transport: Send + Sync + 'static {
         downstream: DownstreamId,
     ) -> impl Future<Output = Result<Arc<Endpoints<Self::Endpoint>>, Cause>> + Send;
 
-    /// A connection that is open and free, if there is one. Never waits.
-    fn idle(&self, endpoint: &Self::Endpoint) -> Option<Self::Connection>;
+    /// A connection that is open and free `now`, if there is one. Never waits.
+    fn idle(&self, endpoint: &Self::Endpoint, now: Instant) -> Option<Self::Connection>;
 
     /// Whether the connection has carried nothing yet.
     fn is_new(&self, connection: &Self::Connection) -> bool;
@@ -110,25 +114,6 @@ pub enum Which {
     Any,
     /// One that has carried nothing yet.
     New,
-}
-
-/// What is sent.
-#[derive(Clone, Copy, Debug)]
-pub struct CallRequest<'a> {
-    /// Path and query, percent-encoded, beginning with `/`.
-    pub path: &'a str,
-    /// Header fields that all calls of the page carry.
-    pub shared: &'a HeaderMap,
-    /// Header fields of this call; none of them is in `shared`.
-    pub own: &'a [(HeaderName, HeaderValue)],
-}
-
-impl CallRequest<'_> {
-    /// All header fields but those of the connection itself.
-    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        let own = self.own.iter().map(|(name, value)| (name, value));
-        self.shared.iter().chain(own)
-    }
 }
 
 /// What came back. The body is empty unless the status is a success.
@@ -258,8 +243,8 @@ pub struct PlannedCall<'a> {
     pub path: String,
     /// Header fields of all calls of the page.
     pub shared: &'a HeaderMap,
-    /// Header fields of this one.
-    pub own: Vec<(HeaderName, HeaderValue)>,
+    /// The trace of the page.
+    pub trace: &'a TraceContext,
     /// Of its client span; the request says the same.
     pub span_id: u64,
     /// When it begins.
@@ -273,6 +258,22 @@ pub struct PlannedCall<'a> {
 }
 
 impl<'a> PlannedCall<'a> {
+    /// What it has of its time when it begins.
+    fn budget_left(&self) -> Option<Duration> {
+        self.limit.deadline.left(self.begins)
+    }
+
+    fn request(&self) -> CallRequest<'_> {
+        CallRequest {
+            path: &self.path,
+            shared: self.shared,
+            own: OwnFields {
+                span: Some((self.trace, self.span_id)),
+                budget_left: self.budget_left(),
+            },
+        }
+    }
+
     /// The same, seen there while it runs.
     #[must_use]
     pub fn seen(self, seen: Option<InFlightCall<'a>>) -> Self {
@@ -289,11 +290,7 @@ pub async fn call<T: Transport>(
     part: &mut PartRecord,
 ) -> CallEnd {
     let mut running = Running::begin(telemetry, &planned, part);
-    let request = CallRequest {
-        path: &planned.path,
-        shared: planned.shared,
-        own: &planned.own,
-    };
+    let request = planned.request();
     let attempts = &mut running.call().attempts;
     let to = planned.downstream;
     let answered = {
@@ -303,8 +300,7 @@ pub async fn call<T: Transport>(
     };
     let end = match answered {
         Ok(Ok(reply)) => {
-            running.call().http_status = Some(reply.status);
-            running.call().body = Some(reply.body.len());
+            running.answered(&reply);
             judge(reply, planned.pass)
         }
         Ok(Err(cause)) => CallEnd::Failed(cause),
@@ -337,6 +333,8 @@ struct Running<'a> {
     part: &'a mut PartRecord,
     seen: Option<InFlightCall<'a>>,
     outcome: CallOutcome,
+    /// When its answer was there; what is made of it is the gateway's time.
+    answered: Option<Instant>,
 }
 
 impl<'a> Running<'a> {
@@ -345,7 +343,7 @@ impl<'a> Running<'a> {
         planned: &PlannedCall<'a>,
         part: &'a mut PartRecord,
     ) -> Self {
-        let budget_left = planned.limit.deadline.left(planned.begins);
+        let budget_left = planned.budget_left();
         if let Some(seen) = planned.seen {
             seen.begins(planned.begins, planned.span_id, budget_left);
         }
@@ -359,7 +357,15 @@ impl<'a> Running<'a> {
             part,
             seen: planned.seen,
             outcome: CallOutcome::Cancelled,
+            answered: None,
         }
+    }
+
+    fn answered(&mut self, reply: &Reply) {
+        let call = self.call();
+        call.http_status = Some(reply.status);
+        call.body = Some(reply.body.len());
+        self.answered = call.attempts.last().map(|attempt| attempt.span.end());
     }
 
     fn call(&mut self) -> &mut CallRecord {
@@ -378,7 +384,8 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let (ended, telemetry) = (now(), self.telemetry);
+        let ended = self.answered.unwrap_or_else(now);
+        let telemetry = self.telemetry;
         let call = self.call();
         call.span.took = ended - call.span.began;
         let took = call.span.took;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::admission::core::{NeedSet, Order, Shed};
 use super::admission::{Permits, Rules};
+use super::deadline::now;
 use super::downstream::only::Only;
 use super::quota::ClientKey;
 use super::simulated::{Answers, Simulated};

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{Notation, Propagation};
 use crate::telemetry::names::BadContext;
-use crate::text::{header_value, push_hex, push_hex_128};
+use crate::text::{header_value, push_decimal, push_hex, push_hex_128};
 
 /// One request's place in a trace. The ids are never zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,12 +140,16 @@ impl TraceContext {
     /// `traceparent` with `span` as the parent.
     pub fn traceparent(&self, span: u64) -> HeaderValue {
         let mut text = Vec::with_capacity(55);
-        text.extend_from_slice(b"00-");
-        self.push_trace_id(&mut text);
-        text.push(b'-');
-        push_hex(&mut text, span);
-        text.extend_from_slice(if self.is_kept() { b"-01" } else { b"-00" });
+        self.push_traceparent(span, &mut text);
         header_value(text)
+    }
+
+    fn push_traceparent(&self, span: u64, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"00-");
+        self.push_trace_id(to);
+        to.push(b'-');
+        push_hex(to, span);
+        to.extend_from_slice(if self.is_kept() { b"-01" } else { b"-00" });
     }
 
     /// Whether it was decided that the trace is kept.
@@ -174,18 +178,35 @@ impl TraceContext {
         }
     }
 
-    /// Writes the headers of a call whose client span is `span`; the rest is
-    /// [`TraceContext::write_shared`]'s.
-    pub fn write_call(&self, span: u64, fields: &mut Vec<(HeaderName, HeaderValue)>) {
+    /// Hands over the headers of a call whose client span is `span`, by name and value, each written
+    /// into `text`; the rest is [`TraceContext::write_shared`]'s.
+    pub fn each_of_call(
+        &self,
+        span: u64,
+        text: &mut Vec<u8>,
+        mut put: impl FnMut(&HeaderName, &[u8]),
+    ) {
         for notation in self.propagation.notations() {
-            match notation {
-                Notation::Datadog => fields.push((datadog::PARENT_ID, HeaderValue::from(span))),
-                Notation::TraceContext => {
-                    fields.push((w3c::TRACEPARENT, self.traceparent(span)));
+            text.clear();
+            let name = match notation {
+                Notation::Datadog => {
+                    push_decimal(text, span);
+                    datadog::PARENT_ID
                 }
-                Notation::B3 => fields.push((b3::SINGLE, b3::single(self, span))),
-                Notation::B3Multi => b3::write_call(span, fields),
-            }
+                Notation::TraceContext => {
+                    self.push_traceparent(span, text);
+                    w3c::TRACEPARENT
+                }
+                Notation::B3 => {
+                    b3::push_single(self, span, text);
+                    b3::SINGLE
+                }
+                Notation::B3Multi => {
+                    push_hex(text, span);
+                    b3::SPAN_ID
+                }
+            };
+            put(&name, text);
         }
     }
 }

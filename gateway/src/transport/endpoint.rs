@@ -135,8 +135,8 @@ impl Endpoint {
         self.failed_connects.load(Ordering::Relaxed)
     }
 
-    pub(super) fn idle(self: &Arc<Self>) -> Option<Connection> {
-        let carrier = self.pool.try_take(now())?;
+    pub(super) fn idle(self: &Arc<Self>, now: Instant) -> Option<Connection> {
+        let carrier = self.pool.try_take(now)?;
         Some(self.connection(carrier))
     }
 

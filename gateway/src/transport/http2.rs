@@ -31,6 +31,7 @@ use super::http1::answer::{MAX_FIELDS, MAX_HEAD, Malformed};
 use super::listening::{Heard, Listening};
 use super::stream::Stream as Io;
 use crate::page::downstream::{AnswerFields, CallRequest, Cause};
+use crate::text::header_value;
 
 /// A connection that answers no ping while calls wait on it is dead.
 const PING_EVERY: Duration = Duration::from_secs(2);
@@ -38,6 +39,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Streams of a connection at most, whatever the peer allows.
 const MAX_STREAMS: usize = 256;
+
+/// Header fields of a request beside those that all calls of its page have: two of every request, and
+/// ordinarily two of its trace and the time left.
+const OTHER_FIELDS: usize = 5;
 
 /// What an answer may have under way on one stream, and all of them on one connection: as many
 /// times as there are streams, so that one unread body does not stall its siblings.
@@ -333,12 +338,15 @@ impl Base {
     fn request(&self, request: &CallRequest<'_>) -> Result<Request<Empty<Bytes>>, Cause> {
         let uri = Uri::try_from(format!("{}{}", self.origin, request.path));
         let uri = uri.map_err(|error| Cause::Broken(format!("its path is not a URI: {error}")))?;
-        let mut headers = HeaderMap::with_capacity(request.shared.len() + request.own.len() + 2);
+        let mut headers = HeaderMap::with_capacity(request.shared.len() + OTHER_FIELDS);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for (name, value) in request.fields() {
+        for (name, value) in request.shared {
             headers.append(name, value.clone());
         }
+        request.own.each(|name, value| {
+            headers.append(name.clone(), header_value(Bytes::copy_from_slice(value)));
+        });
         let mut made = Request::new(Empty::new());
         *made.version_mut() = Version::HTTP_2;
         *made.uri_mut() = uri;

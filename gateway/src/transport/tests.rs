@@ -20,7 +20,7 @@ use super::resolve::Resolving;
 use super::site::Site;
 use super::tuning::Tuning;
 use super::*;
-use crate::page::downstream::Downstreams;
+use crate::page::downstream::{Downstreams, OwnFields};
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::AttemptRecord;
 
@@ -73,7 +73,7 @@ impl World {
         let request = CallRequest {
             path: "/products/p-1001",
             shared: &shared,
-            own: &[],
+            own: OwnFields::default(),
         };
         let mut attempts = Vec::new();
         let d = DownstreamId(0);
@@ -487,7 +487,8 @@ async fn a_connection_the_peer_keeps_shorter_is_given_up_before_the_peer_does() 
         let world = World::to(&url, false);
         assert_eq!(world.status().await, 200);
         let endpoints = world.downstreams.transport().endpoints(DownstreamId(0));
-        let idle = || world.downstreams.transport().idle(&endpoints.all[0]);
+        let transport = world.downstreams.transport();
+        let idle = || transport.idle(&endpoints.all[0], now());
         drop(idle().expect("it is kept for a while"));
         sleep(Duration::from_millis(700)).await;
         assert!(idle().is_none());

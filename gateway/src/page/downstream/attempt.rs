@@ -160,7 +160,7 @@ impl<T: Transport> Downstreams<T> {
             return Err(Cause::Connect("its name has no address".to_owned()));
         };
         if which == Which::Any
-            && let Some(connection) = self.transport.idle(endpoint)
+            && let Some(connection) = self.transport.idle(endpoint, attempt.began)
         {
             return Ok((attempt, connection));
         }

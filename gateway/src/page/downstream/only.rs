@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::time::Instant;
+
 use super::{
     AttemptError, CallRequest, Cause, Endpoint, EndpointId, Endpoints, Reply, Transport, Which,
 };
@@ -113,7 +115,7 @@ impl<A: Answers> Transport for Only<A> {
         Ok(self.endpoints(downstream))
     }
 
-    fn idle(&self, endpoint: &OnlyEndpoint) -> Option<OnlyEndpoint> {
+    fn idle(&self, endpoint: &OnlyEndpoint, _: Instant) -> Option<OnlyEndpoint> {
         Some(endpoint.clone())
     }
 

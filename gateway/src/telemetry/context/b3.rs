@@ -10,7 +10,7 @@ use crate::text::{header_value, push_hex};
 
 pub(super) const SINGLE: HeaderName = HeaderName::from_static("b3");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
-const SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
+pub(super) const SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
 const PARENT_ID: HeaderName = HeaderName::from_static("x-b3-parentspanid");
 const SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
 const FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
@@ -124,17 +124,15 @@ fn push_ids(context: &TraceContext, to: &mut Vec<u8>) {
     }
 }
 
-/// The whole of it in one header.
-pub(super) fn single(context: &TraceContext, span: u64) -> HeaderValue {
-    let mut text = Vec::with_capacity(68);
-    push_ids(context, &mut text);
-    text.push(b'-');
-    push_hex(&mut text, span);
-    text.push(b'-');
-    text.extend_from_slice(sampled(context));
-    text.push(b'-');
-    push_hex(&mut text, context.span_id);
-    header_value(text)
+/// Appends the whole of it in one header.
+pub(super) fn push_single(context: &TraceContext, span: u64, to: &mut Vec<u8>) {
+    push_ids(context, to);
+    to.push(b'-');
+    push_hex(to, span);
+    to.push(b'-');
+    to.extend_from_slice(sampled(context));
+    to.push(b'-');
+    push_hex(to, context.span_id);
 }
 
 /// Writes what is the same for all calls of a page.
@@ -150,11 +148,4 @@ pub(super) fn write_shared(context: &TraceContext, headers: &mut HeaderMap) {
         1.. => headers.insert(SAMPLED, HeaderValue::from_static("1")),
         _ => headers.insert(SAMPLED, HeaderValue::from_static("0")),
     };
-}
-
-/// Writes what a call has of its own.
-pub(super) fn write_call(span: u64, fields: &mut Vec<(HeaderName, HeaderValue)>) {
-    let mut text = Vec::with_capacity(16);
-    push_hex(&mut text, span);
-    fields.push((SPAN_ID, header_value(text)));
 }

@@ -74,10 +74,17 @@ fn when_both_come_the_whole_id_the_origin_and_the_priority_are_kept() {
 fn written(context: &TraceContext) -> HeaderMap {
     let mut out = HeaderMap::new();
     context.write_shared(&mut out);
-    let mut own = Vec::new();
-    context.write_call(7, &mut own);
-    out.extend(own);
+    out.extend(of_call(context));
     out
+}
+
+/// The headers of a call of this page alone.
+fn of_call(context: &TraceContext) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = Vec::new();
+    context.each_of_call(7, &mut Vec::new(), |name, value| {
+        fields.push((name.clone(), HeaderValue::from_bytes(value).unwrap()));
+    });
+    fields
 }
 
 /// What `context` would be read as by the service that gets it.
@@ -486,9 +493,8 @@ fn a_trace_is_passed_on_in_the_notations_and_the_order_of_the_configuration() {
     let names = |order: &[Notation]| {
         let mut context = TraceContext::new();
         context.propagation = Propagation::new(order);
-        let mut fields = Vec::new();
-        context.write_call(7, &mut fields);
-        let own: Vec<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
+        let own = of_call(&context);
+        let own: Vec<String> = own.iter().map(|(name, _)| name.to_string()).collect();
         let mut shared = HeaderMap::new();
         context.write_shared(&mut shared);
         let shared: Vec<String> = shared.keys().map(ToString::to_string).collect();

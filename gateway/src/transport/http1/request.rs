@@ -15,12 +15,12 @@ pub(in crate::transport) fn write(host: &str, prefix: &str, request: &CallReques
         head.extend_from_slice(text.as_bytes());
     }
     head.extend_from_slice(b"\r\naccept: application/json\r\naccept-encoding: identity\r\n");
-    for (name, value) in request.fields() {
+    request.each_field(|name, value| {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(value);
         head.extend_from_slice(b"\r\n");
-    }
+    });
     head.extend_from_slice(b"\r\n");
     head
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 use crate::page::deadline::{Deadline, now};
-use crate::page::downstream::CallRequest;
+use crate::page::downstream::{CallRequest, OwnFields};
 
 const ROOM: usize = 1 << 20;
 
@@ -16,7 +16,7 @@ fn head() -> Vec<u8> {
     let request = CallRequest {
         path: "/x/1",
         shared: &shared,
-        own: &[],
+        own: OwnFields::default(),
     };
     request::write("a:1", "", &request)
 }
@@ -34,20 +34,20 @@ async fn answering(mut peer: DuplexStream, bytes: &'static [u8]) -> DuplexStream
 fn a_request_is_its_line_its_host_and_its_fields() {
     let mut shared = HeaderMap::new();
     shared.insert("x-request-id", HeaderValue::from_static("r"));
-    let own = [(
-        "traceparent".parse().unwrap(),
-        HeaderValue::from_static("t"),
-    )];
+    let own = OwnFields {
+        span: None,
+        budget_left: Some(Duration::from_millis(30)),
+    };
     let request = CallRequest {
         path: "/x?y=%20",
         shared: &shared,
-        own: &own,
+        own,
     };
     let written = String::from_utf8(request::write("a:1", "/v2", &request)).unwrap();
     assert_eq!(
         written,
         "GET /v2/x?y=%20 HTTP/1.1\r\nhost: a:1\r\naccept: application/json\r\n\
-         accept-encoding: identity\r\nx-request-id: r\r\ntraceparent: t\r\n\r\n"
+         accept-encoding: identity\r\nx-request-id: r\r\nx-envoy-expected-rq-timeout-ms: 30\r\n\r\n"
     );
 }
 
