@@ -46,11 +46,12 @@ impl Scan<'_> {
         self.json.get(self.at).copied()
     }
 
-    /// Passes `byte` if it is next.
-    fn pass(&mut self, byte: u8) -> bool {
-        let next = self.peek() == Some(byte);
-        self.at += usize::from(next);
-        next
+    /// Whether `byte` is next.
+    ///
+    /// What follows is a branch: it is foreseen, where a position that is computed of what was read
+    /// has to be waited for by everything after it.
+    fn is_next(&self, byte: u8) -> bool {
+        self.peek() == Some(byte)
     }
 
     fn space(&mut self) {
@@ -81,7 +82,8 @@ impl Scan<'_> {
         if self.depth == MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
-        if self.pass(if object { b'}' } else { b']' }) {
+        if self.is_next(if object { b'}' } else { b']' }) {
+            self.at += 1;
             return Ok(false);
         }
         self.depth += 1;
@@ -119,14 +121,15 @@ impl Scan<'_> {
 
     /// A member's name, up to its value.
     fn name(&mut self) -> Result<(), JsonError> {
-        if self.peek() != Some(b'"') {
+        if !self.is_next(b'"') {
             return Err(JsonError::NotJson);
         }
         self.string()?;
         self.space();
-        if !self.pass(b':') {
+        if !self.is_next(b':') {
             return Err(JsonError::NotJson);
         }
+        self.at += 1;
         self.space();
         Ok(())
     }
@@ -164,14 +167,14 @@ impl Scan<'_> {
                 Ok(())
             }
             Some(b'u') => match self.unit()? {
-                0xd800..=0xdbff => {
-                    let low = self.pass(b'\\') && self.peek() == Some(b'u');
-                    match low && (0xdc00..=0xdfff).contains(&self.unit()?) {
-                        true => Ok(()),
-                        false => Err(JsonError::LoneSurrogate),
+                0xd800..=0xdbff if self.json[self.at..].starts_with(b"\\u") => {
+                    self.at += 1;
+                    match self.unit()? {
+                        0xdc00..=0xdfff => Ok(()),
+                        _ => Err(JsonError::LoneSurrogate),
                     }
                 }
-                0xdc00..=0xdfff => Err(JsonError::LoneSurrogate),
+                0xd800..=0xdfff => Err(JsonError::LoneSurrogate),
                 _ => Ok(()),
             },
             _ => Err(JsonError::NotJson),
@@ -189,27 +192,47 @@ impl Scan<'_> {
 
     fn number(&mut self) -> Result<(), JsonError> {
         let begin = self.at;
-        self.pass(b'-');
-        if !self.pass(b'0') {
+        match self.peek() {
+            Some(b'-') => self.negative()?,
+            _ => self.whole()?,
+        }
+        if self.is_next(b'.') {
+            self.at += 1;
             self.digits()?;
         }
-        if self.pass(b'.') {
-            self.digits()?;
-        }
-        let exponent = self.pass(b'e') || self.pass(b'E');
-        if exponent {
-            let _ = self.pass(b'+') || self.pass(b'-');
-            self.digits()?;
+        match self.peek() {
+            Some(b'e' | b'E') => self.exponent()?,
+            _ if self.at - begin < DIGITS_OF_A_DOUBLE => return Ok(()),
+            _ => {}
         }
         let number = &self.json[begin..self.at];
-        if !exponent && number.len() < DIGITS_OF_A_DOUBLE {
-            return Ok(());
-        }
         let read = std::str::from_utf8(number).map(str::parse::<f64>);
         match read {
             Ok(Ok(double)) if double.is_finite() => Ok(()),
             _ => Err(JsonError::NumberTooLarge),
         }
+    }
+
+    fn negative(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        self.whole()
+    }
+
+    /// What stands before the point: no zero before other digits.
+    fn whole(&mut self) -> Result<(), JsonError> {
+        if self.is_next(b'0') {
+            self.at += 1;
+            return Ok(());
+        }
+        self.digits()
+    }
+
+    fn exponent(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        if let Some(b'+' | b'-') = self.peek() {
+            self.at += 1;
+        }
+        self.digits()
     }
 
     /// One or more.
