@@ -5,6 +5,7 @@
 //! escaped surrogate paired, every number within a double, no nesting beyond [`MAX_DEPTH`].
 
 mod scan;
+mod special;
 
 use bytes::Bytes;
 

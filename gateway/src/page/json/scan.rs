@@ -2,10 +2,11 @@
 //! takes.
 //!
 //! Every part of every page is checked so. The bytes are known to be UTF-8; what is plain
-//! in strings, most of any body, is passed eight bytes at a time.
+//! in strings, most of any body, is passed at once ([`super::special`]).
 
 use std::ops::Range;
 
+use super::special::Special;
 use super::{JsonError, MAX_DEPTH};
 
 /// The largest double has 309 digits.
@@ -16,6 +17,7 @@ const _: () = assert!(MAX_DEPTH <= u128::BITS as usize, "a bit for each level");
 /// A position in a text, and what has been opened before it.
 struct Scan<'a> {
     json: &'a [u8],
+    special: Special<'a>,
     at: usize,
     depth: usize,
     /// By level, the innermost lowest: whether it is an object. [`MAX_DEPTH`] bits are used.
@@ -26,6 +28,7 @@ struct Scan<'a> {
 pub(super) fn value(json: &[u8]) -> Result<Range<usize>, JsonError> {
     let mut scan = Scan {
         json,
+        special: Special::of(json),
         at: 0,
         depth: 0,
         objects: 0,
@@ -146,7 +149,7 @@ impl Scan<'_> {
     fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         loop {
-            self.at += plain(&self.json[self.at..]);
+            self.at = self.special.next(self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -244,56 +247,6 @@ impl Scan<'_> {
         match self.at > begin {
             true => Ok(()),
             false => Err(JsonError::NotJson),
-        }
-    }
-}
-
-/// How many bytes stand before the first quote, backslash or control character.
-fn plain(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (nth, word) in words.iter().enumerate() {
-        let special = special(u64::from_le_bytes(*word));
-        if special != 0 {
-            return 8 * nth + special.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    let in_rest = rest.iter().position(is_special).unwrap_or(rest.len());
-    8 * words.len() + in_rest
-}
-
-/// The highest bit of each special byte is set in what is returned, and perhaps of some
-/// above the first of them, none below (Warren, "Hacker's Delight", 6-1).
-fn special(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & (ONES << 7);
-    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-    quote | backslash | below(word, 0x20)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_plain_ends_at_the_first_special_byte_wherever_it_stands() {
-        for length in 0..40 {
-            let text = vec![b'a'; length];
-            assert_eq!(plain(&text), length);
-            for at in 0..length {
-                for special in (0..0x20).chain([b'"', b'\\']) {
-                    let mut text = text.clone();
-                    text[at] = special;
-                    assert_eq!(plain(&text), at, "{special:#x} of {length}");
-                    // What comes after it changes nothing.
-                    text[at + 1..].fill(0);
-                    assert_eq!(plain(&text), at, "{special:#x} of {length}");
-                }
-            }
-        }
-        for byte in (0x20..=0xff).filter(|byte| !matches!(byte, b'"' | b'\\')) {
-            assert_eq!(plain(&[byte; 20]), 20, "{byte:#x}");
         }
     }
 }
