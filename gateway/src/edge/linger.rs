@@ -6,6 +6,7 @@
 //! What always holds: so it goes on for [`LINGER`] and for [`MOST`] bytes at most, and not at all where
 //! the client has closed its side too.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
@@ -23,7 +24,16 @@ const LINGER: Duration = Duration::from_secs(1);
 /// As much as a head may have: whoever sends more is not about to stop.
 const MOST: usize = MAX_HEAD;
 
-/// Reads what comes, and forgets it.
+/// Reads what comes on `stream`, to which nothing more is written, until it can be closed.
+///
+/// # Errors
+/// Those of reading: it is closed already.
+pub(super) async fn linger(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let mut linger = Linger::new();
+    poll_fn(|cx| linger.poll(cx, stream)).await
+}
+
+/// The same, for whoever polls.
 #[derive(Debug)]
 pub(super) struct Linger {
     ends: Pin<Box<Sleep>>,
@@ -64,17 +74,14 @@ impl Linger {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::*;
     use crate::page::deadline::now;
 
-    async fn linger(mut stream: impl AsyncRead + Unpin) -> Duration {
+    async fn took(mut stream: impl AsyncRead + Unpin) -> Duration {
         let began = now();
-        let mut linger = Linger::new();
-        poll_fn(|cx| linger.poll(cx, &mut stream)).await.unwrap();
+        linger(&mut stream).await.unwrap();
         now() - began
     }
 
@@ -86,18 +93,18 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(300)).await;
             client.shutdown().await.unwrap();
         };
-        let (took, ()) = tokio::join!(linger(stream), closes);
-        assert_eq!(took, Duration::from_millis(300));
+        let (time, ()) = tokio::join!(took(stream), closes);
+        assert_eq!(time, Duration::from_millis(300));
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_stays_or_sends_on_is_not_waited_for() {
         let (client, stream) = duplex(64 * 1024);
-        assert_eq!(linger(stream).await, LINGER);
+        assert_eq!(took(stream).await, LINGER);
         drop(client);
         let (mut client, stream) = duplex(2 * MOST);
         client.write_all(&vec![0; MOST + 1]).await.unwrap();
-        assert_eq!(linger(stream).await, Duration::ZERO);
+        assert_eq!(took(stream).await, Duration::ZERO);
         // Bytes that come one by one give nobody more time.
         let (mut client, stream) = duplex(64);
         let trickles = async {
@@ -105,7 +112,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let (took, ()) = tokio::join!(linger(stream), trickles);
-        assert_eq!(took, LINGER);
+        let (time, ()) = tokio::join!(took(stream), trickles);
+        assert_eq!(time, LINGER);
     }
 }

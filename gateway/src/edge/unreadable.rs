@@ -7,7 +7,6 @@
 //! once a second; where an answer can be read, it is a problem like all others.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::edge::linger::Linger;
+use crate::edge::linger::linger;
 use crate::edge::respond;
 use crate::edge::stream::Stream;
 use crate::lifecycle::Listener;
@@ -135,8 +134,7 @@ impl NoRequest {
         };
         // A client that does not take its answer has had its time.
         if let Ok(Ok(())) = Deadline::after(now(), TAKES).limit(answered).await {
-            let mut linger = Linger::new();
-            let _ = poll_fn(|cx| linger.poll(cx, &mut stream)).await;
+            let _ = linger(&mut stream).await;
         }
     }
 }

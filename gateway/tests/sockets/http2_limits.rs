@@ -137,6 +137,16 @@ async fn raw(gateway: &Gateway) -> TcpStream {
     stream
 }
 
+/// `GET /` of shop, by the static table of HPACK.
+const GET: &[u8] = b"\x82\x86\x84\x41\x04shop";
+
+/// The same, and it has asked once.
+async fn asking(gateway: &Gateway) -> TcpStream {
+    let mut stream = raw(gateway).await;
+    stream.write_all(&frame(1, 5, 1, GET)).await.unwrap();
+    stream
+}
+
 /// What comes until the other side has closed it.
 async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut came = Vec::new();
@@ -161,10 +171,8 @@ fn goaways(mut bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn an_idle_client_is_told_to_leave_and_is_closed_on_if_it_does_not() {
     let (gateway, _fakes) = multiplexed(&["server.keep_alive=700ms"]).await;
-    let mut stream = raw(&gateway).await;
-    // It asks once, and never answers the PING by which h2 measures the round trip.
-    let asks = frame(1, 5, 1, b"\x82\x86\x84\x41\x04shop");
-    stream.write_all(&asks).await.unwrap();
+    // It never answers the PING by which h2 measures the round trip.
+    let mut stream = asking(&gateway).await;
     let began = now();
     let came = until_closed(&mut stream).await;
     assert!(now() - began >= Duration::from_millis(1_700));
@@ -177,9 +185,7 @@ const ASKS_WHETHER_IT_KNOWS: [u8; 8] = [0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe
 #[tokio::test]
 async fn who_is_told_to_leave_may_finish_its_sentence() {
     let (gateway, _fakes) = multiplexed(&["server.keep_alive=100ms"]).await;
-    let mut stream = raw(&gateway).await;
-    let asks = frame(1, 5, 1, b"\x82\x86\x84\x41\x04shop");
-    stream.write_all(&asks).await.unwrap();
+    let mut stream = asking(&gateway).await;
     // Told to leave, and asked whether it knows by now (RFC 9113 section 6.8).
     let ping = loop {
         let mut header = [0; 9];
@@ -235,11 +241,9 @@ async fn frames_that_ask_for_nothing_end_their_connection_once_they_are_many() {
 async fn streams_that_are_reset_before_anybody_looked_are_a_flood_too() {
     let (gateway, fakes) = multiplexed(&[]).await;
     let mut stream = raw(&gateway).await;
-    // GET / of shop, by the static table of HPACK.
-    let request = b"\x82\x86\x84\x41\x04shop";
     let mut bytes = Vec::new();
     for id in (1..250).step_by(2) {
-        bytes.extend(frame(1, 5, id, request));
+        bytes.extend(frame(1, 5, id, GET));
         bytes.extend(frame(3, 0, id, &[0, 0, 0, 8]));
     }
     stream.write_all(&bytes).await.unwrap();
@@ -255,7 +259,7 @@ async fn silence_and_half_of_a_header_block_end_as_they_do_in_http_1() {
     for bytes in [
         vec![],
         frame(1, 5, 1, &[0; 10])[..15].to_vec(),
-        frame(1, 1, 1, b"\x82\x86\x84\x41\x04shop"),
+        frame(1, 1, 1, GET),
     ] {
         let began = now();
         let mut stream = raw(&gateway).await;

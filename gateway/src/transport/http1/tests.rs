@@ -6,8 +6,10 @@ use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::config::{Notation, Propagation};
 use crate::page::deadline::{Deadline, now};
 use crate::page::downstream::{CallRequest, OwnFields};
+use crate::telemetry::context::TraceContext;
 
 const ROOM: usize = 1 << 20;
 
@@ -34,8 +36,13 @@ async fn answering(mut peer: DuplexStream, bytes: &'static [u8]) -> DuplexStream
 fn a_request_is_its_line_its_host_and_its_fields() {
     let mut shared = HeaderMap::new();
     shared.insert("x-request-id", HeaderValue::from_static("r"));
+    let trace = TraceContext {
+        trace_id: 0xa,
+        propagation: Propagation::new(&[Notation::TraceContext]),
+        ..TraceContext::new()
+    };
     let own = OwnFields {
-        span: None,
+        span: Some((&trace, 7)),
         budget_left: Some(Duration::from_millis(30)),
     };
     let request = CallRequest {
@@ -47,7 +54,9 @@ fn a_request_is_its_line_its_host_and_its_fields() {
     assert_eq!(
         written,
         "GET /v2/x?y=%20 HTTP/1.1\r\nhost: a:1\r\naccept: application/json\r\n\
-         accept-encoding: identity\r\nx-request-id: r\r\nx-envoy-expected-rq-timeout-ms: 30\r\n\r\n"
+         accept-encoding: identity\r\nx-request-id: r\r\n\
+         traceparent: 00-0000000000000000000000000000000a-0000000000000007-01\r\n\
+         x-envoy-expected-rq-timeout-ms: 30\r\n\r\n"
     );
 }
 

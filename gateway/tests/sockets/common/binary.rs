@@ -146,10 +146,7 @@ impl Binary {
 
     /// Bytes of its memory that are resident.
     pub(crate) fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.unwrap().trim().trim_end_matches(" kB");
-        kib.parse::<u64>().unwrap() * 1024
+        super::resident(self.child.id())
     }
 
     /// Sends a signal by name.

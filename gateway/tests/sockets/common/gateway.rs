@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fixtures::{Fakes, Options, Service};
 use gateway::app::App;
 use gateway::config;
 use gateway::lifecycle::Failure;
 use gateway::lifecycle::stop::StopSignal;
-use gateway::page::deadline::{Deadline, now};
 use gateway::telemetry::Telemetry;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::client::{Answer, ask, get};
-use super::{PATIENCE, soon, until};
+use super::{soon, until, until_nothing};
 
 /// A running gateway; it ends with this value.
 pub(crate) struct Gateway {
@@ -157,7 +155,7 @@ impl Gateway {
 
     /// Waits until every ticket, permit and place in a queue is free.
     pub(crate) async fn at_rest(&self) {
-        let held = async || {
+        until_nothing("everything free", async || {
             let limits = self.limits().await;
             let zero = |value: &Value| *value == 0;
             let downstreams = limits["downstreams"].as_object().unwrap();
@@ -165,13 +163,9 @@ impl Gateway {
                 && downstreams
                     .values()
                     .all(|d| zero(&d["in_use"]) && zero(&d["queued"]));
-            if free { None } else { Some(limits) }
-        };
-        let give_up = Deadline::after(now(), PATIENCE);
-        while let Some(limits) = held().await {
-            assert!(!give_up.is_past(now()), "still held: {limits:#}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            (!free).then_some(limits)
+        })
+        .await;
     }
 
     /// Tells it to drain.

@@ -12,6 +12,7 @@ pub(crate) mod reloading;
 pub(crate) mod scripted;
 pub(crate) mod secured;
 
+use std::fmt::Display;
 use std::process::Command;
 use std::time::Duration;
 
@@ -47,10 +48,35 @@ pub(crate) async fn soon<F: Future>(what: &str, work: F) -> F::Output {
 
 /// Waits until `holds` does.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    soon(what, async {
-        while !holds().await {
+    until_nothing(what, async || (!holds().await).then_some("not yet")).await;
+}
+
+/// Waits until `in_the_way` finds nothing; a failure says what it found last.
+pub(crate) async fn until_nothing<T: Display>(
+    what: &str,
+    mut in_the_way: impl AsyncFnMut() -> Option<T>,
+) {
+    let mut last = None;
+    let gone = async {
+        loop {
+            last = in_the_way().await;
+            if last.is_none() {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    })
-    .await;
+    };
+    let limit = Deadline::after(now(), PATIENCE);
+    if limit.limit(gone).await.is_err() {
+        let last = last.map_or_else(|| "no answer".to_owned(), |last| format!("{last:#}"));
+        panic!("not within {PATIENCE:?}: {what}: {last}");
+    }
+}
+
+/// Bytes of a process's memory that are resident; a number, or `self`.
+pub(crate) fn resident(process: impl Display) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.unwrap().trim().trim_end_matches(" kB");
+    kib.parse::<u64>().unwrap() * 1024
 }

@@ -7,7 +7,7 @@ use gateway::outcome::PageOutcome;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::common::alone;
+use crate::common::{alone, resident};
 
 /// Files that say something new, and files with errors in between.
 const RELOADS: u32 = 200;
@@ -65,15 +65,6 @@ async fn client(to: std::net::SocketAddr, stop: Arc<AtomicBool>) -> (u32, Vec<u1
     (asked, other)
 }
 
-fn resident() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 /// Memory is that of the process, in which other tests would be running too.
 #[test]
 fn two_hundred_reloads_under_load_cost_no_page_and_leave_nothing_behind() {
@@ -122,7 +113,7 @@ async fn two_hundred_reloads() {
             );
         }
         if number == RELOADS / 4 {
-            resident_after_warm_up = resident();
+            resident_after_warm_up = resident("self");
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -155,7 +146,7 @@ async fn two_hundred_reloads() {
         "every page is counted once, across all of them"
     );
     assert_eq!(world.generations.current().number, u64::from(RELOADS));
-    let grown = resident().saturating_sub(resident_after_warm_up);
+    let grown = resident("self").saturating_sub(resident_after_warm_up) / 1024;
     assert!(
         grown < 24 * 1024,
         "{grown} KiB more than after a quarter of them"
