@@ -19,6 +19,7 @@ pub mod cors;
 pub mod heads;
 mod hop;
 pub mod host;
+mod http1;
 pub mod http2;
 pub mod layers;
 mod least_used;
@@ -27,6 +28,7 @@ pub mod listener;
 mod opening;
 pub mod patience;
 mod per_client;
+mod problem;
 mod proxy_protocol;
 pub mod respond;
 mod session;
@@ -165,11 +167,12 @@ async fn answer<T: Transport>(
             let is_shared = caching[record.page.0].is_shared(complete);
             // What is one client's would be told to others, long after.
             let allowance = answer.allowance.filter(|_| !is_shared);
-            let mut response = Respond::of(pages).answer(answer, caching, connection);
-            generation
-                .rate_limit
-                .tell(response.headers_mut(), allowance);
-            response
+            let mut response = Respond::of(pages).answer(&answer, caching);
+            let told = generation.rate_limit.told(allowance);
+            response.headers_mut().extend(told.into_iter().flatten());
+            response.map(|bytes| {
+                PageBody::with_ticket(bytes, answer.ticket, answer.in_flight, connection)
+            })
         }
         Ok(Asked::Description(document)) => respond::description(document, origin),
         Ok(Asked::Health) => respond::health(phase.readiness()),
@@ -181,9 +184,8 @@ async fn answer<T: Transport>(
         }) => {
             let allowance = pages.refused_at_edge(page, client, origin, &refusal);
             let mut response = Respond::of(pages).refuse(&refusal, origin);
-            generation
-                .rate_limit
-                .tell(response.headers_mut(), allowance);
+            let told = generation.rate_limit.told(allowance);
+            response.headers_mut().extend(told.into_iter().flatten());
             response
         }
     }
@@ -295,8 +297,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_defect_is_answered_as_every_refusal_is_and_nothing_stays_held() {
+    type Shop = (Arc<Edge<Only<Broken>>>, Arc<Pages<Only<Broken>>>);
+
+    /// The shipped configuration, and the connection of a client.
+    fn shop() -> (Shop, Arc<Connection>) {
         let config = config::load_text("test.toml", config::default_text(), &[])
             .unwrap()
             .config;
@@ -307,7 +311,15 @@ mod tests {
         let first = Generation::first(config, serde_json::Value::Null, Arc::clone(&pages));
         let edge = Arc::new(Edge::new(Generations::new(first), phase));
         let peer = ([127, 0, 0, 1], 1).into();
-        let connection = Arc::new(Connection::new(peer, &Arc::default()));
+        (
+            (edge, pages),
+            Arc::new(Connection::new(peer, &Arc::default())),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_defect_is_answered_as_every_refusal_is_and_nothing_stays_held() {
+        let ((edge, pages), connection) = shop();
         let request = Request::get("/product-page/1")
             .header("host", "a")
             .header(REQUEST_ID, "my-id");

@@ -1,4 +1,5 @@
-//! Numbers as text, for what every page writes: headers and log lines; and text as a header's value.
+//! Numbers as text, for what every page writes: headers and log lines; and text as a header's value, or
+//! inside a string of JSON.
 //!
 //! Whole digits appended to bytes; formatting traits would cost some five times as much,
 //! dozens of times a page.
@@ -13,6 +14,19 @@ use http::HeaderValue;
 pub fn header_value(text: impl Into<Bytes>) -> HeaderValue {
     #[expect(clippy::expect_used, reason = "callers write nothing else")]
     HeaderValue::from_maybe_shared(text.into()).expect("visible ASCII")
+}
+
+/// Appends `text` as it stands between the quotes of a string of JSON (RFC 8259 section 7).
+pub fn push_json_inside(to: &mut Vec<u8>, text: &str) {
+    let is_special = |byte| matches!(byte, ..0x20 | b'"' | b'\\');
+    // All of it is looked at, many bytes at once, which takes less than to stop at the first.
+    let escaped = text.bytes().fold(false, |any, byte| any | is_special(byte));
+    if !escaped {
+        return to.extend_from_slice(text.as_bytes());
+    }
+    // A string can always be written, and has its quotes then.
+    let quoted = serde_json::to_vec(text).unwrap_or_default();
+    to.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default());
 }
 
 /// Appends `number` in decimal.
@@ -103,6 +117,19 @@ mod tests {
         for (digit, place) in (0..16).flat_map(|digit| (0..16).map(move |place| (digit, place))) {
             let number = u64::MAX / 15 - (1 << (4 * place)) + (digit << (4 * place));
             assert_eq!(written(|to| push_hex(to, number)), format!("{number:016x}"));
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_where_json_wants_it() {
+        let long = format!("{}\"{}", "a".repeat(70), "\u{7f}\u{e9}".repeat(40));
+        for text in ["", "plain", "a\"b", "\\", "\n\u{1}", "\u{1f600}", &long] {
+            let quoted = written(|to| {
+                to.push(b'"');
+                push_json_inside(to, text);
+                to.push(b'"');
+            });
+            assert_eq!(quoted, serde_json::to_string(text).unwrap());
         }
     }
 

@@ -177,8 +177,9 @@ where
     B: Body<Error: std::error::Error + Send + Sync + 'static>,
 {
     let close = validate::leaves_connection_unusable(&request);
-    let answered = match Host::of(request.headers()) {
-        Ok(host) => admin.answer(request, via, host.is_own_or(hosts)).await,
+    let is_own = Host::of(request.headers()).map(|host| host.is_own_or(hosts));
+    let answered = match is_own {
+        Ok(is_own) => admin.answer(request, via, is_own).await,
         Err(wrong) => Admin::<HttpTransport>::refuse(&wrong),
     };
     validate::with_close(close, answered)

@@ -1,22 +1,19 @@
 //! Answers as HTTP: pages as JSON, refusals as problem details (RFC 9457).
 
-use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
-use serde::Serialize;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::config::ShedStatus;
 use crate::edge::body::PageBody;
-use crate::edge::connection::Connection;
+use crate::edge::problem::Problem;
 use crate::generation::caching::PageCaching;
 use crate::outcome::{PageOutcome, PartStatus};
 use crate::page::assemble::Page;
 use crate::page::downstream::{AnswerFields, Transport};
-use crate::page::refusal::{METHODS, Refusal, Row};
+use crate::page::refusal::{METHODS, Refusal};
 use crate::page::{Answer, Pages};
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::names::configured::Configured;
@@ -30,44 +27,23 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 /// Room for what answers usually have, so that it is made once.
 const FIELDS: usize = 12;
 
+/// Where the fields of an answer go.
+pub(super) trait Fields {
+    /// One more, after those that are there.
+    fn add(&mut self, name: HeaderName, value: HeaderValue);
+}
+
+impl Fields for HeaderMap {
+    fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        self.append(name, value);
+    }
+}
+
 /// Writes answers.
 #[derive(Debug)]
 pub struct Respond<'a> {
     shed: ShedStatus,
     names: &'a Configured,
-}
-
-/// RFC 9457, with the gateway's own members.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    instance: String,
-    reason: &'static str,
-    scope: Option<Cow<'static, str>>,
-    retry_after_ms: Option<u64>,
-    request_id: &'a str,
-    trace_id: String,
-}
-
-impl<'a> Problem<'a> {
-    /// About no limit, and with no time to come back.
-    fn new(refusal: &'a Refusal, row: Row, request_id: &'a str, trace: &TraceContext) -> Self {
-        Self {
-            r#type: format!("urn:gateway:problem:{}", row.reason),
-            title: row.title,
-            status: row.status.as_u16(),
-            detail: refusal.detail(),
-            instance: format!("urn:gateway:request:{request_id}"),
-            reason: row.reason.as_str(),
-            scope: None,
-            retry_after_ms: None,
-            request_id,
-            trace_id: trace.trace_id_hex(),
-        }
-    }
 }
 
 impl<'a> Respond<'a> {
@@ -80,32 +56,35 @@ impl<'a> Respond<'a> {
     }
 
     /// The answer to a request for a page; `caching` is what caches are told of each.
-    pub fn answer(
-        &self,
-        answer: Answer,
-        caching: &[PageCaching],
-        connection: &Arc<Connection>,
-    ) -> Response<PageBody> {
+    pub fn answer(&self, answer: &Answer, caching: &[PageCaching]) -> Response<Bytes> {
         let record = &answer.record;
-        let with_ticket =
-            |bytes| PageBody::with_ticket(bytes, answer.ticket, answer.in_flight, connection);
-        let mut response = match answer.result {
+        match &answer.result {
             Ok(page) => {
-                let caching = &caching[record.page.0];
-                whole(page, caching, &record.origin).map(with_ticket)
+                let mut response = whole(page, &caching[record.page.0], &record.origin);
+                let timing = self.server_timing(record);
+                response.headers_mut().insert(SERVER_TIMING, timing);
+                response
             }
-            Err(refusal) => self
-                .problem(&refusal, answer.retry_after, &record.origin)
-                .map(with_ticket),
-        };
-        let timing = self.server_timing(record);
-        response.headers_mut().insert(SERVER_TIMING, timing);
-        response
+            Err(refusal) => of_fields(|fields| self.refusal(refusal, answer, fields)),
+        }
+    }
+
+    /// The status and the body of a page that was refused.
+    pub(super) fn refusal(
+        &self,
+        refusal: &Refusal,
+        answer: &Answer,
+        fields: &mut impl Fields,
+    ) -> (StatusCode, Vec<u8>) {
+        let record = &answer.record;
+        let told = self.problem(refusal, answer.retry_after, &record.origin, fields);
+        fields.add(SERVER_TIMING, self.server_timing(record));
+        told
     }
 
     /// The answer to a request that never became one for a page.
     pub fn refuse(&self, refusal: &Refusal, origin: &Origin) -> Response<PageBody> {
-        self.problem(refusal, None, origin).map(PageBody::new)
+        of_fields(|fields| self.problem(refusal, None, origin, fields)).map(PageBody::new)
     }
 
     /// `retry_after` in whole seconds: body and header say the same.
@@ -114,37 +93,37 @@ impl<'a> Respond<'a> {
         refusal: &Refusal,
         retry_after: Option<u32>,
         origin: &Origin,
-    ) -> Response<Bytes> {
+        fields: &mut impl Fields,
+    ) -> (StatusCode, Vec<u8>) {
         let row = refusal.row(self.shed);
         let request_id = origin.request_id.as_ref().and_then(|id| id.to_str().ok());
-        let request_id = request_id.unwrap_or_default();
+        let scope = row.scope.map(|scope| self.names.scope(scope));
         let problem = Problem {
-            scope: row.scope.map(|scope| self.names.scope(scope)),
+            refusal,
+            row,
+            scope: scope.as_deref(),
             retry_after_ms: retry_after.map(|seconds| u64::from(seconds) * 1000),
-            ..Problem::new(refusal, row, request_id, &origin.trace)
+            request_id: request_id.unwrap_or_default(),
+            trace: &origin.trace,
         };
-        // Strings and numbers only: there is nothing in it that could fail to serialise.
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = json(row.status, "application/problem+json", body.into(), origin);
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let told = tell(problem, fields);
         if let Some(seconds) = retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            fields.add(RETRY_AFTER, HeaderValue::from(seconds));
         }
         for challenge in refusal
             .fields()
             .into_iter()
             .flat_map(AnswerFields::challenges)
         {
-            headers.append(WWW_AUTHENTICATE, challenge.clone());
+            fields.add(WWW_AUTHENTICATE, challenge.clone());
         }
         if *refusal == Refusal::Method {
-            headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+            fields.add(ALLOW, HeaderValue::from_static(METHODS));
         }
         if *refusal == Refusal::Draining {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            fields.add(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        told
     }
 
     /// <https://www.w3.org/TR/server-timing/>: durations in milliseconds.
@@ -178,7 +157,7 @@ fn read_as(record: &PageRecord, status: PartStatus) -> PartStatus {
 
 /// What the pages are. It changes with the configuration only, so it may be kept and asked about.
 pub(super) fn description(document: Bytes, origin: &Origin) -> Response<PageBody> {
-    let mut response = json(StatusCode::OK, "application/json", document, origin);
+    let mut response = json(document, origin);
     let no_cache = HeaderValue::from_static("no-cache");
     response.headers_mut().insert(CACHE_CONTROL, no_cache);
     response.map(PageBody::new)
@@ -199,16 +178,43 @@ pub(super) fn health((ready, word): (bool, &'static str)) -> Response<PageBody> 
 }
 
 /// The problem that a client is told whose bytes were no request.
-pub(super) fn problem_of_no_request(
+pub(super) fn to_no_request(
     refusal: &Refusal,
     request_id: &str,
     trace: &TraceContext,
+    fields: &mut impl Fields,
 ) -> (StatusCode, Vec<u8>) {
     // Not refused for load: the configured status does not matter.
     let row = refusal.row(ShedStatus::TooManyRequests);
-    let problem = Problem::new(refusal, row, request_id, trace);
-    // Strings and numbers only: there is nothing in it that could fail to serialise.
-    (row.status, serde_json::to_vec(&problem).unwrap_or_default())
+    let problem = Problem {
+        refusal,
+        row,
+        scope: None,
+        retry_after_ms: None,
+        request_id,
+        trace,
+    };
+    tell(problem, fields)
+}
+
+/// Nobody is to keep it: what is refused now may not be in a moment.
+fn tell(problem: Problem<'_>, fields: &mut impl Fields) -> (StatusCode, Vec<u8>) {
+    let content_type = HeaderValue::from_static("application/problem+json");
+    fields.add(CONTENT_TYPE, content_type);
+    let trace = problem.trace;
+    fields.add(TRACEPARENT, trace.traceparent(trace.span_id));
+    fields.add(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    (problem.row.status, problem.to_json())
+}
+
+/// An answer for hyper to write.
+fn of_fields(tell: impl FnOnce(&mut HeaderMap) -> (StatusCode, Vec<u8>)) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.reserve(FIELDS);
+    let (status, body) = tell(headers);
+    *response.status_mut() = status;
+    response.map(|_| body.into())
 }
 
 /// `name;dur=12.34`: hundredths of a millisecond say enough.
@@ -218,13 +224,8 @@ fn push_timed(text: &mut Vec<u8>, name: &str, took: Duration) {
     push_milliseconds(text, took);
 }
 
-fn whole(page: Page, caching: &PageCaching, origin: &Origin) -> Response<Bytes> {
-    let mut response = json(
-        StatusCode::OK,
-        "application/json",
-        page.body.clone(),
-        origin,
-    );
+fn whole(page: &Page, caching: &PageCaching, origin: &Origin) -> Response<Bytes> {
+    let mut response = json(page.body.clone(), origin);
     let headers = response.headers_mut();
     let complete = HeaderValue::from_static(if page.complete { "true" } else { "false" });
     headers.insert(COMPLETE, complete);
@@ -241,17 +242,11 @@ pub(super) fn methods() -> Response<PageBody> {
     response
 }
 
-fn json(
-    status: StatusCode,
-    content_type: &'static str,
-    body: Bytes,
-    origin: &Origin,
-) -> Response<Bytes> {
+fn json(body: Bytes, origin: &Origin) -> Response<Bytes> {
     let mut response = Response::new(body);
-    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(FIELDS);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(TRACEPARENT, origin.trace.traceparent(origin.trace.span_id));
     response
 }

@@ -10,20 +10,25 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::CONNECTION;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::edge::http1::FieldLines;
 use crate::edge::linger::linger;
-use crate::edge::respond;
+use crate::edge::respond::Fields as _;
 use crate::edge::stream::Stream;
+use crate::edge::{REQUEST_ID, http1, respond};
 use crate::lifecycle::Listener;
-use crate::page::deadline::{Deadline, now, wall_clock};
+use crate::page::deadline::{Deadline, now};
 use crate::page::refusal::Refusal;
 use crate::telemetry::context::TraceContext;
 use crate::telemetry::events;
 use crate::telemetry::names::Unreadable;
+use crate::text::header_value;
 
 /// Between two lines of the log.
 const QUIET: Duration = Duration::from_secs(1);
@@ -127,7 +132,7 @@ impl NoRequest {
 
     /// Answers, as far as that can be read, and closes the connection.
     pub(super) async fn answer(self, mut stream: Stream) {
-        let answer = self.problem.as_ref().map(head_and_body);
+        let answer = self.problem.as_ref().map(written);
         let answered = async {
             stream.write_all(&answer.unwrap_or_default()).await?;
             stream.shutdown().await
@@ -143,21 +148,13 @@ fn bad(what: &str) -> Refusal {
     Refusal::BadRequest(what.to_owned())
 }
 
-fn head_and_body(refusal: &Refusal) -> Vec<u8> {
+fn written(problem: &Refusal) -> Vec<u8> {
     let id = Uuid::now_v7().simple().to_string();
-    let trace = TraceContext::new();
-    let (status, body) = respond::problem_of_no_request(refusal, &id, &trace);
-    let traceparent = trace.traceparent(trace.span_id);
-    let date = httpdate::fmt_http_date(wall_clock());
-    let mut answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
-         x-request-id: {id}\r\ntraceparent: {}\r\nconnection: close\r\ncontent-length: {}\r\ndate: {date}\r\n\r\n",
-        traceparent.to_str().unwrap_or_default(),
-        body.len()
-    )
-    .into_bytes();
-    answer.extend(body);
-    answer
+    let mut fields = FieldLines::default();
+    let (status, body) = respond::to_no_request(problem, &id, &TraceContext::new(), &mut fields);
+    fields.add(REQUEST_ID, header_value(id));
+    fields.add(CONNECTION, HeaderValue::from_static("close"));
+    http1::written(status, &fields, &body)
 }
 
 /// Why a connection is closed without being served.

@@ -6,7 +6,7 @@
 //!
 //! Not here: how much is left ([`quota`](crate::page::quota)), and which answers say it (the edge).
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use crate::config::Clients;
 use crate::page::quota::Allowance;
@@ -42,11 +42,9 @@ impl RateLimit {
         Self { policy }
     }
 
-    /// Tells a client what it is allowed, if it is held to anything.
-    pub fn tell(&self, headers: &mut HeaderMap, allowed: Option<Allowance>) {
-        let Some((policy, allowed)) = self.policy.as_ref().zip(allowed) else {
-            return;
-        };
+    /// What a client is told that it is allowed, if it is held to anything.
+    pub fn told(&self, allowed: Option<Allowance>) -> Option<[(HeaderName, HeaderValue); 2]> {
+        let (policy, allowed) = self.policy.as_ref().zip(allowed)?;
         let mut text = Vec::with_capacity(32);
         text.extend_from_slice(b"\"pages\";r=");
         push_decimal(&mut text, allowed.pages.min(MOST));
@@ -54,8 +52,10 @@ impl RateLimit {
             text.extend_from_slice(b";t=");
             push_decimal(&mut text, more_in.min(MOST));
         }
-        headers.insert(RATE_LIMIT, header_value(text));
-        headers.insert(RATE_LIMIT_POLICY, policy.clone());
+        Some([
+            (RATE_LIMIT, header_value(text)),
+            (RATE_LIMIT_POLICY, policy.clone()),
+        ])
     }
 }
 
@@ -81,11 +81,11 @@ mod tests {
              path = \"/\"\n[downstream.a]\nurl = \"http://127.0.0.1:1\"\n"
         );
         let config = config::load_text("test", &toml, &[]).unwrap().config;
-        let mut headers = HeaderMap::new();
         let allowed = Allowance { pages, more_in };
-        RateLimit::new(&config.clients).tell(&mut headers, Some(allowed));
-        let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
-        text(RATE_LIMIT).zip(text(RATE_LIMIT_POLICY))
+        let [limit, policy] = RateLimit::new(&config.clients).told(Some(allowed))?;
+        assert_eq!((&limit.0, &policy.0), (&RATE_LIMIT, &RATE_LIMIT_POLICY));
+        let text = |value: HeaderValue| value.to_str().unwrap().to_owned();
+        Some((text(limit.1), text(policy.1)))
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl TraceContext {
     }
 
     /// Appends the trace id as 32 hex digits.
-    pub(super) fn push_trace_id(&self, to: &mut Vec<u8>) {
+    pub fn push_trace_id(&self, to: &mut Vec<u8>) {
         push_hex_128(to, self.trace_id);
     }
 
