@@ -35,6 +35,7 @@ mod session;
 pub mod socket;
 mod stream;
 pub mod tls;
+pub mod turned_away;
 pub mod unreadable;
 pub mod validate;
 
@@ -338,5 +339,38 @@ mod tests {
         let view = pages.admission().view();
         assert_eq!(view.in_flight, 0);
         assert!(view.bulkheads.iter().all(|bulkhead| bulkhead.in_use == 0));
+    }
+
+    #[tokio::test]
+    async fn only_plain_heads_of_pages_are_turned_away_and_only_while_no_ticket_is_free() {
+        let ((edge, pages), connection) = shop();
+        let head = |line: &str| format!("GET {line} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let turned_away = |line: &str| edge.turn_away(&connection, head(line).as_bytes());
+        let page = "/product-page/1";
+        assert_eq!(turned_away(page), None);
+        let mut tickets: Vec<_> = std::iter::from_fn(|| pages.admission().ticket()).collect();
+        for others in ["/none", "/healthz", "*"] {
+            assert_eq!(turned_away(others), None, "{others}");
+        }
+        let twice = head(page).repeat(2);
+        assert_eq!(edge.turn_away(&connection, twice.as_bytes()), None);
+        let answer = String::from_utf8(turned_away(page).unwrap()).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 429 Too Many Requests\r\n"),
+            "{answer}"
+        );
+        assert!(answer.contains("\"reason\":\"gateway_full\""), "{answer}");
+        tickets.pop();
+        assert_eq!(turned_away(page), None);
+    }
+
+    #[tokio::test]
+    async fn the_last_answer_of_a_connection_is_left_to_hyper() {
+        let ((edge, pages), _) = shop();
+        let _tickets: Vec<_> = std::iter::from_fn(|| pages.admission().ticket()).collect();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let old = Connection::new(peer, &Arc::default()).aging(Some(std::time::Duration::ZERO));
+        let head = b"GET /product-page/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert_eq!(edge.turn_away(&old, head), None);
     }
 }

@@ -170,27 +170,42 @@ impl<T: Transport> Pages<T> {
     pub async fn serve(&self, request: PageRequest) -> Answer {
         let mut account = self.open(request.page, &request.origin);
         let result = self.run(&request, &mut account).await;
-        let charge = account.charge.take();
-        let charge = match &result {
-            Ok(_) => {
+        match result {
+            Ok(page) => {
+                let charge = account.charge.take();
                 account.allowance = charge.as_ref().and_then(|charge| charge.allowance);
-                charge
+                let answer = account.close(Ok(page), self.shed);
+                self.served(&answer.record, charge);
+                answer
             }
-            Err(refusal) => {
-                let occupancy = || self.occupancy(&self.plans[request.page.0]);
-                account.record.occupancy.get_or_insert_with(occupancy);
-                let told = self
-                    .clients
-                    .refused(request.client, request.page, refusal, charge);
-                (account.retry_after, account.allowance) = (told.retry_after, told.allowance);
-                None
-            }
-        };
-        let answer = account.close(result, self.shed);
-        if answer.result.is_ok() {
-            self.served(&answer.record, charge);
+            Err(refusal) => self.refused(&request, account, refusal),
         }
-        answer
+    }
+
+    /// Refuses a page here and now: for want of a ticket, or for what comes before that in the order.
+    pub fn turn_away(&self, request: &PageRequest) -> Answer {
+        let mut account = self.open(request.page, &request.origin);
+        let refusal = match self.until_ticket(request, &mut account) {
+            Err(refusal) => refusal,
+            Ok(_) => self.gateway_full(),
+        };
+        self.refused(request, account, refusal)
+    }
+
+    fn refused(
+        &self,
+        request: &PageRequest,
+        mut account: PageAccount<'_>,
+        refusal: Refusal,
+    ) -> Answer {
+        let occupancy = || self.occupancy(&self.plans[request.page.0]);
+        account.record.occupancy.get_or_insert_with(occupancy);
+        let charge = account.charge.take();
+        let told = self
+            .clients
+            .refused(request.client, request.page, &refusal, charge);
+        (account.retry_after, account.allowance) = (told.retry_after, told.allowance);
+        account.close(Err(refusal), self.shed)
     }
 
     /// A page was served, which limits that are only watched may have refused.
@@ -212,16 +227,7 @@ impl<T: Transport> Pages<T> {
         request: &PageRequest,
         account: &mut PageAccount<'_>,
     ) -> Result<Page, Refusal> {
-        self.refuse_when_draining()?;
-        let plan = &self.plans[request.page.0];
-        let params = plan.check_params(&request.params, request.query.as_deref())?;
-        let budget = Budget::of(plan, request.origin.arrived, request.budget)?;
-        account.known(request.client.key, budget.deadline());
-        let charge = self.clients.charge(request.client, plan.page)?;
-        account.record.would_shed = self.observe_quota(&charge);
-        account.charge = Some(charge);
-        self.clients
-            .refuse_early(plan.page, account.charge.as_ref())?;
+        let (plan, params, budget) = self.until_ticket(request, account)?;
         account.ticket = Some(self.ticket()?);
         self.observe(plan, budget.deadline(), account);
         let permits = account
@@ -246,6 +252,25 @@ impl<T: Transport> Pages<T> {
         Ok(account.assemble(|| assemble(&plan.parts, &ends)))
     }
 
+    /// What comes in the order before a ticket, which takes no time.
+    fn until_ticket<'a>(
+        &'a self,
+        request: &'a PageRequest,
+        account: &mut PageAccount<'_>,
+    ) -> Result<(&'a Plan, Params<'a>, Budget), Refusal> {
+        self.refuse_when_draining()?;
+        let plan = &self.plans[request.page.0];
+        let params = plan.check_params(&request.params, request.query.as_deref())?;
+        let budget = Budget::of(plan, request.origin.arrived, request.budget)?;
+        account.known(request.client.key, budget.deadline());
+        let charge = self.clients.charge(request.client, plan.page)?;
+        account.record.would_shed = self.observe_quota(&charge);
+        account.charge = Some(charge);
+        self.clients
+            .refuse_early(plan.page, account.charge.as_ref())?;
+        Ok((plan, params, budget))
+    }
+
     fn open(&self, page: PageId, origin: &Arc<Origin>) -> PageAccount<'_> {
         let promise = self.plans[page.0].promise;
         PageAccount::open(&self.telemetry, page, origin, promise)
@@ -257,10 +282,12 @@ impl<T: Transport> Pages<T> {
 
     fn ticket(&self) -> Result<Ticket, Refusal> {
         let ticket = self.admission.ticket();
-        if ticket.is_none() {
-            self.own_load.refused();
-        }
-        ticket.ok_or(Refusal::GatewayFull)
+        ticket.ok_or_else(|| self.gateway_full())
+    }
+
+    fn gateway_full(&self) -> Refusal {
+        self.own_load.refused();
+        Refusal::GatewayFull
     }
 
     /// The definition of a page.

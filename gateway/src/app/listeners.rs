@@ -17,6 +17,7 @@ use crate::edge::host::Host;
 use crate::edge::listener::{self, Limits, WhenFull};
 use crate::edge::socket::Waits;
 use crate::edge::tls::Tls;
+use crate::edge::turned_away::TurnAway;
 use crate::edge::unreadable::NotServed;
 use crate::edge::{Connection, Edge, cors, layers, validate};
 use crate::generation::Generations;
@@ -56,6 +57,13 @@ pub(super) fn serve_public(
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
     let now = generations.clone();
+    let turned_away = TurnAway::by(Arc::clone(&edge));
+    // With CORS every answer says more.
+    let says_more = |now: &Generations<_>| cors::layer(&now.current().config.server.cors).is_some();
+    let turn_away = {
+        let now = now.clone();
+        move || (!says_more(&now)).then(|| turned_away.clone())
+    };
     let service = move |connection: Arc<Connection>| {
         let (edge, now) = (Arc::clone(&edge), now.clone());
         let cors = cors::layer(&now.current().config.server.cors);
@@ -64,7 +72,8 @@ pub(super) fn serve_public(
         layers::layered(answer, move || !now.pages().own_load().is_short_of_cpu())
     };
     let count = move |why| count(&generations, why);
-    listener::serve(listener, limits.public.subscribe(), service, count, guard)
+    let limits = limits.public.subscribe();
+    listener::serve(listener, limits, service, turn_away, count, guard)
 }
 
 /// Views, for operators.
@@ -93,7 +102,7 @@ pub(super) fn serve_operators(
     };
     let count = move |why| count(&generations, why);
     let limits = limits.operators.subscribe();
-    listener::serve(listener, limits, service, count, guard)
+    listener::serve(listener, limits, service, || None, count, guard)
 }
 
 fn count(generations: &Generations<HttpTransport>, why: NotServed) {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use futures_util::future::Either;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::header::ACCEPT_ENCODING;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Either as EitherBody;
 use tower::util::{MapRequestLayer, MapResponseLayer};
@@ -107,14 +107,26 @@ where
 
 /// An id the client made is kept if it is one that cannot break a log line or a header.
 fn drop_bad_id<B>(mut request: Request<B>) -> Request<B> {
-    let mut ids = request.headers().get_all(REQUEST_ID).iter();
-    let only = ids.next().filter(|_| ids.next().is_none());
-    match only.filter(|id| is_id(id)).map(detached) {
+    let headers = request.headers_mut();
+    match good_id(headers) {
         // The layer above keeps it until the answer.
-        Some(id) => drop(request.headers_mut().insert(REQUEST_ID, id)),
-        None => drop(request.headers_mut().remove(REQUEST_ID)),
+        Some(id) => drop(headers.insert(REQUEST_ID, id)),
+        None => drop(headers.remove(REQUEST_ID)),
     }
     request
+}
+
+fn good_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut ids = headers.get_all(REQUEST_ID).iter();
+    let only = ids.next().filter(|_| ids.next().is_none());
+    only.filter(|id| is_id(id)).map(detached)
+}
+
+/// Gives a request that takes no way through the layers the id that it would have there.
+pub(super) fn identify(headers: &mut HeaderMap) {
+    if let Some(id) = good_id(headers).or_else(made_id) {
+        headers.insert(REQUEST_ID, id);
+    }
 }
 
 fn is_id(value: &HeaderValue) -> bool {
@@ -128,10 +140,14 @@ struct MakeId;
 
 impl MakeRequestId for MakeId {
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
-        let mut text = [0; uuid::fmt::Simple::LENGTH];
-        let id = Uuid::now_v7().simple().encode_lower(&mut text);
-        HeaderValue::from_str(id).ok().map(RequestId::new)
+        made_id().map(RequestId::new)
     }
+}
+
+fn made_id() -> Option<HeaderValue> {
+    let mut text = [0; uuid::fmt::Simple::LENGTH];
+    let id = Uuid::now_v7().simple().encode_lower(&mut text);
+    HeaderValue::from_str(id).ok()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::edge::per_client::PerClient;
 use crate::edge::session::Session;
 use crate::edge::socket::Waits;
 use crate::edge::tls::{Shaking, Tls};
+use crate::edge::turned_away::TurnAway;
 use crate::edge::unreadable::{NotServed, Report};
 use crate::lifecycle::Guard;
 use crate::page::deadline::{Deadline, now, until};
@@ -109,6 +110,7 @@ pub async fn serve<S, B>(
     listener: Bound,
     limits: watch::Receiver<Limits>,
     service: impl Fn(Arc<Connection>) -> S,
+    turn_away: impl Fn() -> Option<TurnAway>,
     count: impl Fn(NotServed) + Send + Sync + 'static,
     guard: Guard,
 ) where
@@ -123,7 +125,8 @@ pub async fn serve<S, B>(
     let mut connections = JoinSet::new();
     let acceptor = Acceptor::new(guard.listener(), listener, limits.borrow().clone());
     let report = Arc::new(Report::new(guard.listener(), count));
-    let accept = accept_all(acceptor, limits, service, report, &ending, &mut connections);
+    let serve = (service, turn_away);
+    let accept = accept_all(acceptor, limits, serve, report, &ending, &mut connections);
     guard.accept(accept).await;
     ending.drain.cancel();
     ending.graceful.shutdown().await;
@@ -134,7 +137,7 @@ pub async fn serve<S, B>(
 async fn accept_all<S, B>(
     mut acceptor: Acceptor,
     mut limits: watch::Receiver<Limits>,
-    service: impl Fn(Arc<Connection>) -> S,
+    (service, turn_away): (impl Fn(Arc<Connection>) -> S, impl Fn() -> Option<TurnAway>),
     report: Arc<Report<impl Fn(NotServed) + Send + Sync + 'static>>,
     ending: &Ending,
     connections: &mut JoinSet<()>,
@@ -194,6 +197,7 @@ where
             waits: in_force.waits,
             first: Deadline::after(now(), in_force.waits.head),
             begins_http2: in_force.http2 && in_force.tls.is_none(),
+            turn_away: turn_away(),
             drain: ending.drain.clone(),
         };
         let (watcher, may_change) = (ending.graceful.watcher(), in_force.speaks_more());

@@ -25,6 +25,7 @@ use crate::edge::http2;
 use crate::edge::opening::{Opening, has_negotiated_http2};
 use crate::edge::socket::{Socket, Waits};
 use crate::edge::stream::Stream;
+use crate::edge::turned_away::TurnAway;
 use crate::edge::unreadable::{NotServed, Report};
 use crate::edge::validate::MAX_HEAD;
 use crate::page::deadline::Deadline;
@@ -39,6 +40,8 @@ pub(super) struct Session<S> {
     pub(super) first: Deadline,
     /// Whether HTTP/2 is spoken if that is what comes first.
     pub(super) begins_http2: bool,
+    /// Who is refused before HTTP/1.1 is spoken, if anybody is.
+    pub(super) turn_away: Option<TurnAway>,
     /// Cancelled when connections have to end.
     pub(super) drain: CancellationToken,
 }
@@ -107,9 +110,17 @@ where
             waits,
             first,
             begins_http2,
+            turn_away,
             ..
         } = self;
-        let socket = Socket::new(stream, Arc::clone(&connection), waits, first, begins_http2);
+        let socket = Socket::new(
+            stream,
+            Arc::clone(&connection),
+            waits,
+            first,
+            begins_http2,
+            turn_away,
+        );
         let served = Served {
             service,
             connection: Arc::clone(&connection),

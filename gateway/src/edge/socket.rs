@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 use tokio::time::Sleep;
 
@@ -21,6 +22,7 @@ use crate::edge::http2;
 use crate::edge::opening::gone;
 use crate::edge::patience::Patience;
 use crate::edge::stream::Stream;
+use crate::edge::turned_away::{TurnAway, is_one_head};
 use crate::edge::unreadable::NoRequest;
 use crate::page::deadline::{Deadline, now};
 
@@ -61,6 +63,12 @@ pub(super) struct Socket {
     may_be_http2: bool,
     /// What has come of that.
     beginning: Vec<u8>,
+    /// Who is refused before hyper sees it, if anybody is.
+    turn_away: Option<TurnAway>,
+    /// What has been read so far was one head at a time: hyper keeps nothing of what comes next.
+    one_by_one: bool,
+    /// What is left to be written to who was turned away, and flushed.
+    owed: Option<Bytes>,
 }
 
 impl Socket {
@@ -72,6 +80,7 @@ impl Socket {
         waits: Waits,
         by: Deadline,
         http2: bool,
+        turn_away: Option<TurnAway>,
     ) -> Self {
         let overdue = by.left(now()).unwrap_or(waits.head);
         Self {
@@ -84,6 +93,9 @@ impl Socket {
             patience: Patience::default(),
             may_be_http2: http2,
             beginning: Vec::new(),
+            one_by_one: turn_away.is_some(),
+            turn_away,
+            owed: None,
         }
     }
 
@@ -157,6 +169,42 @@ impl Socket {
         }
     }
 
+    /// Whether this is refused here. Only what comes while hyper waits for a head, and keeps nothing of
+    /// one, is a request by itself.
+    fn turns_away(&mut self, received: &[u8], begins: bool) -> bool {
+        let Some(turn_away) = self.turn_away.as_ref().filter(|_| self.one_by_one) else {
+            return false;
+        };
+        self.one_by_one = received.is_empty() || begins && is_one_head(received);
+        if !self.one_by_one {
+            return false;
+        }
+        let answer = turn_away.answer(&self.connection, received);
+        self.owed = answer.map(Bytes::from);
+        self.owed.is_some()
+    }
+
+    /// Writes what is owed to who was turned away. Nothing else is read or written before.
+    fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(owed) = self.owed.as_mut().filter(|owed| !owed.is_empty()) {
+            let stream = self.stream.as_mut().ok_or_else(gone)?;
+            let wrote = Pin::new(stream.get_mut()).poll_write(cx, owed);
+            match ready!(self.patience.watch(cx, wrote))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                wrote => owed.advance(wrote),
+            }
+        }
+        if self.owed.is_some() {
+            let flushed = Pin::new(self.writer()?).poll_flush(cx);
+            ready!(self.patience.watch(cx, flushed))?;
+            self.patience.is_done();
+            self.owed = None;
+            // The next head is awaited from now on.
+            self.awaited = Awaited::Nothing;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// An answer is being written: what comes after it is not awaited yet.
     fn writes(&mut self) {
         self.answering = true;
@@ -173,6 +221,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let begins = self.connection.head.progress() == Progress::Awaited;
         loop {
+            ready!(self.poll_owed(cx))?;
             buf.put_slice(&self.beginning);
             let Some(reader) = &mut self.stream else {
                 return Poll::Ready(Err(gone()));
@@ -185,17 +234,21 @@ impl AsyncRead for Socket {
                     return self.wait(cx);
                 }
             }
-            if !self.may_be_http2 || !self.is_part_of_preface(&buf.filled()[before..]) {
+            let read = &buf.filled()[before..];
+            if self.may_be_http2 && self.is_part_of_preface(read) {
+                buf.set_filled(before);
+                continue;
+            }
+            if std::mem::take(&mut self.may_be_http2) {
+                if read.starts_with(http2::PREFACE_LINE) {
+                    return Poll::Ready(Err(self.hand_over(read.to_vec())));
+                }
+                self.beginning = Vec::new();
+            }
+            if !self.turns_away(read, begins) {
                 break;
             }
             buf.set_filled(before);
-        }
-        if std::mem::take(&mut self.may_be_http2) {
-            let read = &buf.filled()[before..];
-            if read.starts_with(http2::PREFACE_LINE) {
-                return Poll::Ready(Err(self.hand_over(read.to_vec())));
-            }
-            self.beginning = Vec::new();
         }
         let received = &buf.filled()[before..];
         if begins && let Some(why) = NoRequest::by_beginning(received) {
@@ -214,6 +267,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_owed(cx))?;
         if let Some(why) = self.is_refusal(buf) {
             return Poll::Ready(Err(self.refuse(why)));
         }
@@ -227,6 +281,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_owed(cx))?;
         let first = bufs.iter().find(|buf| !buf.is_empty());
         if let Some(why) = first.and_then(|first| self.is_refusal(first)) {
             return Poll::Ready(Err(self.refuse(why)));
@@ -262,6 +317,80 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_owed(cx))?;
         Pin::new(self.writer()?).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixStream;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::edge::bound::Plain;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// More than the system keeps for a client that does not read.
+    const ANSWER: usize = 4 << 20;
+
+    #[tokio::test]
+    async fn nothing_is_read_while_an_answer_is_owed_and_all_of_it_arrives() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let connection = Arc::new(Connection::new(peer, &Arc::default()));
+        let hour = Duration::from_secs(3600);
+        let waits = Waits {
+            head: hour,
+            idle: hour,
+        };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let turn_away = TurnAway::with(move |_, head| {
+            assert_eq!(head, HEAD);
+            count.fetch_add(1, Ordering::SeqCst);
+            Some(vec![b'x'; ANSWER])
+        });
+        let stream = Stream::Left(Plain::Right(near));
+        let mut socket = Socket::new(
+            stream,
+            connection,
+            waits,
+            Deadline::NEVER,
+            false,
+            Some(turn_away),
+        );
+        let mut hyper = JoinSet::new();
+        hyper.spawn(async move {
+            let mut read = Vec::new();
+            socket.read_to_end(&mut read).await.map(|_| read)
+        });
+        let until = async |times| {
+            while asked.load(Ordering::SeqCst) < times {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        far.write_all(HEAD).await.unwrap();
+        until(1).await;
+        far.write_all(HEAD).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let mut answer = vec![0; ANSWER];
+        far.read_exact(&mut answer).await.unwrap();
+        until(2).await;
+        far.read_exact(&mut answer).await.unwrap();
+        assert!(answer.iter().all(|&byte| byte == b'x'));
+        // What is not one head is hyper's, and so is all that comes after it.
+        far.write_all(&HEAD[..9]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        far.write_all(HEAD).await.unwrap();
+        far.shutdown().await.unwrap();
+        let read = hyper.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(read, [&HEAD[..9], HEAD].concat());
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 }

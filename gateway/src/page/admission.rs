@@ -172,6 +172,11 @@ impl Admission {
         free.then(|| Ticket::new(&self.gate))
     }
 
+    /// Whether all tickets are out, so that every page is refused now.
+    pub fn is_full(&self) -> bool {
+        !self.gate.state.lock().core.has_ticket()
+    }
+
     /// One permit beside those that pages start with, if one is free. Never waits.
     pub fn try_one(&self, downstream: DownstreamId) -> Option<Permit> {
         let bulkhead = self.bulkheads[downstream.0].id;

@@ -44,5 +44,6 @@ mod reload;
 mod restart;
 mod tls;
 mod tls_reload;
+mod turned_away;
 mod validate;
 mod why;

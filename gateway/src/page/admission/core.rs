@@ -65,6 +65,11 @@ impl Core {
         self.tickets.take()
     }
 
+    /// Whether there is a ticket to be taken.
+    pub fn has_ticket(&self) -> bool {
+        self.tickets.is_free()
+    }
+
     /// The page of a ticket has its answer, which its client has yet to take.
     pub fn answer_ticket(&mut self) {
         self.tickets.answer();

@@ -82,9 +82,14 @@ impl Tickets {
     }
 
     pub(super) fn take(&mut self) -> bool {
-        let free = self.in_use < self.most && self.under_way() < self.limit;
+        let free = self.is_free();
         self.in_use += u32::from(free);
         free
+    }
+
+    /// Whether there is one to be taken.
+    pub(super) fn is_free(&self) -> bool {
+        self.in_use < self.most && self.under_way() < self.limit
     }
 
     /// A page has its answer, which its client has yet to take: it costs the gateway no more.
