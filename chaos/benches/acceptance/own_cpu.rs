@@ -53,9 +53,7 @@ pub(crate) async fn fifth_of_a_core(table: &mut Table) -> Result<()> {
         ..Place::default()
     };
     let world = World::start_in(place, Fakes::start(CALL).await?, setup).await?;
-    let peak = peak(&world).await?;
-    table.at_least("good pages per second, peak of a closed loop", peak, 50.0);
-
+    let peak = look_for_peak(table, &world, LIGHT).await?;
     let light = offer(&world, peak, LIGHT, LENGTH, 1)?;
     let light = world.run(light).await?;
     about_the_load(table, &light);
@@ -66,6 +64,8 @@ pub(crate) async fn fifth_of_a_core(table: &mut Table) -> Result<()> {
     );
     in_time(table, &light.report, LIGHT);
     for (times, least) in OVERLOADS {
+        sleep(SECOND).await;
+        let peak = look_for_peak(table, &world, times).await?;
         sleep(SECOND).await;
         let (heavy, after) = followed(&world, peak, times).await?;
         judge(table, &heavy, peak, times, least);
@@ -84,6 +84,15 @@ pub(crate) async fn fifth_of_a_core(table: &mut Table) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The peak before a load of so many times of it: what a machine that is shared can do is not the
+/// same a minute later, and a load is judged by what it could do when it came.
+async fn look_for_peak(table: &mut Table, world: &World, times: f64) -> Result<f64> {
+    let peak = peak(world).await?;
+    let what = format!("good pages per second, peak of a closed loop before {times}x");
+    table.at_least(&what, peak, 50.0);
+    Ok(peak)
 }
 
 /// Good pages per second of a closed loop, with as many clients as serve it best.
