@@ -64,6 +64,7 @@ use crate::page::refusal::Refusal;
 use crate::page::{PageRequest, detached};
 use crate::telemetry::Telemetry;
 use crate::telemetry::events;
+use crate::telemetry::names::BadContext;
 use crate::telemetry::record::Origin;
 
 /// Understands requests and writes answers.
@@ -91,7 +92,8 @@ impl<T: Transport> Edge<T> {
         request: Request<B>,
     ) -> impl Future<Output = Response<PageBody>> + Send + use<T, B> {
         let generation = self.generations.current();
-        let origin = Arc::new(origin(&generation, &request));
+        let (origin, unreadable) = origin(&generation, &request);
+        generation.pages.telemetry().count_bad_contexts(&unreadable);
         // Nothing that a panic may leave half changed is used afterwards: the request's own
         // state is dropped, and what pages share gives way by `Drop` alone.
         let understand =
@@ -138,9 +140,14 @@ fn arrived(telemetry: &Telemetry) -> tokio::time::Instant {
     now.checked_sub(telemetry.lag().usual()).unwrap_or(now)
 }
 
-fn origin<T: Transport, B>(generation: &Generation<T>, request: &Request<B>) -> Origin {
+/// And what of its trace could not be read.
+fn origin<T: Transport, B>(
+    generation: &Generation<T>,
+    request: &Request<B>,
+) -> (Arc<Origin>, Vec<BadContext>) {
     let telemetry = generation.pages.telemetry();
-    Origin {
+    let (trace, unreadable) = telemetry.trace_of(request.headers());
+    let origin = Origin {
         arrived: arrived(telemetry),
         method: match *request.method() {
             Method::GET => "GET",
@@ -148,8 +155,9 @@ fn origin<T: Transport, B>(generation: &Generation<T>, request: &Request<B>) -> 
             _ => "_OTHER",
         },
         request_id: request.headers().get(REQUEST_ID).map(detached),
-        trace: telemetry.trace_of(request.headers()),
-    }
+        trace,
+    };
+    (Arc::new(origin), unreadable)
 }
 
 async fn answer<T: Transport>(

@@ -32,7 +32,7 @@ use self::log::Lost;
 use self::meters::dogstatsd::DogStatsD;
 use self::meters::{Gauges, Meters};
 use self::names::configured::Configured;
-use self::names::{Dropped, TraceDecision};
+use self::names::{BadContext, Dropped, TraceDecision};
 use self::recent::Recent;
 use self::record::PageRecord;
 use self::sampling::Sampling;
@@ -160,15 +160,21 @@ impl Telemetry {
     }
 
     /// The trace that a request belongs to: its own, or a new one where it brings none
-    /// that can be read.
-    pub fn trace_of(&self, headers: &HeaderMap) -> TraceContext {
-        let incoming = TraceContext::from_headers(headers, self.propagation);
-        for &header in &incoming.unreadable {
-            self.counts().bad_context(header);
-        }
+    /// that can be read. What of it can not be read is to be [counted](Self::count_bad_contexts),
+    /// once a request.
+    pub fn trace_of(&self, headers: &HeaderMap) -> (TraceContext, Vec<BadContext>) {
+        let mut incoming = TraceContext::from_headers(headers, self.propagation);
+        let unreadable = std::mem::take(&mut incoming.unreadable);
         let mut context = self.sampling.decided(incoming);
         context.propagation = self.propagation;
-        context
+        (context, unreadable)
+    }
+
+    /// Trace headers of a request could not be read.
+    pub fn count_bad_contexts(&self, unreadable: &[BadContext]) {
+        for &header in unreadable {
+            self.counts().bad_context(header);
+        }
     }
 
     /// A page ended.

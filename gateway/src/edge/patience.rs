@@ -65,6 +65,12 @@ impl Patience {
         Poll::Ready(Err(does_not_read()))
     }
 
+    /// Whether a client is being waited for that takes nothing.
+    #[cfg(test)]
+    pub(super) fn is_tried(&self) -> bool {
+        self.stalled.is_some()
+    }
+
     /// Everything written has reached the system.
     pub(super) fn is_done(&mut self) {
         self.ends = Deadline::NEVER;

@@ -299,6 +299,11 @@ impl AsyncWrite for Socket {
 
     /// hyper flushes when its own buffer is empty: everything has been written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.owed.is_some() {
+            // hyper has written nothing, and flushes all the same. What is owed is waited for by who
+            // reads, as is whoever does not take it.
+            return Poll::Ready(Ok(()));
+        }
         // With TLS that is where a client that does not read is waited for.
         let flushed = Pin::new(self.writer()?).poll_flush(cx);
         ready!(self.patience.watch(cx, flushed))?;
@@ -324,6 +329,7 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::io::AsyncWriteExt as _;
@@ -338,9 +344,8 @@ mod tests {
     /// More than the system keeps for a client that does not read.
     const ANSWER: usize = 4 << 20;
 
-    #[tokio::test]
-    async fn nothing_is_read_while_an_answer_is_owed_and_all_of_it_arrives() {
-        let (near, mut far) = UnixStream::pair().unwrap();
+    /// A connection whose every head is answered by this much, and how often one was.
+    fn turning_away(near: UnixStream) -> (Socket, Arc<AtomicUsize>) {
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Arc::new(Connection::new(peer, &Arc::default()));
         let hour = Duration::from_secs(3600);
@@ -355,19 +360,34 @@ mod tests {
             count.fetch_add(1, Ordering::SeqCst);
             Some(vec![b'x'; ANSWER])
         });
-        let stream = Stream::Left(Plain::Right(near));
-        let mut socket = Socket::new(
-            stream,
-            connection,
-            waits,
-            Deadline::NEVER,
-            false,
-            Some(turn_away),
-        );
+        let (stream, never) = (Stream::Left(Plain::Right(near)), Deadline::NEVER);
+        let socket = Socket::new(stream, connection, waits, never, false, Some(turn_away));
+        (socket, asked)
+    }
+
+    /// As hyper does, which reads, writes and flushes whenever it is woken.
+    async fn polled(socket: &mut Socket, read: &mut Vec<u8>) -> io::Result<usize> {
+        let mut bytes = [0; 4096];
+        poll_fn(|cx| {
+            let mut buf = ReadBuf::new(&mut bytes);
+            let polled = Pin::new(&mut *socket).poll_read(cx, &mut buf);
+            let _ = Pin::new(&mut *socket).poll_flush(cx)?;
+            ready!(polled)?;
+            read.extend_from_slice(buf.filled());
+            Poll::Ready(Ok(buf.filled().len()))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_an_answer_is_owed_and_all_of_it_arrives() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let (mut socket, asked) = turning_away(near);
         let mut hyper = JoinSet::new();
         hyper.spawn(async move {
             let mut read = Vec::new();
-            socket.read_to_end(&mut read).await.map(|_| read)
+            while polled(&mut socket, &mut read).await? > 0 {}
+            io::Result::Ok(read)
         });
         let until = async |times| {
             while asked.load(Ordering::SeqCst) < times {
@@ -392,5 +412,18 @@ mod tests {
         let read = hyper.join_next().await.unwrap().unwrap().unwrap();
         assert_eq!(read, [&HEAD[..9], HEAD].concat());
         assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_take_what_it_is_owed_tries_patience() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let (mut socket, asked) = turning_away(near);
+        far.write_all(HEAD).await.unwrap();
+        let mut read = Vec::new();
+        let polled = polled(&mut socket, &mut read);
+        let waited = tokio::time::timeout(Duration::from_millis(100), polled).await;
+        assert!(waited.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert!(socket.patience.is_tried());
     }
 }

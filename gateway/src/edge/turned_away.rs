@@ -27,6 +27,7 @@ use crate::edge::connection::Connection;
 use crate::edge::http1::{self, FieldLines};
 use crate::edge::respond::{Fields as _, Respond};
 use crate::edge::{Asked, Edge, REQUEST_ID, layers, origin, understand};
+use crate::generation::Generation;
 use crate::page::deadline::now;
 use crate::page::downstream::Transport;
 
@@ -83,23 +84,29 @@ impl<T: Transport> Edge<T> {
             return None;
         }
         let request = plain(head)?;
-        let origin = Arc::new(origin(&generation, &request));
         // A defect is left to the way on which it is answered.
-        let understand =
-            AssertUnwindSafe(|| understand(&generation, connection, &request, &origin));
-        let Ok(Ok(Asked::Page(asked))) = std::panic::catch_unwind(understand) else {
+        let refused = AssertUnwindSafe(|| self.refused(&generation, connection, &request));
+        std::panic::catch_unwind(refused).ok().flatten()
+    }
+
+    fn refused(
+        &self,
+        generation: &Generation<T>,
+        connection: &Connection,
+        request: &Request<Empty<Bytes>>,
+    ) -> Option<Vec<u8>> {
+        let pages = &generation.pages;
+        let (origin, unreadable) = origin(generation, request);
+        let Ok(Asked::Page(asked)) = understand(generation, connection, request, &origin) else {
             return None;
         };
+        pages.telemetry().count_bad_contexts(&unreadable);
         let answer = pages.turn_away(&asked);
         let refusal = answer.result.as_ref().err()?;
         let mut fields = FieldLines::default();
         let (status, body) = Respond::of(pages).refusal(refusal, &answer, &mut fields);
-        for (name, value) in generation
-            .rate_limit
-            .told(answer.allowance)
-            .into_iter()
-            .flatten()
-        {
+        let allowance = generation.rate_limit.told(answer.allowance);
+        for (name, value) in allowance.into_iter().flatten() {
             fields.add(name, value);
         }
         if let Some(id) = &origin.request_id {

@@ -200,3 +200,20 @@ async fn each_is_counted_and_kept_like_others() {
     let kept = gateway.look("/pages/seen").await;
     assert_eq!(kept.status, 200);
 }
+
+#[tokio::test]
+async fn a_trace_that_cannot_be_read_is_counted_once_whoever_answers() {
+    let (gateway, _fakes, _holds) = full(&[]).await;
+    let mut client = Client::connect(gateway.public).await;
+    for (path, times) in [(PAGE, 1), ("/none", 2), ("/product-page/a.b", 3)] {
+        client.send(get(path, "Traceparent: zz\r\n")).await;
+        assert_ne!(client.answer().await.status, 200);
+        let metrics = String::from_utf8(gateway.look("/metrics").await.body).unwrap();
+        let counted = metrics.lines().filter(|line| {
+            line.starts_with("gateway_telemetry_bad_context_total") && !line.ends_with(" 0")
+        });
+        let counted: Vec<_> = counted.collect();
+        assert_eq!(counted.len(), 1, "{counted:?}");
+        assert!(counted[0].ends_with(&format!(" {times}")), "{counted:?}");
+    }
+}
