@@ -170,6 +170,13 @@ pub struct Cors {
     pub max_age: Duration,
 }
 
+impl Cors {
+    /// Whether browsers let nobody's pages read answers, and are told nothing.
+    pub fn is_off(&self) -> bool {
+        matches!(&self.origins, Origins::Listed(all) if all.is_empty())
+    }
+}
+
 /// Which listener answers `/openapi.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenApi {

@@ -26,7 +26,9 @@ pub fn push_json_inside(to: &mut Vec<u8>, text: &str) {
     }
     // A string can always be written, and has its quotes then.
     let quoted = serde_json::to_vec(text).unwrap_or_default();
-    to.extend_from_slice(quoted.get(1..quoted.len() - 1).unwrap_or_default());
+    if let [_, inside @ .., _] = &*quoted {
+        to.extend_from_slice(inside);
+    }
 }
 
 /// Appends `number` in decimal.

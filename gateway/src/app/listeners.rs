@@ -57,12 +57,17 @@ pub(super) fn serve_public(
     guard: Guard,
 ) -> impl Future<Output = ()> + Send + 'static {
     let now = generations.clone();
-    let turned_away = TurnAway::by(Arc::clone(&edge));
-    // With CORS every answer says more.
-    let says_more = |now: &Generations<_>| cors::layer(&now.current().config.server.cors).is_some();
     let turn_away = {
-        let now = now.clone();
-        move || (!says_more(&now)).then(|| turned_away.clone())
+        let (turn_away, now) = (TurnAway::by(Arc::clone(&edge)), now.clone());
+        // With CORS every answer says more.
+        move || {
+            now.current()
+                .config
+                .server
+                .cors
+                .is_off()
+                .then(|| turn_away.clone())
+        }
     };
     let service = move |connection: Arc<Connection>| {
         let (edge, now) = (Arc::clone(&edge), now.clone());

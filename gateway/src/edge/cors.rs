@@ -68,10 +68,12 @@ where
 
 /// What browsers are told; `None`: nothing, so that they let nobody.
 pub fn layer(cors: &Cors) -> Option<CorsLayer> {
+    // Asked of each connection: nothing is made for nobody.
+    if cors.is_off() {
+        return None;
+    }
     let (origins, vary) = match &cors.origins {
         Origins::Any => (AllowOrigin::any(), Vec::new()),
-        // Asked of each connection: nothing is made for nobody.
-        Origins::Listed(all) if all.is_empty() => return None,
         Origins::Listed(all) => {
             let values = all.iter().map(|origin| HeaderValue::from_str(origin));
             (AllowOrigin::list(values.flatten()), vec![ORIGIN])

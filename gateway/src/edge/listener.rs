@@ -125,8 +125,15 @@ pub async fn serve<S, B>(
     let mut connections = JoinSet::new();
     let acceptor = Acceptor::new(guard.listener(), listener, limits.borrow().clone());
     let report = Arc::new(Report::new(guard.listener(), count));
-    let serve = (service, turn_away);
-    let accept = accept_all(acceptor, limits, serve, report, &ending, &mut connections);
+    let accept = accept_all(
+        acceptor,
+        limits,
+        service,
+        turn_away,
+        report,
+        &ending,
+        &mut connections,
+    );
     guard.accept(accept).await;
     ending.drain.cancel();
     ending.graceful.shutdown().await;
@@ -137,7 +144,8 @@ pub async fn serve<S, B>(
 async fn accept_all<S, B>(
     mut acceptor: Acceptor,
     mut limits: watch::Receiver<Limits>,
-    (service, turn_away): (impl Fn(Arc<Connection>) -> S, impl Fn() -> Option<TurnAway>),
+    service: impl Fn(Arc<Connection>) -> S,
+    turn_away: impl Fn() -> Option<TurnAway>,
     report: Arc<Report<impl Fn(NotServed) + Send + Sync + 'static>>,
     ending: &Ending,
     connections: &mut JoinSet<()>,

@@ -184,7 +184,7 @@ impl Socket {
         self.owed.is_some()
     }
 
-    /// Writes what is owed to who was turned away. Nothing else is read or written before.
+    /// Writes what is owed to who was turned away. Nothing is read before, so hyper has nothing to write.
     fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(owed) = self.owed.as_mut().filter(|owed| !owed.is_empty()) {
             let stream = self.stream.as_mut().ok_or_else(gone)?;
@@ -267,7 +267,6 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_owed(cx))?;
         if let Some(why) = self.is_refusal(buf) {
             return Poll::Ready(Err(self.refuse(why)));
         }
@@ -281,7 +280,6 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_owed(cx))?;
         let first = bufs.iter().find(|buf| !buf.is_empty());
         if let Some(why) = first.and_then(|first| self.is_refusal(first)) {
             return Poll::Ready(Err(self.refuse(why)));

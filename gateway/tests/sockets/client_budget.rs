@@ -6,13 +6,7 @@ use fixtures::{Behaviour, Fakes, Service};
 use gateway::outcome::{CallOutcome, PageOutcome};
 
 use crate::common::client::{ask, get};
-use crate::common::exposition::Exposition;
-use crate::common::gateway::{Gateway, PAGE, shop};
-
-async fn metrics(gateway: &Gateway) -> Exposition {
-    let answer = gateway.look("/metrics").await;
-    Exposition::read(std::str::from_utf8(&answer.body).unwrap())
-}
+use crate::common::gateway::{PAGE, shop};
 
 /// All services answer, in more time than the clients of these tests give.
 fn healthy(fakes: &Fakes) {
@@ -37,7 +31,7 @@ async fn a_hurried_client_makes_no_call_late_no_page_owed_and_no_endpoint_suspec
         let timing = answer.header("server-timing").unwrap();
         assert!(!timing.contains("late"), "{timing}");
     }
-    let seen = metrics(&gateway).await;
+    let seen = gateway.metrics().await;
     for outcome in CallOutcome::ALL {
         let calls = seen.sum("gateway_calls_total", &[("outcome", outcome.as_str())]);
         assert_eq!(
@@ -94,7 +88,7 @@ async fn an_optional_part_that_the_clients_time_cuts_reads_the_same_in_body_and_
         timing.contains("desc=\"late\"") && !timing.contains("cancelled"),
         "{timing}"
     );
-    let seen = metrics(&gateway).await;
+    let seen = gateway.metrics().await;
     let calls = |outcome| {
         let labels = [("downstream", "reviews"), ("outcome", outcome)];
         seen.sum("gateway_calls_total", &labels)

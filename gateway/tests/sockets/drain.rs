@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use fixtures::{Behaviour, Fakes, Fault, Options, Service};
+use fixtures::{Behaviour, Fakes, Options, Service};
 use gateway::app::App;
 use gateway::config;
 use gateway::edge::patience::SLOW_READER;
@@ -97,12 +97,7 @@ async fn a_reader_that_is_slow_and_does_not_stop_gets_it_all() {
 #[tokio::test]
 async fn while_draining_pages_in_flight_end_and_new_ones_are_refused() {
     let (mut gateway, fakes) = shop(&[]).await;
-    fakes
-        .set(Service::Pricing, Behaviour::failing(Fault::Hang))
-        .unwrap();
-    let mut in_flight = Client::connect(gateway.public).await;
-    in_flight.send(get(PAGE, "")).await;
-    gateway.until_in_flight(1).await;
+    let mut in_flight = gateway.hanging_page(&fakes).await;
     let mut idle = Client::connect(gateway.public).await;
     idle.send(get("/none", "")).await;
     assert_eq!(idle.answer().await.status, 404);
@@ -181,12 +176,7 @@ async fn a_drain_waits_no_longer_than_its_timeout_for_a_reader_that_stopped() {
 async fn a_drain_cuts_off_a_page_that_does_not_end_and_its_calls_with_it() {
     let changes = ["server.drain_timeout=1s", "page.product-page.deadline=none"];
     let (mut gateway, fakes) = shop(&changes).await;
-    fakes
-        .set(Service::Pricing, Behaviour::failing(Fault::Hang))
-        .unwrap();
-    let mut client = Client::connect(gateway.public).await;
-    client.send(get(PAGE, "")).await;
-    gateway.until_in_flight(1).await;
+    let mut client = gateway.hanging_page(&fakes).await;
     gateway.stop();
     gateway.ended().await;
     assert!(client.is_closed().await);
@@ -242,12 +232,7 @@ async fn a_listener_that_breaks_is_noticed_at_once_and_pages_in_flight_finish() 
         let ((public, breaks_public), (operators, breaks_operators)) = (breakable(), breakable());
         let app = App::on(public, operators, loaded).unwrap();
         let mut gateway = Gateway::run(app).await;
-        fakes
-            .set(Service::Pricing, Behaviour::failing(Fault::Hang))
-            .unwrap();
-        let mut in_flight = Client::connect(gateway.public).await;
-        in_flight.send(get(PAGE, "")).await;
-        gateway.until_in_flight(1).await;
+        let mut in_flight = gateway.hanging_page(&fakes).await;
         // A connection of the operators that is there already.
         let mut operator = Client::connect(gateway.admin).await;
         operator.send(get("/readyz", "")).await;

@@ -11,7 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::common::exposition::Exposition;
 use crate::common::gateway::{Gateway, PAGE, shop};
 use crate::common::http2::{Http2, request};
 use crate::common::{soon, until};
@@ -26,8 +25,7 @@ async fn multiplexed(changes: &[&str]) -> (Gateway, Fakes) {
 }
 
 async fn floods(gateway: &Gateway) -> f64 {
-    let metrics = gateway.look("/metrics").await;
-    let metrics = Exposition::read(std::str::from_utf8(&metrics.body).unwrap());
+    let metrics = gateway.metrics().await;
     metrics.sum(
         "gateway_connections_unreadable_total",
         &[("kind", "http2_flood")],

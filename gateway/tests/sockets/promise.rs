@@ -6,7 +6,6 @@ use fixtures::{Behaviour, Fakes, Service};
 use serde_json::Value;
 
 use crate::common::client::{Client, get};
-use crate::common::exposition::Exposition;
 use crate::common::gateway::{Gateway, PAGE, shop};
 use crate::common::until;
 use crate::process::run;
@@ -19,8 +18,7 @@ fn slow(fakes: &Fakes) {
 
 /// Of the pages that were asked for: cancelled, owed, good, abandoned.
 async fn counted(gateway: &Gateway) -> [f64; 4] {
-    let answer = gateway.look("/metrics").await;
-    let seen = Exposition::read(std::str::from_utf8(&answer.body).unwrap());
+    let seen = gateway.metrics().await;
     [
         seen.sum("gateway_pages_total", &[("outcome", "cancelled")]),
         seen.sum("gateway_pages_owed_total", &[]),

@@ -139,9 +139,7 @@ async fn of_sixty_requests_that_the_gateway_refuses_none_is_called_the_clients_f
         "clients.attempts=31",
     ];
     let (gateway, fakes) = shop(&changes).await;
-    slow_pricing(&fakes);
-    let in_flight = asking(&gateway).await;
-    gateway.until_in_flight(1).await;
+    let in_flight = gateway.hanging_page(&fakes).await;
     for _ in 0..60 {
         let answer = gateway.page(PAGE).await;
         answer.assert_refused(429, "gateway_full", Some("gateway"));
@@ -178,9 +176,7 @@ async fn a_client_known_by_a_header_that_is_back_too_early_is_refused_first() {
         "clients.identify_by=header:x-api-key",
     ];
     let (gateway, fakes) = shop(&changes).await;
-    slow_pricing(&fakes);
-    let in_flight = asking(&gateway).await;
-    gateway.until_in_flight(1).await;
+    let in_flight = gateway.hanging_page(&fakes).await;
     let with = |key: &str| get(PAGE, &format!("X-Api-Key: {key}\r\n"));
     // Whoever asks again at once is early, unless this machine takes a second for it.
     until("a refusal for being early", async || {

@@ -1,8 +1,9 @@
 //! Pages that are refused where their heads are read: nobody can tell.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use fixtures::{Behaviour, Fakes, Fault, Service};
+use fixtures::Fakes;
 
 use crate::common::client::{Answer, Client, ask, get};
 use crate::common::gateway::{Gateway, PAGE, shop};
@@ -10,12 +11,7 @@ use crate::common::gateway::{Gateway, PAGE, shop};
 /// A gateway whose only ticket is out for as long as the client is there.
 async fn full(changes: &[&str]) -> (Gateway, Fakes, Client) {
     let (gateway, fakes) = shop(&[&["admission.max_in_flight=1"], changes].concat()).await;
-    fakes
-        .set(Service::Pricing, Behaviour::failing(Fault::Hang))
-        .unwrap();
-    let mut holds = Client::connect(gateway.public).await;
-    holds.send(get(PAGE, "")).await;
-    gateway.until_in_flight(1).await;
+    let holds = gateway.hanging_page(&fakes).await;
     (gateway, fakes, holds)
 }
 
@@ -136,7 +132,7 @@ async fn however_heads_come_each_has_one_answer_in_its_order() {
         for part in &parts {
             client.send(part).await;
             // So that it is read by itself, as far as that is up to the gateway.
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for id in ["a", "b", "c"] {
             let answer = client.answer().await;
@@ -173,7 +169,7 @@ async fn a_connection_that_was_turned_away_is_idle_for_as_long_as_others_are() {
         client.send(get(PAGE, "")).await;
         let answer = client.answer().await;
         answer.assert_refused(429, "gateway_full", Some("gateway"));
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(client.is_closed().await);
 }
@@ -188,15 +184,10 @@ async fn each_is_counted_and_kept_like_others() {
         let answer = client.answer().await;
         answer.assert_refused(429, "gateway_full", Some("gateway"));
     }
-    let metrics = String::from_utf8(gateway.look("/metrics").await.body).unwrap();
-    let shed = metrics
-        .lines()
-        .find(|line| line.starts_with("gateway_shed_total") && line.contains("gateway_full"));
-    assert_eq!(
-        shed.and_then(|line| line.rsplit(' ').next()),
-        Some("5"),
-        "{shed:?}"
-    );
+    let full = [("reason", "gateway_full"), ("scope", "gateway")];
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("gateway_shed_total", &full), 5.0);
+    assert_eq!(metrics.sum("gateway_shed_total", &[]), 5.0);
     let kept = gateway.look("/pages/seen").await;
     assert_eq!(kept.status, 200);
 }
@@ -205,15 +196,11 @@ async fn each_is_counted_and_kept_like_others() {
 async fn a_trace_that_cannot_be_read_is_counted_once_whoever_answers() {
     let (gateway, _fakes, _holds) = full(&[]).await;
     let mut client = Client::connect(gateway.public).await;
-    for (path, times) in [(PAGE, 1), ("/none", 2), ("/product-page/a.b", 3)] {
+    for (path, times) in [(PAGE, 1.0), ("/none", 2.0), ("/product-page/a.b", 3.0)] {
         client.send(get(path, "Traceparent: zz\r\n")).await;
         assert_ne!(client.answer().await.status, 200);
-        let metrics = String::from_utf8(gateway.look("/metrics").await.body).unwrap();
-        let counted = metrics.lines().filter(|line| {
-            line.starts_with("gateway_telemetry_bad_context_total") && !line.ends_with(" 0")
-        });
-        let counted: Vec<_> = counted.collect();
-        assert_eq!(counted.len(), 1, "{counted:?}");
-        assert!(counted[0].ends_with(&format!(" {times}")), "{counted:?}");
+        let metrics = gateway.metrics().await;
+        let counted = metrics.sum("gateway_telemetry_bad_context_total", &[]);
+        assert_eq!(counted, times, "{path}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fixtures::{Fakes, Options, Service};
+use fixtures::{Behaviour, Fakes, Fault, Options, Service};
 use gateway::app::App;
 use gateway::config;
 use gateway::lifecycle::Failure;
@@ -13,7 +13,8 @@ use gateway::telemetry::Telemetry;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::client::{Answer, ask, get};
+use super::client::{Answer, Client, ask, get};
+use super::exposition::Exposition;
 use super::{soon, until, until_nothing};
 
 /// A running gateway; it ends with this value.
@@ -130,9 +131,26 @@ impl Gateway {
         ask(self.public, get(path, "")).await
     }
 
+    /// Whoever waits for a page that hangs at pricing: the first one in flight.
+    pub(crate) async fn hanging_page(&self, fakes: &Fakes) -> Client {
+        fakes
+            .set(Service::Pricing, Behaviour::failing(Fault::Hang))
+            .unwrap();
+        let mut client = Client::connect(self.public).await;
+        client.send(get(PAGE, "")).await;
+        self.until_in_flight(1).await;
+        client
+    }
+
     /// What operators see.
     pub(crate) async fn look(&self, path: &str) -> Answer {
         ask(self.admin, get(path, "")).await
+    }
+
+    /// What a scrape says.
+    pub(crate) async fn metrics(&self) -> Exposition {
+        let answer = self.look("/metrics").await;
+        Exposition::read(std::str::from_utf8(&answer.body).unwrap())
     }
 
     pub(crate) async fn limits(&self) -> Value {
